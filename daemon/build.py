@@ -1,0 +1,146 @@
+"""The composition root: the only place that knows which concrete parts make a service."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import redis
+import structlog
+
+from daemon.config import Settings
+from daemon.engine import Engine
+from daemon.frames import KeptFrames
+from daemon.ledger import Ledger
+from daemon.service import Service
+from daemon.sources import RedisFrames, Source, WatchedFolder
+from daemon.wire import Wire
+from memory.errors import DriftlineError
+from memory.store import Store
+
+if TYPE_CHECKING:
+    from memory.extract import Extractor
+
+IN_PROCESS = "memory://"
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class State:
+    """What a line keeps on disk."""
+
+    store: Store
+    ledger: Ledger
+    kept: KeptFrames
+
+
+def clock_ms() -> int:
+    """Unix time in milliseconds: the one clock of the service."""
+    return time.time_ns() // 1_000_000
+
+
+def state(settings: Settings) -> State:
+    """Open or create the line's state folder."""
+    root = settings.state_dir
+    return State(Store(root / "store"), Ledger(root / "ledger.sqlite"), KeptFrames(root / "frames"))
+
+
+def extractor(settings: Settings) -> Extractor:
+    """The configured backbone, with its threads set on purpose. Says it when the weights are random."""
+    import faiss
+    import torch
+
+    from memory.extract import Extractor
+
+    given = settings.extractor
+    torch.set_num_threads(given.threads)
+    faiss.omp_set_num_threads(given.threads)
+    made = Extractor(
+        model=given.model,
+        layers=given.layers,
+        weights=given.weights,
+        input_px=given.input_px,
+        normalize=given.normalize,
+        device=given.device,
+    )
+    if made.untrained:
+        log.warning("untrained weights: random features, for demonstrations only", model=given.model)
+    log.info("extractor ready", model=given.model, device=str(made.device), fingerprint=made.fingerprint[:12])
+    return made
+
+
+def wire(settings: Settings) -> Wire:
+    """The line's streams; nothing connects yet. `memory://` is a broker inside this process, said out loud."""
+    url = settings.redis.url
+    if url == IN_PROCESS:
+        import fakeredis
+
+        log.warning("in-process broker: no other program can connect, and entries are lost at exit")
+        client: redis.Redis = fakeredis.FakeRedis(protocol=2)
+    else:
+        # Protocol 2 has one reply shape from Redis 6 to 8.
+        client = redis.Redis.from_url(url, protocol=2, socket_timeout=10, socket_connect_timeout=3)
+    return Wire(client, url, settings.redis.prefix, settings.line)
+
+
+def service(settings: Settings, opened: State, backbone: Extractor, streams: Wire) -> Service:
+    """A line's service, ready to `start`."""
+    given = settings.source
+    source: Source = (
+        WatchedFolder(given.folder, given.settle_ms, given.max_bytes)
+        if given.kind == "folder"
+        else RedisFrames(streams, given.allowed_roots, given.max_bytes)
+    )
+    engine = Engine(settings, backbone, opened.ledger, opened.kept, clock_ms)
+    return Service(engine, opened.store, source, streams)
+
+
+@contextmanager
+def only_one(root: Path) -> Iterator[None]:
+    """Hold the state folder for one scoring process; the kernel frees it however that process ends.
+
+    Raises DriftlineError when another process holds it.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / "lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise DriftlineError(
+                expected=f"the only service on {root}",
+                came=f"another one, process {lock.read().strip() or '?'}",
+                do="stop it first, or give this one another state_dir",
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def logging_to_stderr(log_format: str) -> None:
+    """Log to stderr, for people or as JSON lines, so that stdout stays a command's answer."""
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer()
+        if log_format == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    # APScheduler and others log what we already record as events.
+    logging.basicConfig(level=logging.ERROR, stream=sys.stderr)

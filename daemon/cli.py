@@ -1,0 +1,260 @@
+"""The `driftline` command."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import structlog
+import typer
+
+from daemon import build, doctor, feedback, terminal
+from daemon.cli_versions import config_app, versions_app
+from daemon.terminal import Config, Json, Set
+from memory.errors import DriftlineError, StoreError
+
+app = typer.Typer(
+    help="Anomaly detection for production lines that follows drift, learns from operators and forgets no defect.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+app.add_typer(versions_app, name="versions")
+app.add_typer(config_app, name="config")
+log = structlog.get_logger()
+Who = Annotated[str, typer.Option("--operator", help="who says so, for the audit log")]
+
+
+@app.command()
+def teach(
+    folder: Path, operator: Who = "line engineer", config: Config = None, overrides: Set = None, as_json: Json = False
+) -> None:
+    """Make a version from a folder of images of good parts."""
+    from daemon import teach as teaching
+
+    given = terminal.settings(config, overrides)
+    paths = teaching.images_in(folder)
+    opened, backbone = build.state(given), build.extractor(given)
+    with terminal.progress() as shown:
+        made = teaching.teach(
+            paths, backbone, opened.store, opened.ledger, given, operator, build.clock_ms(), terminal.tracker(shown)
+        )
+    threshold = made.threshold
+    honest = "" if threshold.honest else f" (these parts support no less than {threshold.guaranteed_rate:.1%})"
+    terminal.answer(
+        {
+            "version": made.version.number,
+            "bank_size": made.version.bank_size,
+            "threshold": threshold.value,
+            "rate": threshold.rate,
+            "guaranteed_rate": threshold.guaranteed_rate,
+            "held_out": len(threshold.scores),
+            "refused": made.refused,
+        },
+        as_json=as_json,
+        text=f"version {made.version.number}: {made.version.bank_size} patches, threshold {threshold.value:.4f} "
+        f"for a false-reject rate of {threshold.rate:.1%}{honest}; {len(made.refused)} images refused",
+    )
+
+
+@app.command()
+def run(config: Config = None, overrides: Set = None) -> None:
+    """Score the line's frames until stopped (SIGTERM finishes the frame in hand and exits 0)."""
+    from daemon import schedule
+
+    given = terminal.settings(config, overrides)
+    with build.only_one(given.state_dir):
+        opened = build.state(given)
+        service = build.service(given, opened, build.extractor(given), build.wire(given))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: service.stopping.set())
+        service.start()
+        jobs = schedule.scheduler(service)
+        jobs.start()
+        schedule.snapshot(service)
+        log.info("running", line=given.line, source=given.source.kind, state=str(given.state_dir))
+        service.run()
+        jobs.shutdown(wait=True)
+        opened.ledger.say("service", {**service.status(), "stopped_ms": build.clock_ms()})
+        opened.ledger.close()
+        log.info("stopped")
+
+
+@app.command()
+def replay(
+    source: Path,
+    report: Annotated[Path | None, typer.Option(help="write the HTML report here")] = None,
+    config: Config = None,
+    overrides: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Play a folder or a CSV protocol through the whole loop, in a state folder and streams of its own.
+
+    A replay that was stopped goes on where it was.
+    """
+    from daemon import replay as replaying
+    from daemon import report as reporting
+
+    live = terminal.settings(config, overrides)
+    data = replaying.dataset(source)
+    given = replaying.aside(live, {item.path.parent for item in data.stream})
+    with build.only_one(given.state_dir):
+        opened = build.state(given)
+        service = build.service(given, opened, build.extractor(given), build.wire(given))
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        with terminal.progress() as shown:
+            replaying.prepare(service, data, build.state(live).store, terminal.tracker(shown))
+            service.start()
+            task = shown.add_task("frames", total=len(data.stream))
+            replaying.play(service, data.stream, lambda *_: shown.advance(task))
+        if report:
+            report.write_text(reporting.render(service.engine, opened.store, f"Replay of {source.name}"))
+        head = opened.store.head()
+        counts = opened.ledger.counts()
+        opened.ledger.close()
+    summary = {"state_dir": str(given.state_dir), "version": head.number if head else None, "counts": counts}
+    terminal.answer(
+        summary, as_json=as_json, text=terminal.table(f"Replay in {given.state_dir}", ["what", "count"], counts.items())
+    )
+
+
+@app.command()
+def score(
+    images: list[Path],
+    heatmap: Annotated[Path | None, typer.Option(help="folder for heatmap PNGs")] = None,
+    config: Config = None,
+    overrides: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Score image files with the head version and the light as it is on the line now; nothing is recorded."""
+    import cv2
+
+    from daemon.frames import ImageRejected, read_allowed
+    from daemon.heatmap import overlay
+    from policies.verdict import decide, unknown
+
+    given = terminal.settings(config, overrides)
+    opened = build.state(given)
+    service = build.service(given, opened, build.extractor(given), build.wire(given))
+    service.start()
+    engine, active = service.engine, service.engine.active
+    if active is None:
+        raise StoreError(expected="a taught version", came="an empty store", do="run `driftline teach DIR`")
+    rows: list[dict[str, Any]] = []
+    for path in images:
+        try:
+            found = engine.look(read_allowed(path, (path.resolve().parent,), given.source.max_bytes), active)
+        except ImageRejected as error:
+            said, value = unknown(str(error)), None
+        else:
+            value = found.score.value
+            said = decide(value, active.threshold, engine.drift())
+            if heatmap:
+                heatmap.mkdir(parents=True, exist_ok=True)
+                picture = overlay(found.image, found.score.map, active.threshold.value)
+                cv2.imwrite(str(heatmap / f"{path.stem}.png"), picture[:, :, ::-1])
+        rows.append(
+            {
+                "image": str(path),
+                "verdict": said.verdict,
+                "score": value,
+                "p_value": said.p_value,
+                "reason": said.reason,
+            }
+        )
+    terminal.answer(
+        rows,
+        as_json=as_json,
+        text=terminal.table(f"Version {active.model.version.number}", list(rows[0]), [list(r.values()) for r in rows]),
+    )
+
+
+@app.command(name="feedback")
+def give_feedback(
+    frame: str,
+    verdict: Annotated[str, typer.Argument(help="good or defect")],
+    operator: Who = "cli",
+    region: Annotated[str | None, typer.Option(help="left,top,right,bottom as shares of the image")] = None,
+    config: Config = None,
+    overrides: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Say what a judged frame really showed; it goes the same way as every operator's answer."""
+    given = terminal.settings(config, overrides)
+    said = feedback.answer(frame, verdict, operator, json.loads(f"[{region}]") if region else None)
+    feedback.judged(build.state(given).ledger, frame)
+    entry = build.wire(given).send("feedback", said.fields())
+    terminal.answer({"sent": entry, "key": said.key}, as_json=as_json, text=f"sent as {entry}; the service records it")
+
+
+@app.command()
+def status(config: Config = None, overrides: Set = None, as_json: Json = False) -> None:
+    """Show the service, its version, drift and counts."""
+    given = terminal.settings(config, overrides)
+    opened = build.state(given)
+    said = opened.ledger.said("service") or {}
+    late_ms = build.clock_ms() - said.get("heartbeat_ms", 0)
+    running = bool(said) and "stopped_ms" not in said and late_ms < 3000 * given.schedule.snapshot_s
+    head = opened.store.head()
+    held = opened.ledger.one("SELECT reason FROM lessons WHERE version IS NULL ORDER BY id DESC LIMIT 1")
+    shown = {
+        "running": running,
+        "head": head.number if head else None,
+        "last_hold": held["reason"] if held else None,
+        **said,
+        "counts": opened.ledger.counts(),
+    }
+    rows = [(k, json.dumps(v) if isinstance(v, dict) else v) for k, v in shown.items()]
+    terminal.answer(shown, as_json=as_json, text=terminal.table(f"Line {given.line}", ["what", "now"], rows))
+
+
+@app.command(name="doctor")
+def examine(config: Config = None, overrides: Set = None, as_json: Json = False) -> None:
+    """Check Redis, weights, disk, clock, configuration and store, and say what to do."""
+    found = list(doctor.examine(terminal.settings(config, overrides)))
+    rows = [(f.level, f.check, f.found, f.do) for f in found]
+    terminal.answer(
+        [f.__dict__ for f in found],
+        as_json=as_json,
+        text=terminal.table("Doctor", ["", "check", "found", "what to do"], rows),
+    )
+    raise typer.Exit(1 if any(f.level == doctor.FAIL for f in found) else 0)
+
+
+@app.command()
+def demo(out: Annotated[Path, typer.Option(help="folder of the demo")] = Path("demo"), as_json: Json = False) -> None:
+    """Watch a rendered line live through a lamp ramp, a new material and a careless operator; then a report."""
+    from daemon import demo as show
+    from daemon import report as reporting
+
+    build.logging_to_stderr("console")
+    with terminal.progress() as shown:
+        task = shown.add_task("frames", start=False, total=None)
+        service = show.play(
+            out,
+            terminal.tracker(shown),
+            lambda shots: shown.update(task, total=len(shots) + 1),
+            lambda *_: shown.advance(task),
+        )
+    page = out / "report.html"
+    page.write_text(reporting.render(service.engine, service.store, "Driftline demo"))
+    story = show.story(service)
+    terminal.answer(
+        {"report": str(page), **story},
+        as_json=as_json,
+        text=terminal.table(f"Report: {page.resolve()}", ["what", "how it went"], story.items()),
+    )
+
+
+def main() -> None:
+    """Run the command; an expected failure is one readable line on stderr (or JSON on stdout) and exit code 2."""
+    try:
+        app()
+    except DriftlineError as error:
+        if "--json" in sys.argv:
+            terminal.stdout.print_json(json.dumps({"error": type(error).__name__, **error.__dict__}))
+        terminal.stderr.print(f"[bold red]{type(error).__name__}[/]: expected {error.expected}", highlight=False)
+        terminal.stderr.print(f"  came: {error.came}\n  do:   {error.do}", highlight=False, markup=False)
+        sys.exit(2)

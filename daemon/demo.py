@@ -1,0 +1,171 @@
+"""A rendered production line that lives through a bad week in two minutes: no network, weights or Redis."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+
+from daemon import build, feedback, lesson
+from daemon.config import (
+    ExtractorSettings,
+    MemorySettings,
+    PolicySettings,
+    RedisSettings,
+    Settings,
+    SourceSettings,
+)
+from daemon.ledger import Row
+from daemon.rendered import Flaw, Scene, part
+from daemon.replay import tell, verdict
+from daemon.service import Service
+from daemon.teach import Track, images_in, teach
+from memory.features import Image
+
+TAUGHT_PARTS = 60
+OPERATOR = "anna"
+CARELESS = "bert"
+FLAWS = (Flaw.SCRATCH, Flaw.STAIN, Flaw.BURR, Flaw.CHIP)
+FLAW_EVERY = 8
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One frame of the script: what is rendered and what the operator says if asked."""
+
+    chapter: str
+    number: int
+    scene: Scene
+    flaw: Flaw | None = None
+    answer: str = ""
+
+    @property
+    def frame_id(self) -> str:
+        """The frame's id; the part number makes it unique."""
+        return f"{self.chapter}-{self.number}"
+
+    @property
+    def truth(self) -> str:
+        """What an attentive operator answers."""
+        return self.answer or ("defect" if self.flaw else "good")
+
+
+def script() -> list[Shot]:
+    """The frames of the demo, in order: a steady line, a lamp that ramps up, a new batch of material."""
+    shots: list[Shot] = []
+
+    def chapter(name: str, count: int, scene: Callable[[float], Scene]) -> None:
+        for i in range(count):
+            number = 1000 + len(shots)
+            flaw = FLAWS[(number // FLAW_EVERY) % len(FLAWS)] if number % FLAW_EVERY == 0 else None
+            shots.append(Shot(name, number, scene(i / max(count - 1, 1)), flaw))
+
+    chapter("steady", 48, lambda _: Scene())
+    chapter("lamp", 72, lambda t: Scene(light=1 + 0.35 * t))
+    chapter("batch", 80, lambda t: Scene(light=1.35, wear=min(1.0, 2 * t)))
+    return shots
+
+
+def settings(out: Path) -> Settings:
+    """The demo's settings: random features by explicit name and a broker inside this process."""
+    return Settings(
+        line="demo",
+        state_dir=out / "state",
+        extractor=ExtractorSettings(model="resnet18", layers=(1, 2), weights="untrained"),
+        memory=MemorySettings(bank_patches=4_000, lesson_patches=600),
+        policy=PolicySettings(false_reject_rate=0.05, audit_share=0.1, lesson_after=10),
+        redis=RedisSettings(url=build.IN_PROCESS),
+        source=SourceSettings(allowed_roots=(out,)),
+    )
+
+
+def play(out: Path, track: Track, shown: Callable[[list[Shot]], object], done: Callable[[Shot, Row], None]) -> Service:
+    """Run the whole demo in `out`, whose earlier demo is replaced, and return the service for the report.
+
+    Teach, stream with an operator who answers, a careless answer that is refused, and a rollback.
+    """
+    for name in ("state", "good-parts"):
+        shutil.rmtree(out / name, ignore_errors=True)
+    folder = out / "good-parts"
+    folder.mkdir(parents=True)
+    for number in range(TAUGHT_PARTS):
+        (folder / f"part-{number:03d}.png").write_bytes(png(part(number)))
+    given = settings(out)
+    opened, streams = build.state(given), build.wire(given)
+    service = build.service(given, opened, build.extractor(given), streams)
+    engine = service.engine
+    teach(
+        images_in(folder),
+        engine.extractor,
+        opened.store,
+        opened.ledger,
+        given,
+        "line engineer",
+        build.clock_ms(),
+        track,
+    )
+    service.start()
+    shots = script()
+    shown(shots)
+    for shot in shots:
+        _shoot(service, shot, OPERATOR, done)
+        service.lesson_if_due()
+    _careless(service, done)
+    _roll_back(service)
+    service.turn(0)
+    return service
+
+
+def story(service: Service) -> dict[str, object]:
+    """How the demo went, in a few lines for the terminal."""
+    ledger = service.engine.ledger
+    held = ledger.one("SELECT reason FROM lessons WHERE version IS NULL AND reason LIKE 'every confirmed%'")
+    refused = [r["frame_id"] for r in ledger.all("SELECT frame_id FROM quarantine ORDER BY frame_id")]
+    told: dict[str, object] = {}
+    for name in ("steady", "lamp", "batch"):
+        rows = ledger.all(
+            "SELECT frames.verdict, f.verdict AS told FROM frames LEFT JOIN feedback f USING (frame_id)"
+            " WHERE frame_id LIKE ?",
+            f"{name}-%",
+        )
+        false = sum(r["verdict"] == "NG" and r["told"] == "good" for r in rows)
+        found = sum(r["verdict"] == "NG" and r["told"] == "defect" for r in rows)
+        told[name] = f"{len(rows)} frames, {found} defects found, {false} false rejects"
+    return told | {
+        "versions": len(service.store.history()),
+        "refused as poison": ", ".join(refused) or "nothing",
+        "held": held["reason"] if held else "nothing",
+        "features": "random weights: this shows the loop, not the detection",
+    }
+
+
+def png(image: Image) -> bytes:
+    """The image as PNG bytes."""
+    return cv2.imencode(".png", image[:, :, ::-1])[1].tobytes()
+
+
+def _shoot(service: Service, shot: Shot, operator: str, done: Callable[[Shot, Row], None]) -> None:
+    image = png(part(shot.number, shot.scene, shot.flaw))
+    row = verdict(service, shot.frame_id, {"part_id": str(shot.number), "image": image})
+    if row["asked"]:
+        tell(service, feedback.answer(shot.frame_id, shot.truth, operator))
+    done(shot, row)
+
+
+def _careless(service: Service, done: Callable[[Shot, Row], None]) -> None:
+    """A careless operator confirms a scratched part as good; the lesson is held, whatever else is due."""
+    service.learn("before the careless answer")
+    worn = Scene(light=1.35, wear=1.0)
+    _shoot(service, Shot("careless", 1900, worn, Flaw.SCRATCH, answer="good"), CARELESS, done)
+    service.learn("after the careless answer")
+
+
+def _roll_back(service: Service) -> None:
+    """The engineer goes back one version and the service follows; no confirmed defect is forgotten."""
+    head = service.store.head()
+    if head is not None and head.parent is not None:
+        lesson.rollback(service.store, service.engine.ledger, head.parent, "line engineer", build.clock_ms())
+        service.notice_versions()

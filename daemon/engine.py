@@ -1,0 +1,226 @@
+"""A frame's path, top to bottom: read the model once, score, measure, decide, keep, publish, acknowledge."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import structlog
+
+from daemon.config import Settings
+from daemon.frames import ImageRejected, KeptFrames, decode
+from daemon.ledger import Ledger, Row
+from daemon.sources import Frame
+from drift.exposure import Exposure
+from drift.monitor import DriftState, Monitor, Trust
+from drift.signals import Reference, Signals, measure
+from memory.bank import Score
+from memory.errors import ExtractorMismatch
+from memory.features import Features, Image
+from memory.version import Model
+from policies.ask import asked, audited
+from policies.threshold import Threshold
+from policies.verdict import Decision, Verdict, decide, unknown
+
+if TYPE_CHECKING:
+    from memory.extract import Extractor
+
+REWARM_FRAMES = 5_000
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Active:
+    """What judges now: replaced whole, never changed, except for the monitor, which only the scorer touches."""
+
+    model: Model
+    threshold: Threshold
+    monitor: Monitor
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What scoring found, before a verdict; `image` is what the backbone saw, light divided out."""
+
+    image: Image
+    score: Score
+    features: Features
+    signals: Signals
+
+
+class Engine:
+    """Judges frames with the active version. One thread judges; any thread may activate another version."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        extractor: Extractor,
+        ledger: Ledger,
+        kept: KeptFrames,
+        clock_ms: Callable[[], int],
+    ) -> None:
+        self.settings = settings
+        self.extractor = extractor
+        self.ledger = ledger
+        self.kept = kept
+        self.clock_ms = clock_ms
+        self.active: Active | None = None
+
+    def activate(self, model: Model) -> None:
+        """Judge with `model` from the next frame on. The monitor stays where the reference is the same.
+
+        Raises ExtractorMismatch when the version was taught with another extractor.
+        """
+        if model.version.extractor != self.extractor.fingerprint:
+            raise ExtractorMismatch(
+                expected=f"the extractor of version {model.version.number}, {model.version.extractor[:12]}",
+                came=f"the configured one, {self.extractor.fingerprint[:12]}",
+                do="restore the extractor section of config.yaml, or teach into a new state_dir",
+            )
+        threshold = Threshold.of(model.version.threshold)
+        before = self.active
+        if before and _reference_id(before.model) == _reference_id(model):
+            monitor = before.monitor
+        else:
+            monitor = self._monitor(model)
+        self.active = Active(model, threshold, monitor)
+        log.info("version active", version=model.version.number, threshold=round(threshold.value, 4))
+
+    def recover(self) -> None:
+        """Rebuild the monitor from the ledger, after a frame was measured but could not be recorded."""
+        if self.active:
+            model = self.active.model
+            self.active = Active(model, self.active.threshold, self._monitor(model))
+
+    def judge(self, frame: Frame) -> Row:
+        """Give a frame its one verdict, durable in the ledger; one judged before keeps its earlier verdict.
+
+        Never raises for a bad image. Raises sqlite3.OperationalError or OSError where the disk refuses.
+        """
+        earlier = self.ledger.frame(frame.frame_id)
+        if earlier is not None:
+            return earlier
+        active = self.active
+        exposure = active.monitor.exposure if active else Exposure()
+        started = time.perf_counter()
+        now_ms = self.clock_ms()
+        scored, drift, decision = self._decide(frame, active, now_ms)
+        timings = {"judge_ms": round((time.perf_counter() - started) * 1000, 3)}
+        share = self.settings.policy.audit_share
+        ask = asked(frame.frame_id, decision.verdict, scored is not None, share)
+        name = None
+        if frame.data is not None:
+            name = self.kept.keep(frame.frame_id, frame.data, scored.score.map if scored else None, durable=ask)
+        row = self.ledger.judged(
+            {
+                "frame_id": frame.frame_id,
+                "part_id": frame.part_id,
+                "source": frame.source,
+                "judged_ms": now_ms,
+                "verdict": decision.verdict,
+                "reason": decision.reason,
+                "score": scored.score.value if scored else None,
+                "p_value": decision.p_value,
+                "threshold": active.threshold.value if active and scored else None,
+                "version": active.model.version.number if active else None,
+                "reference": _reference_id(active.model) if active else None,
+                "log_ratio": exposure.log_ratio,
+                "next_log_ratio": active.monitor.exposure.log_ratio if active else 0.0,
+                "signals": np.array([scored.signals.log_ratio, *scored.signals.z]).tobytes() if scored else None,
+                "drift": json.dumps(asdict(drift) if drift else {}),
+                "image_sha256": hashlib.sha256(frame.data).hexdigest() if frame.data is not None else None,
+                "kept": name,
+                "asked": ask,
+                "audited": scored is not None and audited(frame.frame_id, share),
+                "timings": json.dumps(timings),
+            }
+        )
+        if decision.verdict is not Verdict.OK:
+            log.info("frame", frame=frame.frame_id, verdict=decision.verdict, reason=decision.reason)
+        return row
+
+    def _decide(
+        self, frame: Frame, active: Active | None, now_ms: int
+    ) -> tuple[Scored | None, DriftState | None, Decision]:
+        if frame.data is None:
+            return None, None, unknown(frame.problem or "the frame carries no image")
+        if active is None:
+            return None, None, unknown("no memory bank yet: run `driftline teach DIR`")
+        age_ms, deadline_ms = now_ms - frame.sent_ms, self.settings.policy.deadline_ms
+        if deadline_ms is not None and age_ms > deadline_ms:
+            return None, None, unknown(f"deadline passed: {age_ms} ms old, {deadline_ms} ms allowed")
+        try:
+            scored = self.look(frame.data, active)
+        except ImageRejected as error:
+            return None, None, unknown(str(error))
+        drift = active.monitor.update(scored.signals, now_ms)
+        return scored, drift, decide(scored.score.value, active.threshold, drift)
+
+    def look(self, data: bytes, active: Active) -> Scored:
+        """Score an image under the light as estimated now, leaving no trace. Raises ImageRejected."""
+        raw = decode(data, self.extractor.input_px, self.settings.source.max_pixels)
+        image = active.monitor.exposure.compensate(raw)
+        features = self.extractor(image)
+        score = active.model.contents.bank.score(features)
+        return Scored(image, score, features, measure(raw, image, features.patches, active.monitor.reference))
+
+    def features(self, row: Row) -> Features | None:
+        """The features of a judged frame exactly as they were scored, or None once its image is gone."""
+        data = self.kept.image(row["kept"]) if row["kept"] else None
+        if data is None:
+            return None
+        raw = decode(data, self.extractor.input_px, self.settings.source.max_pixels)
+        return self.extractor(Exposure(row["log_ratio"]).compensate(raw))
+
+    def drift(self) -> DriftState:
+        """What the monitor believes now; stable where nothing is active yet."""
+        return self.active.monitor.state() if self.active else DriftState(Trust.STABLE, {}, {}, 0.0)
+
+    def _monitor(self, model: Model) -> Monitor:
+        """A monitor for the version's reference, re-warmed from the ledger's frames under that reference."""
+        monitor = Monitor(Reference.of(model.contents.reference))
+        rows = self.ledger.all(
+            "SELECT signals, judged_ms, next_log_ratio FROM frames WHERE signals IS NOT NULL AND reference = ?"
+            " AND seq > (SELECT coalesce(max(seq), 0) FROM frames WHERE reference <> ?) ORDER BY seq DESC LIMIT ?",
+            _reference_id(model),
+            _reference_id(model),
+            REWARM_FRAMES,
+        )[::-1]
+        past = [(_signals(row["signals"]), row["judged_ms"]) for row in rows]
+        count = monitor.rewarm(past, rows[-1]["next_log_ratio"] if rows else 0.0)
+        log.info("drift monitor ready", rewarmed_frames=count)
+        return monitor
+
+
+def verdict_fields(row: Row) -> dict[str, str | bytes]:
+    """A verdict as the verdicts stream carries it: flat text fields, absent where unknown."""
+    fields: Mapping[str, Any] = {
+        "frame_id": row["frame_id"],
+        "part_id": row["part_id"],
+        "verdict": row["verdict"],
+        "reason": row["reason"],
+        "score": None if row["score"] is None else repr(row["score"]),
+        "p_value": row["p_value"],
+        "threshold": None if row["threshold"] is None else repr(row["threshold"]),
+        "version": row["version"],
+        "drift": row["drift"],
+        "map": row["kept"] if row["score"] is not None else None,
+        "asked": row["asked"],
+        "timings": row["timings"],
+        "judged_ms": row["judged_ms"],
+    }
+    return {name: str(value) for name, value in fields.items() if value is not None}
+
+
+def _reference_id(model: Model) -> str:
+    return model.version.blobs["reference"][:16]
+
+
+def _signals(blob: bytes) -> Signals:
+    values = np.frombuffer(blob, dtype=np.float64)
+    return Signals(float(values[0]), values[1:])

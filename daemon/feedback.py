@@ -1,0 +1,131 @@
+"""An operator's answer: checked, recorded once, or set aside with a reason."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from daemon.ledger import Ledger, Row
+from daemon.wire import Message
+from memory.errors import DriftlineError
+
+MAX_CHARS = 256
+
+
+class FeedbackRejected(DriftlineError):
+    """An answer that cannot be used; it goes to the dead-letter stream."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One operator's word on one frame. `region` is (left, top, right, bottom) as shares of the image.
+
+    `key` makes it count once, however often it is sent; by default it names frame, operator and verdict.
+    """
+
+    frame_id: str
+    verdict: str
+    operator: str
+    region: tuple[float, float, float, float] | None
+    key: str
+
+    def fields(self) -> dict[str, str | bytes]:
+        """The answer as the feedback stream carries it."""
+        plain: dict[str, str | bytes] = {
+            "frame_id": self.frame_id,
+            "verdict": self.verdict,
+            "operator": self.operator,
+            "key": self.key,
+        }
+        return plain | ({"region": json.dumps(self.region)} if self.region else {})
+
+
+def answer(frame_id: str, verdict: str, operator: str, region: Any = None, key: str | None = None) -> Answer:
+    """A checked answer. Raises FeedbackRejected naming the field that is wrong."""
+    for name, value in (("frame_id", frame_id), ("operator", operator), ("key", key or "-")):
+        if not value or len(value) > MAX_CHARS:
+            raise _rejected(f"{name} of 1 to {MAX_CHARS} characters", f"{len(value or '')} characters")
+    if verdict not in {"good", "defect"}:
+        raise _rejected("verdict good or defect", repr(verdict[:40]))
+    return Answer(frame_id, verdict, operator, _box(region), key or f"{frame_id}|{operator}|{verdict}")
+
+
+def parse(message: Message) -> Answer:
+    """The answer in a feedback message. Raises FeedbackRejected."""
+    try:
+        region = message.text("region")
+        return answer(
+            message.text("frame_id") or "",
+            message.text("verdict") or "",
+            message.text("operator") or "",
+            json.loads(region) if region else None,
+            message.text("key"),
+        )
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise _rejected("UTF-8 fields and a region in JSON", type(error).__name__) from error
+
+
+def record(ledger: Ledger, given: Answer, now_ms: int) -> Row | None:
+    """Put an answer into the ledger; None for a repetition, which changes nothing.
+
+    `effect` says what comes of it: `accepted`; `late` where the frame's image is no longer kept, so nothing
+    can be learned; `contradiction` where another answer to this frame says otherwise, so that nothing is
+    learned from the frame until people agree. Raises FeedbackRejected for a frame that was never judged.
+    """
+    frame = judged(ledger, given.frame_id)
+    others = ledger.all("SELECT verdict FROM feedback WHERE frame_id = ? AND key <> ?", given.frame_id, given.key)
+    effect = "accepted" if frame["kept"] else "late"
+    if any(other["verdict"] != given.verdict for other in others):
+        effect = "contradiction"
+    row = ledger.answered(
+        {
+            "key": given.key,
+            "frame_id": given.frame_id,
+            "verdict": given.verdict,
+            "operator": given.operator,
+            "region": json.dumps(given.region) if given.region else None,
+            "received_ms": now_ms,
+            "effect": effect,
+        }
+    )
+    if row is not None and effect != "accepted":
+        ledger.event(
+            now_ms,
+            f"feedback_{effect}",
+            frame_id=given.frame_id,
+            operator=given.operator,
+            verdict=given.verdict,
+        )
+    return row
+
+
+def judged(ledger: Ledger, frame_id: str) -> Row:
+    """The frame's verdict. Raises FeedbackRejected for a frame that was never judged."""
+    frame = ledger.frame(frame_id)
+    if frame is None:
+        raise FeedbackRejected(
+            expected="the id of a judged frame",
+            came=frame_id,
+            do="send it again once the frame has its verdict; an old frame may have left the ledger",
+        )
+    return frame
+
+
+def _box(region: Any) -> tuple[float, float, float, float] | None:
+    if region is None:
+        return None
+    numeric = isinstance(region, list | tuple) and all(
+        isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) for v in region
+    )
+    if not numeric or len(region) != 4:
+        raise _rejected("region [left, top, right, bottom]", repr(region)[:80])
+    left, top, right, bottom = (float(v) for v in region)
+    if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+        raise _rejected("0 ≤ left < right ≤ 1 and 0 ≤ top < bottom ≤ 1", repr(region)[:80])
+    return left, top, right, bottom
+
+
+def _rejected(expected: str, came: str) -> FeedbackRejected:
+    return FeedbackRejected(expected=expected, came=came, do="correct it and send it again")

@@ -1,0 +1,148 @@
+"""Image bytes: decoded safely to the model's input, and kept on disk for as long as they may be asked about."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import PIL.Image
+
+from memory.errors import DriftlineError
+from memory.features import Image
+
+# Pillow's own limit only warns below twice its value; ours is checked before a pixel is decoded.
+PIL.Image.MAX_IMAGE_PIXELS = None
+
+MIN_SIDE_PX = 16
+SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+
+
+class ImageRejected(DriftlineError):
+    """Bytes that are no usable still image."""
+
+
+def decode(data: bytes, input_px: int, max_pixels: int) -> Image:
+    """The image as RGB (input_px, input_px, 3) u8, squeezed to the square.
+
+    Grey, RGBA (alpha dropped), CMYK and palette images are converted; 16-bit grey is divided by 257, never
+    stretched, so exposure keeps its meaning. Raises ImageRejected for anything truncated, animated, smaller
+    than `MIN_SIDE_PX`, larger than `max_pixels` (nothing is decoded then), or no image at all.
+    """
+    try:
+        with PIL.Image.open(io.BytesIO(data)) as image:
+            width, height = image.size
+            if width * height > max_pixels:
+                raise _rejected(f"at most {max_pixels:,} pixels", f"{width}×{height}", "raise source.max_pixels")
+            if min(width, height) < MIN_SIDE_PX:
+                raise _rejected(f"at least {MIN_SIDE_PX} px a side", f"{width}×{height}", "check the camera")
+            if getattr(image, "n_frames", 1) > 1:
+                raise _rejected("a still image", f"{image.n_frames} frames", "send single frames")  # type: ignore[attr-defined]  # only animated formats have it
+            if image.format == "JPEG":
+                image.draft(None, (input_px, input_px))  # decode at a fraction of the size where that suffices
+            pixels = _rgb(image)
+    except ImageRejected:
+        raise
+    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, ...
+        raise _rejected(
+            "a readable image",
+            f"{len(data)} bytes, {type(error).__name__}: {error}",
+            "check the camera or cable",
+        ) from error
+    shrinks = max(pixels.shape[:2]) > input_px
+    resized = cv2.resize(pixels, (input_px, input_px), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return np.ascontiguousarray(resized, dtype=np.uint8)
+
+
+def _rgb(image: PIL.Image.Image) -> Image:
+    if image.mode.startswith("I;16") or image.mode == "I":
+        grey = np.asarray(image).astype(np.float64)
+        if grey.max(initial=0) > 65535 or grey.min(initial=0) < 0:
+            raise _rejected("8 or 16 bits a channel", "32-bit values", "convert to 16 bits")
+        eight = np.rint(grey / 257).astype(np.uint8)
+        return np.repeat(eight[:, :, None], 3, axis=2)  # (H, W) -> (H, W, 3)
+    if image.mode == "F":
+        raise _rejected("8 or 16 bits a channel", "floating-point pixels", "convert to 16 bits")
+    return np.asarray(image.convert("RGB"))
+
+
+def _rejected(expected: str, came: str, do: str) -> ImageRejected:
+    return ImageRejected(expected=expected, came=came, do=do)
+
+
+def read_allowed(path: Path, roots: tuple[Path, ...], max_bytes: int) -> bytes:
+    """The bytes of an image file that lies under one of `roots`, links resolved.
+
+    Raises ImageRejected for a path outside, a missing or oversized file, or an unreadable one.
+    """
+    try:
+        real = path.resolve(strict=True)
+        if not any(real.is_relative_to(root.resolve()) for root in roots):
+            raise _rejected("a path under source.allowed_roots", str(path), "add its folder there, or send bytes")
+        if not real.is_file() or real.stat().st_size > max_bytes:
+            raise _rejected(f"a file of at most {max_bytes:,} bytes", str(path), "raise source.max_bytes")
+        return real.read_bytes()
+    except (OSError, ValueError) as error:
+        raise _rejected("a readable file", f"{path}: {error}", "check the path and its owner") from error
+
+
+class KeptFrames:
+    """The kept frames' folder: the camera's own bytes and, beside them, the anomaly map as float16 npy.
+
+    File names are made from the SHA-256 of the frame id, so no id can name a path outside.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        root.mkdir(parents=True, exist_ok=True)
+
+    def keep(self, frame_id: str, data: bytes, anomaly: npt.NDArray[np.float32] | None, durable: bool) -> str:
+        """Write a frame and return its name here; `durable` waits for the disk."""
+        name = hashlib.sha256(frame_id.encode()).hexdigest()[:32]
+        target = self._root / name[:2] / name
+        target.parent.mkdir(exist_ok=True)
+        _write(target.with_suffix(".image"), lambda path: path.write_bytes(data), durable=durable)
+        if anomaly is not None:
+            map16 = anomaly.astype(np.float16)
+            _write(target.with_suffix(".npy"), lambda path: _save(path, map16), durable=durable)
+        return name
+
+    def image(self, name: str) -> bytes | None:
+        """The kept bytes, or None once retention has removed them."""
+        path = self._path(name, ".image")
+        return path.read_bytes() if path.exists() else None
+
+    def anomaly(self, name: str) -> npt.NDArray[np.float32] | None:
+        """The kept anomaly map (rows, columns), or None."""
+        path = self._path(name, ".npy")
+        if not path.exists():
+            return None
+        kept: npt.NDArray[np.float32] = np.load(path, allow_pickle=False).astype(np.float32)
+        return kept
+
+    def drop(self, name: str) -> None:
+        """Remove a kept frame; removing it twice is no error."""
+        self._path(name, ".image").unlink(missing_ok=True)
+        self._path(name, ".npy").unlink(missing_ok=True)
+
+    def _path(self, name: str, suffix: str) -> Path:
+        return (self._root / name[:2] / name).with_suffix(suffix)
+
+
+def _save(path: Path, array: npt.NDArray[np.float16]) -> None:
+    with path.open("wb") as out:
+        np.save(out, array, allow_pickle=False)
+
+
+def _write(path: Path, write: Callable[[Path], object], *, durable: bool) -> None:
+    draft = path.with_suffix(path.suffix + ".tmp")
+    write(draft)
+    if durable:
+        with draft.open("rb+") as out:
+            os.fsync(out.fileno())
+    draft.replace(path)

@@ -1,0 +1,240 @@
+"""The ledger: what was judged, what was answered, what was learned. SQLite, durable before anything is
+acknowledged.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+SCHEMA_VERSION = 1
+SCHEMA = """
+CREATE TABLE frames (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    frame_id TEXT NOT NULL UNIQUE,
+    part_id TEXT NOT NULL,
+    source TEXT NOT NULL,
+    judged_ms INTEGER NOT NULL,
+    verdict TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    score REAL,
+    p_value REAL,
+    threshold REAL,
+    version INTEGER,
+    reference TEXT,
+    log_ratio REAL NOT NULL,
+    next_log_ratio REAL NOT NULL,
+    signals BLOB,
+    drift TEXT NOT NULL,
+    image_sha256 TEXT,
+    kept TEXT,
+    asked INTEGER NOT NULL,
+    audited INTEGER NOT NULL,
+    timings TEXT NOT NULL,
+    wire_id TEXT NOT NULL,
+    published INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX frames_unpublished ON frames (seq) WHERE published = 0;
+CREATE INDEX frames_kept ON frames (seq) WHERE kept IS NOT NULL;
+CREATE INDEX frames_part ON frames (part_id);
+CREATE TABLE feedback (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    key TEXT NOT NULL UNIQUE,
+    frame_id TEXT NOT NULL,
+    verdict TEXT NOT NULL,
+    operator TEXT NOT NULL,
+    region TEXT,
+    received_ms INTEGER NOT NULL,
+    effect TEXT NOT NULL
+);
+CREATE INDEX feedback_frame ON feedback (frame_id);
+CREATE TABLE lessons (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    at_ms INTEGER NOT NULL,
+    base INTEGER NOT NULL,
+    through INTEGER NOT NULL,
+    version INTEGER,
+    reason TEXT NOT NULL
+);
+CREATE TABLE quarantine (frame_id TEXT PRIMARY KEY, at_ms INTEGER NOT NULL, reason TEXT NOT NULL);
+CREATE TABLE versions (
+    number INTEGER PRIMARY KEY, cause TEXT NOT NULL, who TEXT NOT NULL, created_at TEXT NOT NULL,
+    sha256 TEXT NOT NULL
+);
+CREATE TABLE events (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL, kind TEXT NOT NULL, detail TEXT NOT NULL,
+    published INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX events_kind ON events (kind);
+CREATE INDEX events_unpublished ON events (id) WHERE published = 0;
+CREATE TABLE status (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+"""
+
+Row = sqlite3.Row
+
+
+class Ledger:
+    """One SQLite file, shared by threads behind one lock; every method is one durable transaction.
+
+    Raises sqlite3.OperationalError where the disk refuses; then nothing was written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.RLock()
+        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
+        self._db.row_factory = sqlite3.Row
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = FULL")
+        with self._write() as db:
+            if db.execute("PRAGMA user_version").fetchone()[0] == 0:
+                for statement in SCHEMA.split(";"):
+                    db.execute(statement)
+                db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    def close(self) -> None:
+        """Fold the write-ahead log in and close."""
+        with self._lock:
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self._db.close()
+
+    def judged(self, frame: Mapping[str, Any]) -> Row:
+        """Record a verdict once; returns the row, the earlier one where the frame id was judged before.
+
+        `wire_id`, under which it will be published, is strictly increasing: the time, unless the clock went
+        back, then the sequence number.
+        """
+        with self._write() as db:
+            last = db.execute("SELECT wire_id FROM frames ORDER BY seq DESC LIMIT 1").fetchone()
+            floor = int(last["wire_id"].split("-")[0]) if last else 0
+            columns = [*frame, "wire_id"]
+            values = [*frame.values(), ""]
+            inserted = db.execute(
+                f"INSERT OR IGNORE INTO frames ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})",  # noqa: S608  # column names are this program's own
+                values,
+            )
+            if inserted.rowcount:
+                wire_id = f"{max(floor, frame['judged_ms'])}-{inserted.lastrowid}"
+                db.execute("UPDATE frames SET wire_id = ? WHERE seq = ?", (wire_id, inserted.lastrowid))
+        row = self.frame(frame["frame_id"])
+        assert row is not None  # noqa: S101  # it was inserted above, or the insert met it
+        return row
+
+    def answered(self, answer: Mapping[str, Any]) -> Row | None:
+        """Record one operator's answer once; None where its idempotency key was seen before."""
+        with self._write() as db:
+            inserted = db.execute(
+                "INSERT OR IGNORE INTO feedback (key, frame_id, verdict, operator, region, received_ms, effect)"
+                " VALUES (:key, :frame_id, :verdict, :operator, :region, :received_ms, :effect)",
+                answer,
+            )
+            if not inserted.rowcount:
+                return None
+            row: Row = db.execute("SELECT * FROM feedback WHERE id = ?", (inserted.lastrowid,)).fetchone()
+            return row
+
+    def learned(self, at_ms: int, base: int, through: int, version: int | None, reason: str) -> None:
+        """Record a lesson's outcome: the version it became, or None and why it was held."""
+        with self._write() as db:
+            db.execute(
+                "INSERT INTO lessons (at_ms, base, through, version, reason) VALUES (?, ?, ?, ?, ?)",
+                (at_ms, base, through, version, reason),
+            )
+
+    def quarantine(self, frame_ids: tuple[str, ...], at_ms: int, reason: str) -> None:
+        """Set confirmations aside: they are not proposed again."""
+        with self._write() as db:
+            db.executemany("INSERT OR IGNORE INTO quarantine VALUES (?, ?, ?)", [(f, at_ms, reason) for f in frame_ids])
+
+    def event(self, at_ms: int, kind: str, **detail: Any) -> None:
+        """Record something worth telling: a hold, a dead letter, a damaged file, a missed job."""
+        with self._write() as db:
+            db.execute(
+                "INSERT INTO events (at_ms, kind, detail) VALUES (?, ?, ?)",
+                (at_ms, kind, json.dumps(detail, ensure_ascii=False, default=str)),
+            )
+
+    def saw_version(self, number: int, cause: str, who: str, created_at: str, sha256: str) -> None:
+        """Copy a manifest's heading from the store, which is the truth, so that frames can be joined to it."""
+        with self._write() as db:
+            db.execute(
+                "INSERT OR IGNORE INTO versions VALUES (?, ?, ?, ?, ?)",
+                (number, cause, who, created_at, sha256),
+            )
+
+    def say(self, name: str, value: Mapping[str, Any]) -> None:
+        """Publish a part of the service's status for other processes to read."""
+        with self._write() as db:
+            db.execute("INSERT OR REPLACE INTO status VALUES (?, ?)", (name, json.dumps(value, default=str)))
+
+    def said(self, name: str) -> dict[str, Any] | None:
+        """What was last said under `name`."""
+        row = self.one("SELECT value FROM status WHERE name = ?", name)
+        return json.loads(row["value"]) if row else None
+
+    def published(self, table: str, key: int) -> None:
+        """Mark a frame's verdict or an event as published."""
+        statement = {
+            "frames": "UPDATE frames SET published = 1 WHERE seq = ?",
+            "events": "UPDATE events SET published = 1 WHERE id = ?",
+        }[table]
+        with self._write() as db:
+            db.execute(statement, (key,))
+
+    def forget_file(self, seq: int) -> None:
+        """Record that retention removed a kept frame."""
+        with self._write() as db:
+            db.execute("UPDATE frames SET kept = NULL WHERE seq = ?", (seq,))
+
+    def forget_before(self, at_ms: int) -> int:
+        """Delete published, unanswered frames and events older than `at_ms`; returns how many frames went."""
+        with self._write() as db:
+            gone = db.execute(
+                "DELETE FROM frames WHERE judged_ms < ? AND published = 1 AND kept IS NULL"
+                " AND frame_id NOT IN (SELECT frame_id FROM feedback)",
+                (at_ms,),
+            ).rowcount
+            db.execute("DELETE FROM events WHERE at_ms < ? AND published = 1", (at_ms,))
+            return gone
+
+    def frame(self, frame_id: str) -> Row | None:
+        """The verdict of a frame, or None if it was never judged."""
+        return self.one("SELECT * FROM frames WHERE frame_id = ?", frame_id)
+
+    def one(self, query: str, *values: Any) -> Row | None:
+        """The first row of a read-only query."""
+        with self._lock:
+            row: Row | None = self._db.execute(query, values).fetchone()
+            return row
+
+    def all(self, query: str, *values: Any) -> list[Row]:
+        """All rows of a read-only query."""
+        with self._lock:
+            return self._db.execute(query, values).fetchall()
+
+    def counts(self) -> dict[str, int]:
+        """How often everything that is counted has happened, by name."""
+        rows = self.all(
+            "SELECT 'frames.' || verdict AS name, count(*) AS n FROM frames GROUP BY verdict"
+            " UNION ALL SELECT 'feedback.' || effect, count(*) FROM feedback GROUP BY effect"
+            " UNION ALL SELECT 'events.' || kind, count(*) FROM events GROUP BY kind"
+            " UNION ALL SELECT 'lessons.' || CASE WHEN version IS NULL THEN 'held' ELSE 'committed' END, count(*)"
+            " FROM lessons GROUP BY version IS NULL"
+        )
+        return {row["name"]: row["n"] for row in rows}
+
+    @contextmanager
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")

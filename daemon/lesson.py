@@ -1,0 +1,185 @@
+"""A lesson's path, top to bottom: head, propose, gate, commit, activate. A Hold leaves early."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import structlog
+
+from daemon.engine import Engine
+from daemon.ledger import Ledger
+from memory.errors import StoreError
+from memory.replay import Defect, box_region, worst_region
+from memory.store import Store
+from memory.version import Model, Version
+from policies.admission import Candidate, Confirmed, Hold, propose
+from policies.gate import check, prove
+from policies.threshold import Threshold
+
+log = structlog.get_logger()
+
+
+def due(engine: Engine, store_head: Version | None) -> bool:
+    """Whether enough was confirmed since the head or the last held lesson, whichever knows more."""
+    if store_head is None:
+        return False
+    row = engine.ledger.one("SELECT coalesce(max(through), 0) AS through FROM lessons")
+    known = max(store_head.feedback_through, row["through"] if row else 0)
+    new = engine.ledger.one("SELECT count(*) AS n FROM feedback WHERE id > ? AND effect = 'accepted'", known)
+    return bool(new and new["n"] >= engine.settings.policy.lesson_after)
+
+
+def learn(engine: Engine, store: Store, cause: str) -> Version | Hold:
+    """Make what was confirmed the next version, or hold with a reason; either is in the ledger afterwards.
+
+    When the gate blames parts for a defect it would forget, they are quarantined and the rest is proposed
+    again. Raises StoreError where the disk refuses (nothing has changed then), StaleParent where another
+    process committed first.
+    """
+    base = current(store)
+    head = base.version
+    while True:
+        confirmed = _confirmed(engine, base)
+        seed = engine.settings.memory.seed + head.number
+        proposal = propose(base, confirmed, engine.drift(), engine.settings.limits, seed)
+        outcome = proposal if isinstance(proposal, Hold) else check(proposal)
+        if isinstance(outcome, Hold):
+            _hold(engine, head, confirmed, outcome)
+            if outcome.blamed:
+                continue
+            return outcome
+        assert not isinstance(proposal, Hold)  # noqa: S101  # a held proposal returned above
+        version = store.commit(
+            proposal.contents,
+            parent=head,
+            cause=cause,
+            who=_teachers(engine, head, proposal.through),
+            created_at=iso(engine.clock_ms()),
+            extractor=engine.extractor.fingerprint,
+            threshold=proposal.threshold.to_json(),
+            added=proposal.added,
+            removed=proposal.removed,
+            refused=proposal.refused,
+            gate=outcome.to_json(),
+            feedback_through=proposal.through,
+        )
+        if proposal.refused:
+            engine.ledger.quarantine(proposal.refused, engine.clock_ms(), f"refused by version {version.number}")
+        engine.ledger.learned(engine.clock_ms(), head.number, proposal.through, version.number, cause)
+        announce(engine.ledger, version, engine.clock_ms())
+        engine.activate(store.load(version))
+        return version
+
+
+def rollback(store: Store, ledger: Ledger, number: int, who: str, now_ms: int) -> Version:
+    """A new version with the contents of `number` and today's replay set; nothing is learned anew by it.
+
+    Its gate record lists the confirmed defects it misses. Raises StoreError where that version is gone, was
+    taught with another extractor, or the disk refuses.
+    """
+    head, old = current(store), store.load(store.version(number))
+    if old.version.extractor != head.version.extractor:
+        raise StoreError(
+            expected="a version of today's extractor",
+            came=f"version {number}, taught with another",
+            do="teach again instead: confirmed defects cannot be compared across extractors",
+        )
+    contents = replace(old.contents, replay=head.contents.replay)
+    then, now = old.contents.bank.samples, head.contents.bank.samples
+    version = store.commit(
+        contents,
+        parent=head.version,
+        cause="rollback",
+        who=who,
+        created_at=iso(now_ms),
+        extractor=head.version.extractor,
+        threshold=old.version.threshold,
+        added=tuple(s for s in then if s not in set(now)),
+        removed=tuple(s for s in now if s not in set(then)),
+        gate=prove(contents.bank, contents.replay, Threshold.of(old.version.threshold)).to_json(),
+        feedback_through=head.version.feedback_through,
+        restores=number,
+    )
+    announce(ledger, version, now_ms)
+    return version
+
+
+def current(store: Store) -> Model:
+    """The head with its contents. Raises StoreError in an empty store."""
+    head = store.head()
+    if head is None:
+        raise StoreError(expected="a taught version", came="an empty store", do="run `driftline teach DIR`")
+    return store.load(head)
+
+
+def announce(ledger: Ledger, version: Version, now_ms: int) -> None:
+    """Tell the ledger of a committed version, and through it the events stream."""
+    ledger.saw_version(version.number, version.cause, version.who, version.created_at, version.sha256)
+    ledger.event(
+        now_ms,
+        "version",
+        number=version.number,
+        cause=version.cause,
+        who=version.who,
+        added=len(version.added),
+        refused=list(version.refused),
+        threshold=version.threshold["value"],
+    )
+
+
+def iso(at_ms: int) -> str:
+    """A Unix time in ms as ISO 8601 in UTC, to the millisecond."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")
+
+
+def _confirmed(engine: Engine, base: Model) -> Confirmed:
+    """What operators agree on since the base, without what is quarantined, with features as they were scored."""
+    last = engine.ledger.one("SELECT coalesce(max(id), 0) AS id FROM feedback")
+    through = max(base.version.feedback_through, last["id"] if last else 0)
+    rows = engine.ledger.all(
+        "SELECT f.id AS feedback_id, f.verdict AS answer, f.region, frames.* FROM feedback f"
+        " JOIN frames USING (frame_id)"
+        " WHERE f.id > ? AND f.id <= ? AND f.effect = 'accepted'"
+        " AND f.id = (SELECT min(id) FROM feedback WHERE frame_id = f.frame_id)"
+        " AND frame_id NOT IN (SELECT frame_id FROM feedback WHERE effect = 'contradiction')"
+        " AND frame_id NOT IN (SELECT frame_id FROM quarantine) ORDER BY f.id",
+        base.version.feedback_through,
+        through,
+    )
+    goods: list[Candidate] = []
+    held: list[Candidate] = []
+    defects: list[Defect] = []
+    for row in rows:
+        features = engine.features(row)
+        if features is None:
+            engine.ledger.event(engine.clock_ms(), "image_lost", frame_id=row["frame_id"])
+        elif row["answer"] == "defect":
+            region = (
+                box_region(tuple(json.loads(row["region"])), features.grid)
+                if row["region"]
+                else worst_region(base.contents.bank.score(features).map)
+            )
+            defects.append(Defect(row["frame_id"], features, region))
+        else:
+            (held if row["audited"] else goods).append(Candidate(row["frame_id"], features))
+    return Confirmed(tuple(goods), tuple(held), tuple(defects), through)
+
+
+def _teachers(engine: Engine, head: Version, through: int) -> str:
+    rows = engine.ledger.all(
+        "SELECT DISTINCT operator FROM feedback WHERE id > ? AND id <= ? ORDER BY operator",
+        head.feedback_through,
+        through,
+    )
+    return ", ".join(row["operator"] for row in rows) or "schedule"
+
+
+def _hold(engine: Engine, head: Version, confirmed: Confirmed, hold: Hold) -> None:
+    now_ms = engine.clock_ms()
+    if hold.blamed:
+        engine.ledger.quarantine(hold.blamed, now_ms, hold.reason)
+    engine.ledger.learned(now_ms, head.number, confirmed.through, None, hold.reason)
+    engine.ledger.event(now_ms, "hold", reason=hold.reason, blamed=list(hold.blamed))
+    log.warning("lesson held", reason=hold.reason, blamed=list(hold.blamed))

@@ -1,0 +1,201 @@
+"""One self-contained HTML page: what was judged, how the scene drifted, what was learned and what refused."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import jinja2
+
+from daemon.config import Settings
+from daemon.engine import Engine
+from daemon.frames import decode
+from daemon.heatmap import overlay
+from daemon.ledger import Row
+from drift.exposure import Exposure
+from memory.store import Store
+
+NEWEST_FRAMES = 3_000
+SHEET_TILES = 24
+TILE_PX = 160
+WIDTH, HEIGHT, LEFT, TOP = 1100, 240, 52, 18
+
+
+@dataclass(frozen=True)
+class Axes:
+    """Maps frame index and value to SVG coordinates inside the plot's frame."""
+
+    count: int
+    low: float
+    high: float
+
+    def x(self, index: float) -> float:
+        """Horizontal position of a frame."""
+        return round(LEFT + (WIDTH - LEFT - 8) * index / max(self.count - 1, 1), 1)
+
+    def y(self, value: float) -> float:
+        """Vertical position of a value, clipped to the frame."""
+        share = (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
+        return round(TOP + (HEIGHT - 2 * TOP) * (1 - share), 1)
+
+    @property
+    def ticks(self) -> list[tuple[float, str]]:
+        """About four horizontal lines with their labels."""
+        step = _step((self.high - self.low) / 4)
+        first = math.ceil(self.low / step) * step
+        return [
+            (self.y(first + i * step), f"{first + i * step:.4g}") for i in range(int((self.high - first) / step) + 1)
+        ]
+
+    def line(self, values: Sequence[float | None]) -> list[str]:
+        """The polylines through the values, broken where one is missing."""
+        runs: list[list[str]] = [[]]
+        for i, value in enumerate(values):
+            if value is None:
+                runs.append([])
+            else:
+                runs[-1].append(f"{self.x(i)},{self.y(value)}")
+        return [" ".join(run) for run in runs if run]
+
+
+def render(engine: Engine, store: Store, title: str) -> str:
+    """The report of the newest `NEWEST_FRAMES` frames and of all versions, as one HTML text."""
+    ledger = engine.ledger
+    frames = ledger.all("SELECT * FROM frames ORDER BY seq DESC LIMIT ?", NEWEST_FRAMES)[::-1]
+    answers = {r["frame_id"]: r for r in ledger.all("SELECT * FROM feedback ORDER BY id DESC")}
+    page = jinja2.Environment(
+        loader=jinja2.PackageLoader("daemon"), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+    ).get_template("report.html.j2")
+    return page.render(
+        title=title,
+        line=engine.settings.line,
+        made=max((row["judged_ms"] for row in frames), default=0),
+        untrained=engine.extractor.untrained,
+        counts=ledger.counts(),
+        tally=_tally(frames, answers),
+        scores=_scores(frames, answers),
+        drift=_drift(frames),
+        versions=[_version(v) for v in reversed(store.history())],
+        lessons=ledger.all("SELECT * FROM lessons WHERE version IS NULL ORDER BY id DESC LIMIT 50"),
+        sheet=_sheet(engine, frames, answers),
+        size={"width": WIDTH, "height": HEIGHT, "left": LEFT, "top": TOP},
+    )
+
+
+def _tally(frames: list[Row], answers: dict[str, Row]) -> dict[str, int]:
+    flagged = [r for r in frames if r["verdict"] == "NG"]
+    told = [answers[r["frame_id"]]["verdict"] for r in flagged if r["frame_id"] in answers]
+    return {
+        "frames": len(frames),
+        "flagged": len(flagged),
+        "unknown": sum(r["verdict"] == "UNKNOWN" for r in frames),
+        "asked": sum(r["asked"] for r in frames),
+        "confirmed": told.count("defect"),
+        "false_rejects": told.count("good"),
+    }
+
+
+def _scores(frames: list[Row], answers: dict[str, Row]) -> dict[str, Any]:
+    seen = [v for r in frames for v in (r["score"], r["threshold"]) if v is not None]
+    axes = Axes(len(frames), 0, max(_quantile(seen, 0.99) * 1.15, 1e-9))
+    dots = [
+        {
+            "x": axes.x(i),
+            "y": axes.y(r["score"]),
+            "kind": _kind(r, answers),
+            "text": f"{r['frame_id']}: {r['verdict']}, {r['score']:.3f}, version {r['version']}",
+        }
+        for i, r in enumerate(frames)
+        if r["score"] is not None
+    ]
+    steps = [
+        {"x": axes.x(i), "number": r["version"]}
+        for i, r in enumerate(frames)
+        if r["version"] is not None and (i == 0 or r["version"] != frames[i - 1]["version"])
+    ]
+    return {"axes": axes, "dots": dots, "threshold": axes.line([r["threshold"] for r in frames]), "steps": steps}
+
+
+def _kind(row: Row, answers: dict[str, Row]) -> str:
+    if row["frame_id"] in answers:
+        return str(answers[row["frame_id"]]["verdict"])
+    return "flagged" if row["verdict"] == "NG" else "passed"
+
+
+def _drift(frames: list[Row]) -> dict[str, Any]:
+    states = [json.loads(r["drift"]) or None for r in frames]
+    names = list(dict.fromkeys(name for s in states if s for name in s["deviation"]))
+    series = {n: [s["deviation"][n] if s else None for s in states] for n in names}
+    reach = max((abs(v) for values in series.values() for v in values if v is not None), default=1.0)
+    axes = Axes(len(frames), -max(reach, 2.0), max(reach, 2.0))
+    light = Axes(len(frames), -60, 100)
+    percent = [None if s is None else (math.exp(s["log_ratio"]) - 1) * 100 for s in states]
+    return {
+        "axes": axes,
+        "series": {name: axes.line(values) for name, values in series.items()},
+        "light_axes": light,
+        "light": light.line(percent),
+        "drifting": [axes.x(i) for i, s in enumerate(states) if s and s["trust"] != "stable"],
+        "causes": sorted({cause for s in states if s for cause in s["causes"]}),
+    }
+
+
+def _version(version: Any) -> dict[str, Any]:
+    return {
+        "number": version.number,
+        "cause": version.cause + (f" to {version.restores}" if version.restores else ""),
+        "who": version.who,
+        "created_at": version.created_at,
+        "bank_size": version.bank_size,
+        "threshold": version.threshold["value"],
+        "guaranteed": version.threshold["guaranteed_rate"],
+        "added": len(version.added),
+        "removed": len(version.removed),
+        "refused": list(version.refused),
+        "gate": version.gate,
+    }
+
+
+def _sheet(engine: Engine, frames: list[Row], answers: dict[str, Row]) -> list[dict[str, Any]]:
+    """Flagged frames, evenly over time, with their maps."""
+    flagged = [r for r in frames if r["verdict"] == "NG" and r["kept"]]
+    every = max(math.ceil(len(flagged) / SHEET_TILES), 1)
+    tiles = []
+    for row in flagged[::every]:
+        picture = tile(engine, row, engine.settings)
+        if picture is not None:
+            tiles.append(
+                {
+                    "picture": base64.b64encode(picture).decode(),
+                    "name": row["frame_id"],
+                    "score": row["score"] / row["threshold"],
+                    "version": row["version"],
+                    "kind": _kind(row, answers),
+                }
+            )
+    return tiles
+
+
+def tile(engine: Engine, row: Row, settings: Settings) -> bytes | None:
+    """A small JPEG of a kept frame under its anomaly map, or None once it is gone."""
+    data, anomaly = engine.kept.image(row["kept"]), engine.kept.anomaly(row["kept"])
+    if data is None or anomaly is None:
+        return None
+    raw = decode(data, engine.extractor.input_px, settings.source.max_pixels)
+    picture = overlay(Exposure(row["log_ratio"]).compensate(raw), anomaly, row["threshold"])
+    small = cv2.resize(picture, (TILE_PX, TILE_PX), interpolation=cv2.INTER_AREA)
+    return cv2.imencode(".jpg", small[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
+
+
+def _quantile(values: list[float], share: float) -> float:
+    return sorted(values)[int(share * (len(values) - 1))] if values else 1.0
+
+
+def _step(rough: float) -> float:
+    power = 10.0 ** math.floor(math.log10(rough))
+    return next(power * m for m in (1, 2, 5, 10) if power * m >= rough)

@@ -1,0 +1,42 @@
+"""What may be deleted, and when: the ring of passed frames, old unanswered flags, old versions, old entries."""
+
+from __future__ import annotations
+
+import structlog
+
+from daemon.service import Service
+from daemon.wire import WireLost
+
+DAY_MS = 86_400_000
+log = structlog.get_logger()
+
+RING = """
+SELECT seq, kept FROM frames WHERE kept IS NOT NULL AND asked = 0 AND verdict = 'OK'
+AND frame_id NOT IN (SELECT frame_id FROM feedback)
+ORDER BY seq DESC LIMIT -1 OFFSET ?
+"""
+FLAGGED = """
+SELECT seq, kept FROM frames WHERE kept IS NOT NULL AND (asked = 1 OR verdict <> 'OK') AND judged_ms < ?
+AND frame_id NOT IN (SELECT frame_id FROM feedback)
+"""
+
+
+def retain(service: Service, now_s: float) -> None:
+    """Delete what the retention settings no longer keep, at Unix time `now_s`.
+
+    Frames with an operator's answer stay for ever: from them any version can be rebuilt.
+    """
+    engine = service.engine
+    keep, ledger, now_ms = engine.settings.retention, engine.ledger, int(now_s * 1000)
+    expired = ledger.all(RING, keep.ring_frames) + ledger.all(FLAGGED, int(now_ms - keep.flagged_days * DAY_MS))
+    for row in expired:
+        engine.kept.drop(row["kept"])
+        ledger.forget_file(row["seq"])
+    rows = ledger.forget_before(int(now_ms - keep.ledger_days * DAY_MS))
+    versions = service.store.prune(engine.settings.memory.keep_versions, now_s)
+    try:
+        service.wire.trim(engine.settings.redis.keep_entries)
+    except WireLost as error:
+        log.warning("streams not trimmed", error=str(error))
+    if expired or rows or versions:
+        log.info("retention", frames=len(expired), ledger_rows=rows, versions=versions)

@@ -1,0 +1,58 @@
+"""The background jobs: APScheduler decides when; what a job last did is in the ledger and the store."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+import structlog
+from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobEvent
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from daemon.retention import retain
+from daemon.service import Service
+
+log = structlog.get_logger()
+TOLD = {
+    EVENT_JOB_ERROR: "job_failed",
+    EVENT_JOB_MAX_INSTANCES: "job_still_running",
+    EVENT_JOB_MISSED: "job_missed",
+}
+
+
+def scheduler(service: Service) -> BackgroundScheduler:
+    """The service's jobs, not yet started. Lessons have a thread of their own, so no other job waits for one.
+
+    A failed, missed or skipped run is logged and recorded as an event. A run skipped because the last one
+    still runs is told too, but for lessons that is their normal course.
+    """
+    times = service.engine.settings.schedule
+    jobs = BackgroundScheduler(
+        timezone="UTC",
+        executors={"default": ThreadPoolExecutor(1), "lessons": ThreadPoolExecutor(1)},
+        job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": times.misfire_grace_s},
+    )
+
+    def every(seconds: float, call: Callable[[], object], name: str, executor: str = "default") -> None:
+        jobs.add_job(call, "interval", seconds=timedelta(seconds=seconds).total_seconds(), id=name, executor=executor)
+
+    every(times.admission_s, service.lesson_if_due, "admission", "lessons")
+    every(times.recalibration_s, lambda: service.learn("recalibration"), "recalibration", "lessons")
+    every(times.snapshot_s, lambda: snapshot(service), "snapshot")
+    every(times.retention_s, lambda: retain(service, time.time()), "retention")
+    jobs.add_listener(lambda event: _tell(service, event), EVENT_JOB_ERROR | EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)
+    return jobs
+
+
+def snapshot(service: Service) -> None:
+    """Publish the status for other processes and notice versions that they committed."""
+    service.notice_versions()
+    service.engine.ledger.say("service", service.status())
+
+
+def _tell(service: Service, event: JobEvent) -> None:
+    kind, error = TOLD[event.code], getattr(event, "exception", None)
+    log.error(kind, job=event.job_id, error=repr(error) if error else None)
+    service.engine.ledger.event(service.engine.clock_ms(), kind, job=event.job_id, error=repr(error))

@@ -1,0 +1,195 @@
+"""The service's turn: frames, answers, the outbox, and lessons when they are due."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+
+import structlog
+
+from daemon import feedback, lesson
+from daemon.engine import Engine, verdict_fields
+from daemon.sources import Frame, Source
+from daemon.wire import Wire, WireLost
+from memory.errors import StaleParent, StoreError
+from memory.store import Store
+
+BACKOFF_FIRST_S = 0.1
+BACKOFF_LAST_S = 5.0
+OUTBOX_BATCH = 100
+DISK_ERRORS = (sqlite3.OperationalError, OSError)
+log = structlog.get_logger()
+
+
+class Service:
+    """One line's worker. `turn` is called again and again by one thread; nothing bad that comes in stops it.
+
+    The ledger is the truth and Redis the wire: a verdict is durable in the ledger before its frame is
+    acknowledged, and the outbox publishes what the ledger holds and the streams do not. A crash anywhere
+    repeats only what can be repeated: the ledger knows frame ids and answer keys, the stream verdict ids.
+    """
+
+    def __init__(self, engine: Engine, store: Store, source: Source, wire: Wire) -> None:
+        self.engine = engine
+        self.store = store
+        self.source = source
+        self.wire = wire
+        self.stopping = threading.Event()
+        self.trouble: dict[str, str] = {}
+        self._backoff_s = BACKOFF_FIRST_S
+        self._wire_again_s = 0.0
+        self._learning = threading.Lock()
+
+    def start(self) -> None:
+        """Take over what is on disk: tell the ledger of versions it missed, report damage, activate the head.
+
+        Raises ExtractorMismatch where the head was taught with another extractor.
+        """
+        now_ms = self.engine.clock_ms()
+        for version in self.store.history():
+            if self.engine.ledger.one("SELECT 1 FROM versions WHERE number = ?", version.number) is None:
+                lesson.announce(self.engine.ledger, version, now_ms)
+        for line in self.store.damaged():
+            self.engine.ledger.event(now_ms, "damaged_version", what=line)
+            log.error("damaged version passed over", what=line)
+        head = self.store.head()
+        if head is None:
+            log.warning("no version yet: every frame is UNKNOWN until `driftline teach DIR`")
+        else:
+            self.engine.activate(self.store.load(head))
+
+    def run(self, block_ms: int = 200) -> None:
+        """Turn until `stopping` is set; the frame in hand is finished and acknowledged first."""
+        while not self.stopping.is_set():
+            self.turn(block_ms)
+
+    def turn(self, block_ms: int) -> None:
+        """One round. Redis or the disk being away delays, loudly; it never raises and never loses anything."""
+        try:
+            try:
+                frames = self.source.read(block_ms)
+            except WireLost as error:
+                self._away("redis", error)
+                self.stopping.wait(self._backoff_s)
+                return
+            for frame in frames:
+                if self.stopping.is_set():
+                    return
+                self._frame(frame)
+            self._over_wire(self._answers)
+            self._over_wire(self._outbox)
+            self._back("disk")
+        except DISK_ERRORS as error:
+            self._away("disk", error)
+            with contextlib.suppress(*DISK_ERRORS):
+                self.engine.recover()
+            self.wire.ready = False  # what was read and not recorded is read again
+            self.stopping.wait(self._backoff_s)
+
+    def lesson_if_due(self, cause: str = "admission") -> None:
+        """Learn now if enough was confirmed."""
+        if lesson.due(self.engine, self.store.head()):
+            self.learn(cause)
+
+    def learn(self, cause: str) -> None:
+        """One lesson. A failure outside it (full disk, another writer) is told and counted; scoring goes on."""
+        with self._learning:
+            try:
+                lesson.learn(self.engine, self.store, cause)
+            except StaleParent as error:
+                log.info("lesson postponed: another version came first", error=str(error))
+            except StoreError as error:
+                log.error("lesson failed", error=str(error))
+                self.engine.ledger.event(self.engine.clock_ms(), "lesson_failed", error=str(error))
+
+    def notice_versions(self) -> None:
+        """Activate what another process committed: a rollback, a new teach."""
+        with self._learning:
+            active = self.engine.active
+            if active and self.store.newest_number() <= active.model.version.number:
+                return
+            head = self.store.head()
+            if head and (active is None or head.number != active.model.version.number):
+                self.engine.activate(self.store.load(head))
+
+    def status(self) -> dict[str, object]:
+        """What `driftline status` shows of a running service."""
+        engine, drift = self.engine, self.engine.drift()
+        return {
+            "heartbeat_ms": engine.clock_ms(),
+            "line": engine.settings.line,
+            "version": engine.active.model.version.number if engine.active else None,
+            "device": str(engine.extractor.device),
+            "untrained_weights": engine.extractor.untrained,
+            "broker": self.wire.url,
+            "trouble": self.trouble,
+            "drift": {"trust": drift.trust, "causes": drift.causes, "log_ratio": drift.log_ratio},
+        }
+
+    def _frame(self, frame: Frame) -> None:
+        ledger, now_ms = self.engine.ledger, self.engine.clock_ms()
+        again = ledger.frame(frame.frame_id) is not None
+        self.engine.judge(frame)
+        if again:
+            ledger.event(now_ms, "frame_again", frame_id=frame.frame_id)
+        elif frame.problem is not None:
+            ledger.event(now_ms, "frame_refused", frame_id=frame.frame_id, reason=frame.problem)
+        self._over_wire(self._outbox)
+        try:
+            self.source.acknowledge(frame)
+        except WireLost as error:
+            self._away("redis", error)
+
+    def _answers(self) -> None:
+        for message in self.wire.read("feedback"):
+            now_ms = self.engine.clock_ms()
+            try:
+                given = feedback.parse(message)
+                if feedback.record(self.engine.ledger, given, now_ms) is None:
+                    self.engine.ledger.event(now_ms, "feedback_again", key=given.key)
+            except feedback.FeedbackRejected as error:
+                self.engine.ledger.event(now_ms, "feedback_refused", entry=message.entry, reason=str(error))
+                self.wire.bury(message, str(error))
+                log.warning("feedback refused", entry=message.entry, reason=str(error))
+            else:
+                self.wire.acknowledge(message)
+
+    def _outbox(self) -> None:
+        """Publish what the ledger holds and the streams do not, in order, each entry under its own id."""
+        ledger = self.engine.ledger
+        for row in ledger.all("SELECT * FROM frames WHERE published = 0 ORDER BY seq LIMIT ?", OUTBOX_BATCH):
+            self.wire.send("verdicts", verdict_fields(row), row["wire_id"])
+            ledger.published("frames", row["seq"])
+        for row in ledger.all("SELECT * FROM events WHERE published = 0 ORDER BY id LIMIT ?", OUTBOX_BATCH):
+            self.wire.send("events", {"kind": row["kind"], "detail": row["detail"]}, f"{row['at_ms']}-{row['id']}")
+            ledger.published("events", row["id"])
+
+    def _over_wire(self, call: Callable[[], None]) -> None:
+        """Use Redis unless it was lost a moment ago: a watched folder is judged on while Redis is away."""
+        if time.monotonic() < self._wire_again_s:
+            return
+        try:
+            call()
+        except WireLost as error:
+            self._away("redis", error)
+        else:
+            self._back("redis")
+
+    def _away(self, what: str, error: Exception) -> None:
+        """Say that `what` is away, once, and let each try come a little later, up to `BACKOFF_LAST_S`."""
+        if what not in self.trouble:
+            log.error(f"{what} away", error=str(error))
+            with contextlib.suppress(*DISK_ERRORS):
+                self.engine.ledger.event(self.engine.clock_ms(), f"{what}_away", error=str(error))
+        self.trouble[what] = str(error)
+        self._backoff_s = min(self._backoff_s * 2, BACKOFF_LAST_S)
+        self._wire_again_s = time.monotonic() + self._backoff_s
+
+    def _back(self, what: str) -> None:
+        if self.trouble.pop(what, None) is not None:
+            log.info(f"{what} back")
+            self._backoff_s = BACKOFF_FIRST_S
+            self.engine.ledger.event(self.engine.clock_ms(), f"{what}_back")

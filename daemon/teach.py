@@ -1,0 +1,159 @@
+"""From a folder of good parts to the first version."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import structlog
+
+from daemon.config import MemorySettings, Settings
+from daemon.frames import SUFFIXES, ImageRejected, decode, read_allowed
+from daemon.ledger import Ledger
+from daemon.lesson import announce, iso
+from drift.signals import mean_patch, refer
+from memory.bank import gather, subset
+from memory.coreset import select
+from memory.errors import DriftlineError, ExtractorMismatch
+from memory.features import Features, Image
+from memory.replay import Replay
+from memory.store import Store
+from memory.version import Contents, HeldOut, Model, Version
+from policies.admission import Hold, Proposal
+from policies.gate import check
+from policies.threshold import Threshold, calibrate
+
+if TYPE_CHECKING:
+    from memory.extract import Extractor
+
+MIN_PARTS = 2
+Track = Callable[[Sequence[Path], str], Iterable[Path]]
+log = structlog.get_logger()
+
+
+class TeachError(DriftlineError):
+    """The taught images cannot make a version."""
+
+
+@dataclass(frozen=True)
+class Taught:
+    """The version made, its threshold, and the files that could not be used, each with the reason."""
+
+    version: Version
+    threshold: Threshold
+    refused: dict[str, str]
+
+
+def images_in(folder: Path) -> list[Path]:
+    """Every image file below `folder`, in the order of their names. Raises TeachError if there is none."""
+    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    if not found:
+        raise TeachError(
+            expected=f"image files ({', '.join(sorted(SUFFIXES))}) in {folder}",
+            came="none" if folder.is_dir() else "no such folder",
+            do="name the folder that holds images of good parts",
+        )
+    return found
+
+
+def teach(
+    paths: Sequence[Path],
+    extractor: Extractor,
+    store: Store,
+    ledger: Ledger,
+    settings: Settings,
+    who: str,
+    now_ms: int,
+    track: Track,
+) -> Taught:
+    """Make a version of the good parts in `paths`: some for the bank, some held out for the threshold.
+
+    Over an earlier version, its confirmed defects are kept and the gate applies: a version that would miss
+    one is refused. Unreadable files are told and counted, not fatal. Raises TeachError with fewer than
+    `MIN_PARTS` usable images, ExtractorMismatch over a version of another extractor.
+    """
+    images, features, names, refused = _read(paths, extractor, settings, track)
+    if len(features) < MIN_PARTS:
+        raise TeachError(
+            expected=f"at least {MIN_PARTS} usable images of good parts, one of them to calibrate on",
+            came=f"{len(features)} usable, {len(refused)} refused",
+            do="add good parts; for a false-reject rate r at least 1/r of them beside the bank's",
+        )
+    bank_rows, held_rows = _split(len(features), settings.memory)
+    raw = gather([(names[i], features[i].patches) for i in bank_rows])
+    nothing = np.empty((0, raw.vectors.shape[1]), dtype=np.float32)
+    bank = subset(raw, select(nothing, raw.vectors, settings.memory.bank_patches, settings.memory.seed))
+    held_out = HeldOut(tuple(names[i] for i in held_rows), tuple(features[i] for i in held_rows))
+    means = np.stack([mean_patch(f.patches) for f in features])  # n × (D,) -> (n, D)
+    reference = refer(images, means, settings.memory.seed).arrays()
+    threshold = calibrate([bank.score(f).value for f in held_out.features], settings.policy.false_reject_rate)
+    head = store.head()
+    base = store.load(head) if head else None
+    contents = Contents(bank, base.contents.replay if base else Replay(), held_out, reference)
+    gate = _prove(base, contents, threshold, extractor)
+    version = store.commit(
+        contents,
+        parent=head,
+        cause="teach",
+        who=who,
+        created_at=iso(now_ms),
+        extractor=extractor.fingerprint,
+        threshold=threshold.to_json(),
+        added=tuple(sorted(names)),
+        removed=base.contents.bank.samples if base else (),
+        refused=tuple(sorted(refused)),
+        gate=gate,
+        feedback_through=head.feedback_through if head else 0,
+    )
+    announce(ledger, version, now_ms)
+    for name, reason in refused.items():
+        ledger.event(now_ms, "teach_refused", file=name, reason=reason)
+    return Taught(version, threshold, refused)
+
+
+def _read(
+    paths: Sequence[Path], extractor: Extractor, settings: Settings, track: Track
+) -> tuple[list[Image], list[Features], list[str], dict[str, str]]:
+    images, features, names, refused = [], [], [], {}
+    for path in track(paths, "features"):
+        try:
+            data = read_allowed(path, (path.parent,), settings.source.max_bytes)
+            image = decode(data, extractor.input_px, settings.source.max_pixels)
+        except ImageRejected as error:
+            refused[str(path)] = str(error)
+            log.warning("image refused", file=str(path), reason=str(error))
+            continue
+        images.append(image)
+        features.append(extractor(image))
+        names.append(str(path))
+    return images, features, names, refused
+
+
+def _split(count: int, given: MemorySettings) -> tuple[list[int], list[int]]:
+    """A seeded random split into bank and held-out indices, at least one in each."""
+    order = np.random.default_rng(given.seed).permutation(count).tolist()
+    held = min(max(math.ceil(count * given.held_out_share), 1), count - 1, given.held_out_parts)
+    return sorted(order[held:]), sorted(order[:held])
+
+
+def _prove(base: Model | None, contents: Contents, threshold: Threshold, extractor: Extractor) -> dict[str, object]:
+    if base is None:
+        return {}
+    if base.version.extractor != extractor.fingerprint:
+        raise ExtractorMismatch(
+            expected=f"the extractor of version {base.version.number}, {base.version.extractor[:12]}",
+            came=f"the configured one, {extractor.fingerprint[:12]}",
+            do="teach into a new state_dir: confirmed defects cannot be compared across extractors",
+        )
+    outcome = check(Proposal(base, contents, threshold, (), (), (), 0))
+    if isinstance(outcome, Hold):
+        raise TeachError(
+            expected="a version that still finds every confirmed defect",
+            came=outcome.reason,
+            do="look whether a defective part is among the images; to start over, use a new state_dir",
+        )
+    return dict(outcome.to_json())

@@ -1,0 +1,71 @@
+"""What every command shares: its options, how it answers, how it shows progress and how it fails."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from daemon import build
+from daemon.config import Settings, load
+
+T = TypeVar("T")
+CONFIG_FILE = Path("config.yaml")
+
+Config = Annotated[Path | None, typer.Option("--config", "-c", help="settings file; default: ./config.yaml if there")]
+Set = Annotated[list[str] | None, typer.Option("--set", help="override a setting: section.key=value; repeatable")]
+Json = Annotated[bool, typer.Option("--json", help="answer in JSON on stdout")]
+
+stdout = Console()
+stderr = Console(stderr=True)
+
+
+def settings(config: Path | None, overrides: list[str] | None) -> Settings:
+    """The settings for a command, with logging set up. Raises ConfigError."""
+    path = config or (CONFIG_FILE if CONFIG_FILE.exists() else None)
+    made = load(path, overrides or (), os.environ)
+    build.logging_to_stderr(made.log_format)
+    return made
+
+
+def answer(value: Mapping[str, Any] | Sequence[Any], *, as_json: bool, text: str | Table) -> None:
+    """Answer on stdout: one JSON document, or text for people."""
+    if as_json:
+        stdout.print_json(json.dumps(value, default=str))
+    else:
+        stdout.print(text)
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    """A table for people."""
+    made = Table(title=title, title_justify="left", header_style="bold")
+    for column in columns:
+        made.add_column(column)
+    for row in rows:
+        made.add_row(*("" if cell is None else str(cell) for cell in row))
+    return made
+
+
+@contextmanager
+def progress() -> Iterator[Progress]:
+    """A progress display with an estimate of the time left, on stderr."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=stderr) as shown:
+        yield shown
+
+
+def tracker(shown: Progress) -> Any:
+    """A `Track` for functions that walk through paths."""
+
+    def track(items: Sequence[T], what: str) -> Iterable[T]:
+        return shown.track(items, description=what)
+
+    return track

@@ -1,0 +1,199 @@
+"""Redis Streams: consumer groups in, explicit ids out, nothing lost and nothing twice."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import redis
+
+from memory.errors import DriftlineError
+
+GROUP = "driftline"
+CONSUMER = "scorer"
+CLAIM_IDLE_MS = 60_000
+BATCH = 8
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class WireLost(DriftlineError):
+    """Redis does not answer; what was not acknowledged will be delivered again."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """One stream entry that is ours until acknowledged. `fields` is empty where a trim took the content."""
+
+    stream: str
+    entry: str
+    fields: Mapping[str, bytes]
+
+    def text(self, name: str) -> str | None:
+        """A field as text, None where it is absent. Raises UnicodeDecodeError where it is not UTF-8."""
+        value = self.fields.get(name)
+        return None if value is None else value.decode()
+
+
+def _guarded(call: Callable[Concatenate[Wire, P], T]) -> Callable[Concatenate[Wire, P], T]:
+    """Turn a lost connection into WireLost, and make the groups anew where Redis came back without them."""
+
+    @functools.wraps(call)
+    def guarded(self: Wire, *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            if not self.ready:
+                self.prepare()
+            return call(self, *args, **kwargs)
+        except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
+            self.ready = False
+            raise WireLost(
+                expected=f"Redis at {self.url}",
+                came=str(error),
+                do="start redis-server or correct redis.url; the service goes on by itself when it answers",
+            ) from error
+        except redis.ResponseError as error:
+            if "NOGROUP" not in str(error) and "LOADING" not in str(error):
+                raise
+            self.ready = False
+            raise WireLost(
+                expected="our consumer group in Redis", came=str(error), do="nothing: it is made anew"
+            ) from error
+
+    return guarded
+
+
+class Wire:
+    """The five streams of one line: frames and feedback in, verdicts, events and dead letters out.
+
+    Every method raises WireLost when Redis is away. Nothing connects before the first call.
+    """
+
+    def __init__(self, client: redis.Redis, url: str, prefix: str, line: str) -> None:
+        self._client: Any = client  # redis-py's own annotations mix the sync and async clients
+        self.url = url
+        self.ready = False
+        self._names = {s: f"{prefix}:{line}:{s}" for s in ("frames", "verdicts", "feedback", "events", "dead")}
+        self._caught_up: set[str] = set()
+
+    def name(self, stream: str) -> str:
+        """The full Redis key of a stream."""
+        return self._names[stream]
+
+    def prepare(self) -> None:
+        """Create the consumer groups, from the streams' beginning, if they are absent."""
+        for stream in ("frames", "feedback"):
+            try:
+                self._client.xgroup_create(self._names[stream], GROUP, id="0", mkstream=True)
+            except redis.ResponseError as error:
+                if "BUSYGROUP" not in str(error):
+                    raise
+        self._caught_up.clear()
+        self.ready = True
+
+    @_guarded
+    def read(self, stream: str, block_ms: int | None = None) -> list[Message]:
+        """Up to `BATCH` entries: first our own unacknowledged ones, then others' abandoned ones, then new ones."""
+        if stream not in self._caught_up:
+            # Each batch is acknowledged before the next read, so "0" walks through what is pending.
+            own = self._messages(self._client.xreadgroup(GROUP, CONSUMER, {self._names[stream]: "0"}, count=BATCH))
+            if own:
+                return own
+            self._caught_up.add(stream)
+        claimed = self._client.xautoclaim(self._names[stream], GROUP, CONSUMER, CLAIM_IDLE_MS, count=BATCH)[1]
+        if claimed:
+            return self._messages([(self._names[stream], claimed)])
+        return self._messages(
+            self._client.xreadgroup(GROUP, CONSUMER, {self._names[stream]: ">"}, count=BATCH, block=block_ms)
+        )
+
+    @_guarded
+    def acknowledge(self, message: Message) -> None:
+        """Say that a message's effect is durable."""
+        self._client.xack(self._names[message.stream], GROUP, message.entry)
+
+    @_guarded
+    def send(self, stream: str, fields: Mapping[str, str | bytes], entry: str = "*") -> str:
+        """Append an entry and return its id.
+
+        With an explicit `entry` id the append is idempotent: an id that is in the stream already is left
+        alone. If the stream has moved beyond that id without holding it, a new id is given.
+        """
+        name = self._names[stream]
+        try:
+            return str(self._client.xadd(name, dict(fields), id=entry).decode())
+        except redis.ResponseError as error:
+            if entry == "*" or "equal or smaller" not in str(error):
+                raise
+            if self._client.xrange(name, entry, entry):
+                return entry
+            return str(self._client.xadd(name, dict(fields)).decode())
+
+    @_guarded
+    def bury(self, message: Message, reason: str) -> None:
+        """Move a message that cannot be used to the dead-letter stream, with the reason, in one transaction."""
+        with self._client.pipeline(transaction=True) as both:
+            both.xadd(
+                self._names["dead"],
+                {
+                    **message.fields,
+                    "dead_reason": reason,
+                    "dead_stream": message.stream,
+                    "dead_entry": message.entry,
+                },
+            )
+            both.xack(self._names[message.stream], GROUP, message.entry)
+            both.execute()
+
+    @_guarded
+    def trim(self, keep: int) -> None:
+        """Shorten every stream to about `keep` entries, never below the oldest unacknowledged or unread one."""
+        for stream, name in self._names.items():
+            length = self._client.xlen(name)
+            if length <= keep:
+                continue
+            oldest = self._client.xrange(name, count=length - keep + 1)[-1][0]
+            if stream in {"frames", "feedback"}:
+                oldest = min([oldest, *self._still_needed(name)], key=_order)
+            self._client.xtrim(name, minid=oldest, approximate=False)
+
+    @_guarded
+    def entries(self, stream: str, after: str = "-") -> list[tuple[str, dict[str, bytes]]]:
+        """All entries of a stream after an id, without a group: for replay, tests and the doctor."""
+        start = after if after == "-" else f"({after}"
+        return [(e.decode(), _named(f)) for e, f in self._client.xrange(self._names[stream], start)]
+
+    @_guarded
+    def ping(self) -> None:
+        """Raise WireLost unless Redis answers."""
+        self._client.ping()
+
+    def _still_needed(self, name: str) -> list[bytes]:
+        """Ids that a trim must keep, for every consumer group: its oldest pending entry and its last delivered."""
+        needed: list[bytes] = []
+        for group in self._client.xinfo_groups(name):
+            needed.append(group["last-delivered-id"])
+            pending = self._client.xpending(name, group["name"])
+            if pending["pending"]:
+                needed.append(pending["min"])
+        return needed
+
+    def _messages(self, reply: Any) -> list[Message]:
+        short = {name: stream for stream, name in self._names.items()}
+        streams = reply.items() if isinstance(reply, dict) else reply or []
+        found = []
+        for name, entries in streams:
+            key = name.decode() if isinstance(name, bytes) else name
+            found += [Message(short[key], entry.decode(), _named(fields)) for entry, fields in entries]
+        return found
+
+
+def _named(fields: Mapping[bytes, bytes] | None) -> dict[str, bytes]:
+    return {name.decode(errors="replace"): value for name, value in (fields or {}).items()}
+
+
+def _order(entry: bytes) -> tuple[int, int]:
+    time_ms, _, sequence = entry.decode().partition("-")
+    return int(time_ms), int(sequence)

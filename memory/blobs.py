@@ -1,0 +1,82 @@
+"""Contents to bytes and back: safetensors only, content-addressed, never pickle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from memory.bank import Bank
+from memory.errors import StoreError
+from memory.features import Features
+from memory.replay import Defect, Replay
+from memory.version import Contents, HeldOut
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+def encode(contents: Contents) -> dict[str, bytes]:
+    """The bytes of each part, by the name the manifest lists it under. Equal contents give equal bytes."""
+    bank, replay, held_out = contents.bank, contents.replay, contents.held_out
+    defects = [d.features for d in replay.defects]
+    return {
+        "bank": _bytes({"vectors": bank.vectors.astype(np.float16), "origin": bank.origin}, bank.samples),
+        "replay": _bytes(_stack(defects) | _numbered("region", [d.region for d in replay.defects]), replay.samples),
+        "held_out": _bytes(_stack(held_out.features), held_out.samples),
+        "reference": _bytes(dict(contents.reference), ()),
+    }
+
+
+def decode(blobs: Mapping[str, bytes]) -> Contents:
+    """The contents that `encode` wrote. Raises StoreError when a blob is not of that form."""
+    try:
+        parts = {name: _arrays(blob) for name, blob in blobs.items()}
+        bank, samples = parts["bank"]
+        defects, sick = parts["replay"]
+        held, good = parts["held_out"]
+        return Contents(
+            bank=Bank(bank["vectors"].astype(np.float32), bank["origin"], samples),
+            replay=Replay(
+                tuple(
+                    Defect(sample, _features(defects, i), defects[f"region.{i:06d}"]) for i, sample in enumerate(sick)
+                )
+            ),
+            held_out=HeldOut(good, tuple(_features(held, i) for i in range(len(good)))),
+            reference=parts["reference"][0],
+        )
+    except (SafetensorError, KeyError, ValueError, TypeError) as error:
+        raise StoreError(
+            expected="blobs written by Driftline",
+            came=f"{type(error).__name__}: {error}",
+            do="restore the store from a backup, or roll back to an older version",
+        ) from error
+
+
+def _stack(features: tuple[Features, ...] | list[Features]) -> Arrays:
+    patches = _numbered("patches", [f.patches.astype(np.float16) for f in features])
+    return patches | _numbered("grid", [np.array(f.grid, dtype=np.int32) for f in features])
+
+
+def _numbered(name: str, arrays: list[Any]) -> Arrays:
+    return {f"{name}.{i:06d}": array for i, array in enumerate(arrays)}
+
+
+def _features(arrays: Arrays, i: int) -> Features:
+    rows, columns = (int(n) for n in arrays[f"grid.{i:06d}"])
+    return Features(arrays[f"patches.{i:06d}"].astype(np.float32), (rows, columns))
+
+
+def _bytes(arrays: Arrays, samples: tuple[str, ...]) -> bytes:
+    # One metadata key only: safetensors does not order several, and the bytes are content-addressed.
+    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    return bytes(save(contiguous, metadata={"samples": json.dumps(samples, ensure_ascii=False)}))
+
+
+def _arrays(blob: bytes) -> tuple[Arrays, tuple[str, ...]]:
+    header = json.loads(blob[8 : 8 + int.from_bytes(blob[:8], "little")])
+    return load(blob), tuple(json.loads(header["__metadata__"]["samples"]))

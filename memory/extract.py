@@ -1,0 +1,151 @@
+"""An image becomes patch features: the only module that imports torch and timm."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from timm.models import load_state_dict
+
+from memory.errors import DriftlineError, WeightsError
+from memory.features import Features, Image
+
+UNTRAINED_SEED = 0
+
+
+class Extractor:
+    """Extract mid-level patch features of a frozen timm backbone, batch 1, deterministic on one machine.
+
+    The maps of `layers` are averaged over 3×3 neighbourhoods, brought to the first layer's grid and
+    concatenated: the locally aware patch features of PatchCore (Roth et al., "Towards Total Recall in
+    Industrial Anomaly Detection", CVPR 2022, section 3.1, equation 2).
+
+    `weights` is `hub` (timm's hub or its local cache), a path to a .safetensors or .pth file, or `untrained`
+    (seeded random weights: for demonstrations, by explicit name only). `normalize` applies the backbone's own
+    mean and standard deviation; switch it off for weights that have them folded in. `device` is `auto`,
+    `cpu`, `cuda`, ...
+
+    Raises WeightsError when weights are missing or do not fit, DriftlineError for a model timm does not know.
+    """
+
+    def __init__(
+        self, *, model: str, layers: Sequence[int], weights: str, input_px: int, normalize: bool, device: str
+    ) -> None:
+        self.input_px = input_px
+        self.untrained = weights == "untrained"
+        self.device = _device(device)
+        network = _network(model, tuple(layers), weights)
+        self._network = network.eval().requires_grad_(requires_grad=False).to(self.device)
+        config: Mapping[str, Any] = network.pretrained_cfg
+        mean, std = (config["mean"], config["std"]) if normalize else ((0.0,) * 3, (1.0,) * 3)
+        self._mean = torch.tensor(mean, device=self.device).view(1, 3, 1, 1)
+        self._std = torch.tensor(std, device=self.device).view(1, 3, 1, 1)
+        self.fingerprint = _fingerprint(network, model, tuple(layers), input_px, (mean, std))
+
+    @torch.inference_mode()
+    def __call__(self, image: Image) -> Features:
+        """Features of an RGB image (input_px, input_px, 3) u8.
+
+        Raises DriftlineError for another shape, or when the backbone returns values beyond float16.
+        """
+        if image.shape != (self.input_px, self.input_px, 3):
+            raise DriftlineError(
+                expected=f"an image of ({self.input_px}, {self.input_px}, 3)",
+                came=f"{image.shape}",
+                do="decode it with daemon.frames.decode",
+            )
+        pixels = torch.from_numpy(image).to(self.device)
+        batch = pixels.permute(2, 0, 1)[None].float() / 255  # (H, W, 3) -> (1, 3, H, W)
+        maps = [
+            torch.nn.functional.avg_pool2d(m, kernel_size=3, stride=1, padding=1)
+            for m in self._network((batch - self._mean) / self._std)
+        ]
+        rows, columns = maps[0].shape[-2:]
+        aligned = [maps[0]] + [
+            torch.nn.functional.interpolate(m, size=(rows, columns), mode="bilinear", align_corners=False)
+            for m in maps[1:]
+        ]
+        stacked = torch.cat(aligned, dim=1)[0]  # (D, rows, columns)
+        patches = stacked.flatten(1).T.half().float().contiguous()  # (D, rows, columns) -> (rows * columns, D)
+        if not bool(torch.isfinite(patches).all()):
+            raise DriftlineError(
+                expected="finite features within ±65504 (float16)",
+                came="an overflow or NaN from the backbone",
+                do="choose other extractor.layers or another extractor.model",
+            )
+        return Features(patches=patches.cpu().numpy(), grid=(int(rows), int(columns)))
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(name)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise DriftlineError(
+            expected="a CUDA device", came="none on this machine", do="set extractor.device to auto or cpu"
+        )
+    return device
+
+
+def _network(model: str, layers: tuple[int, ...], weights: str) -> Any:
+    if model not in timm.list_models():
+        raise DriftlineError(
+            expected="a timm model with features_only support",
+            came=f"extractor.model={model!r}",
+            do="see timm.list_models()",
+        )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(UNTRAINED_SEED)
+        try:
+            network = timm.create_model(model, features_only=True, out_indices=layers, pretrained=weights == "hub")
+        except (OSError, RuntimeError, ValueError, IndexError, AssertionError) as error:
+            raise WeightsError(
+                expected=f"{model} with feature layers {list(layers)} and weights {weights!r}",
+                came=f"{type(error).__name__}: {str(error)[:300]}",
+                do="on a PC without internet copy the weights to a file and set extractor.weights to its path",
+            ) from error
+    if weights not in {"hub", "untrained"}:
+        _load(network, Path(weights))
+    return network
+
+
+def _load(network: torch.nn.Module, path: Path) -> None:
+    """Load a local weights file strictly: every tensor of the feature network must be in it."""
+    try:
+        found = load_state_dict(str(path), use_ema=False, weights_only=True)
+    except Exception as error:  # safetensors, zip and pickle readers each raise their own types
+        raise WeightsError(
+            expected="a .safetensors or .pth file of weights",
+            came=f"{path}: {type(error).__name__}: {error}",
+            do="check extractor.weights in config.yaml",
+        ) from error
+    # timm joins nested module names with `_` in feature networks, with `.` in weight files.
+    flat = {name.replace(".", "_"): tensor for name, tensor in found.items()}
+    wanted = network.state_dict()
+    state = {name: flat.get(name.replace(".", "_")) for name in wanted}
+    wrong = [
+        name
+        for name, tensor in state.items()
+        if not name.endswith("num_batches_tracked") and (tensor is None or tensor.shape != wanted[name].shape)
+    ]
+    if wrong:
+        raise WeightsError(
+            expected=f"{len(wanted)} tensors of this architecture in {path}",
+            came=f"{len(wrong)} missing or misshapen, the first {wrong[0]!r}",
+            do="check that extractor.model names the architecture of this file",
+        )
+    network.load_state_dict({name: tensor for name, tensor in state.items() if tensor is not None}, strict=False)
+
+
+def _fingerprint(network: torch.nn.Module, model: str, layers: tuple[int, ...], input_px: int, scaling: object) -> str:
+    """SHA-256 over everything that decides what a feature means, the weights' own bytes included."""
+    digest = hashlib.sha256(json.dumps([model, layers, input_px, scaling, "pool3", "float16"]).encode())
+    for name, tensor in sorted(network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,91 @@
+"""Confirmed defects, kept so that no version may forget one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from memory.coreset import nearest_squared
+from memory.features import Features
+
+WORST_PATCHES = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Defect:
+    """One confirmed defect: the whole image's features and where the defect is.
+
+    `sample` is the frame id; `region` (rows, columns) bool marks the defect's patches, at least one.
+    """
+
+    sample: str
+    features: Features
+    region: npt.NDArray[np.bool_]
+
+    @property
+    def patches(self) -> npt.NDArray[np.float32]:
+        """The features (n, D) of the marked patches."""
+        return self.features.patches[self.region.reshape(-1)]  # (rows, columns) -> (P,)
+
+
+@dataclass(frozen=True)
+class Replay:
+    """An immutable, bounded set of confirmed defects, oldest first."""
+
+    defects: tuple[Defect, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.defects)
+
+    @property
+    def samples(self) -> tuple[str, ...]:
+        """Frame ids of all defects held."""
+        return tuple(defect.sample for defect in self.defects)
+
+    @property
+    def patches(self) -> npt.NDArray[np.float32] | None:
+        """All marked patches (n, D), or None without a defect."""
+        return np.concatenate([d.patches for d in self.defects]) if self.defects else None
+
+    def remember(self, defect: Defect, limit: int) -> Replay:
+        """This set with `defect` added, or unchanged if its sample is already held.
+
+        Beyond `limit` the most redundant defect leaves: of the two whose mean marked patches lie nearest to
+        each other, the older. So the bound costs likeness, never a kind of defect.
+        """
+        if defect.sample in self.samples:
+            return self
+        defects = (*self.defects, defect)
+        while len(defects) > limit:
+            means = np.stack([d.patches.mean(axis=0) for d in defects])  # (n, D)
+            apart = np.array(
+                [nearest_squared(means[i : i + 1], np.delete(means, i, axis=0))[0] for i in range(len(means))]
+            )
+            redundant = int(apart.argmin())  # the lowest index of the closest pair, which is the older one
+            defects = defects[:redundant] + defects[redundant + 1 :]
+        return replace(self, defects=defects)
+
+
+def worst_region(anomaly: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+    """The `WORST_PATCHES` most anomalous patches of a map (rows, columns), as a mask of that shape.
+
+    This stands in for the region where the operator marked none.
+    """
+    flat = anomaly.reshape(-1)  # (rows, columns) -> (P,)
+    region = np.zeros(flat.shape, dtype=bool)
+    region[np.argsort(-flat, kind="stable")[:WORST_PATCHES]] = True
+    return region.reshape(anomaly.shape)
+
+
+def box_region(box: tuple[float, float, float, float], grid: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    """The patches of `grid` (rows, columns) that a box (left, top, right, bottom) in [0, 1] touches."""
+    rows, columns = grid
+    left, top, right, bottom = box
+    region = np.zeros(grid, dtype=bool)
+    region[
+        int(top * rows) : max(int(np.ceil(bottom * rows)), int(top * rows) + 1),
+        int(left * columns) : max(int(np.ceil(right * columns)), int(left * columns) + 1),
+    ] = True
+    return region

@@ -1,0 +1,243 @@
+"""The versions on disk: `Store.commit` is the one durable change to the model.
+
+Layout: `blobs/<sha256>` and `versions/000042.json`. A version exists once its manifest does, and the highest
+valid manifest is the head, so there is no pointer that could disagree (after delta-rs' numbered commits).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from memory import blobs
+from memory.errors import StaleParent, StoreError
+from memory.version import Contents, Model, Version, decode
+
+REST_S = 3600.0
+
+
+class Store:
+    """Numbered, immutable, checksummed versions in one folder, which is created if absent.
+
+    Raises StoreError from every method when the disk is full or refuses.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._blobs = root / "blobs"
+        self._versions = root / "versions"
+        with _disk(root):
+            self._blobs.mkdir(parents=True, exist_ok=True)
+            self._versions.mkdir(parents=True, exist_ok=True)
+
+    def newest_number(self) -> int:
+        """The highest number taken, valid or not; 0 in an empty store. One folder listing, for polling."""
+        return max((int(p.stem) for p in self._manifests()), default=0)
+
+    def head(self) -> Version | None:
+        """The highest version whose manifest and blobs are intact, or None in a store that has none."""
+        for path in sorted(self._manifests(), reverse=True):
+            with contextlib.suppress(StoreError):
+                version = self._read(path)
+                self._contents(version)
+                return version
+        return None
+
+    def damaged(self) -> list[str]:
+        """One line for every version above the head that cannot be used, and for every unreadable manifest."""
+        head, found = self.head(), []
+        for path in sorted(self._manifests()):
+            try:
+                version = self._read(path)
+                if head is None or version.number > head.number:
+                    self._contents(version)
+            except StoreError as error:
+                found.append(error.came)
+        return found
+
+    def history(self) -> list[Version]:
+        """Every readable manifest, oldest first, also of versions whose blobs retention has removed."""
+        versions = []
+        for path in sorted(self._manifests()):
+            with contextlib.suppress(StoreError):
+                versions.append(self._read(path))
+        return versions
+
+    def version(self, number: int) -> Version:
+        """The manifest of one version. Raises StoreError when there is none or it is damaged."""
+        path = self._path(number)
+        if not path.exists():
+            raise StoreError(
+                expected="a version of this store",
+                came=f"number {number}",
+                do="see `driftline versions list`",
+            )
+        return self._read(path)
+
+    def load(self, version: Version) -> Model:
+        """The version's contents, each blob checked against its SHA-256. Raises StoreError."""
+        return Model(version, self._contents(version))
+
+    def commit(
+        self,
+        contents: Contents,
+        *,
+        parent: Version | None,
+        cause: str,
+        who: str,
+        created_at: str,
+        extractor: str,
+        threshold: Mapping[str, Any],
+        added: tuple[str, ...] = (),
+        removed: tuple[str, ...] = (),
+        refused: tuple[str, ...] = (),
+        gate: Mapping[str, Any] | None = None,
+        feedback_through: int = 0,
+        restores: int | None = None,
+    ) -> Version:
+        """Make `contents` the next version, durably, and return its manifest.
+
+        A power cut at any step leaves the old head or the new one. Raises StaleParent when `parent` is no
+        longer the head, StoreError when the disk refuses; then nothing has changed.
+        """
+        head = self.head()
+        if (head.number if head else None) != (parent.number if parent else None):
+            raise _stale(parent, head.number if head else 0)
+        number = self.newest_number() + 1
+        with _disk(self._blobs):
+            digests = {name: self._write_blob(data) for name, data in blobs.encode(contents).items()}
+            _sync(self._blobs)
+        version = Version(
+            number=number,
+            parent=parent.number if parent else None,
+            parent_sha256=parent.sha256 if parent else None,
+            cause=cause,
+            who=who,
+            created_at=created_at,
+            extractor=extractor,
+            blobs=digests,
+            bank_size=len(contents.bank),
+            threshold=dict(threshold),
+            added=added,
+            removed=removed,
+            refused=refused,
+            gate=dict(gate or {}),
+            feedback_through=feedback_through,
+            restores=restores,
+        )
+        with _disk(self._versions):
+            draft = self._write(self._versions / f".{number:06d}.{os.getpid()}.tmp", version.encode())
+            try:
+                os.link(draft, self._path(number))
+            except FileExistsError:
+                raise _stale(parent, number) from None
+            finally:
+                draft.unlink()
+            _sync(self._versions)
+        return version
+
+    def prune(self, keep: int, now: float) -> list[int]:
+        """Delete the blobs of all but the newest `keep` versions; manifests, the audit log, stay for ever.
+
+        Returns the numbers whose blobs went. Blobs that no manifest names (an interrupted commit) go too.
+        What was written or reused within `REST_S` of `now`, a Unix time in seconds, is spared: a commit in
+        another process may be about to name it.
+        """
+        history, head = self.history(), self.head()
+        kept = history[-max(keep, 1) :] + ([head] if head else [])
+        wanted = {digest for version in kept for digest in version.blobs.values()}
+        gone: set[str] = set()
+        with _disk(self._blobs):
+            for path in list(self._blobs.iterdir()):
+                if path.name not in wanted and now - path.stat().st_mtime > REST_S:
+                    path.unlink()
+                    gone.add(path.name)
+        return [v.number for v in history if gone & set(v.blobs.values())]
+
+    def _manifests(self) -> Iterator[Path]:
+        return (p for p in self._versions.iterdir() if re.fullmatch(r"\d{6,}\.json", p.name))
+
+    def _path(self, number: int) -> Path:
+        return self._versions / f"{number:06d}.json"
+
+    def _read(self, path: Path) -> Version:
+        with _disk(path):
+            version = decode(path.read_bytes(), path.name)
+        if version.number != int(path.stem):
+            raise StoreError(
+                expected=f"number {int(path.stem)} in {path.name}",
+                came=f"{path.name}: it says {version.number}",
+                do="restore the file from a backup",
+            )
+        return version
+
+    def _contents(self, version: Version) -> Contents:
+        read: dict[str, bytes] = {}
+        for name, digest in version.blobs.items():
+            path = self._blobs / digest
+            data = path.read_bytes() if path.exists() else b""
+            if hashlib.sha256(data).hexdigest() != digest:
+                raise StoreError(
+                    expected=f"an intact {name} of version {version.number}",
+                    came=f"version {version.number}: blob {digest[:12]} is "
+                    + ("altered" if data else "missing (retention, or a lost file)"),
+                    do="use a newer version, or restore the blob from a backup",
+                )
+            read[name] = data
+        return blobs.decode(read)
+
+    def _write_blob(self, data: bytes) -> str:
+        digest = hashlib.sha256(data).hexdigest()
+        target = self._blobs / digest
+        if not target.exists() or hashlib.sha256(target.read_bytes()).hexdigest() != digest:
+            self._write(self._blobs / f".{digest}.{os.getpid()}.tmp", data).replace(target)
+        else:
+            os.utime(target)  # `prune` spares what was touched lately
+        return digest
+
+    @staticmethod
+    def _write(path: Path, data: bytes) -> Path:
+        try:
+            with path.open("wb") as out:
+                out.write(data)
+                out.flush()
+                os.fsync(out.fileno())
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
+        return path
+
+
+def _sync(folder: Path) -> None:
+    """Make the folder's entries durable, as POSIX asks after a rename or link."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def _disk(place: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+        raise StoreError(
+            expected=f"to read and write {place}",
+            came=str(error),
+            do="free disk space; nothing was changed" if full else "check the disk and the folder's owner",
+        ) from error
+
+
+def _stale(parent: Version | None, number: int) -> StaleParent:
+    return StaleParent(
+        expected=f"version {parent.number if parent else 0} to be the head still",
+        came=f"version {number}",
+        do="propose again from the new head",
+    )

@@ -1,0 +1,109 @@
+"""The frozen manifest of one version, and the model that it describes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from memory.bank import Bank
+from memory.errors import StoreError
+from memory.features import Features
+from memory.replay import Replay
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Good parts kept out of the bank to calibrate the threshold, oldest first."""
+
+    samples: tuple[str, ...]
+    features: tuple[Features, ...]
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The four things a version is made of; `reference` is drift's, and only arrays to this package."""
+
+    bank: Bank
+    replay: Replay
+    held_out: HeldOut
+    reference: Mapping[str, npt.NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version's manifest: what it is, where it came from, who taught it. The chain is the audit log.
+
+    `parent` is the number it was made from (None for the first) and `parent_sha256` that manifest's own sum,
+    so the chain cannot be rewritten unseen. `blobs` maps each part of the contents to its SHA-256.
+    `added`, `removed` and `refused` are sample ids (file names or frame ids). `feedback_through` is the id of
+    the last feedback it takes into account. `restores` names the version a rollback brought back.
+    """
+
+    number: int
+    parent: int | None
+    parent_sha256: str | None
+    cause: str
+    who: str
+    created_at: str
+    extractor: str
+    blobs: Mapping[str, str]
+    bank_size: int
+    threshold: Mapping[str, Any]
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    refused: tuple[str, ...]
+    gate: Mapping[str, Any]
+    feedback_through: int
+    restores: int | None = None
+
+    def encode(self) -> bytes:
+        """Canonical JSON, closed by the SHA-256 of everything before it."""
+        body = asdict(self)
+        body["sha256"] = self.sha256
+        return json.dumps(body, indent=1, sort_keys=True, ensure_ascii=False).encode()
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the manifest's canonical JSON."""
+        canonical = json.dumps(asdict(self), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Model:
+    """A version with its contents: immutable, so one reference to it can be replaced while others score."""
+
+    version: Version
+    contents: Contents
+
+
+def decode(text: bytes, source: str) -> Version:
+    """Read a manifest written by `Version.encode`.
+
+    Raises StoreError naming `source` when it is truncated, altered or of another shape.
+    """
+    try:
+        body = json.loads(text)
+        claimed = body.pop("sha256")
+        known = {f.name for f in fields(Version)}
+        given: dict[str, Any] = {
+            name: tuple(value) if name in {"added", "removed", "refused"} else value
+            for name, value in body.items()
+            if name in known
+        }
+        version = Version(**given)
+        if set(body) - known or version.sha256 != claimed:
+            raise ValueError("its checksum does not match its text")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StoreError(
+            expected="an intact version manifest",
+            came=f"{source}: {error}",
+            do="the version before it is used; restore the file from a backup to get this one back",
+        ) from error
+    return version

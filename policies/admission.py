@@ -1,0 +1,154 @@
+"""What may be learned from confirmed parts: the proposal of a next version, or a reason to hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from drift.monitor import DriftState, Trust
+from memory.bank import Bank, gather, subset
+from memory.coreset import nearest_squared, select
+from memory.features import Features, Patches
+from memory.replay import Defect, Replay
+from memory.version import Contents, HeldOut, Model
+from policies.threshold import Threshold, calibrate
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A part that an operator confirmed as good; `sample` is its frame id."""
+
+    sample: str
+    features: Features
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """What operators confirmed since the base version, in the order of their answers.
+
+    `goods` were flagged and may enter the bank; `audited` goods were drawn at random and calibrate the
+    threshold instead; `through` is the id of the last feedback among them.
+    """
+
+    goods: tuple[Candidate, ...]
+    audited: tuple[Candidate, ...]
+    defects: tuple[Defect, ...]
+    through: int
+
+
+@dataclass(frozen=True)
+class Limits:
+    """`bank` patches at most, `lesson` new patches a lesson, `held_out` goods, `replay` defects, and the
+    false-reject `rate`."""
+
+    bank: int
+    lesson: int
+    held_out: int
+    replay: int
+    rate: float
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A complete next version that has not been published."""
+
+    base: Model
+    contents: Contents
+    threshold: Threshold
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    refused: tuple[str, ...]
+    through: int
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Nothing is learned, and why. `blamed` are the samples at fault, to be set aside."""
+
+    reason: str
+    blamed: tuple[str, ...] = ()
+
+
+def propose(base: Model, confirmed: Confirmed, drift: DriftState, limits: Limits, seed: int) -> Proposal | Hold:
+    """The next version from what was confirmed, deterministic in its arguments.
+
+    A good part whose most anomalous patch lies nearer to a confirmed defect than to the bank is refused
+    whole; of the others, patches that do so are left out. Holds while the scene is beyond trust, and when
+    nothing would change.
+    """
+    if drift.trust is Trust.UNTRUSTED:
+        return Hold("admission is paused: the scene has drifted beyond trust; check light, lens and camera first")
+    replay = base.contents.replay
+    for defect in confirmed.defects:
+        replay = replay.remember(defect, limits.replay)
+    admitted, refused = _screen(base.contents.bank, replay, confirmed.goods)
+    bank = _extended(base.contents.bank, admitted, limits, seed)
+    known = set(base.contents.held_out.samples)
+    fresh = tuple(c for c in confirmed.audited if c.sample not in known)
+    held_out = HeldOut(
+        (*base.contents.held_out.samples, *(c.sample for c in fresh))[-limits.held_out :],
+        (*base.contents.held_out.features, *(c.features for c in fresh))[-limits.held_out :],
+    )
+    if bank is base.contents.bank and replay == base.contents.replay and not fresh:
+        if refused:
+            return Hold("every confirmed part lies nearer to a confirmed defect than to the bank", refused)
+        return Hold("nothing new to learn: what was confirmed is covered already")
+    return Proposal(
+        base=base,
+        contents=Contents(bank, replay, held_out, base.contents.reference),
+        threshold=calibrate([bank.score(f).value for f in held_out.features], limits.rate),
+        added=tuple(s for s in bank.samples if s not in set(base.contents.bank.samples)),
+        removed=tuple(s for s in base.contents.bank.samples if s not in set(bank.samples)),
+        refused=refused,
+        through=confirmed.through,
+    )
+
+
+def _screen(
+    bank: Bank, replay: Replay, goods: Sequence[Candidate]
+) -> tuple[list[tuple[str, Patches]], tuple[str, ...]]:
+    """Admissible patches by sample, and the samples refused whole."""
+    defects = replay.patches
+    admitted, refused = [], []
+    for good in goods:
+        patches = good.features.patches
+        distance = bank.score(good.features).map.reshape(-1)  # (rows, columns) -> (P,)
+        if defects is None:
+            admitted.append((good.sample, patches))
+            continue
+        suspect = nearest_squared(patches, defects) < distance**2
+        if suspect[distance.argmax()]:
+            refused.append(good.sample)
+        else:
+            admitted.append((good.sample, patches[~suspect]))
+    return admitted, tuple(refused)
+
+
+def _extended(
+    bank: Bank,
+    admitted: list[tuple[str, Patches]],
+    limits: Limits,
+    seed: int,
+) -> Bank:
+    """The bank with the most novel admitted patches; over budget, greedy k-centre keeps what covers best.
+
+    Coverage alone decides who leaves, never age, so what was learned in an old regime stays represented.
+    """
+    if not admitted:
+        return bank
+    candidates = gather(admitted)
+    rows = select(bank.vectors, candidates.vectors, min(limits.lesson, limits.bank), seed)
+    if len(rows) == 0:
+        return bank
+    chosen = subset(candidates, rows)
+    union = gather([*_by_sample(bank), *_by_sample(chosen)])
+    if len(union) <= limits.bank:
+        return union
+    nothing = np.empty((0, union.vectors.shape[1]), dtype=np.float32)
+    return subset(union, select(nothing, union.vectors, limits.bank, seed))
+
+
+def _by_sample(bank: Bank) -> list[tuple[str, Patches]]:
+    return [(sample, bank.vectors[bank.origin == i]) for i, sample in enumerate(bank.samples)]

@@ -1,0 +1,83 @@
+"""The proof before every commit: no defect that is found today may be missed tomorrow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from memory.bank import Bank
+from memory.replay import Defect, Replay
+from policies.admission import Hold, Proposal
+from policies.threshold import Threshold
+
+
+@dataclass(frozen=True)
+class Passed:
+    """The gate's record for the manifest: replayed defects found and missed by the proposal."""
+
+    found: int
+    missed: tuple[str, ...]
+
+    def to_json(self) -> Mapping[str, Any]:
+        """As the manifest holds it."""
+        return asdict(self) | {"missed": list(self.missed)}
+
+
+def check(proposal: Proposal) -> Passed | Hold:
+    """Score every replayed defect with base and proposal, each under its own threshold.
+
+    A defect counts as found when its image is flagged *and* its region alone would be: another patch of the
+    image exceeding the threshold by chance does not excuse forgetting the defect itself. One newly missed
+    defect holds the whole proposal, blaming the added samples whose patches explain its region away.
+    """
+    before = Threshold.of(proposal.base.version.threshold)
+    passed = prove(proposal.contents.bank, proposal.contents.replay, proposal.threshold)
+    forgotten = [
+        defect
+        for defect in proposal.contents.replay.defects
+        if defect.sample in passed.missed and stands_out(proposal.base.contents.bank, defect, before)
+    ]
+    if forgotten:
+        names = ", ".join(defect.sample for defect in forgotten)
+        return Hold(
+            f"{len(forgotten)} of {len(proposal.contents.replay)} confirmed defects would be missed: {names}",
+            blamed(proposal, forgotten),
+        )
+    return passed
+
+
+def prove(bank: Bank, replay: Replay, threshold: Threshold) -> Passed:
+    """Which replayed defects this bank finds under this threshold, and which it misses."""
+    missed = tuple(d.sample for d in replay.defects if not stands_out(bank, d, threshold))
+    return Passed(len(replay) - len(missed), missed)
+
+
+def stands_out(bank: Bank, defect: Defect, threshold: Threshold) -> bool:
+    """Whether the defect's own region exceeds the threshold (then so does its image)."""
+    return bool(bank.score(defect.features).map[defect.region].max() > threshold.value)
+
+
+def blamed(proposal: Proposal, forgotten: list[Defect]) -> tuple[str, ...]:
+    """The newly added samples that own the nearest good patch of a forgotten region.
+
+    Where no added sample does, the raised threshold is at fault, and the newly held-out goods that score
+    above the old one are blamed.
+    """
+    bank, added = proposal.contents.bank, set(proposal.added)
+    near: set[str] = set()
+    for defect in forgotten:
+        rows = bank.score(defect.features).nearest[defect.region.reshape(-1)]  # (rows, columns) -> (P,)
+        near |= {bank.provenance(row) for row in np.unique(rows)} & added
+    if not near:
+        old = set(proposal.base.contents.held_out.samples)
+        value = Threshold.of(proposal.base.version.threshold).value
+        held = proposal.contents.held_out
+        near = {
+            sample
+            for sample, features in zip(held.samples, held.features, strict=True)
+            if sample not in old and bank.score(features).value > value
+        }
+    return tuple(sorted(near))
