@@ -126,7 +126,7 @@ def only_one(root: Path) -> Iterator[None]:
         yield
 
 
-def logging_to_stderr(log_format: str) -> None:
+def logging_to_stderr(log_format: str, level: int = logging.INFO) -> None:
     """Log to stderr, for people or as JSON lines, so that stdout stays a command's answer."""
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
@@ -139,7 +139,7 @@ def logging_to_stderr(log_format: str) -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     # APScheduler and others log what we already record as events.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import signal
 import sys
 from pathlib import Path
@@ -229,7 +230,7 @@ def demo(out: Annotated[Path, typer.Option(help="folder of the demo")] = Path("d
     from daemon import demo as show
     from daemon import report as reporting
 
-    build.logging_to_stderr("console")
+    build.logging_to_stderr("console", logging.WARNING)
     with terminal.progress() as shown:
         task = shown.add_task("frames", start=False, total=None)
         service = show.play(

@@ -64,8 +64,8 @@ def script() -> list[Shot]:
             shots.append(Shot(name, number, scene(i / max(count - 1, 1)), flaw))
 
     chapter("steady", 48, lambda _: Scene())
-    chapter("lamp", 72, lambda t: Scene(light=1 + 0.35 * t))
-    chapter("batch", 80, lambda t: Scene(light=1.35, wear=min(1.0, 2 * t)))
+    chapter("lamp", 88, lambda t: Scene(light=1 + 0.25 * t))
+    chapter("batch", 72, lambda t: Scene(light=1.25, wear=min(1.0, 2 * t)))
     return shots
 
 
@@ -158,7 +158,7 @@ def _shoot(service: Service, shot: Shot, operator: str, done: Callable[[Shot, Ro
 def _careless(service: Service, done: Callable[[Shot, Row], None]) -> None:
     """A careless operator confirms a scratched part as good; the lesson is held, whatever else is due."""
     service.learn("before the careless answer")
-    worn = Scene(light=1.35, wear=1.0)
+    worn = Scene(light=1.25, wear=1.0)
     _shoot(service, Shot("careless", 1900, worn, Flaw.SCRATCH, answer="good"), CARELESS, done)
     service.learn("after the careless answer")
 

@@ -21,12 +21,12 @@ from policies.threshold import Threshold
 log = structlog.get_logger()
 
 
-def due(engine: Engine, store_head: Version | None) -> bool:
-    """Whether enough was confirmed since the head or the last held lesson, whichever knows more."""
-    if store_head is None:
+def due(engine: Engine) -> bool:
+    """Whether enough was confirmed since the active version or the last held lesson, whichever knows more."""
+    if engine.active is None:
         return False
     row = engine.ledger.one("SELECT coalesce(max(through), 0) AS through FROM lessons")
-    known = max(store_head.feedback_through, row["through"] if row else 0)
+    known = max(engine.active.model.version.feedback_through, row["through"] if row else 0)
     new = engine.ledger.one("SELECT count(*) AS n FROM feedback WHERE id > ? AND effect = 'accepted'", known)
     return bool(new and new["n"] >= engine.settings.policy.lesson_after)
 
@@ -40,16 +40,20 @@ def learn(engine: Engine, store: Store, cause: str) -> Version | Hold:
     """
     base = current(store)
     head = base.version
+    held: Hold | None = None
     while True:
         confirmed = _confirmed(engine, base)
+        if held and not (confirmed.goods or confirmed.audited or confirmed.defects):
+            return held
         seed = engine.settings.memory.seed + head.number
         proposal = propose(base, confirmed, engine.drift(), engine.settings.limits, seed)
         outcome = proposal if isinstance(proposal, Hold) else check(proposal)
         if isinstance(outcome, Hold):
             _hold(engine, head, confirmed, outcome)
-            if outcome.blamed:
-                continue
-            return outcome
+            if not outcome.blamed:
+                return outcome
+            held = outcome
+            continue
         assert not isinstance(proposal, Hold)  # noqa: S101  # a held proposal returned above
         version = store.commit(
             proposal.contents,

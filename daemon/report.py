@@ -23,6 +23,7 @@ from memory.store import Store
 NEWEST_FRAMES = 3_000
 SHEET_TILES = 24
 TILE_PX = 160
+TALLEST = 3.0  # in thresholds; higher scores are drawn at the edge
 WIDTH, HEIGHT, LEFT, TOP = 1100, 240, 52, 18
 
 
@@ -101,8 +102,8 @@ def _tally(frames: list[Row], answers: dict[str, Row]) -> dict[str, int]:
 
 
 def _scores(frames: list[Row], answers: dict[str, Row]) -> dict[str, Any]:
-    seen = [v for r in frames for v in (r["score"], r["threshold"]) if v is not None]
-    axes = Axes(len(frames), 0, max(_quantile(seen, 0.99) * 1.15, 1e-9))
+    limit = max((r["threshold"] for r in frames if r["threshold"] is not None), default=1.0)
+    axes = Axes(len(frames), 0, TALLEST * limit)
     dots = [
         {
             "x": axes.x(i),
@@ -150,7 +151,7 @@ def _version(version: Any) -> dict[str, Any]:
         "number": version.number,
         "cause": version.cause + (f" to {version.restores}" if version.restores else ""),
         "who": version.who,
-        "created_at": version.created_at,
+        "created_at": version.created_at[:16].replace("T", " "),
         "bank_size": version.bank_size,
         "threshold": version.threshold["value"],
         "guaranteed": version.threshold["guaranteed_rate"],
@@ -190,10 +191,6 @@ def tile(engine: Engine, row: Row, settings: Settings) -> bytes | None:
     picture = overlay(Exposure(row["log_ratio"]).compensate(raw), anomaly, row["threshold"])
     small = cv2.resize(picture, (TILE_PX, TILE_PX), interpolation=cv2.INTER_AREA)
     return cv2.imencode(".jpg", small[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
-
-
-def _quantile(values: list[float], share: float) -> float:
-    return sorted(values)[int(share * (len(values) - 1))] if values else 1.0
 
 
 def _step(rough: float) -> float:

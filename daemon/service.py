@@ -91,7 +91,7 @@ class Service:
 
     def lesson_if_due(self, cause: str = "admission") -> None:
         """Learn now if enough was confirmed."""
-        if lesson.due(self.engine, self.store.head()):
+        if lesson.due(self.engine):
             self.learn(cause)
 
     def learn(self, cause: str) -> None:

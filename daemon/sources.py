@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
 from daemon.frames import SUFFIXES, ImageRejected, read_allowed
 from daemon.wire import Message, Wire
+from memory.errors import DriftlineError
 
 MAX_ID_CHARS = 256
+MAX_PATH_CHARS = 4096
+FOLDER_BATCH = 8
 FOLDER_POLL_S = 0.05
+
+
+class FrameRejected(DriftlineError):
+    """A frame message that does not follow the contract; it goes to the dead-letter stream."""
 
 
 @dataclass(frozen=True)
@@ -63,27 +71,25 @@ class RedisFrames:
 
     def _frame(self, message: Message) -> Frame:
         sent_ms = int(message.entry.partition("-")[0])
-        unnamed = Frame(f"entry:{message.entry}", "", "redis", sent_ms, None, receipt=message)
+        frame = Frame(f"entry:{message.entry}", "", "redis", sent_ms, None, receipt=message)
         try:
-            frame_id = message.text("frame_id")
-            part_id = message.text("part_id") or ""
-            path = message.text("path")
-        except UnicodeDecodeError:
-            return _with_problem(unnamed, "frame_id, part_id and path must be UTF-8")
-        if not frame_id or len(frame_id) > MAX_ID_CHARS or len(part_id) > MAX_ID_CHARS:
-            return _with_problem(unnamed, f"frame_id must have 1 to {MAX_ID_CHARS} characters, part_id at most as many")
-        named = Frame(frame_id, part_id or frame_id, "redis", sent_ms, message.fields.get("image"), receipt=message)
-        if (named.data is None) == (path is None):
-            return _with_problem(named, "exactly one of `image` and `path` is needed")
-        if named.data is not None and len(named.data) > self._max_bytes:
-            return _with_problem(named, f"image is larger than source.max_bytes={self._max_bytes}")
-        if path is None:
-            return named
-        try:
-            data = read_allowed(Path(path), self._roots, self._max_bytes)
-        except ImageRejected as error:
-            return _with_problem(named, str(error))
-        return Frame(named.frame_id, named.part_id, "redis", sent_ms, data, receipt=message)
+            frame_id, part_id = _id(message, "frame_id"), _id(message, "part_id")
+            if frame_id is None:
+                raise _malformed("a frame_id", "none")
+            frame = replace(frame, frame_id=frame_id, part_id=part_id or frame_id)
+            return replace(frame, data=self._data(message))
+        except (FrameRejected, ImageRejected) as error:
+            return replace(frame, problem=str(error))
+
+    def _data(self, message: Message) -> bytes:
+        image, path = message.fields.get("image"), _id(message, "path", MAX_PATH_CHARS)
+        if image is not None and path is None:
+            if len(image) > self._max_bytes:
+                raise _malformed(f"an image of at most {self._max_bytes:,} bytes", f"{len(image):,}")
+            return image
+        if image is None and path is not None:
+            return read_allowed(Path(path), self._roots, self._max_bytes)
+        raise _malformed("exactly one of the fields `image` and `path`", "both" if image else "neither")
 
 
 class WatchedFolder:
@@ -99,11 +105,11 @@ class WatchedFolder:
         (folder / "judged").mkdir(parents=True, exist_ok=True)
 
     def read(self, block_ms: int) -> list[Frame]:
-        """The files that have settled: unchanged for `settle_ms`."""
+        """Up to one batch of the files that have settled: unchanged for `settle_ms`."""
         until = time.monotonic() + block_ms / 1000
         while not (found := self._settled()) and time.monotonic() < until:
             time.sleep(FOLDER_POLL_S)
-        return [self._frame(path, modified_ns) for modified_ns, path in found]
+        return [self._frame(path, modified_ns) for modified_ns, path in found[:FOLDER_BATCH]]
 
     def acknowledge(self, frame: Frame) -> None:
         """Move the file aside; a file that vanished meanwhile is no error."""
@@ -116,21 +122,31 @@ class WatchedFolder:
         limit_ns = time.time_ns() - self._settle_ms * 1_000_000
         found = []
         for path in self._folder.iterdir():
-            if path.suffix.lower() in SUFFIXES and path.is_file():
-                modified_ns = path.stat().st_mtime_ns
-                if modified_ns <= limit_ns:
-                    found.append((modified_ns, path))
+            with contextlib.suppress(FileNotFoundError):  # another program may take a file away at any time
+                if path.suffix.lower() in SUFFIXES and path.is_file():
+                    stat = path.stat()
+                    # A copy may carry an old modification time while it is still being written.
+                    if max(stat.st_mtime_ns, stat.st_ctime_ns) <= limit_ns:
+                        found.append((stat.st_mtime_ns, path))
         return sorted(found)
 
     def _frame(self, path: Path, modified_ns: int) -> Frame:
-        frame_id = f"{modified_ns}@{path.name}"
-        blank = Frame(frame_id, path.stem, "folder", modified_ns // 1_000_000, None, receipt=path)
+        frame = Frame(f"{modified_ns}@{path.name}", path.stem, "folder", modified_ns // 1_000_000, None, receipt=path)
         try:
-            data = read_allowed(path, (self._folder,), self._max_bytes)
+            return replace(frame, data=read_allowed(path, (self._folder,), self._max_bytes))
         except ImageRejected as error:
-            return _with_problem(blank, str(error))
-        return Frame(frame_id, path.stem, "folder", blank.sent_ms, data, receipt=path)
+            return replace(frame, problem=str(error))
 
 
-def _with_problem(frame: Frame, problem: str) -> Frame:
-    return Frame(frame.frame_id, frame.part_id, frame.source, frame.sent_ms, None, problem, frame.receipt)
+def _id(message: Message, name: str, limit: int = MAX_ID_CHARS) -> str | None:
+    try:
+        value = message.text(name)
+    except UnicodeDecodeError as error:
+        raise _malformed(f"{name} in UTF-8", str(error)) from error
+    if value is not None and not 0 < len(value) <= limit:
+        raise _malformed(f"{name} of 1 to {limit} characters", f"{len(value)}")
+    return value
+
+
+def _malformed(expected: str, came: str) -> FrameRejected:
+    return FrameRejected(expected=expected, came=came, do="correct the program that sends frames")

@@ -41,8 +41,7 @@ class Message:
 def _guarded(call: Callable[Concatenate[Wire, P], T]) -> Callable[Concatenate[Wire, P], T]:
     """Turn a lost connection into WireLost, and make the groups anew where Redis came back without them."""
 
-    @functools.wraps(call)
-    def guarded(self: Wire, *args: P.args, **kwargs: P.kwargs) -> T:
+    def guarded(self: Wire, /, *args: P.args, **kwargs: P.kwargs) -> T:
         try:
             if not self.ready:
                 self.prepare()
@@ -62,7 +61,7 @@ def _guarded(call: Callable[Concatenate[Wire, P], T]) -> Callable[Concatenate[Wi
                 expected="our consumer group in Redis", came=str(error), do="nothing: it is made anew"
             ) from error
 
-    return guarded
+    return functools.update_wrapper(guarded, call)
 
 
 class Wire:

@@ -11,7 +11,7 @@ import numpy as np
 from river import drift as detectors
 
 from drift.exposure import Exposure
-from drift.signals import SIGNALS, Reference, Signals
+from drift.signals import IMAGE_SIGNALS, SIGNALS, Reference, Signals
 
 CHART_RATE = 0.05
 CHART_LIMIT = 1.5
@@ -52,13 +52,17 @@ class Monitor:
     tests based on geometric moving averages", 1959), which cannot lose a slow ramp, and river's ADWIN
     (Bifet and Gavaldà 2007), whose `drift_detected` lasts one update only and is therefore latched here. A
     cause is released when its chart is back within `RELEASE_LIMIT`. Exposure that compensation follows is
-    judged by what compensation leaves over.
+    judged by what compensation leaves over. Trust is lost by image signals only: a new material can be
+    learned, what the camera no longer shows cannot.
     """
 
     def __init__(self, reference: Reference) -> None:
         self.reference = reference
         self.exposure = Exposure()
-        self._adwins: dict[str, Any] = {name: detectors.ADWIN(delta=ADWIN_DELTA) for name in SIGNALS}
+        self._adwins: dict[str, Any] = {
+            name: detectors.ADWIN(delta=ADWIN_DELTA)  # type: ignore[no-untyped-call]  # river has no types
+            for name in SIGNALS
+        }
         self._chart = np.zeros(len(SIGNALS))
         self._causes: dict[str, int] = {}
         self._frames = 0
@@ -99,10 +103,10 @@ class Monitor:
 
     def state(self) -> DriftState:
         """What is believed now, without a new frame."""
-        levels = np.abs(self._chart)
-        trust = Trust.UNTRUSTED if levels.max() > TRUST_LIMIT else Trust.DRIFTING if self._causes else Trust.STABLE
+        levels = np.abs(self._chart[: len(IMAGE_SIGNALS)])
+        calm = Trust.DRIFTING if self._causes else Trust.STABLE
         return DriftState(
-            trust=trust,
+            trust=Trust.UNTRUSTED if levels.max() > TRUST_LIMIT else calm,
             causes=dict(self._causes),
             deviation={n: round(v, 3) for n, v in zip(SIGNALS, self._chart.tolist(), strict=True)},
             log_ratio=self.exposure.log_ratio,

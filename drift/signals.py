@@ -12,7 +12,8 @@ import numpy.typing as npt
 IMAGE_SIGNALS = ("exposure", "contrast", "red", "blue", "sharpness", "noise")
 MATERIAL_AXES = 3
 SIGNALS = (*IMAGE_SIGNALS, *(f"material_{i + 1}" for i in range(MATERIAL_AXES)))
-SPREAD_FLOOR = 0.01
+IMAGE_SPREAD_FLOOR = 0.03
+MATERIAL_SPREAD_FLOOR = 0.01
 
 Vector = npt.NDArray[np.float64]
 
@@ -68,8 +69,9 @@ def refer(images: Sequence[npt.NDArray[np.uint8]], means: npt.NDArray[np.float32
     """The reference of taught parts: images (H, W, 3) u8 and their mean patch features (n, D).
 
     With fewer parts than axes the missing axes are seeded random directions, which still see a change of
-    material, only less sharply. A spread below `SPREAD_FLOOR` is raised to it: identical parts must not make
-    an infinitely sensitive detector.
+    material, only less sharply. A spread below its floor (3 % for what is measured as a logarithm, 1 % of the
+    mean feature's length for material) is raised to it: parts that hardly differ must not make a detector
+    that fires at nothing.
     """
     centre = means.mean(axis=0).astype(np.float64)
     _, _, rows = np.linalg.svd(means - centre, full_matrices=False)
@@ -78,7 +80,9 @@ def refer(images: Sequence[npt.NDArray[np.uint8]], means: npt.NDArray[np.float32
     axes = np.concatenate([rows[:count], filler])[:MATERIAL_AXES].astype(np.float64)
     axes /= np.linalg.norm(axes, axis=1, keepdims=True)
     values = np.stack([_values(i, i, m[None], axes, centre) for i, m in zip(images, means, strict=True)])
-    return Reference(values.mean(axis=0), np.maximum(values.std(axis=0), SPREAD_FLOOR), axes, centre)
+    floor = np.full(len(SIGNALS), IMAGE_SPREAD_FLOOR)
+    floor[len(IMAGE_SIGNALS) :] = MATERIAL_SPREAD_FLOOR * np.linalg.norm(centre)
+    return Reference(values.mean(axis=0), np.maximum(values.std(axis=0), floor), axes, centre)
 
 
 def mean_patch(patches: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

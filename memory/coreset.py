@@ -72,5 +72,7 @@ def _farthest(distance: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.i
 
 def _squared(left: npt.NDArray[np.float32], right: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """(N, D), (M, D) -> (N, M) squared distances by one matrix product; rounding never falls below zero."""
-    square = (left * left).sum(1)[:, None] - 2 * (left @ right.T) + (right * right).sum(1)[None, :]
-    return np.maximum(square, 0, out=square, dtype=np.float32)
+    square: npt.NDArray[np.float32] = (left * left).sum(1)[:, None] - 2 * (left @ right.T)
+    square += (right * right).sum(1)[None, :]
+    np.maximum(square, 0, out=square)
+    return square
