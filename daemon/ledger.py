@@ -110,31 +110,32 @@ class Ledger:
         back, then the sequence number.
         """
         with self._write() as db:
+            earlier: Row | None = db.execute("SELECT * FROM frames WHERE frame_id = ?", (frame["frame_id"],)).fetchone()
+            if earlier is not None:
+                return earlier
             last = db.execute("SELECT wire_id FROM frames ORDER BY seq DESC LIMIT 1").fetchone()
             floor = int(last["wire_id"].split("-")[0]) if last else 0
-            columns = [*frame, "wire_id"]
-            values = [*frame.values(), ""]
-            inserted = db.execute(
-                f"INSERT OR IGNORE INTO frames ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})",  # noqa: S608  # column names are this program's own
-                values,
-            )
-            if inserted.rowcount:
-                wire_id = f"{max(floor, frame['judged_ms'])}-{inserted.lastrowid}"
-                db.execute("UPDATE frames SET wire_id = ? WHERE seq = ?", (wire_id, inserted.lastrowid))
-        row = self.frame(frame["frame_id"])
-        assert row is not None  # noqa: S101  # it was inserted above, or the insert met it
-        return row
+            marks = ", ".join("?" * (len(frame) + 1))
+            seq = db.execute(
+                f"INSERT INTO frames ({', '.join(frame)}, wire_id) VALUES ({marks})",  # noqa: S608  # our own names
+                [*frame.values(), ""],
+            ).lastrowid
+            wire_id = f"{max(floor, frame['judged_ms'])}-{seq}"
+            db.execute("UPDATE frames SET wire_id = ? WHERE seq = ?", (wire_id, seq))
+            row: Row = db.execute("SELECT * FROM frames WHERE seq = ?", (seq,)).fetchone()
+            return row
 
     def answered(self, answer: Mapping[str, Any]) -> Row | None:
         """Record one operator's answer once; None where its idempotency key was seen before."""
         with self._write() as db:
+            # Looked up first: an ignored insert would leave a gap in the ids that versions refer to.
+            if db.execute("SELECT 1 FROM feedback WHERE key = ?", (answer["key"],)).fetchone():
+                return None
             inserted = db.execute(
-                "INSERT OR IGNORE INTO feedback (key, frame_id, verdict, operator, region, received_ms, effect)"
+                "INSERT INTO feedback (key, frame_id, verdict, operator, region, received_ms, effect)"
                 " VALUES (:key, :frame_id, :verdict, :operator, :region, :received_ms, :effect)",
                 answer,
             )
-            if not inserted.rowcount:
-                return None
             row: Row = db.execute("SELECT * FROM feedback WHERE id = ?", (inserted.lastrowid,)).fetchone()
             return row
 

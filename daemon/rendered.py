@@ -35,7 +35,10 @@ class Scene:
     wear: float = 0.0
 
 
-def part(number: int, scene: Scene = Scene(), flaw: Flaw | None = None) -> Image:
+STEADY = Scene()
+
+
+def part(number: int, scene: Scene = STEADY, flaw: Flaw | None = None) -> Image:
     """The image (256, 256, 3) u8 of part `number`: the same arguments give the same pixels."""
     rng = np.random.default_rng(number)
     plate = _plate(rng, scene)

@@ -134,8 +134,9 @@ def _drift(frames: list[Row]) -> dict[str, Any]:
     series = {n: [s["deviation"][n] if s else None for s in states] for n in names}
     reach = max((abs(v) for values in series.values() for v in values if v is not None), default=1.0)
     axes = Axes(len(frames), -max(reach, 2.0), max(reach, 2.0))
-    light = Axes(len(frames), -60, 100)
     percent = [None if s is None else (math.exp(s["log_ratio"]) - 1) * 100 for s in states]
+    known = [v for v in percent if v is not None]
+    light = Axes(len(frames), min([-20.0, *known]) * 1.1, max([20.0, *known]) * 1.1)
     return {
         "axes": axes,
         "series": {name: axes.line(values) for name, values in series.items()},

@@ -1,0 +1,233 @@
+"""What the tests share: a tiny line with random features, and Redis in two forms."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import cv2
+import fakeredis
+import numpy as np
+import pytest
+import redis
+
+from daemon import build
+from daemon.config import Settings
+from daemon.rendered import STEADY, Flaw, Scene, part
+from daemon.service import Service
+from daemon.sources import Frame
+from daemon.teach import images_in, teach
+from daemon.wire import Wire
+from memory.bank import gather
+from memory.extract import Extractor
+from memory.features import Features
+from memory.replay import Replay
+from memory.store import Store
+from memory.version import Contents, HeldOut, Version
+
+INPUT_PX = 64
+NOW_MS = 1_790_000_000_000
+
+
+@pytest.fixture(autouse=True)
+def _hermetic(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting leaks in from the environment of whoever runs the tests."""
+    for name in [n for n in os.environ if n.startswith("DRIFTLINE_") and n != "DRIFTLINE_SHARED"]:
+        monkeypatch.delenv(name)
+
+
+def png(number: int, scene: Scene = STEADY, flaw: Flaw | None = None) -> bytes:
+    """A small rendered part as PNG bytes."""
+    small = cv2.resize(part(number, scene, flaw), (INPUT_PX, INPUT_PX), interpolation=cv2.INTER_AREA)
+    return cv2.imencode(".png", small[:, :, ::-1])[1].tobytes()
+
+
+def features(patches: object, grid: tuple[int, int] | None = None) -> Features:
+    """Features of given patches (P, D); the grid is one row unless given."""
+    held = np.asarray(patches, dtype=np.float32)
+    return Features(held, grid or (1, len(held)))
+
+
+def contents(seed: int = 0, patches: int = 12) -> Contents:
+    """Small random contents, exact in float16."""
+    rng = np.random.default_rng(seed)
+    draw = lambda n: rng.integers(-50, 50, (n, 4)).astype(np.float32)  # noqa: E731  # two uses, one line
+    return Contents(
+        bank=gather([("a.png", draw(patches)), ("b.png", draw(3))]),
+        replay=Replay(),
+        held_out=HeldOut(("c.png", "d.png"), (features(draw(4), (2, 2)), features(draw(4), (2, 2)))),
+        reference={"mean": np.zeros(9), "spread": np.ones(9), "axes": np.eye(3, 4), "centre": np.zeros(4)},
+    )
+
+
+def commit(store: Store, made: Contents, parent: Version | None = None, **also: object) -> Version:
+    """Commit with plain values where the test does not care."""
+    given: dict[str, object] = {
+        "cause": "test",
+        "who": "pytest",
+        "created_at": "2026-01-01T00:00:00.000+00:00",
+        "extractor": "e" * 64,
+        "threshold": {"value": 1.0, "rate": 0.1, "guaranteed_rate": 0.1, "scores": [0.5, 1.0]},
+    }
+    return store.commit(made, parent=parent, **(given | also))  # type: ignore[arg-type]  # plain values by name
+
+
+@pytest.fixture(scope="session")
+def extractor() -> Extractor:
+    """Random features of a small image: fast, seeded, good enough to tell a burr from a plate."""
+    return Extractor(
+        model="resnet18", layers=(1,), weights="untrained", input_px=INPUT_PX, normalize=True, device="cpu"
+    )
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """A tiny line in a folder of its own with an in-process broker."""
+    return Settings.model_validate(
+        {
+            "line": "test",
+            "state_dir": tmp_path / "state",
+            "extractor": {"model": "resnet18", "layers": [1], "weights": "untrained", "input_px": INPUT_PX},
+            "memory": {"bank_patches": 400, "lesson_patches": 80},
+            "policy": {"false_reject_rate": 0.1, "audit_share": 0.0, "lesson_after": 3},
+            "redis": {"url": "memory://"},
+            "source": {"allowed_roots": [str(tmp_path)]},
+        }
+    )
+
+
+@pytest.fixture
+def wire(settings: Settings) -> Wire:
+    """The line's streams in process."""
+    return Wire(fakeredis.FakeRedis(protocol=2), "memory://", settings.redis.prefix, settings.line)
+
+
+@pytest.fixture
+def good_parts(tmp_path: Path) -> Path:
+    """A folder of rendered good parts."""
+    folder = tmp_path / "good"
+    folder.mkdir()
+    for number in range(16):
+        (folder / f"{number:02d}.png").write_bytes(png(number))
+    return folder
+
+
+def untracked(paths: Sequence[Path], _what: str) -> Sequence[Path]:
+    """A `Track` that shows nothing."""
+    return paths
+
+
+def make_service(settings: Settings, extractor: Extractor, wire: Wire) -> Service:
+    """The service over the line's state folder, not started: what a restart builds."""
+    return build.service(settings, build.state(settings), extractor, wire)
+
+
+@pytest.fixture
+def untaught(settings: Settings, extractor: Extractor, wire: Wire) -> Service:
+    """A service without a version."""
+    return make_service(settings, extractor, wire)
+
+
+@pytest.fixture
+def service(untaught: Service, good_parts: Path) -> Service:
+    """A taught and started service."""
+    engine = untaught.engine
+    teach(
+        images_in(good_parts),
+        engine.extractor,
+        untaught.store,
+        engine.ledger,
+        engine.settings,
+        "pytest",
+        NOW_MS,
+        untracked,
+    )
+    untaught.start()
+    return untaught
+
+
+def frame(frame_id: str, data: bytes | None, problem: str | None = None) -> Frame:
+    """A frame as a source gives it."""
+    return Frame(frame_id, f"part-{frame_id}", "test", build.clock_ms(), data, problem)
+
+
+class RealRedis:
+    """A redis-server of our own on the loopback interface, which a test may kill and start again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = int(probe.getsockname()[1])
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the server, with every write on disk, and wait until it answers."""
+        self._process = subprocess.Popen(
+            [
+                *("redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)),
+                *("--save", "", "--appendonly", "yes", "--appendfsync", "always"),
+            ],
+            stdout=subprocess.DEVNULL,
+        )
+        with self.client() as client:
+            for _ in range(200):
+                try:
+                    client.ping()
+                except redis.ConnectionError:
+                    time.sleep(0.05)
+                else:
+                    return
+        raise RuntimeError("redis-server did not start")
+
+    def stop(self) -> None:
+        """Kill the server, as a power cut would."""
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def client(self) -> redis.Redis:
+        """A new client."""
+        return redis.Redis.from_url(self.url, protocol=2, socket_timeout=5, socket_connect_timeout=1)
+
+
+@pytest.fixture
+def real_redis(tmp_path: Path) -> Iterator[RealRedis]:
+    """A real redis-server; without one the test is skipped, and fails under CI."""
+    if shutil.which("redis-server") is None:
+        if os.environ.get("CI"):
+            pytest.fail("CI must have a redis-server on the PATH")
+        pytest.skip("no redis-server on the PATH")
+    folder = tmp_path / "redis"
+    folder.mkdir()
+    server = RealRedis(folder)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.redis)])
+def client(request: pytest.FixtureRequest) -> Iterator[redis.Redis]:
+    """The same contract tests run over both forms of Redis."""
+    if request.param == "fake":
+        yield fakeredis.FakeRedis(protocol=2)
+    else:
+        server: RealRedis = request.getfixturevalue("real_redis")
+        with server.client() as made:
+            yield made
+
+
+def settle(service: Service, until: Callable[[], bool], turns: int = 200) -> None:
+    """Turn until something holds."""
+    for _ in range(turns):
+        if until():
+            return
+        service.turn(10)
+    raise AssertionError("it did not come to pass")

@@ -1,0 +1,76 @@
+"""The bank: immutable, exact, and monotone in what it holds."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from conftest import features
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from memory.bank import Bank, gather, subset
+from memory.errors import DriftlineError
+
+# Small whole numbers: distances are exact, so "never raises" needs no tolerance.
+Vectors = arrays(np.float32, st.tuples(st.integers(1, 30), st.just(4)), elements=st.integers(-30, 30))
+
+
+@given(held=Vectors, asked=Vectors)
+def test_the_score_is_the_largest_distance_to_the_nearest_patch(
+    held: npt.NDArray[np.float32], asked: npt.NDArray[np.float32]
+) -> None:
+    score = gather([("a", held)]).score(features(asked))
+    exact = np.sqrt(((asked[:, None] - held[None]) ** 2).sum(-1).min(1))
+    assert np.array_equal(score.map.reshape(-1), exact.astype(np.float32))
+    assert score.value == exact.astype(np.float32).max()
+
+
+@given(held=Vectors, more=Vectors, asked=Vectors)
+def test_adding_vectors_never_raises_a_distance(
+    held: npt.NDArray[np.float32], more: npt.NDArray[np.float32], asked: npt.NDArray[np.float32]
+) -> None:
+    small = gather([("a", held)]).score(features(asked))
+    large = gather([("a", held), ("b", more)]).score(features(asked))
+    assert (large.map <= small.map).all()
+
+
+@given(held=Vectors, asked=Vectors)
+def test_a_search_never_mutates(held: npt.NDArray[np.float32], asked: npt.NDArray[np.float32]) -> None:
+    bank = gather([("a", held)])
+    vectors, query = bank.vectors.copy(), asked.copy()
+    first, second = bank.score(features(asked)), bank.score(features(asked))
+    assert np.array_equal(bank.vectors, vectors)
+    assert np.array_equal(asked, query)
+    assert np.array_equal(first.map, second.map)
+    assert len(bank) == len(held)
+
+
+@given(held=Vectors)
+def test_what_is_in_the_bank_scores_zero(held: npt.NDArray[np.float32]) -> None:
+    assert gather([("a", held)]).score(features(held)).value == 0
+
+
+def test_the_bank_cannot_be_written() -> None:
+    bank = gather([("a", np.ones((2, 4), dtype=np.float32))])
+    with pytest.raises(ValueError, match="read-only"):
+        bank.vectors[0, 0] = 5
+    with pytest.raises(AttributeError):
+        bank.samples = ()  # type: ignore[misc]  # that is the point
+
+
+def test_an_empty_bank_is_refused() -> None:
+    with pytest.raises(DriftlineError, match="at least one vector"):
+        Bank(np.empty((0, 4), dtype=np.float32), np.empty(0, dtype=np.int32), ())
+
+
+def test_every_patch_knows_who_gave_it() -> None:
+    one, two = np.zeros((2, 4), dtype=np.float32), np.full((3, 4), 9, dtype=np.float32)
+    bank = gather([("a", one), ("b", two), ("a", one + 1)])
+    assert bank.samples == ("a", "b")
+    nearest = bank.score(features(np.full((1, 4), 8.6))).nearest
+    assert bank.provenance(int(nearest[0])) == "b"
+    kept = subset(bank, np.array([4, 3]))
+    assert kept.samples == ("b",)
+    assert len(kept) == 2

@@ -1,0 +1,79 @@
+"""Greedy k-centre selection: exact, deterministic, incremental."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from memory import coreset
+from memory.coreset import nearest_squared, select
+
+# Small whole numbers: every distance is exact in float32, so equalities are equalities.
+Points = arrays(np.float32, st.tuples(st.integers(1, 40), st.just(3)), elements=st.integers(-20, 20))
+Nothing = np.empty((0, 3), dtype=np.float32)
+
+
+def naive(points: npt.NDArray[np.float32], budget: int, first: int) -> list[int]:
+    """The textbook loop (Gonzalez 1985), one choice at a time."""
+    chosen = [first]
+    while len(chosen) < min(budget, len(points)):
+        distance = ((points[:, None] - points[chosen][None]) ** 2).sum(-1).min(1)
+        chosen.append(int(distance.argmax()))
+    return chosen
+
+
+@given(points=Points, existing=Points, budget=st.integers(1, 50), pool=st.integers(1, 50))
+def test_every_choice_is_a_farthest_point(
+    points: npt.NDArray[np.float32], existing: npt.NDArray[np.float32], budget: int, pool: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(coreset, "POOL", pool)
+        chosen = select(existing, points, budget, seed=0)
+    centres = existing
+    for row in chosen:
+        distance = nearest_squared(points, centres)
+        assert distance[row] == distance.max() > 0
+        centres = np.concatenate([centres, points[[row]]])
+    assert len(chosen) == budget or nearest_squared(points, centres).max() == 0
+
+
+@settings(max_examples=20)
+@given(seed=st.integers(0, 2**32 - 1), pool=st.sampled_from([3, 17, 64]))
+def test_without_ties_it_equals_the_textbook_loop(seed: int, pool: int) -> None:
+    points = np.random.default_rng(seed).normal(size=(300, 3)).astype(np.float32)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(coreset, "POOL", pool)
+        chosen = select(Nothing, points, 60, seed)
+    assert chosen.tolist() == naive(points, 60, int(chosen[0]))
+
+
+@given(points=Points, budget=st.integers(1, 20), seed=st.integers(0, 1000))
+def test_it_is_deterministic_and_leaves_its_inputs_alone(
+    points: npt.NDArray[np.float32], budget: int, seed: int
+) -> None:
+    before = points.copy()
+    first, second = select(Nothing, points, budget, seed), select(Nothing, points.copy(), budget, seed)
+    assert np.array_equal(first, second)
+    assert np.array_equal(points, before)
+
+
+@given(points=Points)
+def test_it_stops_when_everything_is_covered(points: npt.NDArray[np.float32]) -> None:
+    chosen = select(Nothing, points, 1000, 0)
+    assert len(chosen) == len(np.unique(points, axis=0))
+    assert len(select(points, points, 1000, 0)) == 0
+
+
+def test_a_seed_decides_the_first_choice_only_without_existing_centres() -> None:
+    points = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
+    assert len({int(select(Nothing, points, 1, seed)[0]) for seed in range(30)}) > 5
+    assert len({int(select(points[:1], points, 1, seed)[0]) for seed in range(30)}) == 1
+
+
+@pytest.mark.parametrize("budget", [0, -1])
+def test_no_budget_selects_nothing(budget: int) -> None:
+    assert len(select(Nothing, np.ones((3, 3), dtype=np.float32), budget, 0)) == 0

@@ -1,0 +1,71 @@
+"""Imports flow one way: daemon → policies → memory, drift; each heavy library has one door."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+MAY_IMPORT = {
+    "memory": {"memory"},
+    "drift": {"drift"},
+    "policies": {"policies", "memory", "drift"},
+    "daemon": {"daemon", "policies", "memory", "drift"},
+}
+DOORS = {
+    "torch": {"memory/extract.py", "daemon/build.py"},
+    "timm": {"memory/extract.py"},
+    "faiss": {"memory/bank.py", "daemon/build.py"},
+    "river": {"drift/monitor.py"},
+    "redis": {"daemon/wire.py", "daemon/build.py", "daemon/doctor.py"},
+    "sqlite3": {"daemon/ledger.py", "daemon/service.py", "daemon/doctor.py"},
+    "apscheduler": {"daemon/schedule.py"},
+    "pickle": set(),
+}
+
+
+def modules() -> list[str]:
+    return [str(p.relative_to(ROOT)) for package in MAY_IMPORT for p in sorted((ROOT / package).glob("*.py"))]
+
+
+def imported(path: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse((ROOT / path).read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative imports hide the direction"
+            yield (node.module or "").split(".")[0]
+
+
+@pytest.mark.parametrize("path", modules())
+def test_imports_flow_one_way(path: str) -> None:
+    package = path.split("/", maxsplit=1)[0]
+    ours = set(imported(path)) & set(MAY_IMPORT)
+    assert ours <= MAY_IMPORT[package]
+
+
+@pytest.mark.parametrize(("library", "doors"), DOORS.items())
+def test_a_library_is_imported_at_its_door_only(library: str, doors: set[str]) -> None:
+    assert {path for path in modules() if library in set(imported(path))} <= doors
+
+
+@pytest.mark.parametrize("path", modules())
+def test_files_hold_one_idea(path: str) -> None:
+    assert len((ROOT / path).read_text().splitlines()) <= 260
+
+
+def test_reading_versions_does_not_import_torch_and_nothing_connects() -> None:
+    script = (
+        "import socket, sys\n"
+        "def refuse(*a): raise SystemExit('connected at import')\n"
+        "socket.socket.connect = refuse\n"
+        "import daemon.cli\n"
+        "sys.exit('torch was imported' if 'torch' in sys.modules else 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

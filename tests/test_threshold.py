@@ -1,0 +1,58 @@
+"""Split conformal calibration keeps its promise for every sample, by exchangeability, not on average."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from policies.threshold import Threshold, calibrate
+
+Scores = st.lists(st.floats(0, 100), min_size=1, max_size=60)
+Rates = st.floats(0.001, 0.999)
+
+
+@given(scores=st.lists(st.floats(0, 100), min_size=2, max_size=40, unique=True), rate=Rates)
+def test_of_n_plus_one_exchangeable_parts_no_more_than_promised_are_flagged(scores: list[float], rate: float) -> None:
+    """Each of the n + 1 plays the new part once: the share that is flagged is the false-reject rate."""
+    flagged, promised = 0, 0.0
+    for i, new in enumerate(scores):
+        threshold = calibrate(scores[:i] + scores[i + 1 :], rate)
+        flagged += new > threshold.value
+        promised = threshold.guaranteed_rate
+    assert flagged / len(scores) <= promised + 1e-12
+
+
+@given(scores=Scores, rate=Rates)
+def test_it_says_what_the_sample_supports(scores: list[float], rate: float) -> None:
+    threshold = calibrate(scores, rate)
+    smallest = 1 / (len(scores) + 1)
+    assert threshold.guaranteed_rate >= smallest - 1e-12
+    assert threshold.honest == (threshold.guaranteed_rate <= rate)
+    if rate >= smallest + 1e-9:
+        assert threshold.guaranteed_rate <= rate + 1e-9
+    else:
+        assert threshold.value == max(scores)
+
+
+@given(scores=Scores, score=st.floats(0, 100))
+def test_a_p_value_falls_with_the_score_and_is_never_zero(scores: list[float], score: float) -> None:
+    threshold = calibrate(scores, 0.5)
+    assert 0 < threshold.p_value(score + 1) <= threshold.p_value(score) <= 1
+
+
+def test_a_tenth_of_ten_is_one() -> None:
+    assert calibrate([float(i) for i in range(1, 10)], 0.1).value == 9.0
+    assert calibrate([float(i) for i in range(1, 20)], 0.1).value == 18.0
+
+
+@pytest.mark.parametrize(("scores", "rate"), [([], 0.1), ([1.0], 0.0), ([1.0], 1.0)])
+def test_nonsense_is_refused(scores: list[float], rate: float) -> None:
+    with pytest.raises(ValueError, match="expected held-out scores"):
+        calibrate(scores, rate)
+
+
+@given(scores=Scores, rate=Rates)
+def test_the_manifest_gives_it_back(scores: list[float], rate: float) -> None:
+    threshold = calibrate(scores, rate)
+    assert Threshold.of(threshold.to_json()) == threshold
