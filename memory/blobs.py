@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from memory.bank import Bank
-from memory.errors import StoreError
+from memory.errors import Damaged
 from memory.features import Features
 from memory.replay import Defect, Replay
 from memory.version import Contents, HeldOut
@@ -33,7 +33,7 @@ def encode(contents: Contents) -> dict[str, bytes]:
 
 
 def decode(blobs: Mapping[str, bytes]) -> Contents:
-    """The contents that `encode` wrote. Raises StoreError when a blob is not of that form."""
+    """The contents that `encode` wrote. Raises Damaged when a blob is not of that form."""
     try:
         parts = {name: _arrays(blob) for name, blob in blobs.items()}
         bank, samples = parts["bank"]
@@ -50,7 +50,7 @@ def decode(blobs: Mapping[str, bytes]) -> Contents:
             reference=parts["reference"][0],
         )
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
-        raise StoreError(
+        raise Damaged(
             expected="blobs written by Driftline",
             came=f"{type(error).__name__}: {error}",
             do="restore the store from a backup, or roll back to an older version",

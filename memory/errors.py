@@ -28,3 +28,7 @@ class StoreError(DriftlineError):
 
 class StaleParent(StoreError):
     """Somebody else committed first: the proposal's base is no longer the head."""
+
+
+class Damaged(StoreError):
+    """A version's manifest or contents are not what was written: it is passed over, never repaired by guess."""

@@ -11,12 +11,13 @@ import errno
 import hashlib
 import os
 import re
+import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from memory import blobs
-from memory.errors import StaleParent, StoreError
+from memory.errors import Damaged, StaleParent, StoreError
 from memory.version import Contents, Model, Version, decode
 
 REST_S = 3600.0
@@ -42,7 +43,7 @@ class Store:
     def head(self) -> Version | None:
         """The highest version whose manifest and blobs are intact, or None in a store that has none."""
         for path in sorted(self._manifests(), reverse=True):
-            with contextlib.suppress(StoreError):
+            with contextlib.suppress(Damaged):
                 version = self._read(path)
                 self._contents(version)
                 return version
@@ -56,7 +57,7 @@ class Store:
                 version = self._read(path)
                 if head is None or version.number > head.number:
                     self._contents(version)
-            except StoreError as error:
+            except Damaged as error:
                 found.append(error.came)
         return found
 
@@ -64,7 +65,7 @@ class Store:
         """Every readable manifest, oldest first, also of versions whose blobs retention has removed."""
         versions = []
         for path in sorted(self._manifests()):
-            with contextlib.suppress(StoreError):
+            with contextlib.suppress(Damaged):
                 versions.append(self._read(path))
         return versions
 
@@ -131,7 +132,7 @@ class Store:
             restores=restores,
         )
         with _disk(self._versions):
-            draft = self._write(self._versions / f".{number:06d}.{os.getpid()}.tmp", version.encode())
+            draft = self._draft(self._path(number), version.encode())
             try:
                 os.link(draft, self._path(number))
             except FileExistsError:
@@ -157,6 +158,9 @@ class Store:
                 if path.name not in wanted and now - path.stat().st_mtime > REST_S:
                     path.unlink()
                     gone.add(path.name)
+            for path in self._versions.glob(".*.tmp"):
+                if now - path.stat().st_mtime > REST_S:
+                    path.unlink()
         return [v.number for v in history if gone & set(v.blobs.values())]
 
     def _manifests(self) -> Iterator[Path]:
@@ -169,7 +173,7 @@ class Store:
         with _disk(path):
             version = decode(path.read_bytes(), path.name)
         if version.number != int(path.stem):
-            raise StoreError(
+            raise Damaged(
                 expected=f"number {int(path.stem)} in {path.name}",
                 came=f"{path.name}: it says {version.number}",
                 do="restore the file from a backup",
@@ -180,9 +184,10 @@ class Store:
         read: dict[str, bytes] = {}
         for name, digest in version.blobs.items():
             path = self._blobs / digest
-            data = path.read_bytes() if path.exists() else b""
+            with _disk(path):
+                data = path.read_bytes() if path.exists() else b""
             if hashlib.sha256(data).hexdigest() != digest:
-                raise StoreError(
+                raise Damaged(
                     expected=f"an intact {name} of version {version.number}",
                     came=f"version {version.number}: blob {digest[:12]} is "
                     + ("altered" if data else "missing (retention, or a lost file)"),
@@ -195,13 +200,15 @@ class Store:
         digest = hashlib.sha256(data).hexdigest()
         target = self._blobs / digest
         if not target.exists() or hashlib.sha256(target.read_bytes()).hexdigest() != digest:
-            self._write(self._blobs / f".{digest}.{os.getpid()}.tmp", data).replace(target)
+            self._draft(target, data).replace(target)
         else:
             os.utime(target)  # `prune` spares what was touched lately
         return digest
 
     @staticmethod
-    def _write(path: Path, data: bytes) -> Path:
+    def _draft(target: Path, data: bytes) -> Path:
+        """The data, on disk, under a name that no other writer uses."""
+        path = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
         try:
             with path.open("wb") as out:
                 out.write(data)

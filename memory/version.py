@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from memory.bank import Bank
-from memory.errors import StoreError
+from memory.errors import Damaged
 from memory.features import Features
 from memory.replay import Replay
 
@@ -86,7 +86,7 @@ class Model:
 def decode(text: bytes, source: str) -> Version:
     """Read a manifest written by `Version.encode`.
 
-    Raises StoreError naming `source` when it is truncated, altered or of another shape.
+    Raises Damaged naming `source` when it is truncated, altered or of another shape.
     """
     try:
         body = json.loads(text)
@@ -101,7 +101,7 @@ def decode(text: bytes, source: str) -> Version:
         if set(body) - known or version.sha256 != claimed:
             raise ValueError("its checksum does not match its text")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise StoreError(
+        raise Damaged(
             expected="an intact version manifest",
             came=f"{source}: {error}",
             do="the version before it is used; restore the file from a backup to get this one back",

@@ -1,0 +1,32 @@
+"""Write the golden store of the present format: run once when the format changes, into a new folder."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from conftest import commit, contents, features
+
+from memory.replay import Defect, Replay
+from memory.store import Store
+from memory.version import Contents
+
+if __name__ == "__main__":
+    folder = Path(__file__).parent / sys.argv[1]
+    store = Store(folder)
+    first = commit(store, contents(1))
+    made = contents(2)
+    defect = Defect("frame-7", features(np.full((4, 4), 40), (2, 2)), np.eye(2, dtype=bool))
+    made = Contents(made.bank, Replay().remember(defect, 9), made.held_out, made.reference)
+    head = commit(store, made, first, cause="admission", added=("frame-9",), feedback_through=3)
+    asked = np.arange(12).reshape(3, 4)
+    expected = {
+        "asked": asked.tolist(),
+        "map": made.bank.score(features(asked)).map.reshape(-1).tolist(),
+        "defects": ["frame-7"],
+        "sha256": head.sha256,
+    }
+    (folder / "expected.json").write_text(json.dumps(expected))

@@ -1,0 +1,116 @@
+"""The replay set, and the extractor's promises."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import INPUT_PX, features
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+
+from daemon.rendered import part
+from memory.errors import DriftlineError, WeightsError
+from memory.extract import Extractor
+from memory.replay import Defect, Replay, box_region, worst_region
+
+
+def defect(name: str, where: float) -> Defect:
+    return Defect(name, features(np.full((4, 3), where), (2, 2)), np.ones((2, 2), dtype=bool))
+
+
+@given(places=st.lists(st.integers(-50, 50), max_size=20), limit=st.integers(1, 6))
+def test_the_replay_set_is_bounded_and_forgets_likeness_not_kinds(places: list[int], limit: int) -> None:
+    replay = Replay()
+    for i, place in enumerate(places):
+        replay = replay.remember(defect(str(i), place), limit)
+    assert len(replay) == min(len(places), limit)
+    kinds = {int(d.features.patches[0, 0]) for d in replay.defects}
+    if len(set(places)) <= limit:
+        assert kinds == set(places), "while there is room for every kind, no kind is lost"
+
+
+def test_a_defect_is_remembered_once_and_sets_are_immutable() -> None:
+    empty = Replay()
+    one = empty.remember(defect("a", 1), 9)
+    assert one.remember(defect("a", 2), 9) is one
+    assert len(empty) == 0
+    assert empty.patches is None
+
+
+def test_the_worst_region_holds_the_highest_patches() -> None:
+    anomaly = np.arange(36, dtype=np.float32).reshape(6, 6)
+    assert sorted(anomaly[worst_region(anomaly)]) == list(range(26, 36))
+
+
+@given(
+    box=st.tuples(st.floats(0, 0.99), st.floats(0, 0.99), st.floats(0.001, 1), st.floats(0.001, 1)),
+    rows=st.integers(1, 40),
+)
+def test_a_box_marks_at_least_one_patch(box: tuple[float, float, float, float], rows: int) -> None:
+    left, top, width, height = box
+    assert box_region((left, top, min(left + width, 1), min(top + height, 1)), (rows, 7)).any()
+
+
+def test_features_are_deterministic_exact_in_float16_and_row_major(extractor: Extractor) -> None:
+    image = part(1)[:: 256 // INPUT_PX, :: 256 // INPUT_PX].copy()
+    one, two = extractor(image), extractor(image.copy())
+    assert np.array_equal(one.patches, two.patches)
+    assert np.array_equal(one.patches, one.patches.astype(np.float16).astype(np.float32))
+    assert one.grid[0] * one.grid[1] == len(one.patches)
+    marked = image.copy()
+    marked[:8, -8:] = 255
+    moved = np.abs(extractor(marked).patches - one.patches).sum(1).reshape(one.grid)
+    row, column = np.unravel_index(moved.argmax(), one.grid)
+    assert row < one.grid[0] / 2 < column
+
+
+def test_the_fingerprint_names_everything_that_matters(extractor: Extractor) -> None:
+    def made(**other: object) -> str:
+        given: dict[str, object] = {"model": "resnet18", "layers": (1,), "weights": "untrained"}
+        given |= {"input_px": INPUT_PX, "normalize": True, "device": "cpu"}
+        return Extractor(**(given | other)).fingerprint  # type: ignore[arg-type]  # plain values by name
+
+    prints = [made(), made(layers=(2,)), made(input_px=96), made(normalize=False), made(model="resnet34")]
+    assert prints[0] == extractor.fingerprint
+    assert len(set(prints)) == len(prints)
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_a_local_file_of_weights_is_loaded_strictly(tmp_path: Path, extractor: Extractor, suffix: str) -> None:
+    state = {f"{k}": torch.full_like(v, 0.01) for k, v in extractor._network.state_dict().items()}
+    given = {"model": "resnet18", "layers": (1,), "input_px": INPUT_PX, "normalize": True, "device": "cpu"}
+
+    def saved(name: str, tensors: dict[str, torch.Tensor]) -> str:
+        path = tmp_path / f"{name}{suffix}"
+        if suffix == ".pth":
+            torch.save(tensors, path)
+        else:
+            save_file(tensors, path)
+        return str(path)
+
+    loaded = Extractor(weights=saved("whole", state), **given)  # type: ignore[arg-type]  # plain values by name
+    assert float(next(iter(loaded._network.parameters())).mean()) == pytest.approx(0.01)
+    assert not loaded.untrained
+    missing = {k: v for k, v in state.items() if k != "conv1.weight"}
+    with pytest.raises(WeightsError, match=r"conv1\.weight"):
+        Extractor(weights=saved("part", missing), **given)  # type: ignore[arg-type]  # plain values by name
+    with pytest.raises(WeightsError, match="misshapen"):
+        Extractor(weights=saved("odd", state | {"conv1.weight": torch.ones(3, 3)}), **given)  # type: ignore[arg-type]  # as above
+
+
+@pytest.mark.parametrize("weights", ["/nowhere/w.safetensors", __file__])
+def test_unreadable_weights_say_so(weights: str) -> None:
+    with pytest.raises(WeightsError, match=r"extractor\.weights"):
+        Extractor(model="resnet18", layers=(1,), weights=weights, input_px=64, normalize=True, device="cpu")
+
+
+def test_an_unknown_model_layer_or_image_is_told(extractor: Extractor) -> None:
+    for model, layers in (("resnet-eighteen", (1,)), ("resnet18", (99,))):
+        with pytest.raises(DriftlineError, match="expected"):
+            Extractor(model=model, layers=layers, weights="untrained", input_px=64, normalize=True, device="cpu")
+    with pytest.raises(DriftlineError, match="expected an image"):
+        extractor(np.zeros((10, 10, 3), dtype=np.uint8))

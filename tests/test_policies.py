@@ -1,0 +1,201 @@
+"""Decisions: verdict, audit draw, admission and gate."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conftest import features
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drift.monitor import DriftState, Trust
+from drift.signals import SIGNALS
+from memory.bank import gather
+from memory.replay import Defect, Replay
+from memory.version import Contents, HeldOut, Model, Version
+from policies.admission import Candidate, Confirmed, Hold, Limits, Proposal, propose
+from policies.ask import asked, audited
+from policies.gate import Passed, check
+from policies.threshold import calibrate
+from policies.verdict import Verdict, decide
+
+CALM = DriftState(Trust.STABLE, {}, dict.fromkeys(SIGNALS, 0.0), 0.0)
+LIMITS = Limits(bank=50, lesson=10, held_out=20, replay=10, rate=0.2)
+NONE = Replay()
+RNG = np.random.default_rng(0)
+
+
+def around(centre: float, count: int = 16) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+    return (centre + RNG.integers(-1, 2, (count, 3))).astype(np.float32)
+
+
+def image(
+    *patches: np.ndarray[tuple[int, int], np.dtype[np.float32]],
+) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+    return np.concatenate(patches)
+
+
+def model(replay: Replay = NONE) -> Model:
+    """Normal patches lie around 0; held-out goods score little."""
+    bank = gather([("taught", around(0, 30))])
+    held = tuple(features(around(0)) for _ in range(9))
+    threshold = calibrate([bank.score(f).value for f in held], 0.2)
+    version = Version(1, None, None, "teach", "x", "", "e", {}, 30, threshold.to_json(), (), (), (), {}, 0)
+    return Model(version, Contents(bank, replay, HeldOut(tuple(f"h{i}" for i in range(9)), held), {}))
+
+
+def scratch(name: str, where: float = 20) -> Defect:
+    held = features(image(around(0, 15), around(where, 1)))
+    region = np.zeros((1, 16), dtype=bool)
+    region[0, -1] = True
+    return Defect(name, held, region)
+
+
+def confirmed(
+    goods: tuple[Candidate, ...] = (), audited_goods: tuple[Candidate, ...] = (), defects: tuple[Defect, ...] = ()
+) -> Confirmed:
+    return Confirmed(goods, audited_goods, defects, 5)
+
+
+def test_a_novel_good_part_is_admitted_and_then_known() -> None:
+    base, novel = model(), Candidate("new", features(image(around(0, 14), around(8, 2))))
+    outcome = propose(base, confirmed((novel,)), CALM, LIMITS, 0)
+    assert isinstance(outcome, Proposal)
+    assert outcome.added == ("new",)
+    assert outcome.through == 5
+    assert outcome.contents.bank.score(novel.features).value < base.contents.bank.score(novel.features).value / 2
+    assert isinstance(check(outcome), Passed)
+
+
+def test_a_part_that_looks_like_a_confirmed_defect_is_refused() -> None:
+    base = model(Replay((scratch("d1"),)))
+    poison = Candidate("poison", scratch("x").features)
+    outcome = propose(base, confirmed((poison,)), CALM, LIMITS, 0)
+    assert outcome == Hold("every confirmed part lies nearer to a confirmed defect than to the bank", ("poison",))
+    novel = Candidate("new", features(image(around(0, 14), around(8, 2))))
+    both = propose(base, confirmed((poison, novel)), CALM, LIMITS, 0)
+    assert isinstance(both, Proposal)
+    assert both.refused == ("poison",)
+    assert both.added == ("new",)
+
+
+def test_the_gate_holds_what_would_forget_a_defect_and_blames_the_part() -> None:
+    """The poison lies beside the defect, not nearer to it than to the bank: only the gate can see it."""
+    base = model(Replay((scratch("d1", 9),)))
+    poisoned = Proposal(
+        base,
+        replace(base.contents, bank=gather([("taught", base.contents.bank.vectors), ("sly", around(9, 4))])),
+        calibrate([1.0, 2.0], 0.5),
+        ("sly",),
+        (),
+        (),
+        5,
+    )
+    held = check(poisoned)
+    assert isinstance(held, Hold)
+    assert held.blamed == ("sly",)
+    assert "1 of 1" in held.reason
+
+
+def test_the_gate_blames_held_out_parts_that_lift_the_threshold_over_a_defect() -> None:
+    base = model(Replay((scratch("d1", 9),)))
+    wild = tuple(Candidate(f"w{i}", features(image(around(0, 15), around(30, 1)))) for i in range(6))
+    outcome = propose(base, confirmed(audited_goods=wild), CALM, LIMITS, 0)
+    assert isinstance(outcome, Proposal)
+    held = check(outcome)
+    assert isinstance(held, Hold)
+    assert held.blamed == tuple(f"w{i}" for i in range(6))
+
+
+def test_the_gate_looks_at_the_region_not_only_at_the_image() -> None:
+    """Another patch of the image still exceeds the threshold by chance: the defect is forgotten all the same."""
+    seen = features(image(around(0, 14), around(15, 1), around(9, 1)))
+    region = np.zeros((1, 16), dtype=bool)
+    region[0, -1] = True
+    base = model(Replay((Defect("d", seen, region),)))
+    bank = gather([("taught", base.contents.bank.vectors), ("sly", seen.patches[-1:])])
+    threshold = calibrate([1.0, 2.0], 0.5)
+    assert bank.score(seen).value > threshold.value
+    assert isinstance(check(Proposal(base, replace(base.contents, bank=bank), threshold, ("sly",), (), (), 5)), Hold)
+
+
+def test_a_defect_missed_before_does_not_block_learning() -> None:
+    base = model(Replay((scratch("hidden", 0),)))
+    outcome = propose(base, confirmed((Candidate("n", features(around(6))),)), CALM, LIMITS, 0)
+    assert isinstance(outcome, Proposal)
+    passed = check(outcome)
+    assert isinstance(passed, Passed)
+    assert passed.missed == ("hidden",)
+
+
+def test_a_new_defect_alone_is_remembered() -> None:
+    outcome = propose(model(), confirmed(defects=(scratch("d1"),)), CALM, LIMITS, 0)
+    assert isinstance(outcome, Proposal)
+    assert outcome.contents.replay.samples == ("d1",)
+    assert outcome.contents.bank is outcome.base.contents.bank
+
+
+def test_audited_goods_calibrate_and_never_enter_the_bank() -> None:
+    audit = Candidate("audit", features(around(3)))
+    outcome = propose(model(), confirmed(audited_goods=(audit,)), CALM, LIMITS, 0)
+    assert isinstance(outcome, Proposal)
+    assert outcome.contents.held_out.samples[-1] == "audit"
+    assert "audit" not in outcome.contents.bank.samples
+    assert len(outcome.threshold.scores) == 10
+
+
+def test_nothing_new_and_nothing_trusted_are_held() -> None:
+    base = model()
+    known = Candidate("k", features(base.contents.bank.vectors[:4].copy()))
+    assert isinstance(propose(base, confirmed((known,)), CALM, LIMITS, 0), Hold)
+    assert isinstance(propose(base, confirmed(), CALM, LIMITS, 0), Hold)
+    lost = replace(CALM, trust=Trust.UNTRUSTED)
+    held = propose(base, confirmed((Candidate("n", features(around(6))),)), lost, LIMITS, 0)
+    assert isinstance(held, Hold)
+    assert "paused" in held.reason
+
+
+@given(counts=st.lists(st.integers(1, 30), min_size=1, max_size=5), bank=st.integers(30, 60), seed=st.integers(0, 99))
+def test_the_budget_is_kept_and_the_result_deterministic(counts: list[int], bank: int, seed: int) -> None:
+    base, limits = model(), replace(LIMITS, bank=bank)
+    rng = np.random.default_rng(seed)
+    goods = tuple(Candidate(f"g{i}", features(rng.integers(-20, 20, (n, 3)))) for i, n in enumerate(counts))
+    one, two = (propose(base, confirmed(goods), CALM, limits, seed) for _ in range(2))
+    if isinstance(one, Proposal) and isinstance(two, Proposal):
+        assert len(one.contents.bank) <= max(bank, len(base.contents.bank))
+        assert np.array_equal(one.contents.bank.vectors, two.contents.bank.vectors)
+        assert one.threshold == two.threshold
+        assert set(one.added) <= set(one.contents.bank.samples)
+    else:
+        assert one == two
+
+
+@pytest.mark.parametrize(("score", "verdict"), [(0.5, Verdict.OK), (1.0, Verdict.OK), (1.1, Verdict.NG)])
+def test_a_verdict_compares_with_the_threshold(score: float, verdict: Verdict) -> None:
+    said = decide(score, calibrate([1.0], 0.5), CALM)
+    assert said.verdict is verdict
+    assert said.p_value is not None
+
+
+def test_beyond_trust_nothing_is_ok() -> None:
+    lost = replace(CALM, trust=Trust.UNTRUSTED, deviation=CALM.deviation | {"sharpness": -15.0, "material_1": 50.0})
+    said = decide(0.0, calibrate([1.0], 0.5), lost)
+    assert said.verdict is Verdict.UNKNOWN
+    assert "sharpness" in said.reason
+
+
+@given(share=st.floats(0, 1))
+def test_the_audit_draw_is_fair_and_repeatable(share: float) -> None:
+    drawn = [audited(f"frame-{i}", share) for i in range(2000)]
+    assert drawn == [audited(f"frame-{i}", share) for i in range(2000)]
+    assert abs(np.mean(drawn) - share) < 0.05
+
+
+def test_flagged_scored_frames_are_asked_and_unreadable_ones_not() -> None:
+    assert asked("f", Verdict.NG, scored=True, share=0.0)
+    assert asked("f", Verdict.UNKNOWN, scored=True, share=0.0)
+    assert not asked("f", Verdict.OK, scored=True, share=0.0)
+    assert asked("f", Verdict.OK, scored=True, share=1.0)
+    assert not asked("f", Verdict.UNKNOWN, scored=False, share=1.0)
