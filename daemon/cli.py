@@ -96,7 +96,7 @@ def give_feedback(
 ) -> None:
     """Say what a judged frame really showed; it goes the same way as every operator's answer."""
     given = terminal.settings(config, overrides)
-    said = feedback.answer(frame, verdict, operator, json.loads(f"[{region}]") if region else None)
+    said = feedback.answer(frame, verdict, operator, f"[{region}]" if region else None)
     feedback.judged(build.state(given).ledger, frame)
     entry = build.wire(given).send("feedback", said.fields())
     terminal.answer({"sent": entry, "key": said.key}, as_json=as_json, text=f"sent as {entry}; the service records it")
@@ -111,11 +111,11 @@ def status(config: Config = None, overrides: Set = None, as_json: Json = False) 
     late_ms = build.clock_ms() - said.get("heartbeat_ms", 0)
     running = bool(said) and "stopped_ms" not in said and late_ms < 3000 * given.schedule.snapshot_s
     head = opened.store.head()
-    held = opened.ledger.one("SELECT reason FROM lessons WHERE version IS NULL ORDER BY id DESC LIMIT 1")
+    held = opened.ledger.one("SELECT detail FROM events WHERE kind = 'hold' ORDER BY id DESC LIMIT 1")
     shown = {
         "running": running,
         "head": head.number if head else None,
-        "last_hold": held["reason"] if held else None,
+        "last_hold": json.loads(held["detail"]) if held else None,
         **said,
         "counts": opened.ledger.counts(),
     }
@@ -142,7 +142,12 @@ def main() -> None:
         app()
     except DriftlineError as error:
         if "--json" in sys.argv:
-            terminal.stdout.print_json(json.dumps({"error": type(error).__name__, **error.__dict__}))
+            said = {"error": type(error).__name__, "expected": error.expected, "came": error.came, "do": error.do}
+            terminal.stdout.print_json(json.dumps(said))
         terminal.stderr.print(f"[bold red]{type(error).__name__}[/]: expected {error.expected}", highlight=False)
         terminal.stderr.print(f"  came: {error.came}\n  do:   {error.do}", highlight=False, markup=False)
         sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from memory.errors import DriftlineError
 from policies.admission import Limits
@@ -122,17 +122,12 @@ class Settings(BaseSettings):
     schedule: ScheduleSettings = ScheduleSettings()
 
     @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+    def settings_customise_sources(  # type: ignore[override]  # all sources come by name
+        cls, settings_cls: type[BaseSettings], **sources: PydanticBaseSettingsSource
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment comes first: what the file says is passed to the constructor."""
-        del settings_cls, dotenv_settings, file_secret_settings
-        return env_settings, init_settings
+        """The environment stands above the file, whose contents are passed to the constructor."""
+        del settings_cls
+        return sources["env_settings"], sources["init_settings"]
 
     @property
     def limits(self) -> Limits:
@@ -159,9 +154,19 @@ def load(path: Path | None, overrides: Iterable[str] = (), environ: Mapping[str,
             raise ConfigError(expected="--set section.key=value", came=repr(override), do="add the value after =")
         _put(over, key.strip().split("."), _yaml(value, f"--set {key}"))
     _refuse_unknown_environment(environ or {})
+
+    class Overridden(Settings):
+        """The settings with `--set` above every other source."""
+
+        @classmethod
+        def settings_customise_sources(  # type: ignore[override]  # as above
+            cls, settings_cls: type[BaseSettings], **sources: PydanticBaseSettingsSource
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            above = InitSettingsSource(settings_cls, init_kwargs=over)
+            return above, *super().settings_customise_sources(settings_cls, **sources)
+
     try:
-        base = Settings(**held)
-        return Settings.model_validate(_merged(base.model_dump(), over)) if over else base
+        return Overridden(**held) if over else Settings(**held)
     except ValidationError as error:
         raise _readable(error) from error
 
@@ -201,14 +206,6 @@ def _put(tree: dict[str, Any], keys: list[str], value: Any) -> None:
     for key in keys[:-1]:
         tree = tree.setdefault(key, {})
     tree[keys[-1]] = value
-
-
-def _merged(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in over.items():
-        inner = merged.get(key)
-        merged[key] = _merged(inner, value) if isinstance(inner, dict) and isinstance(value, dict) else value
-    return merged
 
 
 def _refuse_unknown_environment(environ: Mapping[str, str]) -> None:

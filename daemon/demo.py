@@ -122,7 +122,9 @@ def play(out: Path, track: Track, shown: Callable[[list[Shot]], object], done: C
 def story(service: Service) -> dict[str, object]:
     """How the demo went, in a few lines for the terminal."""
     ledger = service.engine.ledger
-    held = ledger.one("SELECT reason FROM lessons WHERE version IS NULL AND reason LIKE 'every confirmed%'")
+    held = ledger.one(
+        "SELECT json_extract(detail, '$.reason') AS reason FROM events WHERE kind = 'hold' ORDER BY id DESC"
+    )
     refused = [r["frame_id"] for r in ledger.all("SELECT frame_id FROM quarantine ORDER BY frame_id")]
     told: dict[str, object] = {}
     for name in ("steady", "lamp", "batch"):

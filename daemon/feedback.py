@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from typing import Any
 
 from daemon.ledger import Ledger, Row
 from daemon.wire import Message
@@ -42,8 +41,8 @@ class Answer:
         return plain | ({"region": json.dumps(self.region)} if self.region else {})
 
 
-def answer(frame_id: str, verdict: str, operator: str, region: Any = None, key: str | None = None) -> Answer:
-    """A checked answer. Raises FeedbackRejected naming the field that is wrong."""
+def answer(frame_id: str, verdict: str, operator: str, region: str | None = None, key: str | None = None) -> Answer:
+    """A checked answer, its region in JSON. Raises FeedbackRejected naming the field that is wrong."""
     for name, value in (("frame_id", frame_id), ("operator", operator), ("key", key or "-")):
         if not value or len(value) > MAX_CHARS:
             raise _rejected(f"{name} of 1 to {MAX_CHARS} characters", f"{len(value or '')} characters")
@@ -55,16 +54,15 @@ def answer(frame_id: str, verdict: str, operator: str, region: Any = None, key: 
 def parse(message: Message) -> Answer:
     """The answer in a feedback message. Raises FeedbackRejected."""
     try:
-        region = message.text("region")
         return answer(
             message.text("frame_id") or "",
             message.text("verdict") or "",
             message.text("operator") or "",
-            json.loads(region) if region else None,
+            message.text("region"),
             message.text("key"),
         )
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise _rejected("UTF-8 fields and a region in JSON", type(error).__name__) from error
+    except UnicodeDecodeError as error:
+        raise _rejected("UTF-8 fields", str(error)) from error
 
 
 def record(ledger: Ledger, given: Answer, now_ms: int) -> Row | None:
@@ -113,9 +111,13 @@ def judged(ledger: Ledger, frame_id: str) -> Row:
     return frame
 
 
-def _box(region: Any) -> tuple[float, float, float, float] | None:
-    if region is None:
+def _box(text: str | None) -> tuple[float, float, float, float] | None:
+    if not text:
         return None
+    try:
+        region = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise _rejected("a region in JSON", f"{text[:80]!r}, {type(error).__name__}") from error
     numeric = isinstance(region, list | tuple) and all(
         isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) for v in region
     )

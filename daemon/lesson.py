@@ -21,14 +21,14 @@ from policies.threshold import Threshold
 log = structlog.get_logger()
 
 
-def due(engine: Engine) -> bool:
-    """Whether enough was confirmed since the active version or the last held lesson, whichever knows more."""
+def due(engine: Engine, at_least: int) -> bool:
+    """Whether so many were confirmed since the active version or the last held lesson, whichever knows more."""
     if engine.active is None:
         return False
     row = engine.ledger.one("SELECT coalesce(max(through), 0) AS through FROM lessons")
     known = max(engine.active.model.version.feedback_through, row["through"] if row else 0)
     new = engine.ledger.one("SELECT count(*) AS n FROM feedback WHERE id > ? AND effect = 'accepted'", known)
-    return bool(new and new["n"] >= engine.settings.policy.lesson_after)
+    return bool(new and new["n"] >= at_least)
 
 
 def learn(engine: Engine, store: Store, cause: str) -> Version | Hold:
@@ -44,16 +44,17 @@ def learn(engine: Engine, store: Store, cause: str) -> Version | Hold:
     while True:
         confirmed = _confirmed(engine, base)
         if held and not (confirmed.goods or confirmed.audited or confirmed.defects):
-            return held
+            return _held(engine, head, confirmed, held)
         seed = engine.settings.memory.seed + head.number
         proposal = propose(base, confirmed, engine.drift(), engine.settings.limits, seed)
         outcome = proposal if isinstance(proposal, Hold) else check(proposal)
         if isinstance(outcome, Hold):
-            _hold(engine, head, confirmed, outcome)
-            if not outcome.blamed:
-                return outcome
             held = outcome
-            continue
+            _tell(engine, outcome)
+            if outcome.blamed:
+                engine.ledger.quarantine(outcome.blamed, engine.clock_ms(), outcome.reason)
+                continue
+            return _held(engine, head, confirmed, outcome)
         assert not isinstance(proposal, Hold)  # noqa: S101  # a held proposal returned above
         version = store.commit(
             proposal.contents,
@@ -180,10 +181,12 @@ def _teachers(engine: Engine, head: Version, through: int) -> str:
     return ", ".join(row["operator"] for row in rows) or "schedule"
 
 
-def _hold(engine: Engine, head: Version, confirmed: Confirmed, hold: Hold) -> None:
-    now_ms = engine.clock_ms()
-    if hold.blamed:
-        engine.ledger.quarantine(hold.blamed, now_ms, hold.reason)
-    engine.ledger.learned(now_ms, head.number, confirmed.through, None, hold.reason)
-    engine.ledger.event(now_ms, "hold", reason=hold.reason, blamed=list(hold.blamed))
+def _tell(engine: Engine, hold: Hold) -> None:
+    engine.ledger.event(engine.clock_ms(), "hold", reason=hold.reason, blamed=list(hold.blamed))
     log.warning("lesson held", reason=hold.reason, blamed=list(hold.blamed))
+
+
+def _held(engine: Engine, head: Version, confirmed: Confirmed, hold: Hold) -> Hold:
+    """The lesson ends here: only now is what was confirmed no longer due, or a crash would lose a lesson."""
+    engine.ledger.learned(engine.clock_ms(), head.number, confirmed.through, None, hold.reason)
+    return hold

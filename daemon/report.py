@@ -23,6 +23,7 @@ from memory.store import Store
 NEWEST_FRAMES = 3_000
 SHEET_TILES = 24
 TILE_PX = 160
+HOLDS = "SELECT detail FROM events WHERE kind = 'hold' ORDER BY id DESC LIMIT 50"
 TALLEST = 3.0  # in thresholds; higher scores are drawn at the edge
 WIDTH, HEIGHT, LEFT, TOP = 1100, 240, 52, 18
 
@@ -82,7 +83,7 @@ def render(engine: Engine, store: Store, title: str) -> str:
         scores=_scores(frames, answers),
         drift=_drift(frames),
         versions=[_version(v) for v in reversed(store.history())],
-        lessons=ledger.all("SELECT * FROM lessons WHERE version IS NULL ORDER BY id DESC LIMIT 50"),
+        holds=[json.loads(r["detail"]) for r in ledger.all(HOLDS)],
         sheet=_sheet(engine, frames, answers),
         size={"width": WIDTH, "height": HEIGHT, "left": LEFT, "top": TOP},
     )

@@ -39,7 +39,7 @@ def scheduler(service: Service) -> BackgroundScheduler:
         jobs.add_job(call, "interval", seconds=timedelta(seconds=seconds).total_seconds(), id=name, executor=executor)
 
     every(times.admission_s, service.lesson_if_due, "admission", "lessons")
-    every(times.recalibration_s, lambda: service.learn("recalibration"), "recalibration", "lessons")
+    every(times.recalibration_s, service.recalibrate, "recalibration", "lessons")
     every(times.snapshot_s, lambda: snapshot(service), "snapshot")
     every(times.retention_s, lambda: retain(service, time.time()), "retention")
     jobs.add_listener(lambda event: _tell(service, event), EVENT_JOB_ERROR | EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)

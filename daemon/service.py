@@ -89,10 +89,15 @@ class Service:
             self.wire.ready = False  # what was read and not recorded is read again
             self.stopping.wait(self._backoff_s)
 
-    def lesson_if_due(self, cause: str = "admission") -> None:
-        """Learn now if enough was confirmed."""
-        if lesson.due(self.engine):
-            self.learn(cause)
+    def lesson_if_due(self) -> None:
+        """Learn now if `policy.lesson_after` parts were confirmed."""
+        if lesson.due(self.engine, self.engine.settings.policy.lesson_after):
+            self.learn("admission")
+
+    def recalibrate(self) -> None:
+        """Learn now from whatever was confirmed, however little."""
+        if lesson.due(self.engine, 1):
+            self.learn("recalibration")
 
     def learn(self, cause: str) -> None:
         """One lesson. A failure outside it (full disk, another writer) is told and counted; scoring goes on."""

@@ -106,10 +106,11 @@ class Store:
         A power cut at any step leaves the old head or the new one. Raises StaleParent when `parent` is no
         longer the head, StoreError when the disk refuses; then nothing has changed.
         """
+        # The number comes first: whoever commits between this line and the link takes it from us.
+        number = self.newest_number() + 1
         head = self.head()
         if (head.number if head else None) != (parent.number if parent else None):
             raise _stale(parent, head.number if head else 0)
-        number = self.newest_number() + 1
         with _disk(self._blobs):
             digests = {name: self._write_blob(data) for name, data in blobs.encode(contents).items()}
             _sync(self._blobs)

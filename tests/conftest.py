@@ -16,6 +16,7 @@ import hypothesis
 import numpy as np
 import pytest
 import redis
+import structlog
 
 from daemon import build
 from daemon.config import Settings
@@ -40,10 +41,12 @@ NOW_MS = 1_790_000_000_000
 
 
 @pytest.fixture(autouse=True)
-def _hermetic(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No setting leaks in from the environment of whoever runs the tests."""
+def _hermetic(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No setting leaks in from the environment of whoever runs the tests, and no logger from test to test."""
     for name in [n for n in os.environ if n.startswith("DRIFTLINE_") and n != "DRIFTLINE_SHARED"]:
         monkeypatch.delenv(name)
+    yield
+    structlog.reset_defaults()
 
 
 def png(number: int, scene: Scene = STEADY, flaw: Flaw | None = None) -> bytes:

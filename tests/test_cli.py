@@ -1,0 +1,223 @@
+"""The command as people and scripts use it, and the process as systemd does."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+from conftest import RealRedis, png
+
+from daemon import build
+from daemon.cli import app, main
+from daemon.rendered import Flaw
+from daemon.wire import Wire
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "line.yaml"
+    path.write_text(
+        f"""
+line: clitest
+state_dir: {tmp_path / "state"}
+extractor: {{model: resnet18, layers: [1], weights: untrained, input_px: 64}}
+memory: {{bank_patches: 400}}
+policy: {{false_reject_rate: 0.1, audit_share: 0.0}}
+redis: {{url: memory://}}
+schedule: {{snapshot_s: 0.2}}
+"""
+    )
+    return path
+
+
+def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: object) -> tuple[int, Any]:
+    """Run a command in this process; returns the exit code and its JSON answer."""
+    monkeypatch.setattr(sys, "argv", ["driftline", *map(str, words), "--json"])
+    capsys.readouterr()
+    try:
+        main()
+        code = 0
+    except SystemExit as end:
+        code = int(end.code or 0)
+    said = capsys.readouterr().out
+    return code, json.loads(said) if said.strip() else None
+
+
+def test_a_line_s_day(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, config: Path, good_parts: Path
+) -> None:
+    def driftline(*words: object) -> Any:
+        code, said = call(capsys, monkeypatch, *words, "--config", config)
+        assert code == 0, said
+        return said
+
+    taught = driftline("teach", good_parts)
+    assert (taught["version"], taught["held_out"], taught["refused"]) == (1, 5, {})
+    assert taught["guaranteed_rate"] == pytest.approx(1 / 6)
+    (tmp_path / "burr.png").write_bytes(png(510, flaw=Flaw.BURR))
+    (tmp_path / "text.png").write_text("text")
+    scored = driftline("score", tmp_path / "burr.png", tmp_path / "text.png", "--heatmap", tmp_path / "maps")
+    assert [row["verdict"] for row in scored] == ["NG", "UNKNOWN"]
+    assert (tmp_path / "maps" / "burr.png").stat().st_size > 500
+    stream = tmp_path / "stream"
+    stream.mkdir()
+    for number in range(4):
+        (stream / f"{number}.png").write_bytes(png(504 + number))
+    played = driftline("replay", stream, "--report", tmp_path / "report.html")
+    assert sum(n for name, n in played["counts"].items() if name.startswith("frames.")) == 4
+    assert "Replay of stream" in (tmp_path / "report.html").read_text()
+    driftline("teach", good_parts)
+    assert [v["number"] for v in driftline("versions", "list")] == [1, 2]
+    assert driftline("versions", "show", 1)["cause"] == "teach"
+    assert driftline("versions", "diff", 1, 2)["bank"] == {"added": [], "removed": []}
+    assert driftline("versions", "rollback", 1)["number"] == 3
+    assert driftline("status")["running"] is False
+    assert driftline("status")["head"] == 3
+    levels = {f["check"]: f["level"] for f in driftline("doctor")}
+    assert levels == {
+        "config": "ok",
+        "disk": "ok",
+        "clock": "ok",
+        "redis": "warn",
+        "weights": "warn",
+        "store": "ok",
+        "threshold": "warn",
+    }
+    assert driftline("config", "check")["line"] == "clitest"
+
+
+def test_an_expected_failure_is_readable_and_exits_2(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, config: Path, tmp_path: Path
+) -> None:
+    for words, name in (
+        (("teach", tmp_path / "nowhere"), "TeachError"),
+        (("versions", "rollback", 3), "StoreError"),
+        (("feedback", "never-judged", "good"), "FeedbackRejected"),
+        (("feedback", "f", "maybe"), "FeedbackRejected"),
+        (("feedback", "f", "good", "--region", "1,2,x"), "FeedbackRejected"),
+        (("score", tmp_path / "x.png"), "StoreError"),
+        (("status", "--set", "lnie=x"), "ConfigError"),
+    ):
+        code, said = call(capsys, monkeypatch, *words, "--config", config)
+        assert code == 2
+        assert said["error"] == name
+        assert said["expected"]
+        assert said["do"]
+
+
+def test_doctor_fails_without_redis_and_says_what_to_do(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, config: Path
+) -> None:
+    code, said = call(capsys, monkeypatch, "doctor", "--config", config, "--set", "redis.url=redis://127.0.0.1:1/0")
+    assert code == 1
+    (finding,) = [f for f in said if f["check"] == "redis"]
+    assert (finding["level"], "start redis-server" in finding["do"]) == ("fail", True)
+
+
+def test_the_schema_names_every_section(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    code, said = call(capsys, monkeypatch, "config", "schema")
+    assert code == 0
+    assert {"extractor", "memory", "policy", "source", "redis", "retention", "schedule"} <= set(said["properties"])
+
+
+def commands() -> dict[str, Any]:
+    """Every command as a person types it."""
+    root = typer.main.get_command(app)
+    named: dict[str, Any] = {}
+    for name, command in root.commands.items():  # type: ignore[attr-defined]  # the root is a group
+        inner = getattr(command, "commands", None)
+        named |= {f"{name} {sub}": made for sub, made in inner.items()} if inner else {name: command}
+    return named
+
+
+@pytest.mark.parametrize(("name", "command"), commands().items(), ids=commands())
+def test_every_command_is_in_the_readme_explained_and_answers_in_json(name: str, command: Any) -> None:
+    assert f"driftline {name}" in (ROOT / "README.md").read_text()
+    assert command.help
+    assert name == "run" or "as_json" in {parameter.name for parameter in command.params}
+
+
+def start(config: Path, url: str) -> subprocess.Popen[bytes]:
+    """Start the service as a process of its own; its log goes to a file beside the configuration."""
+    command = [sys.executable, "-m", "daemon.cli", "run", "--config", config, "--set", f"redis.url={url}"]
+    with config.with_suffix(".log").open("w") as log:
+        return subprocess.Popen(command, cwd=ROOT, stderr=log)
+
+
+def wait(until: Any, process: subprocess.Popen[bytes]) -> None:
+    for _ in range(600):
+        if until():
+            return
+        assert process.poll() is None, "the service ended"
+        time.sleep(0.05)
+    raise AssertionError("it did not come to pass")
+
+
+@pytest.mark.redis
+def test_sigterm_finishes_and_exits_0_and_kill_9_loses_nothing(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    config: Path,
+    good_parts: Path,
+    real_redis: RealRedis,
+) -> None:
+    assert call(capsys, monkeypatch, "teach", good_parts, "--config", config)[0] == 0
+    with real_redis.client() as client:
+        wire = Wire(client, real_redis.url, "driftline", "clitest")
+        for number in range(12):
+            wire.send("frames", {"frame_id": str(number), "image": png(500 + number)})
+        process = start(config, real_redis.url)
+        wait(lambda: len(wire.entries("verdicts")) >= 3, process)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process = start(config, real_redis.url)
+        wait(lambda: len(wire.entries("verdicts")) == 12, process)
+        second = start(config, real_redis.url)
+        assert second.wait(60) == 2, "only one service may hold the state folder"
+        assert "another one, process" in config.with_suffix(".log").read_text()
+        code, said = call(capsys, monkeypatch, "status", "--config", config)
+        assert (code, said["running"], said["device"]) == (0, True, "cpu")
+        code, sent = call(
+            capsys, monkeypatch, "feedback", "3", "good", "--config", config, "--set", f"redis.url={real_redis.url}"
+        )
+        assert code == 0
+        assert sent["key"] == "3|cli|good"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+        assert [f["frame_id"] for _, f in wire.entries("verdicts")] == [str(n).encode() for n in range(12)]
+        assert client.xpending(wire.name("frames"), "driftline")["pending"] == 0
+    assert call(capsys, monkeypatch, "status", "--config", config)[1]["running"] is False
+
+
+@pytest.mark.slow
+def test_the_whole_demo(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "daemon.cli", "demo", "--out", tmp_path, "--json"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "HF_HUB_OFFLINE": "1"},
+    )
+    story = json.loads(done.stdout)
+    assert "careless-1900" in story["refused as poison"]
+    assert story["versions"] >= 4
+    assert "in-process broker" in done.stderr
+    assert (tmp_path / "report.html").stat().st_size > 50_000
+
+
+def test_one_process_may_hold_a_state_folder(tmp_path: Path) -> None:
+    with build.only_one(tmp_path), pytest.raises(Exception, match="another one"), build.only_one(tmp_path):
+        pass
+    with build.only_one(tmp_path):
+        pass

@@ -1,0 +1,103 @@
+"""Settings: file, then environment, then --set; mistakes name key, value and the nearest valid key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from daemon.config import ConfigError, Settings, load, valid_keys
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "config.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_the_shipped_file_holds_every_key_with_its_default_and_a_comment() -> None:
+    text = (ROOT / "config.yaml").read_text()
+    held = yaml.safe_load(text)
+    keys = {f"{s}.{k}" for s, v in held.items() if isinstance(v, dict) for k in v}
+    keys |= {s for s, v in held.items() if not isinstance(v, dict)}
+    assert keys == set(valid_keys())
+    assert load(ROOT / "config.yaml") == Settings()
+    for key in valid_keys():
+        line = next(ln for ln in text.splitlines() if ln.strip().startswith(f"{key.split('.')[-1]}:"))
+        assert "#" in line, f"{key} is not explained"
+
+
+def test_every_setting_has_a_description() -> None:
+    schema = Settings.model_json_schema()
+    for name, section in schema["$defs"].items():
+        for key, field in section.get("properties", {}).items():
+            assert field.get("description"), f"{name}.{key}"
+
+
+def test_environment_overrides_the_file_and_set_overrides_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path, "redis: {url: 'redis://file'}\npolicy: {audit_share: 0.5}\n")
+    assert load(path).redis.url == "redis://file"
+    monkeypatch.setenv("DRIFTLINE_REDIS__URL", "redis://environment")
+    assert load(path).redis.url == "redis://environment"
+    given = load(path, ["redis.url=redis://set", "policy.deadline_ms=50"])
+    assert given.redis.url == "redis://set"
+    assert (given.policy.audit_share, given.policy.deadline_ms) == (0.5, 50)
+    assert given.redis.prefix == "driftline"
+
+
+@pytest.mark.parametrize(
+    ("text", "came", "near"),
+    [
+        ("polcy: {audit_share: 1}", "polcy", "policy"),
+        ("policy: {false_reject_rte: 0.1}", "policy.false_reject_rte: 0.1", "policy.false_reject_rate"),
+        ("stat_dir: x", "stat_dir: 'x'", "state_dir"),
+    ],
+)
+def test_an_unknown_key_names_key_value_and_the_nearest(tmp_path: Path, text: str, came: str, near: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        load(write(tmp_path, text))
+    assert came in raised.value.came
+    assert near in raised.value.do
+
+
+def test_an_unknown_environment_variable_or_override_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="DRIFTLINE_REDIS__URL"):
+        load(None, environ={"DRIFTLINE_REDIS__ULR": "redis://x"})
+    with pytest.raises(ConfigError, match=r"did you mean redis\.url"):
+        load(None, ["redis.ulr=redis://x"])
+    with pytest.raises(ConfigError, match=r"section\.key=value"):
+        load(None, ["redis.url"])
+    load(None, environ={"DRIFTLINE_SHARED": str(tmp_path), "PATH": "/bin"})
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("policy: {false_reject_rate: 2}", ("policy.false_reject_rate", "2")),
+        ("policy: {false_reject_rate: many}", ("policy.false_reject_rate", "many")),
+        ("source: {kind: telepathy}", ("source.kind", "telepathy")),
+        ("line: 'a b'", ("line", "a b")),
+        ("extractor: {layers: []}", ("extractor.layers", "[]")),
+    ],
+)
+def test_a_wrong_value_names_key_and_value(tmp_path: Path, text: str, names: tuple[str, str]) -> None:
+    with pytest.raises(ConfigError) as raised:
+        load(write(tmp_path, text))
+    assert names[0] in raised.value.expected
+    assert names[1] in raised.value.came
+
+
+@pytest.mark.parametrize("text", ["a: [", "- 1\n- 2", "\tx: 1"])
+def test_a_file_that_is_no_mapping_is_told(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError):
+        load(write(tmp_path, text))
+    with pytest.raises(ConfigError, match="--config"):
+        load(tmp_path / "missing.yaml")
+
+
+def test_settings_do_not_change_after_start() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        Settings().policy.audit_share = 1.0

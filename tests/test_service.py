@@ -1,0 +1,341 @@
+"""The service takes everything that comes: bad frames, bad answers, lost Redis, full disks, damaged files."""
+
+from __future__ import annotations
+
+import errno
+import json
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+
+import fakeredis
+import pytest
+from conftest import NOW_MS, RealRedis, frame, make_service, png, settle, untracked
+from test_frames import BAD
+
+from daemon import feedback
+from daemon.config import Settings
+from daemon.rendered import Flaw, Scene
+from daemon.service import Service
+from daemon.teach import images_in, teach
+from daemon.wire import Wire
+from memory.errors import ExtractorMismatch
+from memory.extract import Extractor
+
+
+def shown(service: Service, frame_id: str, data: bytes, **also: str | bytes) -> dict[str, bytes]:
+    """Send a frame over the wire and return its verdict message."""
+    service.wire.send("frames", {"frame_id": frame_id, "image": data, **also})
+    settle(service, lambda: any(f["frame_id"] == frame_id.encode() for _, f in service.wire.entries("verdicts")))
+    return next(f for _, f in service.wire.entries("verdicts") if f["frame_id"] == frame_id.encode())
+
+
+def told(service: Service, **fields: str | bytes) -> None:
+    """Send an answer and let the service take it."""
+    service.wire.send("feedback", fields)
+    service.turn(0)
+
+
+def events(service: Service, kind: str) -> list[dict[str, object]]:
+    rows = service.engine.ledger.all("SELECT detail FROM events WHERE kind = ?", kind)
+    return [json.loads(row["detail"]) for row in rows]
+
+
+def test_a_good_part_passes_and_a_burr_is_flagged(service: Service) -> None:
+    good = shown(service, "g", png(504), part_id="4711")
+    assert (good["verdict"], good["part_id"], good["version"]) == (b"OK", b"4711", b"1")
+    bad = shown(service, "b", png(501, flaw=Flaw.BURR))
+    assert bad["verdict"] == b"NG"
+    assert float(bad["score"]) > float(bad["threshold"])
+    assert bad["asked"] == b"1"
+    assert 0 < float(bad["p_value"]) <= 1
+    assert json.loads(bad["drift"])["trust"] == "stable"
+    assert service.engine.kept.anomaly(bad["map"].decode()) is not None
+
+
+def test_without_a_bank_every_frame_is_unknown(untaught: Service) -> None:
+    untaught.start()
+    said = shown(untaught, "f", png(1))
+    assert said["verdict"] == b"UNKNOWN"
+    assert b"driftline teach" in said["reason"]
+
+
+@pytest.mark.parametrize("data", BAD.values(), ids=BAD.keys())
+def test_a_bad_image_is_unknown_counted_and_kept_aside(service: Service, data: bytes) -> None:
+    said = shown(service, "bad", data)
+    assert said["verdict"] == b"UNKNOWN"
+    assert said["reason"]
+    assert service.engine.ledger.counts()["frames.UNKNOWN"] == 1
+    row = service.engine.ledger.frame("bad")
+    assert row is not None
+    assert service.engine.kept.image(row["kept"]) == data
+    assert shown(service, "next", png(504))["verdict"] == b"OK", "the service is up"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"image": b"x"},
+        {"frame_id": "", "image": b"x"},
+        {"frame_id": b"\xff\xfe", "image": b"x"},
+        {"frame_id": "f" * 300, "image": b"x"},
+        {"frame_id": "f"},
+        {"frame_id": "f", "image": b"x", "path": "also.png"},
+        {"frame_id": "f", "path": "/etc/passwd"},
+        {"frame_id": "f", "path": "../../etc/passwd"},
+        {"frame_id": "f", "path": "\0"},
+    ],
+)
+def test_a_malformed_frame_message_is_answered_and_buried(service: Service, fields: dict[str, str | bytes]) -> None:
+    service.wire.send("frames", fields)
+    settle(service, lambda: bool(service.wire.entries("verdicts")))
+    ((_, said),) = service.wire.entries("verdicts")
+    assert said["verdict"] == b"UNKNOWN"
+    ((_, dead),) = service.wire.entries("dead")
+    assert dead["dead_reason"].decode() in said["reason"].decode()
+    assert len(events(service, "frame_refused")) == 1
+
+
+def test_a_frame_sent_twice_has_one_verdict(service: Service) -> None:
+    first = shown(service, "f", png(504))
+    service.wire.send("frames", {"frame_id": "f", "image": png(501, flaw=Flaw.BURR)})
+    service.turn(0)
+    ((_, only),) = service.wire.entries("verdicts")
+    assert only == first
+    assert events(service, "frame_again") == [{"frame_id": "f"}]
+
+
+def test_a_late_frame_is_unknown(settings: Settings, extractor: Extractor, wire: Wire, service: Service) -> None:
+    del service  # it taught the store
+    policy = settings.policy.model_copy(update={"deadline_ms": 50})
+    hasty = make_service(settings.model_copy(update={"policy": policy}), extractor, wire)
+    hasty.start()
+    row = hasty.engine.judge(replace(frame("late", png(1)), sent_ms=hasty.engine.clock_ms() - 1000))
+    assert row["verdict"] == "UNKNOWN"
+    assert "deadline" in row["reason"]
+    assert hasty.engine.judge(frame("prompt", png(504)))["verdict"] == "OK"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"frame_id": "f", "verdict": "good"},
+        {"frame_id": "f", "verdict": "maybe", "operator": "anna"},
+        {"frame_id": "f", "verdict": "defect", "operator": "anna", "region": "not json"},
+        {"frame_id": "f", "verdict": "defect", "operator": "anna", "region": "[0, 0, 2, 1]"},
+        {"frame_id": "f", "verdict": "defect", "operator": "anna", "region": "[0, 0, 1]"},
+        {"frame_id": "f", "verdict": "defect", "operator": "anna", "region": "[NaN, 0, 1, 1]"},
+        {"frame_id": "f", "verdict": "defect", "operator": "anna", "region": "[" * 100_000},
+        {"frame_id": "f", "verdict": "good", "operator": "x" * 300},
+        {"frame_id": b"\xff", "verdict": "good", "operator": "anna"},
+        {"frame_id": "never-judged", "verdict": "good", "operator": "anna"},
+    ],
+)
+def test_an_unusable_answer_is_buried_with_a_reason(service: Service, fields: dict[str, str | bytes]) -> None:
+    shown(service, "f", png(504))
+    told(service, **(fields or {"nothing": "1"}))
+    ((_, dead),) = service.wire.entries("dead")
+    assert dead["dead_reason"]
+    assert service.engine.ledger.counts()["events.feedback_refused"] == 1
+    assert service.engine.ledger.all("SELECT * FROM feedback") == []
+    told(service, frame_id="f", verdict="good", operator="anna")
+    assert len(service.engine.ledger.all("SELECT * FROM feedback")) == 1, "the service is up"
+
+
+def test_an_answer_sent_twice_counts_once(service: Service) -> None:
+    shown(service, "f", png(504))
+    for _ in range(3):
+        told(service, frame_id="f", verdict="good", operator="anna")
+    assert service.engine.ledger.counts()["feedback.accepted"] == 1
+    assert service.engine.ledger.counts()["events.feedback_again"] == 2
+
+
+def test_from_contradictory_answers_nothing_is_learned(service: Service) -> None:
+    for number in range(3):
+        shown(service, f"f{number}", png(600 + number, Scene(wear=1.0)))
+        told(service, frame_id=f"f{number}", verdict="good", operator="anna")
+        told(service, frame_id=f"f{number}", verdict="defect", operator="bert")
+    assert service.engine.ledger.counts()["feedback.contradiction"] == 3
+    service.learn("test")
+    assert service.store.newest_number() == 1
+    assert "nothing new" in str(events(service, "hold")[0]["reason"])
+
+
+def test_an_answer_after_the_image_is_gone_is_late_and_recorded(service: Service) -> None:
+    shown(service, "f", png(504))
+    row = service.engine.ledger.frame("f")
+    assert row is not None
+    service.engine.kept.drop(row["kept"])
+    service.engine.ledger.forget_file(row["seq"])
+    told(service, frame_id="f", verdict="defect", operator="anna")
+    assert service.engine.ledger.counts()["feedback.late"] == 1
+
+
+def test_redis_lost_in_mid_run_and_back(settings: Settings, extractor: Extractor, good_parts: Path) -> None:
+    server = fakeredis.FakeServer()
+    wire = Wire(fakeredis.FakeRedis(server=server, protocol=2), "memory://", "driftline", "test")
+    service = make_service(settings, extractor, wire)
+    _teach(service, good_parts)
+    service.start()
+    shown(service, "before", png(504))
+    wire.send("frames", {"frame_id": "during", "image": png(501)})
+    server.connected = False
+    service.turn(0)
+    service.turn(0)
+    assert "redis" in service.trouble
+    server.connected = True
+    settle(service, lambda: service.engine.ledger.frame("during") is not None and not service.trouble)
+    settle(service, lambda: len(wire.entries("verdicts")) == 2)
+    assert service.engine.ledger.counts()["events.redis_away"] == 1
+    assert service.engine.ledger.counts()["events.redis_back"] == 1
+
+
+@pytest.mark.redis
+def test_redis_absent_at_start_and_a_real_one_killed_in_mid_run(
+    settings: Settings, extractor: Extractor, good_parts: Path, real_redis: RealRedis
+) -> None:
+    real_redis.stop()
+    with real_redis.client() as client:
+        service = make_service(settings, extractor, Wire(client, real_redis.url, "driftline", "test"))
+        _teach(service, good_parts)
+        service.start()
+        service.turn(0)
+        assert "redis" in service.trouble, "absent at start: told, and tried again"
+        real_redis.start()
+        settle(service, lambda: not service.trouble)
+        for number in range(6):
+            service.wire.send("frames", {"frame_id": str(number), "image": png(500 + number)})
+        service.turn(0)
+        real_redis.stop()
+        service.turn(0)
+        real_redis.start()
+        settle(service, lambda: service.wire.ready and len(service.wire.entries("verdicts")) == 6)
+        assert [f["frame_id"] for _, f in service.wire.entries("verdicts")] == [str(n).encode() for n in range(6)]
+
+
+def test_a_watched_folder_is_judged_on_while_redis_is_away(
+    settings: Settings, extractor: Extractor, good_parts: Path, tmp_path: Path
+) -> None:
+    server = fakeredis.FakeServer()
+    wire = Wire(fakeredis.FakeRedis(server=server, protocol=2), "memory://", "driftline", "test")
+    source = settings.source.model_copy(update={"kind": "folder", "folder": tmp_path / "inbox", "settle_ms": 0})
+    service = make_service(settings.model_copy(update={"source": source}), extractor, wire)
+    _teach(service, good_parts)
+    service.start()
+    server.connected = False
+    for number in range(10):
+        (tmp_path / "inbox" / f"{number}.png").write_bytes(png(500 + number))
+    (tmp_path / "inbox" / "fake.png").write_text("text")
+    settle(service, lambda: len(list((tmp_path / "inbox" / "judged").iterdir())) == 11)
+    assert service.engine.ledger.counts()["frames.UNKNOWN"] == 1
+    server.connected = True
+    settle(service, lambda: not service.trouble, turns=2000)
+    assert len(wire.entries("verdicts")) == 11
+
+
+def test_a_full_disk_at_commit_costs_the_lesson_only(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    _confirm_new_material(service)
+
+    def full(_data: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("memory.store.os.fsync", full)
+        service.lesson_if_due()
+    assert service.store.newest_number() == 1
+    assert "free disk space" in str(events(service, "lesson_failed")[0]["error"])
+    assert shown(service, "next", png(504))["verdict"] == b"OK", "scoring goes on"
+    service.lesson_if_due()
+    assert service.store.newest_number() == 2, "the lesson is made up for once there is space"
+
+
+def test_a_full_disk_at_a_verdict_loses_no_frame(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    calm = shown(service, "before", png(504))
+    with monkeypatch.context() as patch:
+
+        def full(_frame: object) -> None:
+            raise sqlite3.OperationalError("database or disk is full")
+
+        patch.setattr(service.engine.ledger, "judged", full)
+        service.wire.send("frames", {"frame_id": "during", "image": png(501)})
+        service.turn(0)
+        assert "disk" in service.trouble
+        assert len(service.wire.entries("verdicts")) == 1
+    settle(service, lambda: len(service.wire.entries("verdicts")) == 2)
+    assert not service.trouble
+    assert calm["verdict"] == b"OK"
+
+
+def test_a_damaged_head_at_start_is_told_and_the_version_before_judges(
+    service: Service, settings: Settings, extractor: Extractor, wire: Wire
+) -> None:
+    _confirm_new_material(service)
+    service.lesson_if_due()
+    assert service.store.newest_number() == 2
+    manifest = settings.state_dir / "store" / "versions" / "000002.json"
+    manifest.write_bytes(manifest.read_bytes()[:100])
+    again = make_service(settings, extractor, wire)
+    again.start()
+    assert shown(again, "after", png(504))["version"] == b"1"
+    assert "000002.json" in str(events(again, "damaged_version")[0]["what"])
+
+
+def test_a_snapshot_of_another_extractor_is_refused_with_advice(
+    service: Service, settings: Settings, wire: Wire
+) -> None:
+    del service  # it taught the store
+    other = Extractor(model="resnet18", layers=(2,), weights="untrained", input_px=64, normalize=True, device="cpu")
+    with pytest.raises(ExtractorMismatch, match="new state_dir"):
+        make_service(settings, other, wire).start()
+
+
+def test_a_restart_goes_on_bit_for_bit(
+    tmp_path: Path, settings: Settings, extractor: Extractor, good_parts: Path
+) -> None:
+    """Light drifts all the while; every frame of the restarted line scores as in the line that never stopped."""
+    rows = {}
+    for name, restarts in (("calm", False), ("restarted", True)):
+        wire = Wire(fakeredis.FakeRedis(protocol=2), "memory://", "driftline", name)
+        given = settings.model_copy(update={"state_dir": tmp_path / name})
+        service = make_service(given, extractor, wire)
+        _teach(service, good_parts)
+        service.start()
+        for i in range(24):
+            if restarts and i % 5 == 4:
+                service = make_service(given, extractor, wire)
+                service.start()
+            service.engine.judge(frame(str(i), png(700 + i, Scene(light=1 + i / 100))))
+        query = "SELECT frame_id, score, log_ratio, next_log_ratio FROM frames ORDER BY seq"
+        rows[name] = [tuple(row) for row in service.engine.ledger.all(query)]
+    assert rows["calm"] == rows["restarted"]
+    assert rows["calm"][-1][-1] > 0.05
+
+
+def test_a_version_committed_elsewhere_is_taken_up(service: Service, settings: Settings, good_parts: Path) -> None:
+    from daemon import build
+
+    elsewhere = build.state(settings)
+    teach(
+        images_in(good_parts),
+        service.engine.extractor,
+        elsewhere.store,
+        elsewhere.ledger,
+        settings,
+        "x",
+        NOW_MS,
+        untracked,
+    )
+    service.notice_versions()
+    assert shown(service, "f", png(504))["version"] == b"2"
+
+
+def _teach(service: Service, folder: Path) -> None:
+    engine = service.engine
+    teach(images_in(folder), engine.extractor, service.store, engine.ledger, engine.settings, "x", NOW_MS, untracked)
+
+
+def _confirm_new_material(service: Service) -> None:
+    for number in range(3):
+        row = service.engine.judge(frame(f"worn{number}", png(600 + number, Scene(wear=1.0))))
+        feedback.record(service.engine.ledger, feedback.answer(row["frame_id"], "good", "anna"), NOW_MS)
