@@ -11,8 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from daemon import build, terminal
+from daemon.lesson import current
 from daemon.terminal import Config, Json, Set
-from memory.errors import StoreError
 
 
 def replay(
@@ -69,10 +69,10 @@ def score(
     given = terminal.settings(config, overrides)
     opened = build.state(given)
     service = build.service(given, opened, build.extractor(given), build.wire(given))
-    service.start()
-    engine, active = service.engine, service.engine.active
-    if active is None:
-        raise StoreError(expected="a taught version", came="an empty store", do="run `driftline teach DIR`")
+    engine = service.engine
+    engine.activate(current(opened.store))
+    active = engine.active
+    assert active is not None  # noqa: S101  # activate just set it
     rows: list[dict[str, Any]] = []
     for path in images:
         try:

@@ -78,7 +78,7 @@ class RedisSettings(Section):
 
     url: str = Field("redis://127.0.0.1:6379/0", description="or memory:// (in-process, lost at exit)")
     prefix: str = Field("driftline", pattern=r"^[A-Za-z0-9_.-]+$", description="first part of stream names")
-    keep_entries: int = Field(10_000, ge=1, description="acknowledged entries kept in each stream")
+    keep_entries: int = Field(10_000, ge=1, description="newest entries kept in a stream without consumer groups")
 
 
 class RetentionSettings(Section):
@@ -86,7 +86,8 @@ class RetentionSettings(Section):
 
     ring_frames: int = Field(2_000, ge=0, description="newest passed frames kept")
     flagged_days: float = Field(90, gt=0, description="flagged and audited frames without answer kept")
-    ledger_days: float = Field(730, gt=0, description="rows of the ledger kept; answered frames stay for ever")
+    flagged_frames: int = Field(20_000, ge=0, description="newest of these kept at most")
+    ledger_days: float = Field(365, gt=0, description="rows of the ledger kept; answered frames stay for ever")
 
 
 class ScheduleSettings(Section):

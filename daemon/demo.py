@@ -138,7 +138,7 @@ def story(service: Service) -> dict[str, object]:
         told[name] = f"{len(rows)} frames, {found} defects found, {false} false rejects"
     return told | {
         "versions": len(service.store.history()),
-        "refused as poison": ", ".join(refused) or "nothing",
+        "refused as defect-like": ", ".join(refused) or "nothing",
         "held": held["reason"] if held else "nothing",
         "features": "random weights: this shows the loop, not the detection",
     }

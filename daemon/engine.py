@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -70,6 +71,7 @@ class Engine:
         self.kept = kept
         self.clock_ms = clock_ms
         self.active: Active | None = None
+        self._switching = threading.Lock()
 
     def activate(self, model: Model) -> None:
         """Judge with `model` from the next frame on. The monitor stays where the reference is the same.
@@ -83,19 +85,18 @@ class Engine:
                 do="restore the extractor section of config.yaml, or teach into a new state_dir",
             )
         threshold = Threshold.of(model.version.threshold)
-        before = self.active
-        if before and _reference_id(before.model) == _reference_id(model):
-            monitor = before.monitor
-        else:
-            monitor = self._monitor(model)
-        self.active = Active(model, threshold, monitor)
+        with self._switching:
+            before = self.active
+            same = before is not None and _reference_id(before.model) == _reference_id(model)
+            monitor = before.monitor if before and same else self._monitor(model)
+            self.active = Active(model, threshold, monitor)
         log.info("version active", version=model.version.number, threshold=round(threshold.value, 4))
 
     def recover(self) -> None:
         """Rebuild the monitor from the ledger, after a frame was measured but could not be recorded."""
-        if self.active:
-            model = self.active.model
-            self.active = Active(model, self.active.threshold, self._monitor(model))
+        with self._switching:
+            if self.active:
+                self.active = replace(self.active, monitor=self._monitor(self.active.model))
 
     def judge(self, frame: Frame) -> Row:
         """Give a frame its one verdict, durable in the ledger; one judged before keeps its earlier verdict.
@@ -106,7 +107,7 @@ class Engine:
         if earlier is not None:
             return earlier
         active = self.active
-        exposure = active.monitor.exposure if active else Exposure()
+        exposure, reference = (active.monitor.exposure, active.monitor.reference) if active else (Exposure(), None)
         started = time.perf_counter()
         now_ms = self.clock_ms()
         scored, drift, decision = self._decide(frame, active, now_ms)
@@ -129,6 +130,7 @@ class Engine:
                 "threshold": active.threshold.value if active and scored else None,
                 "version": active.model.version.number if active else None,
                 "reference": _reference_id(active.model) if active else None,
+                "reference_light": reference.light if reference else None,
                 "log_ratio": exposure.log_ratio,
                 "next_log_ratio": active.monitor.exposure.log_ratio if active else 0.0,
                 "signals": np.array([scored.signals.log_ratio, *scored.signals.z]).tobytes() if scored else None,
@@ -147,7 +149,7 @@ class Engine:
     def _decide(
         self, frame: Frame, active: Active | None, now_ms: int
     ) -> tuple[Scored | None, DriftState | None, Decision]:
-        if frame.data is None:
+        if frame.data is None or frame.problem is not None:
             return None, None, unknown(frame.problem or "the frame carries no image")
         if active is None:
             return None, None, unknown("no memory bank yet: run `driftline teach DIR`")
@@ -158,6 +160,9 @@ class Engine:
             scored = self.look(frame.data, active)
         except ImageRejected as error:
             return None, None, unknown(str(error))
+        except Exception as error:  # out of memory, a device lost, ...: this frame's trouble, not the service's
+            log.exception("frame could not be scored", frame=frame.frame_id)
+            return None, None, unknown(f"it could not be scored: {type(error).__name__}: {error}")
         drift = active.monitor.update(scored.signals, now_ms)
         return scored, drift, decide(scored.score.value, active.threshold, drift)
 
@@ -170,12 +175,21 @@ class Engine:
         return Scored(image, score, features, measure(raw, image, features.patches, active.monitor.reference))
 
     def features(self, row: Row) -> Features | None:
-        """The features of a judged frame exactly as they were scored, or None once its image is gone."""
+        """The features of a judged frame as they were scored; None where its image is gone or was altered.
+
+        Under another reference than the frame's, its light is taken relative to that one.
+        """
         data = self.kept.image(row["kept"]) if row["kept"] else None
-        if data is None:
+        if data is None or hashlib.sha256(data).hexdigest() != row["image_sha256"]:
             return None
-        raw = decode(data, self.extractor.input_px, self.settings.source.max_pixels)
-        return self.extractor(Exposure(row["log_ratio"]).compensate(raw))
+        try:
+            raw = decode(data, self.extractor.input_px, self.settings.source.max_pixels)
+        except ImageRejected:
+            return None
+        log_ratio = row["log_ratio"]
+        if self.active and row["reference"] != _reference_id(self.active.model):
+            log_ratio += (row["reference_light"] or 0.0) - self.active.monitor.reference.light
+        return self.extractor(Exposure(log_ratio).compensate(raw))
 
     def drift(self) -> DriftState:
         """What the monitor believes now; stable where nothing is active yet."""
@@ -192,7 +206,12 @@ class Engine:
             REWARM_FRAMES,
         )[::-1]
         past = [(_signals(row["signals"]), row["judged_ms"]) for row in rows]
-        count = monitor.rewarm(past, rows[-1]["next_log_ratio"] if rows else 0.0)
+        if rows:
+            log_ratio = rows[-1]["next_log_ratio"]
+        else:  # another reference until now (a new teach, a rollback): the lamp is still the same
+            last = self.ledger.one("SELECT * FROM frames WHERE signals IS NOT NULL ORDER BY seq DESC LIMIT 1")
+            log_ratio = last["next_log_ratio"] + last["reference_light"] - monitor.reference.light if last else 0.0
+        count = monitor.rewarm(past, log_ratio)
         log.info("drift monitor ready", rewarmed_frames=count)
         return monitor
 

@@ -68,15 +68,21 @@ def parse(message: Message) -> Answer:
 def record(ledger: Ledger, given: Answer, now_ms: int) -> Row | None:
     """Put an answer into the ledger; None for a repetition, which changes nothing.
 
-    `effect` says what comes of it: `accepted`; `late` where the frame's image is no longer kept, so nothing
-    can be learned; `contradiction` where another answer to this frame says otherwise, so that nothing is
-    learned from the frame until people agree. Raises FeedbackRejected for a frame that was never judged.
+    `effect` says what comes of it: `accepted`; `correction` where the operator takes back an own answer, which
+    counts no more; `contradiction` where another operator's answer stands against it, so that nothing is learned
+    from the frame until people agree; `late` where the image is no longer kept or was never scored, so that
+    nothing can be learned. Raises FeedbackRejected for a frame that was never judged.
     """
     frame = judged(ledger, given.frame_id)
-    others = ledger.all("SELECT verdict FROM feedback WHERE frame_id = ? AND key <> ?", given.frame_id, given.key)
-    effect = "accepted" if frame["kept"] else "late"
-    if any(other["verdict"] != given.verdict for other in others):
+    before = _standing(ledger.all("SELECT * FROM feedback WHERE frame_id = ? AND key <> ?", given.frame_id, given.key))
+    others = {a.verdict for (_, operator), a in before.items() if operator != given.operator}
+    own = before.get((given.frame_id, given.operator))
+    if frame["kept"] is None or frame["score"] is None:
+        effect = "late"
+    elif others - {given.verdict}:
         effect = "contradiction"
+    else:
+        effect = "correction" if own and own.verdict != given.verdict else "accepted"
     row = ledger.answered(
         {
             "key": given.key,
@@ -89,14 +95,42 @@ def record(ledger: Ledger, given: Answer, now_ms: int) -> Row | None:
         }
     )
     if row is not None and effect != "accepted":
-        ledger.event(
-            now_ms,
-            f"feedback_{effect}",
-            frame_id=given.frame_id,
-            operator=given.operator,
-            verdict=given.verdict,
-        )
+        told = {"frame_id": given.frame_id, "operator": given.operator, "verdict": given.verdict}
+        ledger.event(now_ms, f"feedback_{effect}", **told)
     return row
+
+
+def settled(ledger: Ledger, after: int, through: int) -> list[Answer]:
+    """What people agree on, one answer a frame, for frames with an answer in (`after`, `through`], oldest first.
+
+    Each operator's newest answer stands; a frame whose standing answers differ is left out.
+    """
+    rows = ledger.all(
+        "SELECT * FROM feedback WHERE id <= ? AND effect <> 'late' AND frame_id IN"
+        " (SELECT frame_id FROM feedback WHERE id > ? AND id <= ?) ORDER BY id",
+        through,
+        after,
+        through,
+    )
+    by_frame: dict[str, list[Answer]] = {}
+    for (frame_id, _), given in _standing(rows).items():
+        by_frame.setdefault(frame_id, []).append(given)
+    agreed = []
+    for answers in by_frame.values():
+        if len({a.verdict for a in answers}) == 1:
+            marked = [a for a in answers if a.region]
+            agreed.append((marked or answers)[-1])
+    return agreed
+
+
+def _standing(rows: list[Row]) -> dict[tuple[str, str], Answer]:
+    """The newest answer of each operator to each frame, in the order of first answers."""
+    standing: dict[tuple[str, str], Answer] = {}
+    for row in rows:
+        region = tuple(json.loads(row["region"])) if row["region"] else None
+        given = Answer(row["frame_id"], row["verdict"], row["operator"], region, row["key"])
+        standing[row["frame_id"], row["operator"]] = given
+    return standing
 
 
 def judged(ledger: Ledger, frame_id: str) -> Row:

@@ -27,6 +27,7 @@ CREATE TABLE frames (
     threshold REAL,
     version INTEGER,
     reference TEXT,
+    reference_light REAL,
     log_ratio REAL NOT NULL,
     next_log_ratio REAL NOT NULL,
     signals BLOB,
@@ -42,6 +43,8 @@ CREATE TABLE frames (
 CREATE INDEX frames_unpublished ON frames (seq) WHERE published = 0;
 CREATE INDEX frames_kept ON frames (seq) WHERE kept IS NOT NULL;
 CREATE INDEX frames_part ON frames (part_id);
+CREATE INDEX frames_judged ON frames (judged_ms);
+CREATE INDEX frames_reference ON frames (reference, seq);
 CREATE TABLE feedback (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     key TEXT NOT NULL UNIQUE,
@@ -153,20 +156,26 @@ class Ledger:
             db.executemany("INSERT OR IGNORE INTO quarantine VALUES (?, ?, ?)", [(f, at_ms, reason) for f in frame_ids])
 
     def event(self, at_ms: int, kind: str, **detail: Any) -> None:
-        """Record something worth telling: a hold, a dead letter, a damaged file, a missed job."""
+        """Record something worth telling: a hold, a dead letter, a damaged file, a missed job.
+
+        Times never fall, whichever thread tells first: they are part of the id in the events stream.
+        """
         with self._write() as db:
+            last = db.execute("SELECT at_ms FROM events ORDER BY id DESC LIMIT 1").fetchone()
             db.execute(
                 "INSERT INTO events (at_ms, kind, detail) VALUES (?, ?, ?)",
-                (at_ms, kind, json.dumps(detail, ensure_ascii=False, default=str)),
+                (max(at_ms, last["at_ms"] if last else 0), kind, json.dumps(detail, ensure_ascii=False, default=str)),
             )
 
-    def saw_version(self, number: int, cause: str, who: str, created_at: str, sha256: str) -> None:
-        """Copy a manifest's heading from the store, which is the truth, so that frames can be joined to it."""
+    def saw_version(self, number: int, heading: Mapping[str, str], at_ms: int, **detail: Any) -> None:
+        """Copy a manifest's heading from the store, which is the truth, and tell of it as an event, once."""
         with self._write() as db:
-            db.execute(
-                "INSERT OR IGNORE INTO versions VALUES (?, ?, ?, ?, ?)",
-                (number, cause, who, created_at, sha256),
-            )
+            fresh = db.execute(
+                "INSERT OR IGNORE INTO versions VALUES (:number, :cause, :who, :created_at, :sha256)",
+                {"number": number, **heading},
+            ).rowcount
+            if fresh:
+                self.event(at_ms, "version", number=number, **detail)
 
     def say(self, name: str, value: Mapping[str, Any]) -> None:
         """Publish a part of the service's status for other processes to read."""
@@ -187,20 +196,27 @@ class Ledger:
         with self._write() as db:
             db.execute(statement, (key,))
 
-    def forget_file(self, seq: int) -> None:
-        """Record that retention removed a kept frame."""
+    def forget_file(self, seq: int) -> bool:
+        """Record that a kept frame goes; False, and nothing changes, where an answer came in meanwhile."""
+        unanswered = "seq = ? AND frame_id NOT IN (SELECT frame_id FROM feedback)"
         with self._write() as db:
-            db.execute("UPDATE frames SET kept = NULL WHERE seq = ?", (seq,))
+            return bool(db.execute(f"UPDATE frames SET kept = NULL WHERE {unanswered}", (seq,)).rowcount)  # noqa: S608  # constant
 
-    def forget_before(self, at_ms: int) -> int:
-        """Delete published, unanswered frames and events older than `at_ms`; returns how many frames went."""
+    def forget_before(self, at_ms: int, most: int) -> int:
+        """Delete at most `most` published, unanswered frames, and as many events, older than `at_ms`.
+
+        Returns how many frames went; called until that is less than `most`, so that no one waits long.
+        """
         with self._write() as db:
             gone = db.execute(
-                "DELETE FROM frames WHERE judged_ms < ? AND published = 1 AND kept IS NULL"
-                " AND frame_id NOT IN (SELECT frame_id FROM feedback)",
-                (at_ms,),
+                "DELETE FROM frames WHERE seq IN (SELECT seq FROM frames WHERE judged_ms < ? AND published = 1"
+                " AND kept IS NULL AND frame_id NOT IN (SELECT frame_id FROM feedback) LIMIT ?)",
+                (at_ms, most),
             ).rowcount
-            db.execute("DELETE FROM events WHERE at_ms < ? AND published = 1", (at_ms,))
+            db.execute(
+                "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE at_ms < ? AND published = 1 LIMIT ?)",
+                (at_ms, most),
+            )
             return gone
 
     def frame(self, frame_id: str) -> Row | None:
@@ -232,6 +248,9 @@ class Ledger:
     @contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
+            if self._db.in_transaction:  # part of a larger change
+                yield self._db
+                return
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db

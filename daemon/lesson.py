@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import structlog
 
 from daemon.engine import Engine
+from daemon.feedback import settled
 from daemon.ledger import Ledger
 from memory.errors import StoreError
 from memory.replay import Defect, box_region, worst_region
@@ -27,7 +27,7 @@ def due(engine: Engine, at_least: int) -> bool:
         return False
     row = engine.ledger.one("SELECT coalesce(max(through), 0) AS through FROM lessons")
     known = max(engine.active.model.version.feedback_through, row["through"] if row else 0)
-    new = engine.ledger.one("SELECT count(*) AS n FROM feedback WHERE id > ? AND effect = 'accepted'", known)
+    new = engine.ledger.one("SELECT count(*) AS n FROM feedback WHERE id > ? AND effect <> 'late'", known)
     return bool(new and new["n"] >= at_least)
 
 
@@ -120,18 +120,15 @@ def current(store: Store) -> Model:
 
 
 def announce(ledger: Ledger, version: Version, now_ms: int) -> None:
-    """Tell the ledger of a committed version, and through it the events stream."""
-    ledger.saw_version(version.number, version.cause, version.who, version.created_at, version.sha256)
-    ledger.event(
-        now_ms,
-        "version",
-        number=version.number,
-        cause=version.cause,
-        who=version.who,
-        added=len(version.added),
-        refused=list(version.refused),
-        threshold=version.threshold["value"],
-    )
+    """Tell the ledger of a committed version, and through it the events stream; telling twice changes nothing."""
+    heading = {
+        "cause": version.cause,
+        "who": version.who,
+        "created_at": version.created_at,
+        "sha256": version.sha256,
+    }
+    taught = {"added": len(version.added), "refused": list(version.refused), "threshold": version.threshold["value"]}
+    ledger.saw_version(version.number, heading, now_ms, cause=version.cause, who=version.who, **taught)
 
 
 def iso(at_ms: int) -> str:
@@ -143,32 +140,23 @@ def _confirmed(engine: Engine, base: Model) -> Confirmed:
     """What operators agree on since the base, without what is quarantined, with features as they were scored."""
     last = engine.ledger.one("SELECT coalesce(max(id), 0) AS id FROM feedback")
     through = max(base.version.feedback_through, last["id"] if last else 0)
-    rows = engine.ledger.all(
-        "SELECT f.id AS feedback_id, f.verdict AS answer, f.region, frames.* FROM feedback f"
-        " JOIN frames USING (frame_id)"
-        " WHERE f.id > ? AND f.id <= ? AND f.effect = 'accepted'"
-        " AND f.id = (SELECT min(id) FROM feedback WHERE frame_id = f.frame_id)"
-        " AND frame_id NOT IN (SELECT frame_id FROM feedback WHERE effect = 'contradiction')"
-        " AND frame_id NOT IN (SELECT frame_id FROM quarantine) ORDER BY f.id",
-        base.version.feedback_through,
-        through,
-    )
+    aside = {row["frame_id"] for row in engine.ledger.all("SELECT frame_id FROM quarantine")}
     goods: list[Candidate] = []
     held: list[Candidate] = []
     defects: list[Defect] = []
-    for row in rows:
+    for answer in settled(engine.ledger, base.version.feedback_through, through):
+        row = engine.ledger.frame(answer.frame_id)
+        if row is None or answer.frame_id in aside:
+            continue
         features = engine.features(row)
         if features is None:
-            engine.ledger.event(engine.clock_ms(), "image_lost", frame_id=row["frame_id"])
-        elif row["answer"] == "defect":
-            region = (
-                box_region(tuple(json.loads(row["region"])), features.grid)
-                if row["region"]
-                else worst_region(base.contents.bank.score(features).map)
-            )
-            defects.append(Defect(row["frame_id"], features, region))
+            engine.ledger.event(engine.clock_ms(), "image_lost", frame_id=answer.frame_id)
+        elif answer.verdict == "defect":
+            anomaly = base.contents.bank.score(features).map
+            marked = box_region(answer.region, features.grid) if answer.region else None
+            defects.append(Defect(answer.frame_id, features, worst_region(anomaly, marked)))
         else:
-            (held if row["audited"] else goods).append(Candidate(row["frame_id"], features))
+            (held if row["audited"] else goods).append(Candidate(answer.frame_id, features))
     return Confirmed(tuple(goods), tuple(held), tuple(defects), through)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import hashlib
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,11 +101,19 @@ def prepare(service: Service, data: Dataset, live: Store, track: Track) -> Taugh
     """Give the replay its first version: taught from the setup rows, or else a copy of the live line's head.
 
     Does nothing where the replay has a version already, so a replay that was cut off goes on. Raises
-    ReplayError where there is nothing to start from.
+    ReplayError where there is nothing to start from, or where the folder holds a replay of something else.
     """
     engine = service.engine
+    this = {"of": _digest(data, engine.settings)}
     if service.store.head() is not None:
+        if engine.ledger.said("replay") != this:
+            raise ReplayError(
+                expected=f"a replay of the same data and settings as the one in {engine.settings.state_dir}",
+                came="another data set, folder, or setting",
+                do="remove that folder, or name another state_dir with --set",
+            )
         return None
+    engine.ledger.say("replay", this)
     if data.setup:
         return teach(
             data.setup,
@@ -167,6 +177,13 @@ def tell(service: Service, given: feedback.Answer) -> None:
         _sent(service, lambda: service.wire.send("feedback", given.fields()))
     while service.engine.ledger.one(query, given.key) is None:
         service.turn(BLOCK_MS)
+
+
+def _digest(data: Dataset, settings: Settings) -> str:
+    """What a replay is a replay of."""
+    given = settings.model_dump(mode="json", include={"extractor", "memory", "policy"})
+    items = [(i.frame_id, str(i.path.resolve()), i.answer) for i in data.stream]
+    return hashlib.sha256(json.dumps([items, [str(p) for p in data.setup], given]).encode()).hexdigest()
 
 
 def _sent(service: Service, send: Callable[[], object]) -> None:

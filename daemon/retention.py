@@ -8,6 +8,7 @@ from daemon.service import Service
 from daemon.wire import WireLost
 
 DAY_MS = 86_400_000
+BATCH_ROWS = 5_000
 log = structlog.get_logger()
 
 RING = """
@@ -16,8 +17,11 @@ AND frame_id NOT IN (SELECT frame_id FROM feedback)
 ORDER BY seq DESC LIMIT -1 OFFSET ?
 """
 FLAGGED = """
-SELECT seq, kept FROM frames WHERE kept IS NOT NULL AND (asked = 1 OR verdict <> 'OK') AND judged_ms < ?
-AND frame_id NOT IN (SELECT frame_id FROM feedback)
+WITH flagged AS (
+    SELECT seq, kept, judged_ms, row_number() OVER (ORDER BY seq DESC) AS place FROM frames
+    WHERE kept IS NOT NULL AND (asked = 1 OR verdict <> 'OK') AND frame_id NOT IN (SELECT frame_id FROM feedback)
+)
+SELECT seq, kept FROM flagged WHERE judged_ms < ? OR place > ?
 """
 
 
@@ -28,11 +32,15 @@ def retain(service: Service, now_s: float) -> None:
     """
     engine = service.engine
     keep, ledger, now_ms = engine.settings.retention, engine.ledger, int(now_s * 1000)
-    expired = ledger.all(RING, keep.ring_frames) + ledger.all(FLAGGED, int(now_ms - keep.flagged_days * DAY_MS))
+    oldest_ms = int(now_ms - keep.flagged_days * DAY_MS)
+    expired = ledger.all(RING, keep.ring_frames) + ledger.all(FLAGGED, oldest_ms, keep.flagged_frames)
     for row in expired:
-        engine.kept.drop(row["kept"])
-        ledger.forget_file(row["seq"])
-    rows = ledger.forget_before(int(now_ms - keep.ledger_days * DAY_MS))
+        if ledger.forget_file(row["seq"]):
+            engine.kept.drop(row["kept"])
+    service.source.tidy(keep.ring_frames)
+    rows = 0
+    while gone := ledger.forget_before(int(now_ms - keep.ledger_days * DAY_MS), BATCH_ROWS):
+        rows += gone
     versions = service.store.prune(engine.settings.memory.keep_versions, now_s)
     try:
         service.wire.trim(engine.settings.redis.keep_entries)

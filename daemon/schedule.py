@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobEvent
@@ -40,6 +40,11 @@ def scheduler(service: Service) -> BackgroundScheduler:
 
     every(times.admission_s, service.lesson_if_due, "admission", "lessons")
     every(times.recalibration_s, service.recalibrate, "recalibration", "lessons")
+    last = service.engine.ledger.one("SELECT max(at_ms) AS at_ms FROM lessons")
+    if last and last["at_ms"] is not None:
+        # On a PC that is switched off at night, an interval counted from the start would never end.
+        next_s = max(last["at_ms"] / 1000 + times.recalibration_s, time.time() + times.admission_s)
+        jobs.modify_job("recalibration", next_run_time=datetime.fromtimestamp(next_s, UTC))
     every(times.snapshot_s, lambda: snapshot(service), "snapshot")
     every(times.retention_s, lambda: retain(service, time.time()), "retention")
     jobs.add_listener(lambda event: _tell(service, event), EVENT_JOB_ERROR | EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)

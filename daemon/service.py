@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import structlog
 
@@ -42,6 +44,8 @@ class Service:
         self._backoff_s = BACKOFF_FIRST_S
         self._wire_again_s = 0.0
         self._learning = threading.Lock()
+        self._unsure = False  # whether a frame was measured and could not be recorded
+        self._noticed = 0
 
     def start(self) -> None:
         """Take over what is on disk: tell the ledger of versions it missed, report damage, activate the head.
@@ -69,6 +73,9 @@ class Service:
     def turn(self, block_ms: int) -> None:
         """One round. Redis or the disk being away delays, loudly; it never raises and never loses anything."""
         try:
+            if self._unsure:
+                self.engine.recover()
+                self._unsure = False
             try:
                 frames = self.source.read(block_ms)
             except WireLost as error:
@@ -84,8 +91,7 @@ class Service:
             self._back("disk")
         except DISK_ERRORS as error:
             self._away("disk", error)
-            with contextlib.suppress(*DISK_ERRORS):
-                self.engine.recover()
+            self._unsure = True
             self.wire.ready = False  # what was read and not recorded is read again
             self.stopping.wait(self._backoff_s)
 
@@ -113,9 +119,10 @@ class Service:
     def notice_versions(self) -> None:
         """Activate what another process committed: a rollback, a new teach."""
         with self._learning:
-            active = self.engine.active
-            if active and self.store.newest_number() <= active.model.version.number:
+            active, newest = self.engine.active, self.store.newest_number()
+            if newest == self._noticed or (active and newest <= active.model.version.number):
                 return
+            self._noticed = newest
             head = self.store.head()
             if head and (active is None or head.number != active.model.version.number):
                 self.engine.activate(self.store.load(head))
@@ -130,15 +137,18 @@ class Service:
             "device": str(engine.extractor.device),
             "untrained_weights": engine.extractor.untrained,
             "broker": self.wire.url,
-            "trouble": self.trouble,
+            "trouble": dict(self.trouble),
             "drift": {"trust": drift.trust, "causes": drift.causes, "log_ratio": drift.log_ratio},
         }
 
     def _frame(self, frame: Frame) -> None:
         ledger, now_ms = self.engine.ledger, self.engine.clock_ms()
-        again = ledger.frame(frame.frame_id) is not None
+        earlier = ledger.frame(frame.frame_id)
+        if earlier is not None and frame.data is not None:
+            frame = _reused(frame, earlier["image_sha256"])
+            earlier = ledger.frame(frame.frame_id)
         self.engine.judge(frame)
-        if again:
+        if earlier is not None:
             ledger.event(now_ms, "frame_again", frame_id=frame.frame_id)
         elif frame.problem is not None:
             ledger.event(now_ms, "frame_refused", frame_id=frame.frame_id, reason=frame.problem)
@@ -198,3 +208,18 @@ class Service:
             log.info(f"{what} back")
             self._backoff_s = BACKOFF_FIRST_S
             self.engine.ledger.event(self.engine.clock_ms(), f"{what}_back")
+
+
+def _reused(frame: Frame, image_sha256: str | None) -> Frame:
+    """The frame itself where it is the same image again; one with a problem where its id named another before.
+
+    A counter that starts anew must not make new parts look judged: the line gets an UNKNOWN, with the reason.
+    """
+    digest = hashlib.sha256(frame.data or b"").hexdigest()
+    if image_sha256 in {None, digest}:
+        return frame
+    return replace(
+        frame,
+        frame_id=f"{frame.frame_id}@{digest[:12]}",
+        problem=f"frame id {frame.frame_id} was used before for another image; ids must be unique for ever",
+    )

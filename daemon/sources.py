@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from memory.errors import DriftlineError
 
 MAX_ID_CHARS = 256
 MAX_PATH_CHARS = 4096
+MAX_STEM_CHARS = 40
 FOLDER_BATCH = 8
 FOLDER_POLL_S = 0.05
 
@@ -47,6 +49,9 @@ class Source(Protocol):
     def acknowledge(self, frame: Frame) -> None:
         """The frame's verdict is durable. Raises WireLost."""
 
+    def tidy(self, keep: int) -> None:
+        """Delete what the source set aside beyond its newest `keep` frames."""
+
 
 class RedisFrames:
     """Frames from the stream `…:frames`: `frame_id`, `image` (bytes) or `path`, optional `part_id`."""
@@ -68,6 +73,9 @@ class RedisFrames:
             self._wire.acknowledge(message)
         else:
             self._wire.bury(message, frame.problem)
+
+    def tidy(self, keep: int) -> None:
+        """Nothing: streams are trimmed by the wire."""
 
     def _frame(self, message: Message) -> Frame:
         sent_ms = int(message.entry.partition("-")[0])
@@ -116,7 +124,14 @@ class WatchedFolder:
         path = frame.receipt
         assert isinstance(path, Path)  # noqa: S101  # made in _frame
         if path.exists():
-            path.replace(self._folder / "judged" / frame.frame_id.replace("@", "."))
+            # Shortened: with the time before it, a long name would exceed what file systems allow.
+            path.replace(self._folder / "judged" / f"{frame.sent_ms}.{path.stem[-MAX_STEM_CHARS:]}{path.suffix}")
+
+    def tidy(self, keep: int) -> None:
+        """Delete judged files but the newest `keep`: Driftline has its own copies, as retention says."""
+        judged = sorted((self._folder / "judged").iterdir(), key=lambda path: path.name.split(".")[0].zfill(20))
+        for path in judged[: max(len(judged) - keep, 0)]:
+            path.unlink(missing_ok=True)
 
     def _settled(self) -> list[tuple[int, Path]]:
         limit_ns = time.time_ns() - self._settle_ms * 1_000_000
@@ -131,7 +146,8 @@ class WatchedFolder:
         return sorted(found)
 
     def _frame(self, path: Path, modified_ns: int) -> Frame:
-        frame = Frame(f"{modified_ns}@{path.name}", path.stem, "folder", modified_ns // 1_000_000, None, receipt=path)
+        name = os.fsencode(path.name).decode(errors="backslashreplace")  # a camera's code page may not be UTF-8
+        frame = Frame(f"{modified_ns}@{name}", Path(name).stem, "folder", modified_ns // 1_000_000, None, receipt=path)
         try:
             return replace(frame, data=read_allowed(path, (self._folder,), self._max_bytes))
         except ImageRejected as error:

@@ -53,12 +53,13 @@ def _guarded(call: Callable[Concatenate[Wire, P], T]) -> Callable[Concatenate[Wi
                 came=str(error),
                 do="start redis-server or correct redis.url; the service goes on by itself when it answers",
             ) from error
-        except redis.ResponseError as error:
-            if "NOGROUP" not in str(error) and "LOADING" not in str(error):
-                raise
+        except redis.RedisError as error:
+            # NOGROUP after a restart without persistence, MISCONF on a full disk, OOM, READONLY, NOAUTH, ...
             self.ready = False
             raise WireLost(
-                expected="our consumer group in Redis", came=str(error), do="nothing: it is made anew"
+                expected="Redis to take our commands",
+                came=str(error),
+                do="see what Redis says; lost consumer groups are made anew, the rest is tried again",
             ) from error
 
     return functools.update_wrapper(guarded, call)
@@ -148,15 +149,17 @@ class Wire:
 
     @_guarded
     def trim(self, keep: int) -> None:
-        """Shorten every stream to about `keep` entries, never below the oldest unacknowledged or unread one."""
-        for stream, name in self._names.items():
-            length = self._client.xlen(name)
-            if length <= keep:
+        """Shorten the streams. One that has consumer groups keeps from the oldest entry that a group has not
+        acknowledged or read; one without keeps its newest `keep` entries. No entry is fetched for it.
+        """
+        for name in self._names.values():
+            if not self._client.exists(name):
                 continue
-            oldest = self._client.xrange(name, count=length - keep + 1)[-1][0]
-            if stream in {"frames", "feedback"}:
-                oldest = min([oldest, *self._still_needed(name)], key=_order)
-            self._client.xtrim(name, minid=oldest, approximate=False)
+            needed = self._still_needed(name)
+            if needed:
+                self._client.xtrim(name, minid=min(needed, key=_order), approximate=False)
+            else:
+                self._client.xtrim(name, maxlen=keep, approximate=False)
 
     @_guarded
     def entries(self, stream: str, after: str = "-") -> list[tuple[str, dict[str, bytes]]]:

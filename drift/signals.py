@@ -31,6 +31,11 @@ class Reference:
     axes: Vector
     centre: Vector
 
+    @property
+    def light(self) -> float:
+        """The taught parts' brightness: the logarithm that exposure ratios are taken against."""
+        return float(self.mean[0])
+
     def arrays(self) -> dict[str, Vector]:
         """The reference as plain arrays, for the store."""
         return {"mean": self.mean, "spread": self.spread, "axes": self.axes, "centre": self.centre}
@@ -62,7 +67,7 @@ def measure(
     Medians and trimmed means, so that a defect on the part hardly moves them. About 1 ms at 256 px.
     """
     values = _values(raw, compensated, patches, reference.axes, reference.centre)
-    return Signals(float(values[0] - reference.mean[0]), (values - reference.mean) / reference.spread)
+    return Signals(float(values[0] - reference.light), (values - reference.mean) / reference.spread)
 
 
 def refer(images: Sequence[npt.NDArray[np.uint8]], means: npt.NDArray[np.float32], seed: int) -> Reference:

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 POOL = 512
 CHUNK = 16_384
+ROUNDING = 1e-6
 
 
 def select(
@@ -71,8 +72,8 @@ def _farthest(distance: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.i
 
 
 def _squared(left: npt.NDArray[np.float32], right: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """(N, D), (M, D) -> (N, M) squared distances by one matrix product; rounding never falls below zero."""
-    square: npt.NDArray[np.float32] = (left * left).sum(1)[:, None] - 2 * (left @ right.T)
-    square += (right * right).sum(1)[None, :]
-    np.maximum(square, 0, out=square)
+    """(N, D), (M, D) -> (N, M) squared distances by one matrix product; equal points are exactly 0 apart."""
+    lengths = (left * left).sum(1)[:, None] + (right * right).sum(1)[None, :]
+    square: npt.NDArray[np.float32] = lengths - 2 * (left @ right.T)
+    square[square < ROUNDING * lengths] = 0  # what cancellation leaves of equal points
     return square

@@ -68,14 +68,18 @@ class Replay:
         return replace(self, defects=defects)
 
 
-def worst_region(anomaly: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+def worst_region(
+    anomaly: npt.NDArray[np.float32], marked: npt.NDArray[np.bool_] | None = None
+) -> npt.NDArray[np.bool_]:
     """The `WORST_PATCHES` most anomalous patches of a map (rows, columns), as a mask of that shape.
 
-    This stands in for the region where the operator marked none.
+    Only patches that the operator `marked` (rows, columns) are taken, where a region was marked: a box around
+    a scratch holds normal material too, which must not become a defect to keep away from.
     """
-    flat = anomaly.reshape(-1)  # (rows, columns) -> (P,)
+    inside = np.ones(anomaly.shape, dtype=bool) if marked is None else marked
+    flat = np.where(inside, anomaly, -np.inf).reshape(-1)  # (rows, columns) -> (P,)
     region = np.zeros(flat.shape, dtype=bool)
-    region[np.argsort(-flat, kind="stable")[:WORST_PATCHES]] = True
+    region[np.argsort(-flat, kind="stable")[: min(WORST_PATCHES, int(inside.sum()))]] = True
     return region.reshape(anomaly.shape)
 
 

@@ -83,9 +83,11 @@ def propose(base: Model, confirmed: Confirmed, drift: DriftState, limits: Limits
     replay = base.contents.replay
     for defect in confirmed.defects:
         replay = replay.remember(defect, limits.replay)
-    admitted, refused = _screen(base.contents.bank, replay, confirmed.goods)
+    admitted, refused_goods = _screen(base.contents.bank, replay, confirmed.goods)
+    _, refused_audited = _screen(base.contents.bank, replay, confirmed.audited)
+    refused = refused_goods + refused_audited
     bank = _extended(base.contents.bank, admitted, limits, seed)
-    known = set(base.contents.held_out.samples)
+    known = {*base.contents.held_out.samples, *refused_audited}
     fresh = tuple(c for c in confirmed.audited if c.sample not in known)
     held_out = HeldOut(
         (*base.contents.held_out.samples, *(c.sample for c in fresh))[-limits.held_out :],

@@ -64,20 +64,20 @@ def blamed(proposal: Proposal, forgotten: list[Defect]) -> tuple[str, ...]:
     """The newly added samples that own the nearest good patch of a forgotten region.
 
     Where no added sample does, the raised threshold is at fault, and the newly held-out goods that score
-    above the old one are blamed.
+    above the old one are blamed; where none does either, everything new is, so that defects can be learned on.
     """
     bank, added = proposal.contents.bank, set(proposal.added)
     near: set[str] = set()
     for defect in forgotten:
         rows = bank.score(defect.features).nearest[defect.region.reshape(-1)]  # (rows, columns) -> (P,)
         near |= {bank.provenance(row) for row in np.unique(rows)} & added
+    held = proposal.contents.held_out
+    fresh = set(held.samples) - set(proposal.base.contents.held_out.samples)
     if not near:
-        old = set(proposal.base.contents.held_out.samples)
         value = Threshold.of(proposal.base.version.threshold).value
-        held = proposal.contents.held_out
         near = {
             sample
             for sample, features in zip(held.samples, held.features, strict=True)
-            if sample not in old and bank.score(features).value > value
+            if sample in fresh and bank.score(features).value > value
         }
-    return tuple(sorted(near))
+    return tuple(sorted(near or added | fresh))

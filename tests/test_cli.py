@@ -210,7 +210,7 @@ def test_the_whole_demo(tmp_path: Path) -> None:
         env={**os.environ, "HF_HUB_OFFLINE": "1"},
     )
     story = json.loads(done.stdout)
-    assert "careless-1900" in story["refused as poison"]
+    assert "careless-1900" in story["refused as defect-like"]
     assert story["versions"] >= 4
     assert "in-process broker" in done.stderr
     assert (tmp_path / "report.html").stat().st_size > 50_000

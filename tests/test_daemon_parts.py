@@ -186,6 +186,24 @@ def test_a_replay_starts_from_the_live_head_and_can_be_played_again(
         assert done == ["i0 NG", "i1 NG", "i2 NG"]
     assert untaught.engine.ledger.counts()["feedback.accepted"] == 3
     assert fresh.newest_number() == 2, "three confirmed defects made one lesson"
+    prepare(untaught, data, live, untracked)
+    with pytest.raises(ReplayError, match="remove that folder"):
+        prepare(untaught, Dataset((), data.stream[:2]), live, untracked)
+
+
+def test_an_answer_in_time_saves_a_frame_from_retention(service: Service) -> None:
+    row = service.engine.judge(frame("f", png(504)))
+    feedback.record(service.engine.ledger, feedback.answer("f", "good", "anna"), NOW_MS)
+    assert not service.engine.ledger.forget_file(row["seq"])
+    assert service.engine.ledger.frame("f")["kept"]  # type: ignore[index]  # it was just judged
+
+
+def test_judged_files_are_tidied_away(tmp_path: Path) -> None:
+    source = WatchedFolder(tmp_path, settle_ms=0, max_bytes=10**6)
+    for i in (5, 20, 100):
+        (tmp_path / "judged" / f"{i}.x.png").write_bytes(b"x")
+    source.tidy(2)
+    assert sorted(p.name for p in (tmp_path / "judged").iterdir()) == ["100.x.png", "20.x.png"]
 
 
 def test_the_demo_s_script_has_all_it_promises() -> None:

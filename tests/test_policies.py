@@ -101,7 +101,7 @@ def test_the_gate_holds_what_would_forget_a_defect_and_blames_the_part() -> None
 
 def test_the_gate_blames_held_out_parts_that_lift_the_threshold_over_a_defect() -> None:
     base = model(Replay((scratch("d1", 9),)))
-    wild = tuple(Candidate(f"w{i}", features(image(around(0, 15), around(30, 1)))) for i in range(6))
+    wild = tuple(Candidate(f"w{i}", features(image(around(0, 15), around(-30, 1)))) for i in range(6))
     outcome = propose(base, confirmed(audited_goods=wild), CALM, LIMITS, 0)
     assert isinstance(outcome, Proposal)
     held = check(outcome)
@@ -144,6 +144,23 @@ def test_audited_goods_calibrate_and_never_enter_the_bank() -> None:
     assert outcome.contents.held_out.samples[-1] == "audit"
     assert "audit" not in outcome.contents.bank.samples
     assert len(outcome.threshold.scores) == 10
+
+
+def test_an_audited_part_that_looks_like_a_confirmed_defect_does_not_calibrate() -> None:
+    base = model(Replay((scratch("d1"),)))
+    careless, fine = Candidate("careless", scratch("x").features), Candidate("fine", features(around(3)))
+    outcome = propose(base, confirmed(audited_goods=(careless, fine)), CALM, LIMITS, 0)
+    assert isinstance(outcome, Proposal)
+    assert outcome.refused == ("careless",)
+    assert outcome.contents.held_out.samples[-1] == "fine"
+
+
+def test_where_nobody_can_be_blamed_everything_new_is_so_that_defects_are_still_learned() -> None:
+    base = model(Replay((scratch("d1", 9),)))
+    harsh = Proposal(base, base.contents, calibrate([100.0], 0.5), ("new",), (), (), 5)
+    held = check(harsh)
+    assert isinstance(held, Hold)
+    assert held.blamed == ("new",)
 
 
 def test_nothing_new_and_nothing_trusted_are_held() -> None:

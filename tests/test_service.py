@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
 import fakeredis
 import pytest
+import redis
 from conftest import NOW_MS, RealRedis, frame, make_service, png, settle, untracked
 from test_frames import BAD
 
-from daemon import feedback
+from daemon import feedback, lesson
 from daemon.config import Settings
 from daemon.rendered import Flaw, Scene
 from daemon.service import Service
@@ -98,11 +100,111 @@ def test_a_malformed_frame_message_is_answered_and_buried(service: Service, fiel
 
 def test_a_frame_sent_twice_has_one_verdict(service: Service) -> None:
     first = shown(service, "f", png(504))
-    service.wire.send("frames", {"frame_id": "f", "image": png(501, flaw=Flaw.BURR)})
+    service.wire.send("frames", {"frame_id": "f", "image": png(504)})
     service.turn(0)
     ((_, only),) = service.wire.entries("verdicts")
     assert only == first
     assert events(service, "frame_again") == [{"frame_id": "f"}]
+
+
+def test_a_used_frame_id_with_another_image_is_unknown_and_never_silent(service: Service) -> None:
+    shown(service, "000017", png(504))
+    for _ in range(2):
+        service.wire.send("frames", {"frame_id": "000017", "image": png(501, flaw=Flaw.BURR)})
+        service.turn(0)
+    (_, _), (_, second) = service.wire.entries("verdicts")
+    assert second["verdict"] == b"UNKNOWN"
+    assert second["frame_id"].startswith(b"000017@")
+    assert b"unique" in second["reason"]
+    assert len(service.wire.entries("dead")) == 2
+
+
+def test_a_failing_backbone_costs_the_frame_not_the_service(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+
+        def broken(_batch: object) -> None:
+            raise RuntimeError("CUDA out of memory")
+
+        patch.setattr(service.engine.extractor, "_network", broken)
+        said = shown(service, "f", png(504))
+    assert said["verdict"] == b"UNKNOWN"
+    assert b"out of memory" in said["reason"]
+    assert shown(service, "next", png(504))["verdict"] == b"OK"
+
+
+def test_an_answer_to_an_unreadable_frame_does_not_stop_learning(service: Service) -> None:
+    shown(service, "broken", b"no image")
+    told(service, frame_id="broken", verdict="defect", operator="anna")
+    assert service.engine.ledger.counts()["feedback.late"] == 1
+    _confirm_new_material(service)
+    service.lesson_if_due()
+    assert service.store.newest_number() == 2
+
+
+def test_an_image_that_was_altered_on_disk_teaches_nothing(service: Service, settings: Settings) -> None:
+    _confirm_new_material(service)
+    for path in (settings.state_dir / "frames").rglob("*.image"):
+        path.write_bytes(png(1, flaw=Flaw.BURR))
+    service.lesson_if_due()
+    assert service.store.newest_number() == 1
+    assert len(events(service, "image_lost")) == 3
+
+
+def test_an_operator_may_correct_a_mistake(service: Service) -> None:
+    for number in range(3):
+        shown(service, f"f{number}", png(600 + number, Scene(wear=1.0)))
+        told(service, frame_id=f"f{number}", verdict="defect", operator="anna")
+        told(service, frame_id=f"f{number}", verdict="good", operator="anna")
+    assert service.engine.ledger.counts()["feedback.correction"] == 3
+    service.lesson_if_due()
+    head = service.store.head()
+    assert head is not None
+    assert set(head.added) == {"f0", "f1", "f2"}
+    assert service.store.load(head).contents.replay.samples == ()
+
+
+def test_whatever_redis_refuses_is_waited_for(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown(service, "before", png(504))
+    with monkeypatch.context() as patch:
+
+        def full(*_: object, **__: object) -> None:
+            raise redis.ResponseError("MISCONF Redis is configured to save RDB snapshots, but it is unable to persist")
+
+        patch.setattr(service.wire._client, "xreadgroup", full)
+        service.turn(0)
+        assert "MISCONF" in service.trouble["redis"]
+    settle(service, lambda: not service.trouble)
+
+
+@pytest.mark.parametrize("name", [b"pr\xfcf.png", b"n" * 240 + b".png"])
+def test_a_watched_file_may_have_any_name(
+    settings: Settings, extractor: Extractor, wire: Wire, good_parts: Path, tmp_path: Path, name: bytes
+) -> None:
+    source = settings.source.model_copy(update={"kind": "folder", "folder": tmp_path / "inbox", "settle_ms": 0})
+    service = make_service(settings.model_copy(update={"source": source}), extractor, wire)
+    _teach(service, good_parts)
+    service.start()
+    Path(os.fsdecode(os.fsencode(tmp_path / "inbox") + b"/" + name)).write_bytes(png(504))
+    settle(service, lambda: len(list((tmp_path / "inbox" / "judged").iterdir())) == 1)
+    assert len(wire.entries("verdicts")) == 1
+
+
+def test_the_light_is_carried_over_to_another_reference(service: Service, tmp_path: Path) -> None:
+    for number in range(80):
+        service.engine.judge(frame(str(number), png(700 + number, Scene(light=1.3))))
+    bright = tmp_path / "bright"
+    bright.mkdir()
+    for number in range(16):
+        (bright / f"{number:02d}.png").write_bytes(png(number, Scene(light=1.3)))
+    before = service.engine.active.monitor.exposure.log_ratio  # type: ignore[union-attr]  # it is active
+    assert before > 0.2
+    _teach(service, bright)
+    service.notice_versions()
+    assert abs(service.engine.active.monitor.exposure.log_ratio) < 0.03  # type: ignore[union-attr]  # as above
+    lesson.rollback(service.store, service.engine.ledger, 1, "x", NOW_MS)
+    service.notice_versions()
+    after = service.engine.active.monitor.exposure.log_ratio  # type: ignore[union-attr]  # as above
+    assert after == pytest.approx(before, abs=1e-9)
 
 
 def test_a_late_frame_is_unknown(settings: Settings, extractor: Extractor, wire: Wire, service: Service) -> None:
