@@ -25,7 +25,7 @@ import redis
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench.protocol import TILES, WEIGHTS
+from bench.protocol import TILES, WEIGHTS, need_shared
 
 FRAME = "SELECT frame_id, verdict, score, threshold, p_value, version, log_ratio, drift FROM frames ORDER BY frame_id"
 ANSWER = "SELECT key, frame_id, verdict, effect FROM feedback ORDER BY id"
@@ -136,6 +136,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
+    need_shared()
     port, began = free_port(), time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         server = subprocess.Popen(

@@ -54,8 +54,15 @@ def shots(protocol: Path = TILES / "stream.csv") -> list[Shot]:
         ]
 
 
+def need_shared() -> None:
+    """End with a word on what is missing where there is no shared material."""
+    if not WEIGHTS.exists():
+        raise SystemExit(f"no {WEIGHTS}: set DRIFTLINE_SHARED to the folder of shared/README.md")
+
+
 def extractor() -> Extractor:
     """MobileNetV2 with the shared weights, whose normalisation is folded in."""
+    need_shared()
     return Extractor(
         model="mobilenetv2_100", layers=(2, 3), weights=str(WEIGHTS), input_px=256, normalize=False, device="cpu"
     )

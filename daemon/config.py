@@ -46,8 +46,7 @@ class MemorySettings(Section):
 
     bank_patches: int = Field(10_000, ge=1, description="patches in the bank at most")
     lesson_patches: int = Field(1_000, ge=1, description="new patches one lesson may add at most")
-    held_out_share: float = Field(0.3, gt=0, lt=1, description="share of taught parts kept to calibrate on")
-    held_out_parts: int = Field(200, ge=1, description="good parts kept to calibrate on at most")
+    held_out_parts: int = Field(200, ge=1, description="good parts that calibrate the threshold at most")
     replay_defects: int = Field(256, ge=1, description="confirmed defects kept to prove against at most")
     keep_versions: int = Field(20, ge=1, description="versions that can be rolled back to")
     seed: int = Field(0, ge=0, description="seed of every random choice")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import sqlite3
 import time
@@ -125,11 +126,11 @@ def _store(settings: Settings) -> Iterator[Finding]:
     threshold = Threshold.of(head.threshold)
     yield Finding("store", OK, f"version {head.number} of {head.created_at}, {head.bank_size} patches")
     if not threshold.honest:
-        needed = int(1 / threshold.rate)
+        needed = math.ceil(round(1 / threshold.rate, 9)) - 1
         yield Finding(
             "threshold",
             WARN,
-            f"{len(threshold.scores)} held-out goods support a false-reject rate of {threshold.guaranteed_rate:.1%}, "
+            f"{len(threshold.scores)} good parts support a false-reject rate of {threshold.guaranteed_rate:.1%}, "
             f"not {threshold.rate:.1%}",
-            f"teach more good parts: {needed} must be held out for that rate",
+            f"teach more good parts: that rate needs {needed}",
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from daemon.lesson import announce, iso
 from drift.signals import mean_patch, refer
 from memory.bank import gather, subset
 from memory.coreset import select
+from memory.density import spaced
 from memory.errors import DriftlineError, ExtractorMismatch
 from memory.features import Features, Image
 from memory.replay import Replay
@@ -25,7 +25,7 @@ from memory.store import Store
 from memory.version import Contents, HeldOut, Model, Version
 from policies.admission import Hold, Proposal
 from policies.gate import check
-from policies.threshold import Threshold, calibrate
+from policies.threshold import Threshold, calibrate, good_scores
 
 if TYPE_CHECKING:
     from memory.extract import Extractor
@@ -70,7 +70,7 @@ def teach(
     now_ms: int,
     track: Track,
 ) -> Taught:
-    """Make a version of the good parts in `paths`: some for the bank, some held out for the threshold.
+    """Make a version of the good parts in `paths`: they make the bank and, each held out in turn, its threshold.
 
     Over an earlier version, its confirmed defects are kept and the gate applies: a version that would miss
     one is refused. Unreadable files are told and counted, not fatal. Raises TeachError with fewer than
@@ -79,18 +79,18 @@ def teach(
     images, features, names, refused = _read(paths, extractor, settings, track)
     if len(features) < MIN_PARTS:
         raise TeachError(
-            expected=f"at least {MIN_PARTS} usable images of good parts, one of them to calibrate on",
+            expected=f"at least {MIN_PARTS} usable images of good parts",
             came=f"{len(features)} usable, {len(refused)} refused",
-            do="add good parts; for a false-reject rate r at least 1/r of them beside the bank's",
+            do="add good parts; a false-reject rate r needs at least 1/r - 1 of them",
         )
-    bank_rows, held_rows = _split(len(features), settings.memory)
-    raw = gather([(names[i], features[i].patches) for i in bank_rows])
+    raw = gather([(name, f.patches) for name, f in zip(names, features, strict=True)])
     nothing = np.empty((0, raw.vectors.shape[1]), dtype=np.float32)
-    bank = subset(raw, select(nothing, raw.vectors, settings.memory.bank_patches, settings.memory.seed))
-    held_out = HeldOut(tuple(names[i] for i in held_rows), tuple(features[i] for i in held_rows))
+    bank = spaced(subset(raw, select(nothing, raw.vectors, settings.memory.bank_patches, settings.memory.seed)))
+    chosen = _calibrating(len(features), settings.memory)
+    held_out = HeldOut(tuple(names[i] for i in chosen), tuple(features[i] for i in chosen))
     means = np.stack([mean_patch(f.patches) for f in features])  # n × (D,) -> (n, D)
     reference = refer(images, means, settings.memory.seed).arrays()
-    threshold = calibrate([bank.score(f).value for f in held_out.features], settings.policy.false_reject_rate)
+    threshold = calibrate(good_scores(bank, held_out), settings.policy.false_reject_rate)
     head = store.head()
     base = store.load(head) if head else None
     contents = Contents(bank, base.contents.replay if base else Replay(), held_out, reference)
@@ -133,11 +133,10 @@ def _read(
     return images, features, names, refused
 
 
-def _split(count: int, given: MemorySettings) -> tuple[list[int], list[int]]:
-    """A seeded random split into bank and held-out indices, at least one in each."""
+def _calibrating(count: int, given: MemorySettings) -> list[int]:
+    """The parts that calibrate the threshold: all, or a seeded draw where there are more than are kept."""
     order = np.random.default_rng(given.seed).permutation(count).tolist()
-    held = min(max(math.ceil(count * given.held_out_share), 1), count - 1, given.held_out_parts)
-    return sorted(order[held:]), sorted(order[:held])
+    return sorted(order[: given.held_out_parts])
 
 
 def _prove(base: Model | None, contents: Contents, threshold: Threshold, extractor: Extractor) -> dict[str, object]:

@@ -25,7 +25,15 @@ def encode(contents: Contents) -> dict[str, bytes]:
     bank, replay, held_out = contents.bank, contents.replay, contents.held_out
     defects = [d.features for d in replay.defects]
     return {
-        "bank": _bytes({"vectors": bank.vectors.astype(np.float16), "origin": bank.origin}, bank.samples),
+        "bank": _bytes(
+            {
+                "vectors": bank.vectors.astype(np.float16),
+                "origin": bank.origin,
+                "place": bank.place,
+                "scale": bank.scale,
+            },
+            bank.samples,
+        ),
         "replay": _bytes(_stack(defects) | _numbered("region", [d.region for d in replay.defects]), replay.samples),
         "held_out": _bytes(_stack(held_out.features), held_out.samples),
         "reference": _bytes(dict(contents.reference), ()),
@@ -40,7 +48,7 @@ def decode(blobs: Mapping[str, bytes]) -> Contents:
         defects, sick = parts["replay"]
         held, good = parts["held_out"]
         return Contents(
-            bank=Bank(bank["vectors"].astype(np.float32), bank["origin"], samples),
+            bank=_bank(bank, samples),
             replay=Replay(
                 tuple(
                     Defect(sample, _features(defects, i), defects[f"region.{i:06d}"]) for i, sample in enumerate(sick)
@@ -55,6 +63,14 @@ def decode(blobs: Mapping[str, bytes]) -> Contents:
             came=f"{type(error).__name__}: {error}",
             do="restore the store from a backup, or roll back to an older version",
         ) from error
+
+
+def _bank(arrays: Arrays, samples: tuple[str, ...]) -> Bank:
+    """Format 1 had no places and plain distances; it still scores as it did."""
+    count = len(arrays["origin"])
+    place = arrays.get("place", np.full(count, -1, dtype=np.int32))
+    scale = arrays.get("scale", np.ones(count, dtype=np.float32))
+    return Bank(arrays["vectors"].astype(np.float32), arrays["origin"], samples, place, scale)
 
 
 def _stack(features: tuple[Features, ...] | list[Features]) -> Arrays:

@@ -37,7 +37,7 @@ def select(
         pool = np.sort(_farthest(distance, POOL))  # (M,), sorted so that ties fall to the lowest index
         outside = np.delete(distance, pool).max(initial=0.0)
         local = distance[pool].copy()
-        between = _squared(candidates[pool], candidates[pool])  # (M, M)
+        between = squared_distances(candidates[pool], candidates[pool])  # (M, M)
         batch: list[int] = []
         while len(chosen) + len(batch) < budget:
             pick = int(local.argmax())
@@ -60,7 +60,7 @@ def nearest_squared(points: npt.NDArray[np.float32], centres: npt.NDArray[np.flo
     for start in range(0, len(points), CHUNK):
         part = points[start : start + CHUNK]
         for first in range(0, len(centres), 1024):
-            block = _squared(part, centres[first : first + 1024]).min(axis=1)
+            block = squared_distances(part, centres[first : first + 1024]).min(axis=1)
             nearest[start : start + CHUNK] = np.minimum(nearest[start : start + CHUNK], block)
     return nearest
 
@@ -71,8 +71,8 @@ def _farthest(distance: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.i
     return np.argpartition(-distance, count - 1)[:count].astype(np.int64)
 
 
-def _squared(left: npt.NDArray[np.float32], right: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """(N, D), (M, D) -> (N, M) squared distances by one matrix product; equal points are exactly 0 apart."""
+def squared_distances(left: npt.NDArray[np.float32], right: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """(N, D), (M, D) -> (N, M) squared Euclidean distances by one matrix product; equal points are exactly 0 apart."""
     lengths = (left * left).sum(1)[:, None] + (right * right).sum(1)[None, :]
     square: npt.NDArray[np.float32] = lengths - 2 * (left @ right.T)
     square[square < ROUNDING * lengths] = 0  # what cancellation leaves of equal points

@@ -19,7 +19,7 @@ from memory.replay import Replay
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Good parts kept out of the bank to calibrate the threshold, oldest first."""
+    """Good parts that calibrate the threshold, oldest first; each is scored by the bank without its own patches."""
 
     samples: tuple[str, ...]
     features: tuple[Features, ...]

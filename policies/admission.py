@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from drift.monitor import DriftState, Trust
-from memory.bank import Bank, gather, subset
+from memory.bank import Bank, gather, joined, subset
 from memory.coreset import nearest_squared, select
+from memory.density import spaced
 from memory.features import Features, Patches
 from memory.replay import Defect, Replay
 from memory.version import Contents, HeldOut, Model
-from policies.threshold import Threshold, calibrate
+from policies.threshold import Threshold, calibrate, good_scores
 
 
 @dataclass(frozen=True)
@@ -28,14 +30,23 @@ class Candidate:
 class Confirmed:
     """What operators confirmed since the base version, in the order of their answers.
 
-    `goods` were flagged and may enter the bank; `audited` goods were drawn at random and calibrate the
-    threshold instead; `through` is the id of the last feedback among them.
+    All may enter the bank; `goods` were asked about because they were flagged, `audited` goods were drawn at
+    random and calibrate the threshold too; `through` is the id of the last feedback among them.
     """
 
     goods: tuple[Candidate, ...]
     audited: tuple[Candidate, ...]
     defects: tuple[Defect, ...]
     through: int
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """Patches (n, D) of a confirmed-good part that may be learned, and their numbers (n,) in its grid."""
+
+    sample: str
+    patches: Patches
+    place: npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -83,11 +94,9 @@ def propose(base: Model, confirmed: Confirmed, drift: DriftState, limits: Limits
     replay = base.contents.replay
     for defect in confirmed.defects:
         replay = replay.remember(defect, limits.replay)
-    admitted, refused_goods = _screen(base.contents.bank, replay, confirmed.goods)
-    _, refused_audited = _screen(base.contents.bank, replay, confirmed.audited)
-    refused = refused_goods + refused_audited
+    admitted, refused = _screen(base.contents.bank, replay, (*confirmed.goods, *confirmed.audited))
     bank = _extended(base.contents.bank, admitted, limits, seed)
-    known = {*base.contents.held_out.samples, *refused_audited}
+    known = {*base.contents.held_out.samples, *refused}
     fresh = tuple(c for c in confirmed.audited if c.sample not in known)
     held_out = HeldOut(
         (*base.contents.held_out.samples, *(c.sample for c in fresh))[-limits.held_out :],
@@ -100,7 +109,7 @@ def propose(base: Model, confirmed: Confirmed, drift: DriftState, limits: Limits
     return Proposal(
         base=base,
         contents=Contents(bank, replay, held_out, base.contents.reference),
-        threshold=calibrate([bank.score(f).value for f in held_out.features], limits.rate),
+        threshold=calibrate(good_scores(bank, held_out), limits.rate),
         added=tuple(s for s in bank.samples if s not in set(base.contents.bank.samples)),
         removed=tuple(s for s in base.contents.bank.samples if s not in set(bank.samples)),
         refused=refused,
@@ -108,49 +117,35 @@ def propose(base: Model, confirmed: Confirmed, drift: DriftState, limits: Limits
     )
 
 
-def _screen(
-    bank: Bank, replay: Replay, goods: Sequence[Candidate]
-) -> tuple[list[tuple[str, Patches]], tuple[str, ...]]:
+def _screen(bank: Bank, replay: Replay, goods: Sequence[Candidate]) -> tuple[list[Admitted], tuple[str, ...]]:
     """Admissible patches by sample, and the samples refused whole."""
     defects = replay.patches
     admitted, refused = [], []
     for good in goods:
-        patches = good.features.patches
-        distance = bank.score(good.features).map.reshape(-1)  # (rows, columns) -> (P,)
-        if defects is None:
-            admitted.append((good.sample, patches))
-            continue
-        suspect = nearest_squared(patches, defects) < distance**2
-        if suspect[distance.argmax()]:
+        patches, found = good.features.patches, bank.score(good.features)
+        suspect = np.zeros(len(patches), dtype=bool)
+        if defects is not None:
+            suspect = nearest_squared(patches, defects) < found.distance**2
+        if suspect[found.map.argmax()]:
             refused.append(good.sample)
         else:
-            admitted.append((good.sample, patches[~suspect]))
+            admitted.append(Admitted(good.sample, patches[~suspect], np.flatnonzero(~suspect)))
     return admitted, tuple(refused)
 
 
-def _extended(
-    bank: Bank,
-    admitted: list[tuple[str, Patches]],
-    limits: Limits,
-    seed: int,
-) -> Bank:
+def _extended(bank: Bank, admitted: list[Admitted], limits: Limits, seed: int) -> Bank:
     """The bank with the most novel admitted patches; over budget, greedy k-centre keeps what covers best.
 
     Coverage alone decides who leaves, never age, so what was learned in an old regime stays represented.
     """
     if not admitted:
         return bank
-    candidates = gather(admitted)
+    candidates = gather([(a.sample, a.patches) for a in admitted], [a.place for a in admitted])
     rows = select(bank.vectors, candidates.vectors, min(limits.lesson, limits.bank), seed)
     if len(rows) == 0:
         return bank
-    chosen = subset(candidates, rows)
-    union = gather([*_by_sample(bank), *_by_sample(chosen)])
-    if len(union) <= limits.bank:
-        return union
-    nothing = np.empty((0, union.vectors.shape[1]), dtype=np.float32)
-    return subset(union, select(nothing, union.vectors, limits.bank, seed))
-
-
-def _by_sample(bank: Bank) -> list[tuple[str, Patches]]:
-    return [(sample, bank.vectors[bank.origin == i]) for i, sample in enumerate(bank.samples)]
+    union = joined(bank, subset(candidates, rows))
+    if len(union) > limits.bank:
+        nothing = np.empty((0, union.vectors.shape[1]), dtype=np.float32)
+        union = subset(union, select(nothing, union.vectors, limits.bank, seed))
+    return spaced(union)

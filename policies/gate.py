@@ -11,7 +11,7 @@ import numpy as np
 from memory.bank import Bank
 from memory.replay import Defect, Replay
 from policies.admission import Hold, Proposal
-from policies.threshold import Threshold
+from policies.threshold import Threshold, good_scores
 
 
 @dataclass(frozen=True)
@@ -61,23 +61,23 @@ def stands_out(bank: Bank, defect: Defect, threshold: Threshold) -> bool:
 
 
 def blamed(proposal: Proposal, forgotten: list[Defect]) -> tuple[str, ...]:
-    """The newly added samples that own the nearest good patch of a forgotten region.
+    """Who made these defects be missed.
 
-    Where no added sample does, the raised threshold is at fault, and the newly held-out goods that score
-    above the old one are blamed; where none does either, everything new is, so that defects can be learned on.
+    A defect that the new bank hides even under the old threshold was explained away: by the newly added samples
+    that own the nearest good patches of its region. One that only the new threshold hides was overtaken: by the
+    new calibration parts that score above the old one. Where neither finds anybody, everything new is blamed, so
+    that defects can be learned on.
     """
     bank, added = proposal.contents.bank, set(proposal.added)
-    near: set[str] = set()
+    before = Threshold.of(proposal.base.version.threshold)
+    guilty: set[str] = set()
     for defect in forgotten:
-        rows = bank.score(defect.features).nearest[defect.region.reshape(-1)]  # (rows, columns) -> (P,)
-        near |= {bank.provenance(row) for row in np.unique(rows)} & added
+        if not stands_out(bank, defect, before):
+            rows = bank.score(defect.features).nearest[defect.region.reshape(-1)]  # (rows, columns) -> (P,)
+            guilty |= {bank.provenance(row) for row in np.unique(rows)} & added
     held = proposal.contents.held_out
     fresh = set(held.samples) - set(proposal.base.contents.held_out.samples)
-    if not near:
-        value = Threshold.of(proposal.base.version.threshold).value
-        near = {
-            sample
-            for sample, features in zip(held.samples, held.features, strict=True)
-            if sample in fresh and bank.score(features).value > value
-        }
-    return tuple(sorted(near or added | fresh))
+    if not guilty:
+        scores = zip(held.samples, good_scores(bank, held), strict=True)
+        guilty = {sample for sample, score in scores if sample in fresh and score > before.value}
+    return tuple(sorted(guilty or added | fresh))

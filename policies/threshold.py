@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from memory.bank import Bank, without
+from memory.version import HeldOut
+
 
 @dataclass(frozen=True)
 class Threshold:
@@ -38,6 +41,18 @@ class Threshold:
     def of(cls, held: Mapping[str, Any]) -> Threshold:
         """As the manifest held it."""
         return cls(held["value"], held["rate"], held["guaranteed_rate"], tuple(held["scores"]))
+
+
+def good_scores(bank: Bank, held_out: HeldOut) -> list[float]:
+    """The score of every calibration part by the bank without that part's own patches.
+
+    For a part that is not in the bank this is split conformal's held-out score. For one that is, it is the
+    jackknife's (Barber et al., "Predictive inference with the jackknife+", 2021). Plain distances to every patch
+    would lose nothing by it: of n + 1 exchangeable parts, each scored by the other n, the new one's rank is
+    uniform, and a calibration part is scored by n - 1 of those, which can only raise its score. Coreset and
+    spacing make that an approximation here; `tests/test_threshold.py` shows both.
+    """
+    return [without(bank, s).score(f).value for s, f in zip(held_out.samples, held_out.features, strict=True)]
 
 
 def calibrate(scores: Sequence[float], rate: float) -> Threshold:

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from memory.bank import Bank, gather, subset
+from memory.bank import gather, joined, subset, without
+from memory.density import spaced
 from memory.errors import DriftlineError
 
 # Small whole numbers: distances are exact, so "never raises" needs no tolerance.
@@ -31,9 +32,9 @@ def test_the_score_is_the_largest_distance_to_the_nearest_patch(
 def test_adding_vectors_never_raises_a_distance(
     held: npt.NDArray[np.float32], more: npt.NDArray[np.float32], asked: npt.NDArray[np.float32]
 ) -> None:
-    small = gather([("a", held)]).score(features(asked))
-    large = gather([("a", held), ("b", more)]).score(features(asked))
-    assert (large.map <= small.map).all()
+    small = spaced(gather([("a", held)])).score(features(asked))
+    large = spaced(gather([("a", held), ("b", more)])).score(features(asked))
+    assert (large.distance <= small.distance).all()
 
 
 @given(held=Vectors, asked=Vectors)
@@ -62,7 +63,7 @@ def test_the_bank_cannot_be_written() -> None:
 
 def test_an_empty_bank_is_refused() -> None:
     with pytest.raises(DriftlineError, match="at least one vector"):
-        Bank(np.empty((0, 4), dtype=np.float32), np.empty(0, dtype=np.int32), ())
+        gather([("a", np.empty((0, 4), dtype=np.float32))])
 
 
 def test_every_patch_knows_who_gave_it() -> None:
@@ -73,4 +74,29 @@ def test_every_patch_knows_who_gave_it() -> None:
     assert bank.provenance(int(nearest[0])) == "b"
     kept = subset(bank, np.array([4, 3]))
     assert kept.samples == ("b",)
-    assert len(kept) == 2
+    assert kept.place.tolist() == [1, 2]
+    assert without(bank, "b").place.tolist() == [0, 1, 0, 1]
+    both = joined(kept, subset(bank, np.array([0, 2])))
+    assert (both.samples, both.origin.tolist(), both.place.tolist()) == (("b", "a"), [0, 0, 1, 0], [1, 2, 0, 0])
+
+
+@given(held=Vectors, more=Vectors, asked=Vectors)
+def test_a_score_is_a_distance_in_spacings_of_other_parts_patches(
+    held: npt.NDArray[np.float32], more: npt.NDArray[np.float32], asked: npt.NDArray[np.float32]
+) -> None:
+    plain = gather([("a", held), ("b", more)])
+    bank = spaced(plain)
+    assert (bank.scale > 0).all()
+    assert np.array_equal(bank.vectors, plain.vectors)
+    score = bank.score(features(asked))
+    assert np.array_equal(score.map.reshape(-1), score.distance / bank.scale[score.nearest])
+    farthest = np.sqrt(((held[:, None] - more[None]) ** 2).sum(-1)).max()
+    assert bank.scale.max() <= max(farthest, 1) * (1 + 1e-5)
+
+
+def test_what_one_part_alone_shows_counts_as_far_apart() -> None:
+    """An odd part's own patches lie close together, and still no other part repeats them."""
+    common = np.arange(10, dtype=np.float32)[:, None].repeat(4, axis=1)
+    odd = np.full((5, 4), 90, dtype=np.float32) + np.eye(5, 4, dtype=np.float32)
+    bank = spaced(gather([("a", common), ("b", common + 0.5), ("odd", odd)]))
+    assert bank.scale[bank.origin == 2].min() > 10 * bank.scale[bank.origin == 0].max()

@@ -32,7 +32,7 @@ line: clitest
 state_dir: {tmp_path / "state"}
 extractor: {{model: resnet18, layers: [1], weights: untrained, input_px: 64}}
 memory: {{bank_patches: 400}}
-policy: {{false_reject_rate: 0.1, audit_share: 0.0}}
+policy: {{false_reject_rate: 0.05, audit_share: 0.0}}
 redis: {{url: memory://}}
 schedule: {{snapshot_s: 0.2}}
 """
@@ -62,8 +62,8 @@ def test_a_line_s_day(
         return said
 
     taught = driftline("teach", good_parts)
-    assert (taught["version"], taught["held_out"], taught["refused"]) == (1, 5, {})
-    assert taught["guaranteed_rate"] == pytest.approx(1 / 6)
+    assert (taught["version"], taught["held_out"], taught["refused"]) == (1, 16, {})
+    assert taught["guaranteed_rate"] == pytest.approx(1 / 17)
     (tmp_path / "burr.png").write_bytes(png(510, flaw=Flaw.BURR))
     (tmp_path / "text.png").write_text("text")
     scored = driftline("score", tmp_path / "burr.png", tmp_path / "text.png", "--heatmap", tmp_path / "maps")

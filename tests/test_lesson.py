@@ -117,7 +117,7 @@ def test_audited_goods_calibrate(settings: Settings, extractor: Extractor, wire:
         answer(auditing, f"a{number}", "good")
     made = learn(auditing)
     assert isinstance(made, Version)
-    assert made.added == ()
+    assert set(made.added) <= {"a620", "a621", "a622"}
     assert len(made.threshold["scores"]) == len(auditing.store.version(1).threshold["scores"]) + 3
 
 
