@@ -27,7 +27,6 @@ from drift.exposure import Exposure
 from drift.signals import mean_patch, measure, refer
 from memory.bank import Bank, gather, subset
 from memory.coreset import select
-from memory.density import spaced
 from memory.extract import Extractor
 from memory.version import HeldOut
 from policies.threshold import Threshold, calibrate, good_scores
@@ -50,26 +49,23 @@ class Result:
 
 
 def taught(
-    backbone: Extractor, setup: list[Shot], budget: int, rate: float, seed: int, spacing: bool
+    backbone: Extractor, setup: list[Shot], budget: int, rate: float, seed: int
 ) -> tuple[Bank, Threshold, object]:
-    """A static bank, its threshold and the drift reference: as `driftline teach` makes them if `spacing`."""
+    """A static bank, its threshold and the drift reference, as `driftline teach` makes them."""
     images = [load(s) for s in setup]
     features = [backbone(i) for i in images]
     names = tuple(str(i) for i in range(len(setup)))
     raw = gather([(name, f.patches) for name, f in zip(names, features, strict=True)])
     nothing = np.empty((0, raw.vectors.shape[1]), dtype=np.float32)
     bank = subset(raw, select(nothing, raw.vectors, budget, seed)) if budget < len(raw) else raw
-    bank = spaced(bank) if spacing else bank
     threshold = calibrate(good_scores(bank, HeldOut(names, tuple(features))), rate)
     reference = refer(images, np.stack([mean_patch(f.patches) for f in features]), seed)
     return bank, threshold, reference
 
 
-def run(
-    rows: list[Shot], backbone: Extractor, name: str, budget: int, rate: float, *, gain: bool, spacing: bool = False
-) -> Result:
+def run(rows: list[Shot], backbone: Extractor, name: str, budget: int, rate: float, *, gain: bool) -> Result:
     """Score every probe of stage k with the exposure estimate reached at the end of stream stage k."""
-    bank, threshold, reference = taught(backbone, [r for r in rows if r.role == "setup"], budget, rate, 0, spacing)
+    bank, threshold, reference = taught(backbone, [r for r in rows if r.role == "setup"], budget, rate, 0)
     exposure, scores, truth, stages, maps, masks = Exposure(), [], [], [], [], []
     empty = np.zeros((1, reference.axes.shape[1]), dtype=np.float32)
     for stage in STAGES:
@@ -133,7 +129,6 @@ def main() -> None:
                 run(rows, backbone, "static, all patches", 10**9, given.rate, gain=False),
                 run(rows, backbone, "static, coreset 10,000", 10_000, given.rate, gain=False),
                 run(rows, backbone, "static, coreset 10,000, exposure gain", 10_000, given.rate, gain=True),
-                run(rows, backbone, "the same, in spacings", 10_000, given.rate, gain=True, spacing=True),
             ]
             show(results)
             for result in results:

@@ -129,6 +129,7 @@ class Engine:
                 "p_value": decision.p_value,
                 "threshold": active.threshold.value if active and scored else None,
                 "version": active.model.version.number if active else None,
+                "nearest": json.dumps(_nearest(scored.score, active)) if active and scored else None,
                 "reference": _reference_id(active.model) if active else None,
                 "reference_light": reference.light if reference else None,
                 "log_ratio": exposure.log_ratio,
@@ -227,6 +228,7 @@ def verdict_fields(row: Row) -> dict[str, str | bytes]:
         "p_value": row["p_value"],
         "threshold": None if row["threshold"] is None else repr(row["threshold"]),
         "version": row["version"],
+        "nearest": row["nearest"],
         "drift": row["drift"],
         "map": row["kept"] if row["score"] is not None else None,
         "asked": row["asked"],
@@ -234,6 +236,17 @@ def verdict_fields(row: Row) -> dict[str, str | bytes]:
         "judged_ms": row["judged_ms"],
     }
     return {name: str(value) for name, value in fields.items() if value is not None}
+
+
+def _nearest(score: Score, active: Active) -> dict[str, object]:
+    """Where the image is most anomalous, (row, column) of its grid, and the good patch that lies nearest there."""
+    bank, worst = active.model.contents.bank, int(score.map.argmax())
+    row = int(score.nearest[worst])
+    return {
+        "at": [int(i) for i in np.unravel_index(worst, score.map.shape)],
+        "sample": bank.provenance(row),
+        "place": int(bank.place[row]),
+    }
 
 
 def _reference_id(model: Model) -> str:

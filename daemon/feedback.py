@@ -11,6 +11,7 @@ from daemon.wire import Message
 from memory.errors import DriftlineError
 
 MAX_CHARS = 256
+COUNTS = "id NOT IN (SELECT feedback_id FROM revoked)"
 
 
 class FeedbackRejected(DriftlineError):
@@ -74,7 +75,9 @@ def record(ledger: Ledger, given: Answer, now_ms: int) -> Row | None:
     nothing can be learned. Raises FeedbackRejected for a frame that was never judged.
     """
     frame = judged(ledger, given.frame_id)
-    before = _standing(ledger.all("SELECT * FROM feedback WHERE frame_id = ? AND key <> ?", given.frame_id, given.key))
+    before = _standing(
+        ledger.all(f"SELECT * FROM feedback WHERE frame_id = ? AND key <> ? AND {COUNTS}", given.frame_id, given.key)  # noqa: S608  # constant
+    )
     others = {a.verdict for (_, operator), a in before.items() if operator != given.operator}
     own = before.get((given.frame_id, given.operator))
     if frame["kept"] is None or frame["score"] is None:
@@ -103,10 +106,10 @@ def record(ledger: Ledger, given: Answer, now_ms: int) -> Row | None:
 def settled(ledger: Ledger, after: int, through: int) -> list[Answer]:
     """What people agree on, one answer a frame, for frames with an answer in (`after`, `through`], oldest first.
 
-    Each operator's newest answer stands; a frame whose standing answers differ is left out.
+    Each operator's newest answer that was not revoked stands; a frame whose standing answers differ is left out.
     """
     rows = ledger.all(
-        "SELECT * FROM feedback WHERE id <= ? AND effect <> 'late' AND frame_id IN"
+        f"SELECT * FROM feedback WHERE id <= ? AND effect <> 'late' AND {COUNTS} AND frame_id IN"  # noqa: S608  # constant
         " (SELECT frame_id FROM feedback WHERE id > ? AND id <= ?) ORDER BY id",
         through,
         after,

@@ -12,71 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-SCHEMA_VERSION = 1
-SCHEMA = """
-CREATE TABLE frames (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    frame_id TEXT NOT NULL UNIQUE,
-    part_id TEXT NOT NULL,
-    source TEXT NOT NULL,
-    judged_ms INTEGER NOT NULL,
-    verdict TEXT NOT NULL,
-    reason TEXT NOT NULL,
-    score REAL,
-    p_value REAL,
-    threshold REAL,
-    version INTEGER,
-    reference TEXT,
-    reference_light REAL,
-    log_ratio REAL NOT NULL,
-    next_log_ratio REAL NOT NULL,
-    signals BLOB,
-    drift TEXT NOT NULL,
-    image_sha256 TEXT,
-    kept TEXT,
-    asked INTEGER NOT NULL,
-    audited INTEGER NOT NULL,
-    timings TEXT NOT NULL,
-    wire_id TEXT NOT NULL,
-    published INTEGER NOT NULL DEFAULT 0
-);
-CREATE INDEX frames_unpublished ON frames (seq) WHERE published = 0;
-CREATE INDEX frames_kept ON frames (seq) WHERE kept IS NOT NULL;
-CREATE INDEX frames_part ON frames (part_id);
-CREATE INDEX frames_judged ON frames (judged_ms);
-CREATE INDEX frames_reference ON frames (reference, seq);
-CREATE TABLE feedback (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    key TEXT NOT NULL UNIQUE,
-    frame_id TEXT NOT NULL,
-    verdict TEXT NOT NULL,
-    operator TEXT NOT NULL,
-    region TEXT,
-    received_ms INTEGER NOT NULL,
-    effect TEXT NOT NULL
-);
-CREATE INDEX feedback_frame ON feedback (frame_id);
-CREATE TABLE lessons (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    at_ms INTEGER NOT NULL,
-    base INTEGER NOT NULL,
-    through INTEGER NOT NULL,
-    version INTEGER,
-    reason TEXT NOT NULL
-);
-CREATE TABLE quarantine (frame_id TEXT PRIMARY KEY, at_ms INTEGER NOT NULL, reason TEXT NOT NULL);
-CREATE TABLE versions (
-    number INTEGER PRIMARY KEY, cause TEXT NOT NULL, who TEXT NOT NULL, created_at TEXT NOT NULL,
-    sha256 TEXT NOT NULL
-);
-CREATE TABLE events (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL, kind TEXT NOT NULL, detail TEXT NOT NULL,
-    published INTEGER NOT NULL DEFAULT 0
-);
-CREATE INDEX events_kind ON events (kind);
-CREATE INDEX events_unpublished ON events (id) WHERE published = 0;
-CREATE TABLE status (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-"""
+from daemon.schema import STEPS
+from memory.errors import StoreError
 
 Row = sqlite3.Row
 
@@ -84,7 +21,8 @@ Row = sqlite3.Row
 class Ledger:
     """One SQLite file, shared by threads behind one lock; every method is one durable transaction.
 
-    Raises sqlite3.OperationalError where the disk refuses; then nothing was written.
+    A ledger of an older format is brought up to date when it is opened. Raises sqlite3.OperationalError where the
+    disk refuses; then nothing was written. Raises StoreError for a ledger of a newer Driftline.
     """
 
     def __init__(self, path: Path) -> None:
@@ -95,10 +33,17 @@ class Ledger:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
         with self._write() as db:
-            if db.execute("PRAGMA user_version").fetchone()[0] == 0:
-                for statement in SCHEMA.split(";"):
+            made = db.execute("PRAGMA user_version").fetchone()[0]
+            if made > len(STEPS):
+                raise StoreError(
+                    expected=f"a ledger of format {len(STEPS)} or older",
+                    came=f"format {made} in {path}",
+                    do="run the newer Driftline that wrote it",
+                )
+            for step in STEPS[made:]:
+                for statement in step.split(";"):
                     db.execute(statement)
-                db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            db.execute(f"PRAGMA user_version = {len(STEPS)}")
 
     def close(self) -> None:
         """Fold the write-ahead log in and close."""
@@ -154,6 +99,19 @@ class Ledger:
         """Set confirmations aside: they are not proposed again."""
         with self._write() as db:
             db.executemany("INSERT OR IGNORE INTO quarantine VALUES (?, ?, ?)", [(f, at_ms, reason) for f in frame_ids])
+
+    def revoke(self, ids: tuple[int, ...], at_ms: int, who: str, reason: str) -> None:
+        """Take answers back, once each: they count no more.
+
+        What was set aside since the first of them was given may have been set aside because of it: it is free again.
+        """
+        with self._write() as db:
+            rows = [(i, at_ms, who, reason) for i in ids]
+            db.executemany("INSERT OR IGNORE INTO revoked VALUES (?, ?, ?, ?)", rows)
+            db.execute(
+                "DELETE FROM quarantine WHERE at_ms >= (SELECT received_ms FROM feedback WHERE id = ?)", (min(ids),)
+            )
+            self.event(at_ms, "revoked", answers=list(ids), who=who, reason=reason)
 
     def event(self, at_ms: int, kind: str, **detail: Any) -> None:
         """Record something worth telling: a hold, a dead letter, a damaged file, a missed job.

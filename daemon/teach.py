@@ -17,7 +17,6 @@ from daemon.lesson import announce, iso
 from drift.signals import mean_patch, refer
 from memory.bank import gather, subset
 from memory.coreset import select
-from memory.density import spaced
 from memory.errors import DriftlineError, ExtractorMismatch
 from memory.features import Features, Image
 from memory.replay import Replay
@@ -85,7 +84,7 @@ def teach(
         )
     raw = gather([(name, f.patches) for name, f in zip(names, features, strict=True)])
     nothing = np.empty((0, raw.vectors.shape[1]), dtype=np.float32)
-    bank = spaced(subset(raw, select(nothing, raw.vectors, settings.memory.bank_patches, settings.memory.seed)))
+    bank = subset(raw, select(nothing, raw.vectors, settings.memory.bank_patches, settings.memory.seed))
     chosen = _calibrating(len(features), settings.memory)
     held_out = HeldOut(tuple(names[i] for i in chosen), tuple(features[i] for i in chosen))
     means = np.stack([mean_patch(f.patches) for f in features])  # n × (D,) -> (n, D)

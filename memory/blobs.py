@@ -30,7 +30,6 @@ def encode(contents: Contents) -> dict[str, bytes]:
                 "vectors": bank.vectors.astype(np.float16),
                 "origin": bank.origin,
                 "place": bank.place,
-                "scale": bank.scale,
             },
             bank.samples,
         ),
@@ -66,11 +65,8 @@ def decode(blobs: Mapping[str, bytes]) -> Contents:
 
 
 def _bank(arrays: Arrays, samples: tuple[str, ...]) -> Bank:
-    """Format 1 had no places and plain distances; it still scores as it did."""
-    count = len(arrays["origin"])
-    place = arrays.get("place", np.full(count, -1, dtype=np.int32))
-    scale = arrays.get("scale", np.ones(count, dtype=np.float32))
-    return Bank(arrays["vectors"].astype(np.float32), arrays["origin"], samples, place, scale)
+    unknown = np.full(len(arrays["origin"]), -1, dtype=np.int32)  # format 1 had no places
+    return Bank(arrays["vectors"].astype(np.float32), arrays["origin"], samples, arrays.get("place", unknown))
 
 
 def _stack(features: tuple[Features, ...] | list[Features]) -> Arrays:

@@ -100,6 +100,8 @@ class Store:
         gate: Mapping[str, Any] | None = None,
         feedback_through: int = 0,
         restores: int | None = None,
+        revoked: tuple[int, ...] = (),
+        spans: tuple[tuple[int, int], ...] = (),
     ) -> Version:
         """Make `contents` the next version, durably, and return its manifest.
 
@@ -131,6 +133,8 @@ class Store:
             gate=dict(gate or {}),
             feedback_through=feedback_through,
             restores=restores,
+            revoked=revoked,
+            spans=spans,
         )
         with _disk(self._versions):
             draft = self._draft(self._path(number), version.encode())
@@ -144,14 +148,16 @@ class Store:
         return version
 
     def prune(self, keep: int, now: float) -> list[int]:
-        """Delete the blobs of all but the newest `keep` versions; manifests, the audit log, stay for ever.
+        """Delete the blobs of all but the newest `keep` versions and the last one that was taught from a folder,
+        from which every later one can be made again; manifests, the audit log, stay for ever.
 
         Returns the numbers whose blobs went. Blobs that no manifest names (an interrupted commit) go too.
         What was written or reused within `REST_S` of `now`, a Unix time in seconds, is spared: a commit in
         another process may be about to name it.
         """
         history, head = self.history(), self.head()
-        kept = history[-max(keep, 1) :] + ([head] if head else [])
+        taught = [v for v in history if v.cause == "teach"]
+        kept = [*history[-max(keep, 1) :], *taught[-1:], *([head] if head else [])]
         wanted = {digest for version in kept for digest in version.blobs.values()}
         gone: set[str] = set()
         with _disk(self._blobs):

@@ -42,7 +42,8 @@ class Version:
     `parent` is the number it was made from (None for the first) and `parent_sha256` that manifest's own sum,
     so the chain cannot be rewritten unseen. `blobs` maps each part of the contents to its SHA-256.
     `added`, `removed` and `refused` are sample ids (file names or frame ids). `feedback_through` is the id of
-    the last feedback it takes into account. `restores` names the version a rollback brought back.
+    the last feedback it takes into account. `restores` names the version that a rollback or a revocation started
+    from; a revocation then learned the answers of `spans` (after, through] anew, without `revoked` (feedback ids).
     """
 
     number: int
@@ -61,18 +62,23 @@ class Version:
     gate: Mapping[str, Any]
     feedback_through: int
     restores: int | None = None
+    revoked: tuple[int, ...] = ()
+    spans: tuple[tuple[int, int], ...] = ()
 
     def encode(self) -> bytes:
         """Canonical JSON, closed by the SHA-256 of everything before it."""
-        body = asdict(self)
-        body["sha256"] = self.sha256
+        body = self._body() | {"sha256": self.sha256}
         return json.dumps(body, indent=1, sort_keys=True, ensure_ascii=False).encode()
 
     @property
     def sha256(self) -> str:
         """SHA-256 of the manifest's canonical JSON."""
-        canonical = json.dumps(asdict(self), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        canonical = json.dumps(self._body(), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
+
+    def _body(self) -> dict[str, Any]:
+        """All fields, without those of format 2 where they say nothing: older manifests keep their checksum."""
+        return {name: value for name, value in asdict(self).items() if value or name not in {"revoked", "spans"}}
 
 
 @dataclass(frozen=True)
@@ -93,10 +99,12 @@ def decode(text: bytes, source: str) -> Version:
         claimed = body.pop("sha256")
         known = {f.name for f in fields(Version)}
         given: dict[str, Any] = {
-            name: tuple(value) if name in {"added", "removed", "refused"} else value
+            name: tuple(value) if name in {"added", "removed", "refused", "revoked"} else value
             for name, value in body.items()
             if name in known
         }
+        if "spans" in given:
+            given["spans"] = tuple((int(after), int(through)) for after, through in given["spans"])
         version = Version(**given)
         if set(body) - known or version.sha256 != claimed:
             raise ValueError("its checksum does not match its text")

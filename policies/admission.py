@@ -11,7 +11,6 @@ import numpy.typing as npt
 from drift.monitor import DriftState, Trust
 from memory.bank import Bank, gather, joined, subset
 from memory.coreset import nearest_squared, select
-from memory.density import spaced
 from memory.features import Features, Patches
 from memory.replay import Defect, Replay
 from memory.version import Contents, HeldOut, Model
@@ -125,7 +124,7 @@ def _screen(bank: Bank, replay: Replay, goods: Sequence[Candidate]) -> tuple[lis
         patches, found = good.features.patches, bank.score(good.features)
         suspect = np.zeros(len(patches), dtype=bool)
         if defects is not None:
-            suspect = nearest_squared(patches, defects) < found.distance**2
+            suspect = nearest_squared(patches, defects) < found.map.reshape(-1) ** 2  # (rows, columns) -> (P,)
         if suspect[found.map.argmax()]:
             refused.append(good.sample)
         else:
@@ -148,4 +147,4 @@ def _extended(bank: Bank, admitted: list[Admitted], limits: Limits, seed: int) -
     if len(union) > limits.bank:
         nothing = np.empty((0, union.vectors.shape[1]), dtype=np.float32)
         union = subset(union, select(nothing, union.vectors, limits.bank, seed))
-    return spaced(union)
+    return union

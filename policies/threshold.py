@@ -47,10 +47,9 @@ def good_scores(bank: Bank, held_out: HeldOut) -> list[float]:
     """The score of every calibration part by the bank without that part's own patches.
 
     For a part that is not in the bank this is split conformal's held-out score. For one that is, it is the
-    jackknife's (Barber et al., "Predictive inference with the jackknife+", 2021). Plain distances to every patch
-    would lose nothing by it: of n + 1 exchangeable parts, each scored by the other n, the new one's rank is
-    uniform, and a calibration part is scored by n - 1 of those, which can only raise its score. Coreset and
-    spacing make that an approximation here; `tests/test_threshold.py` shows both.
+    jackknife's (Barber et al., "Predictive inference with the jackknife+", 2021), and costs no validity here: of
+    n + 1 exchangeable parts, each scored by the other n, the new one's rank is uniform, and a calibration part is
+    scored by n - 1 of those, which can only raise its distances. The coreset makes that an approximation.
     """
     return [without(bank, s).score(f).value for s, f in zip(held_out.samples, held_out.features, strict=True)]
 

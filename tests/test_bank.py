@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from memory.bank import gather, joined, subset, without
-from memory.density import spaced
 from memory.errors import DriftlineError
 
 # Small whole numbers: distances are exact, so "never raises" needs no tolerance.
@@ -32,9 +31,9 @@ def test_the_score_is_the_largest_distance_to_the_nearest_patch(
 def test_adding_vectors_never_raises_a_distance(
     held: npt.NDArray[np.float32], more: npt.NDArray[np.float32], asked: npt.NDArray[np.float32]
 ) -> None:
-    small = spaced(gather([("a", held)])).score(features(asked))
-    large = spaced(gather([("a", held), ("b", more)])).score(features(asked))
-    assert (large.distance <= small.distance).all()
+    small = gather([("a", held)]).score(features(asked))
+    large = gather([("a", held), ("b", more)]).score(features(asked))
+    assert (large.map <= small.map).all()
 
 
 @given(held=Vectors, asked=Vectors)
@@ -78,25 +77,3 @@ def test_every_patch_knows_who_gave_it() -> None:
     assert without(bank, "b").place.tolist() == [0, 1, 0, 1]
     both = joined(kept, subset(bank, np.array([0, 2])))
     assert (both.samples, both.origin.tolist(), both.place.tolist()) == (("b", "a"), [0, 0, 1, 0], [1, 2, 0, 0])
-
-
-@given(held=Vectors, more=Vectors, asked=Vectors)
-def test_a_score_is_a_distance_in_spacings_of_other_parts_patches(
-    held: npt.NDArray[np.float32], more: npt.NDArray[np.float32], asked: npt.NDArray[np.float32]
-) -> None:
-    plain = gather([("a", held), ("b", more)])
-    bank = spaced(plain)
-    assert (bank.scale > 0).all()
-    assert np.array_equal(bank.vectors, plain.vectors)
-    score = bank.score(features(asked))
-    assert np.array_equal(score.map.reshape(-1), score.distance / bank.scale[score.nearest])
-    farthest = np.sqrt(((held[:, None] - more[None]) ** 2).sum(-1)).max()
-    assert bank.scale.max() <= max(farthest, 1) * (1 + 1e-5)
-
-
-def test_what_one_part_alone_shows_counts_as_far_apart() -> None:
-    """An odd part's own patches lie close together, and still no other part repeats them."""
-    common = np.arange(10, dtype=np.float32)[:, None].repeat(4, axis=1)
-    odd = np.full((5, 4), 90, dtype=np.float32) + np.eye(5, 4, dtype=np.float32)
-    bank = spaced(gather([("a", common), ("b", common + 0.5), ("odd", odd)]))
-    assert bank.scale[bank.origin == 2].min() > 10 * bank.scale[bank.origin == 0].max()

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from drift.monitor import DriftState, Trust
 from drift.signals import SIGNALS
 from memory.bank import gather
-from memory.density import spaced
 from memory.replay import Defect, Replay
 from memory.version import Contents, HeldOut, Model, Version
 from policies.admission import Candidate, Confirmed, Hold, Limits, Proposal, propose
@@ -42,7 +41,7 @@ def image(
 
 def model(replay: Replay = NONE) -> Model:
     """Normal patches lie around 0; held-out goods score little."""
-    bank = spaced(gather([(f"taught{i}", around(0, 30)) for i in range(3)]))
+    bank = gather([(f"taught{i}", around(0, 30)) for i in range(3)])
     held = tuple(features(around(0)) for _ in range(9))
     threshold = calibrate([bank.score(f).value for f in held], 0.2)
     version = Version(1, None, None, "teach", "x", "", "e", {}, 30, threshold.to_json(), (), (), (), {}, 0)

@@ -27,7 +27,6 @@ def same(one: Contents, other: Contents) -> bool:
         np.array_equal(one.bank.vectors, other.bank.vectors)
         and np.array_equal(one.bank.origin, other.bank.origin)
         and np.array_equal(one.bank.place, other.bank.place)
-        and np.array_equal(one.bank.scale, other.bank.scale)
         and one.bank.samples == other.bank.samples
         and one.held_out.samples == other.held_out.samples
         and all(

@@ -10,7 +10,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from conftest import commit, contents, features
 
-from memory.density import spaced
 from memory.replay import Defect, Replay
 from memory.store import Store
 from memory.version import Contents
@@ -21,7 +20,7 @@ if __name__ == "__main__":
     first = commit(store, contents(1))
     made = contents(2)
     defect = Defect("frame-7", features(np.full((4, 4), 40), (2, 2)), np.eye(2, dtype=bool))
-    made = Contents(spaced(made.bank), Replay().remember(defect, 9), made.held_out, made.reference)
+    made = Contents(made.bank, Replay().remember(defect, 9), made.held_out, made.reference)
     head = commit(store, made, first, cause="admission", added=("frame-9",), feedback_through=3)
     asked = np.arange(12).reshape(3, 4)
     expected = {

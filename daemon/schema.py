@@ -1,0 +1,76 @@
+"""The ledger's tables, step by step: a step is never changed once a release has written it."""
+
+FIRST = """
+CREATE TABLE frames (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    frame_id TEXT NOT NULL UNIQUE,
+    part_id TEXT NOT NULL,
+    source TEXT NOT NULL,
+    judged_ms INTEGER NOT NULL,
+    verdict TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    score REAL,
+    p_value REAL,
+    threshold REAL,
+    version INTEGER,
+    reference TEXT,
+    reference_light REAL,
+    log_ratio REAL NOT NULL,
+    next_log_ratio REAL NOT NULL,
+    signals BLOB,
+    drift TEXT NOT NULL,
+    image_sha256 TEXT,
+    kept TEXT,
+    asked INTEGER NOT NULL,
+    audited INTEGER NOT NULL,
+    timings TEXT NOT NULL,
+    wire_id TEXT NOT NULL,
+    published INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX frames_unpublished ON frames (seq) WHERE published = 0;
+CREATE INDEX frames_kept ON frames (seq) WHERE kept IS NOT NULL;
+CREATE INDEX frames_part ON frames (part_id);
+CREATE INDEX frames_judged ON frames (judged_ms);
+CREATE INDEX frames_reference ON frames (reference, seq);
+CREATE TABLE feedback (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    key TEXT NOT NULL UNIQUE,
+    frame_id TEXT NOT NULL,
+    verdict TEXT NOT NULL,
+    operator TEXT NOT NULL,
+    region TEXT,
+    received_ms INTEGER NOT NULL,
+    effect TEXT NOT NULL
+);
+CREATE INDEX feedback_frame ON feedback (frame_id);
+CREATE TABLE lessons (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    at_ms INTEGER NOT NULL,
+    base INTEGER NOT NULL,
+    through INTEGER NOT NULL,
+    version INTEGER,
+    reason TEXT NOT NULL
+);
+CREATE TABLE quarantine (frame_id TEXT PRIMARY KEY, at_ms INTEGER NOT NULL, reason TEXT NOT NULL);
+CREATE TABLE versions (
+    number INTEGER PRIMARY KEY, cause TEXT NOT NULL, who TEXT NOT NULL, created_at TEXT NOT NULL,
+    sha256 TEXT NOT NULL
+);
+CREATE TABLE events (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL, kind TEXT NOT NULL, detail TEXT NOT NULL,
+    published INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX events_kind ON events (kind);
+CREATE INDEX events_unpublished ON events (id) WHERE published = 0;
+CREATE TABLE status (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+"""
+
+# Which good patch decided a frame's score (JSON), and answers that were taken back.
+SECOND = """
+ALTER TABLE frames ADD COLUMN nearest TEXT;
+CREATE TABLE revoked (
+    feedback_id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, who TEXT NOT NULL, reason TEXT NOT NULL
+)
+"""
+
+STEPS = (FIRST, SECOND)
