@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import signal
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import structlog
 import typer
 
-from daemon import build, cli_try, doctor, feedback, terminal
+from daemon import build, cli_try, doctor, feedback, provenance, terminal
 from daemon.cli_versions import config_app, versions_app
+from daemon.lesson import current
 from daemon.terminal import Config, Json, Set
 from memory.errors import DriftlineError
 
@@ -100,6 +102,61 @@ def give_feedback(
     feedback.judged(build.state(given).ledger, frame)
     entry = build.wire(given).send("feedback", said.fields())
     terminal.answer({"sent": entry, "key": said.key}, as_json=as_json, text=f"sent as {entry}; the service records it")
+
+
+@app.command()
+def revoke(
+    frames: Annotated[list[str] | None, typer.Argument(help="frame ids whose answers are taken back")] = None,
+    taught_by: Annotated[
+        str | None, typer.Option(help="only answers of this operator; without frames, all of them")
+    ] = None,
+    since: Annotated[datetime | None, typer.Option(help="only answers given from then on, UTC")] = None,
+    until: Annotated[datetime | None, typer.Option(help="only answers given until then, UTC")] = None,
+    reason: Annotated[str, typer.Option(help="why, for the audit log")] = "",
+    operator: Who = "line engineer",
+    config: Config = None,
+    overrides: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Take answers back, one or a whole shift of them, and rebuild the version without them."""
+    from daemon import revocation
+
+    given = terminal.settings(config, overrides)
+    opened = build.state(given)
+    since_ms, until_ms = (int(t.replace(tzinfo=UTC).timestamp() * 1000) if t else None for t in (since, until))
+    ids = revocation.answers_of(opened.ledger, frames or (), taught_by, since_ms, until_ms)
+    engine = build.service(given, opened, build.extractor(given), build.wire(given)).engine
+    engine.activate(current(opened.store))
+    made = revocation.revoke(engine, opened.store, ids, operator, reason)
+    told = {
+        "version": made.number,
+        "rebuilt_from": made.restores,
+        "answers": len(ids),
+        "removed": made.removed,
+        "missed": made.gate["missed"],
+    }
+    terminal.answer(
+        told,
+        as_json=as_json,
+        text=f"version {made.number}: {len(ids)} answers revoked, rebuilt from version {made.restores}; "
+        f"{len(made.removed)} samples left the bank; {len(made.gate['missed'])} confirmed defects missed",
+    )
+
+
+@app.command()
+def why(
+    name: Annotated[str, typer.Argument(metavar="FRAME|PART")],
+    config: Config = None,
+    overrides: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Show why a frame, or each frame of a part, was judged so: bank, deciding good patch, and who taught it."""
+    opened = build.state(terminal.settings(config, overrides))
+    found = [provenance.why(opened.store, opened.ledger, row) for row in provenance.frames_of(opened.ledger, name)]
+    rows = [
+        (key, value if isinstance(value, str) else json.dumps(value)) for told in found for key, value in told.items()
+    ]
+    terminal.answer(found, as_json=as_json, text=terminal.table(f"Why {name}", ["what", "is"], rows))
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -10,12 +11,13 @@ import structlog
 from daemon.engine import Engine
 from daemon.feedback import settled
 from daemon.ledger import Ledger
+from drift.monitor import DriftState
 from memory.errors import StoreError
 from memory.replay import Defect, box_region, worst_region
 from memory.store import Store
 from memory.version import Model, Version
-from policies.admission import Candidate, Confirmed, Hold, propose
-from policies.gate import check, prove
+from policies.admission import Candidate, Confirmed, Hold, Proposal, propose
+from policies.gate import Passed, check, prove
 from policies.threshold import Threshold
 
 log = structlog.get_logger()
@@ -34,48 +36,70 @@ def due(engine: Engine, at_least: int) -> bool:
 def learn(engine: Engine, store: Store, cause: str) -> Version | Hold:
     """Make what was confirmed the next version, or hold with a reason; either is in the ledger afterwards.
 
-    When the gate blames parts for a defect it would forget, they are quarantined and the rest is proposed
-    again. Raises StoreError where the disk refuses (nothing has changed then), StaleParent where another
-    process committed first.
+    Raises StoreError where the disk refuses (nothing has changed then), StaleParent where another process
+    committed first.
     """
     base = current(store)
     head = base.version
+    last = engine.ledger.one("SELECT coalesce(max(id), 0) AS id FROM feedback")
+    through = max(head.feedback_through, last["id"] if last else 0)
+    outcome = proven(engine, base, ((head.feedback_through, through),), engine.drift())
+    if isinstance(outcome, Hold):
+        # Only now is what was confirmed no longer due, or a crash would lose a lesson.
+        engine.ledger.learned(engine.clock_ms(), head.number, through, None, outcome.reason)
+        return outcome
+    proposal, passed = outcome
+    version = store.commit(
+        proposal.contents,
+        parent=head,
+        cause=cause,
+        who=_teachers(engine, head, through),
+        created_at=iso(engine.clock_ms()),
+        extractor=engine.extractor.fingerprint,
+        threshold=proposal.threshold.to_json(),
+        added=proposal.added,
+        removed=proposal.removed,
+        refused=proposal.refused,
+        gate=passed.to_json(),
+        feedback_through=through,
+    )
+    published(engine, store, version, proposal.refused)
+    return version
+
+
+def proven(
+    engine: Engine, base: Model, spans: Sequence[tuple[int, int]], drift: DriftState
+) -> tuple[Proposal, Passed] | Hold:
+    """What `base` becomes by the answers of `spans`, each (after, through], if the gate lets it.
+
+    When the gate blames parts for a defect it would forget, they are quarantined and the rest is proposed again.
+    """
     held: Hold | None = None
+    seed = engine.settings.memory.seed + base.version.number
     while True:
-        confirmed = _confirmed(engine, base)
+        confirmed = _confirmed(engine, base, spans)
         if held and not (confirmed.goods or confirmed.audited or confirmed.defects):
-            return _held(engine, head, confirmed, held)
-        seed = engine.settings.memory.seed + head.number
-        proposal = propose(base, confirmed, engine.drift(), engine.settings.limits, seed)
+            return held
+        proposal = propose(base, confirmed, drift, engine.settings.limits, seed)
         outcome = proposal if isinstance(proposal, Hold) else check(proposal)
-        if isinstance(outcome, Hold):
-            held = outcome
-            _tell(engine, outcome)
-            if outcome.blamed:
-                engine.ledger.quarantine(outcome.blamed, engine.clock_ms(), outcome.reason)
-                continue
-            return _held(engine, head, confirmed, outcome)
-        assert not isinstance(proposal, Hold)  # noqa: S101  # a held proposal returned above
-        version = store.commit(
-            proposal.contents,
-            parent=head,
-            cause=cause,
-            who=_teachers(engine, head, proposal.through),
-            created_at=iso(engine.clock_ms()),
-            extractor=engine.extractor.fingerprint,
-            threshold=proposal.threshold.to_json(),
-            added=proposal.added,
-            removed=proposal.removed,
-            refused=proposal.refused,
-            gate=outcome.to_json(),
-            feedback_through=proposal.through,
-        )
-        if proposal.refused:
-            engine.ledger.quarantine(proposal.refused, engine.clock_ms(), f"refused by version {version.number}")
-        engine.ledger.learned(engine.clock_ms(), head.number, proposal.through, version.number, cause)
-        announce(engine.ledger, version, engine.clock_ms())
-        engine.activate(store.load(version))
-        return version
+        if not isinstance(proposal, Hold) and not isinstance(outcome, Hold):
+            return proposal, outcome
+        assert isinstance(outcome, Hold)  # noqa: S101  # a held proposal is its own outcome
+        held = outcome
+        _tell(engine, held)
+        if not held.blamed:
+            return held
+        engine.ledger.quarantine(held.blamed, engine.clock_ms(), held.reason)
+
+
+def published(engine: Engine, store: Store, version: Version, refused: tuple[str, ...]) -> None:
+    """A committed lesson takes effect: parts refused are set aside, the ledger knows, the engine judges with it."""
+    if refused:
+        engine.ledger.quarantine(refused, engine.clock_ms(), f"refused by version {version.number}")
+    base = version.parent or 0
+    engine.ledger.learned(engine.clock_ms(), base, version.feedback_through, version.number, version.cause)
+    announce(engine.ledger, version, engine.clock_ms())
+    engine.activate(store.load(version))
 
 
 def rollback(store: Store, ledger: Ledger, number: int, who: str, now_ms: int) -> Version:
@@ -136,17 +160,17 @@ def iso(at_ms: int) -> str:
     return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")
 
 
-def _confirmed(engine: Engine, base: Model) -> Confirmed:
-    """What operators agree on since the base, without what is quarantined, with features as they were scored."""
-    last = engine.ledger.one("SELECT coalesce(max(id), 0) AS id FROM feedback")
-    through = max(base.version.feedback_through, last["id"] if last else 0)
+def _confirmed(engine: Engine, base: Model, spans: Sequence[tuple[int, int]]) -> Confirmed:
+    """What operators agree on in `spans`, without goods that are quarantined, with features as they were scored."""
     aside = {row["frame_id"] for row in engine.ledger.all("SELECT frame_id FROM quarantine")}
+    # A frame answered in several spans counts once, by what was agreed on last.
+    agreed = {a.frame_id: a for after, through in spans for a in settled(engine.ledger, after, through)}
     goods: list[Candidate] = []
-    held: list[Candidate] = []
+    audited: list[Candidate] = []
     defects: list[Defect] = []
-    for answer in settled(engine.ledger, base.version.feedback_through, through):
+    for answer in agreed.values():
         row = engine.ledger.frame(answer.frame_id)
-        if row is None or answer.frame_id in aside:
+        if row is None or (answer.verdict == "good" and answer.frame_id in aside):
             continue
         features = engine.features(row)
         if features is None:
@@ -156,8 +180,8 @@ def _confirmed(engine: Engine, base: Model) -> Confirmed:
             marked = box_region(answer.region, features.grid) if answer.region else None
             defects.append(Defect(answer.frame_id, features, worst_region(anomaly, marked)))
         else:
-            (held if row["audited"] else goods).append(Candidate(answer.frame_id, features))
-    return Confirmed(tuple(goods), tuple(held), tuple(defects), through)
+            (audited if row["audited"] else goods).append(Candidate(answer.frame_id, features))
+    return Confirmed(tuple(goods), tuple(audited), tuple(defects))
 
 
 def _teachers(engine: Engine, head: Version, through: int) -> str:
@@ -172,9 +196,3 @@ def _teachers(engine: Engine, head: Version, through: int) -> str:
 def _tell(engine: Engine, hold: Hold) -> None:
     engine.ledger.event(engine.clock_ms(), "hold", reason=hold.reason, blamed=list(hold.blamed))
     log.warning("lesson held", reason=hold.reason, blamed=list(hold.blamed))
-
-
-def _held(engine: Engine, head: Version, confirmed: Confirmed, hold: Hold) -> Hold:
-    """The lesson ends here: only now is what was confirmed no longer due, or a crash would lose a lesson."""
-    engine.ledger.learned(engine.clock_ms(), head.number, confirmed.through, None, hold.reason)
-    return hold

@@ -147,7 +147,7 @@ def _prove(base: Model | None, contents: Contents, threshold: Threshold, extract
             came=f"the configured one, {extractor.fingerprint[:12]}",
             do="teach into a new state_dir: confirmed defects cannot be compared across extractors",
         )
-    outcome = check(Proposal(base, contents, threshold, (), (), (), 0))
+    outcome = check(Proposal(base, contents, threshold, (), (), ()))
     if isinstance(outcome, Hold):
         raise TeachError(
             expected="a version that still finds every confirmed defect",

@@ -30,13 +30,12 @@ class Confirmed:
     """What operators confirmed since the base version, in the order of their answers.
 
     All may enter the bank; `goods` were asked about because they were flagged, `audited` goods were drawn at
-    random and calibrate the threshold too; `through` is the id of the last feedback among them.
+    random and calibrate the threshold too.
     """
 
     goods: tuple[Candidate, ...]
     audited: tuple[Candidate, ...]
     defects: tuple[Defect, ...]
-    through: int
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,6 @@ class Proposal:
     added: tuple[str, ...]
     removed: tuple[str, ...]
     refused: tuple[str, ...]
-    through: int
 
 
 @dataclass(frozen=True)
@@ -112,7 +110,6 @@ def propose(base: Model, confirmed: Confirmed, drift: DriftState, limits: Limits
         added=tuple(s for s in bank.samples if s not in set(base.contents.bank.samples)),
         removed=tuple(s for s in base.contents.bank.samples if s not in set(bank.samples)),
         refused=refused,
-        through=confirmed.through,
     )
 
 

@@ -58,7 +58,7 @@ def scratch(name: str, where: float = 20) -> Defect:
 def confirmed(
     goods: tuple[Candidate, ...] = (), audited_goods: tuple[Candidate, ...] = (), defects: tuple[Defect, ...] = ()
 ) -> Confirmed:
-    return Confirmed(goods, audited_goods, defects, 5)
+    return Confirmed(goods, audited_goods, defects)
 
 
 def test_a_novel_good_part_is_admitted_and_then_known() -> None:
@@ -66,7 +66,6 @@ def test_a_novel_good_part_is_admitted_and_then_known() -> None:
     outcome = propose(base, confirmed((novel,)), CALM, LIMITS, 0)
     assert isinstance(outcome, Proposal)
     assert outcome.added == ("new",)
-    assert outcome.through == 5
     assert outcome.contents.bank.score(novel.features).value < base.contents.bank.score(novel.features).value / 2
     assert isinstance(check(outcome), Passed)
 
@@ -93,7 +92,6 @@ def test_the_gate_holds_what_would_forget_a_defect_and_blames_the_part() -> None
         ("sly",),
         (),
         (),
-        5,
     )
     held = check(poisoned)
     assert isinstance(held, Hold)
@@ -121,7 +119,7 @@ def test_the_gate_looks_at_the_region_not_only_at_the_image() -> None:
     bank = gather([("taught", base.contents.bank.vectors), ("sly", seen.patches[-1:])])
     threshold = calibrate([1.0, 2.0], 0.5)
     assert bank.score(seen).value > threshold.value
-    assert isinstance(check(Proposal(base, replace(base.contents, bank=bank), threshold, ("sly",), (), (), 5)), Hold)
+    assert isinstance(check(Proposal(base, replace(base.contents, bank=bank), threshold, ("sly",), (), ())), Hold)
 
 
 def test_a_defect_missed_before_does_not_block_learning() -> None:
@@ -162,7 +160,7 @@ def test_an_audited_part_that_looks_like_a_confirmed_defect_does_not_calibrate()
 
 def test_where_nobody_can_be_blamed_everything_new_is_so_that_defects_are_still_learned() -> None:
     base = model(Replay((scratch("d1", 9),)))
-    harsh = Proposal(base, base.contents, calibrate([100.0], 0.5), ("new",), (), (), 5)
+    harsh = Proposal(base, base.contents, calibrate([100.0], 0.5), ("new",), (), ())
     held = check(harsh)
     assert isinstance(held, Hold)
     assert held.blamed == ("new",)

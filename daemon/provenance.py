@@ -1,0 +1,73 @@
+"""Why a part passed: which bank judged it, by which good patch, and who taught it that."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from daemon.ledger import Ledger, Row
+from daemon.lesson import iso
+from memory.errors import DriftlineError
+from memory.store import Store
+from memory.version import Version
+
+
+def frames_of(ledger: Ledger, name: str) -> list[Row]:
+    """The frame of this id, or all frames of the part of this id, oldest first. Raises DriftlineError for neither."""
+    found = ledger.all("SELECT * FROM frames WHERE frame_id = ? OR part_id = ? ORDER BY seq", name, name)
+    if not found:
+        raise DriftlineError(
+            expected="the id of a judged frame or part",
+            came=name,
+            do="check the id; retention.ledger_days says how long unanswered frames are known",
+        )
+    return found
+
+
+def why(store: Store, ledger: Ledger, row: Row) -> dict[str, Any]:
+    """All that is known of one verdict: scores, the version behind it, the good patch that decided, its teachers,
+    and what became of the frame itself.
+    """
+    history = store.history()
+    judged_by = next((v for v in history if v.number == row["version"]), None)
+    nearest = json.loads(row["nearest"]) if row["nearest"] else None
+    if nearest is not None:
+        nearest["admitted"] = _admission(ledger, history, nearest["sample"], row["version"])
+    aside = ledger.one("SELECT at_ms, reason FROM quarantine WHERE frame_id = ?", row["frame_id"])
+    return {
+        **{key: row[key] for key in ("frame_id", "part_id", "verdict", "reason", "score", "threshold", "p_value")},
+        "judged_at": iso(row["judged_ms"]),
+        "version": _heading(judged_by) if judged_by else row["version"],
+        "nearest_good_patch": nearest,
+        "answers": _answers(ledger, row["frame_id"]),
+        "learned_by": [v.number for v in history if row["frame_id"] in v.added],
+        "set_aside": {"at": iso(aside["at_ms"]), "reason": aside["reason"]} if aside else None,
+    }
+
+
+def _admission(ledger: Ledger, history: list[Version], sample: str, judged_by: int) -> dict[str, Any] | None:
+    """How a sample came into the bank that judged: a rollback brings back, it does not admit."""
+    admitted = [v for v in history if v.number <= judged_by and sample in v.added and v.cause != "rollback"]
+    return _heading(admitted[-1]) | {"answers": _answers(ledger, sample)} if admitted else None
+
+
+def _heading(version: Version) -> dict[str, Any]:
+    return {"number": version.number, "cause": version.cause, "who": version.who, "created_at": version.created_at}
+
+
+def _answers(ledger: Ledger, frame_id: str) -> list[dict[str, Any]]:
+    rows = ledger.all(
+        "SELECT operator, verdict, received_ms, effect, who FROM feedback"
+        " LEFT JOIN revoked ON feedback_id = id WHERE frame_id = ? ORDER BY id",
+        frame_id,
+    )
+    return [
+        {
+            "operator": r["operator"],
+            "verdict": r["verdict"],
+            "at": iso(r["received_ms"]),
+            "effect": r["effect"],
+            "revoked_by": r["who"],
+        }
+        for r in rows
+    ]

@@ -1,0 +1,228 @@
+"""What was taught can be taken back, and every verdict can be explained."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import NOW_MS, frame, make_service, png
+
+from daemon import feedback, lesson, provenance, revocation
+from daemon.config import Settings
+from daemon.ledger import Ledger
+from daemon.ledger import Row as LedgerRow
+from daemon.rendered import Flaw, Scene
+from daemon.schema import FIRST, STEPS
+from daemon.service import Service
+from daemon.wire import Wire
+from memory.errors import DriftlineError, StoreError
+from memory.extract import Extractor
+from memory.version import Version
+from policies.admission import Hold
+
+WORN, STEADY = Scene(wear=1.0), Scene()
+Answer = tuple[str, int, str, str]  # frame id, part number, verdict, operator
+
+
+def day(service: Service, answers: list[Answer], skip: str = "") -> None:
+    """Judge and answer; an operator named `skip` looks at the parts and says nothing."""
+    for frame_id, number, verdict, operator in answers:
+        burr = number >= 690
+        service.engine.judge(frame(frame_id, png(number, STEADY if burr else WORN, Flaw.BURR if burr else None)))
+        if operator != skip:
+            feedback.record(service.engine.ledger, feedback.answer(frame_id, verdict, operator), NOW_MS)
+
+
+def learn(service: Service) -> Version:
+    made = lesson.learn(service.engine, service.store, "test")
+    assert isinstance(made, Version)
+    return made
+
+
+def revoke(service: Service, operator: str) -> Version:
+    ids = revocation.answers_of(service.engine.ledger, (), operator, None, None)
+    return revocation.revoke(service.engine, service.store, ids, "engineer", "careless")
+
+
+@pytest.fixture
+def other(service: Service, settings: Settings, extractor: Extractor, wire: Wire, tmp_path: Path) -> Service:
+    """A second line, taught the same."""
+    made = make_service(settings.model_copy(update={"state_dir": tmp_path / "other"}), extractor, wire)
+    first = service.store.version(1)
+    made.store.commit(
+        service.store.load(first).contents,
+        parent=None,
+        cause="teach",
+        who="pytest",
+        created_at=first.created_at,
+        extractor=first.extractor,
+        threshold=first.threshold,
+        added=first.added,
+    )
+    made.start()
+    return made
+
+
+MORNING: list[Answer] = [("g1", 600, "good", "anna"), ("p1", 690, "good", "bert"), ("g2", 601, "good", "anna")]
+NOON: list[Answer] = [("d1", 691, "defect", "anna"), ("g3", 602, "good", "bert"), ("g4", 603, "good", "anna")]
+
+
+def test_a_revoked_shift_leaves_what_would_be_had_it_never_taught(service: Service, other: Service) -> None:
+    """Blob for blob, also where lessons followed that built on it."""
+    day(service, MORNING)
+    assert "p1" in learn(service).added
+    day(service, NOON)
+    learn(service)
+    made = revoke(service, "bert")
+    day(other, MORNING + NOON, skip="bert")
+    never = learn(other)
+    assert made.blobs == never.blobs
+    assert made.threshold == never.threshold
+    assert (made.cause, made.restores, made.revoked, made.who) == ("revocation", 1, (2, 5), "engineer")
+    assert {"p1", "g3"} <= set(made.removed)
+    assert service.store.load(made).contents.replay.samples == ("d1",)
+    assert service.store.version(made.number).sha256 == made.sha256
+
+
+def test_what_was_learned_before_is_the_ground_to_build_on(service: Service) -> None:
+    day(service, MORNING[:1])
+    before = learn(service)
+    day(service, MORNING[1:])
+    learn(service)
+    made = revoke(service, "bert")
+    assert made.restores == before.number
+    assert made.spans == ((1, 3),)
+    assert "g1" in service.store.load(made).contents.bank.samples
+
+
+def test_a_poisoned_bank_finds_the_defect_again(service: Service) -> None:
+    day(service, MORNING)
+    learn(service)
+    assert service.engine.judge(frame("same", png(690, STEADY, Flaw.BURR)))["verdict"] == "OK"
+    revoke(service, "bert")
+    found = service.engine.judge(frame("again", png(690, STEADY, Flaw.BURR)))
+    assert (found["verdict"], found["version"]) == ("NG", 3)
+
+
+def test_a_revoked_defect_leaves_and_frees_what_was_refused_for_it(service: Service) -> None:
+    day(service, [("wrong", 690, "defect", "bert"), ("right", 691, "defect", "anna")])
+    learn(service)
+    day(service, [("odd", 690, "good", "anna")])
+    held = lesson.learn(service.engine, service.store, "test")
+    assert isinstance(held, Hold)
+    assert service.engine.ledger.one("SELECT 1 FROM quarantine WHERE frame_id = 'odd'")
+    made = revoke(service, "bert")
+    assert service.store.load(made).contents.replay.samples == ("right",)
+
+
+def test_what_a_rollback_undid_stays_undone(service: Service) -> None:
+    day(service, [("g1", 600, "good", "anna")])
+    learn(service)
+    lesson.rollback(service.store, service.engine.ledger, 1, "engineer", NOW_MS)
+    service.notice_versions()
+    day(service, [("g2", 601, "good", "anna"), ("g3", 602, "good", "bert")])
+    learn(service)
+    made = revoke(service, "bert")
+    samples = service.store.load(made).contents.bank.samples
+    assert "g2" in samples
+    assert not {"g1", "g3"} & set(samples)
+    day(service, [("g5", 604, "good", "anna"), ("g6", 605, "good", "carl")])
+    learn(service)
+    twice = revoke(service, "carl")
+    assert {"g2", "g5"} <= set(service.store.load(twice).contents.bank.samples)
+
+
+def test_revoked_answers_are_not_learned_later_either(service: Service) -> None:
+    day(service, MORNING)
+    ids = revocation.answers_of(service.engine.ledger, ("p1",), None, None, None)
+    made = revocation.revoke(service.engine, service.store, ids, "engineer", "a slip")
+    assert made.added == (), "nothing had been learned yet"
+    assert "p1" not in learn(service).added
+
+
+def test_where_no_version_before_it_is_left_the_engineer_is_told(service: Service) -> None:
+    day(service, MORNING)
+    learn(service)
+    first = service.store.version(1)
+    (service.store._blobs / first.blobs["bank"]).unlink()  # a lost file
+    with pytest.raises(StoreError, match="from before these answers"):
+        revoke(service, "bert")
+    assert service.store.newest_number() == 2
+
+
+@pytest.mark.parametrize(("frames", "operator"), [((), None), (("nobody",), None), ((), "nobody")])
+def test_revoking_nothing_is_told(service: Service, frames: tuple[str, ...], operator: str | None) -> None:
+    with pytest.raises(DriftlineError):
+        revocation.answers_of(service.engine.ledger, frames, operator, None, None)
+
+
+def test_a_shift_is_a_span_of_time(service: Service) -> None:
+    day(service, MORNING)
+    ledger = service.engine.ledger
+    assert revocation.answers_of(ledger, (), "anna", NOW_MS, NOW_MS) == (1, 3)
+    with pytest.raises(DriftlineError, match="none by these"):
+        revocation.answers_of(ledger, (), "anna", NOW_MS + 1, None)
+
+
+def test_why_a_part_passed(service: Service) -> None:
+    day(service, MORNING)
+    learn(service)
+    passed = service.engine.judge(frame("same", png(690, STEADY, Flaw.BURR)))
+    (row,) = provenance.frames_of(service.engine.ledger, "part-same")
+    assert row["seq"] == passed["seq"]
+    told = provenance.why(service.store, service.engine.ledger, row)
+    nearest = told["nearest_good_patch"]
+    assert told["verdict"] == "OK"
+    assert told["version"]["number"] == 2
+    assert nearest["place"] >= 0
+    assert nearest["admitted"]["number"] in {1, 2}
+    taught = provenance.why(service.store, service.engine.ledger, _row(service, "p1"))
+    assert taught["learned_by"] == [2]
+    assert [a["operator"] for a in taught["answers"]] == ["bert"]
+    revoke(service, "bert")
+    assert provenance.why(service.store, service.engine.ledger, _row(service, "p1"))["answers"][0]["revoked_by"] == (
+        "engineer"
+    )
+
+
+def test_every_patch_of_the_bank_is_found_at_its_place_in_its_own_image(service: Service) -> None:
+    day(service, MORNING)
+    bank = service.store.load(learn(service)).contents.bank
+    seen = service.engine.features(_row(service, "g1"))
+    assert seen is not None
+    rows = np.flatnonzero(bank.origin == bank.samples.index("g1"))
+    assert len(rows)
+    assert np.array_equal(bank.vectors[rows], seen.patches[bank.place[rows]])
+
+
+def test_an_unknown_name_is_told(service: Service) -> None:
+    with pytest.raises(DriftlineError, match="judged frame or part"):
+        provenance.frames_of(service.engine.ledger, "4711")
+
+
+def test_an_older_ledger_is_brought_up_to_date_and_a_newer_one_refused(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    with sqlite3.connect(path) as old:
+        for statement in FIRST.split(";"):
+            old.execute(statement)
+        old.execute("PRAGMA user_version = 1")
+        old.execute("INSERT INTO status VALUES ('kept', '{}')")
+    old.close()
+    ledger = Ledger(path)
+    assert ledger.said("kept") == {}
+    assert ledger.all("SELECT nearest FROM frames") == []
+    assert ledger.one("SELECT count(*) AS n FROM revoked")["n"] == 0  # type: ignore[index]  # a count has a row
+    ledger.close()
+    with sqlite3.connect(path) as newer:
+        newer.execute(f"PRAGMA user_version = {len(STEPS) + 1}")
+    newer.close()
+    with pytest.raises(StoreError, match="newer Driftline"):
+        Ledger(path)
+
+
+def _row(service: Service, frame_id: str) -> LedgerRow:
+    row = service.engine.ledger.frame(frame_id)
+    assert row is not None
+    return row
