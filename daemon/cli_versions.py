@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from daemon import build, lesson, terminal
+from daemon import build, counterfactual, lesson, terminal
 from daemon.config import Settings
 from daemon.terminal import Config, Json, Set
 from memory.version import Version
@@ -37,10 +37,24 @@ def show(number: int, config: Config = None, overrides: Set = None, as_json: Jso
 
 
 @versions_app.command()
-def diff(before: int, after: int, config: Config = None, overrides: Set = None, as_json: Json = False) -> None:
-    """Show what differs between two versions: samples, defects held, threshold."""
-    store = build.state(terminal.settings(config, overrides)).store
-    old, new = (store.load(store.version(number)) for number in (before, after))
+def diff(
+    before: int,
+    after: int,
+    frames: Annotated[int, typer.Option(min=0, help="judge so many of the newest kept frames again by both")] = 100,
+    config: Config = None,
+    overrides: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Show what differs between two versions: samples, defects held, threshold, and verdicts of the newest frames."""
+    given = terminal.settings(config, overrides)
+    opened = build.state(given)
+    old, new = (opened.store.load(opened.store.version(number)) for number in (before, after))
+    verdicts: dict[str, Any] = {}
+    if frames:
+        engine = build.service(given, opened, build.extractor(given), build.wire(given)).engine
+        with terminal.progress() as bars:
+            judged, differ = counterfactual.changed(engine, old, new, frames, terminal.tracker(bars))
+        verdicts = {"judged_again": judged, "verdicts_that_differ": differ}
 
     def changes(then: tuple[str, ...], now: tuple[str, ...]) -> dict[str, list[str]]:
         return {"added": sorted(set(now) - set(then)), "removed": sorted(set(then) - set(now))}
@@ -52,6 +66,7 @@ def diff(before: int, after: int, config: Config = None, overrides: Set = None, 
         "bank_size": [len(old.contents.bank), len(new.contents.bank)],
         "threshold": [old.version.threshold["value"], new.version.threshold["value"]],
         "same_reference": old.version.blobs["reference"] == new.version.blobs["reference"],
+        **verdicts,
     }
     terminal.answer(
         shown, as_json=as_json, text=terminal.table(f"Version {before} → {after}", ["what", "change"], shown.items())

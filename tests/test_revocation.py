@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import NOW_MS, frame, make_service, png
+from conftest import NOW_MS, frame, make_service, png, untracked
 
-from daemon import feedback, lesson, provenance, revocation
+from daemon import counterfactual, feedback, lesson, provenance, revocation
 from daemon.config import Settings
 from daemon.ledger import Ledger
 from daemon.ledger import Row as LedgerRow
@@ -21,6 +21,7 @@ from memory.errors import DriftlineError, StoreError
 from memory.extract import Extractor
 from memory.version import Version
 from policies.admission import Hold
+from policies.verdict import Verdict
 
 WORN, STEADY = Scene(wear=1.0), Scene()
 Answer = tuple[str, int, str, str]  # frame id, part number, verdict, operator
@@ -195,6 +196,21 @@ def test_every_patch_of_the_bank_is_found_at_its_place_in_its_own_image(service:
     rows = np.flatnonzero(bank.origin == bank.samples.index("g1"))
     assert len(rows)
     assert np.array_equal(bank.vectors[rows], seen.patches[bank.place[rows]])
+
+
+def test_the_verdicts_another_version_would_have_given(service: Service) -> None:
+    """By the bank that learned the burr it passes, by the taught one it does not; nothing is recorded."""
+    day(service, MORNING)
+    learn(service)
+    before, after = (service.store.load(service.store.version(n)) for n in (1, 2))
+    frames = len(service.engine.ledger.all("SELECT 1 FROM frames"))
+    judged, differ = counterfactual.changed(service.engine, before, after, 100, untracked)
+    assert judged == frames == len(service.engine.ledger.all("SELECT 1 FROM frames"))
+    found = {d["frame_id"]: d["verdicts"] for d in differ}
+    assert found["p1"] == [Verdict.NG, Verdict.OK]
+    recorded = {r["frame_id"]: r["score"] / r["threshold"] for r in service.engine.ledger.all("SELECT * FROM frames")}
+    assert {d["frame_id"]: d["scores"][0] for d in differ} == {f: round(recorded[f], 3) for f in found}
+    assert counterfactual.changed(service.engine, after, after, 2, untracked) == (2, [])
 
 
 def test_an_unknown_name_is_told(service: Service) -> None:
