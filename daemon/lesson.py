@@ -60,7 +60,7 @@ def learn(engine: Engine, store: Store, cause: str) -> Version | Hold:
         added=proposal.added,
         removed=proposal.removed,
         refused=proposal.refused,
-        gate=passed.to_json(),
+        gate=gate_record(proposal, passed),
         feedback_through=through,
     )
     published(engine, store, version, proposal.refused)
@@ -92,12 +92,21 @@ def proven(
         engine.ledger.quarantine(held.blamed, engine.clock_ms(), held.reason)
 
 
+def gate_record(proposal: Proposal, passed: Passed) -> dict[str, object]:
+    """What the manifest says of the gate, and which good patches (sample, number) left the bank for which defect."""
+    remedied = {made.defect: [list(patch) for patch in made.unadmitted] for made in proposal.remedies}
+    return {**passed.to_json(), **({"remedied": remedied} if remedied else {})}
+
+
 def published(engine: Engine, store: Store, version: Version, refused: tuple[str, ...]) -> None:
     """A committed lesson takes effect: parts refused are set aside, the ledger knows, the engine judges with it."""
     if refused:
         engine.ledger.quarantine(refused, engine.clock_ms(), f"refused by version {version.number}")
     base = version.parent or 0
     engine.ledger.learned(engine.clock_ms(), base, version.feedback_through, version.number, version.cause)
+    for defect, patches in version.gate.get("remedied", {}).items():
+        engine.ledger.event(engine.clock_ms(), "remedied", frame_id=defect, version=version.number, unadmitted=patches)
+        log.info("missed defect remedied", frame=defect, unadmitted=len(patches))
     announce(engine.ledger, version, engine.clock_ms())
     engine.activate(store.load(version))
 

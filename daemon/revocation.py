@@ -10,7 +10,7 @@ import structlog
 from daemon.engine import Engine
 from daemon.feedback import settled
 from daemon.ledger import Ledger
-from daemon.lesson import current, iso, proven, published
+from daemon.lesson import current, gate_record, iso, proven, published
 from drift.monitor import DriftState, Trust
 from memory.errors import DriftlineError, StoreError
 from memory.replay import Replay
@@ -88,7 +88,7 @@ def revoke(engine: Engine, store: Store, ids: tuple[int, ...], who: str, reason:
         added=tuple(s for s in now if s not in set(then)),
         removed=tuple(s for s in then if s not in set(now)),
         refused=proposal.refused,
-        gate=passed.to_json(),
+        gate=gate_record(proposal, passed),
         feedback_through=head.version.feedback_through,
         restores=base.version.number,
         revoked=ids,

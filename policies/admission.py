@@ -14,6 +14,7 @@ from memory.coreset import nearest_squared, select
 from memory.features import Features, Patches
 from memory.replay import Defect, Replay
 from memory.version import Contents, HeldOut, Model
+from policies.remedy import Remedy, remedy, stands_out
 from policies.threshold import Threshold, calibrate, good_scores
 
 
@@ -69,6 +70,7 @@ class Proposal:
     added: tuple[str, ...]
     removed: tuple[str, ...]
     refused: tuple[str, ...]
+    remedies: tuple[Remedy, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,8 @@ def propose(base: Model, confirmed: Confirmed, drift: DriftState, limits: Limits
     """The next version from what was confirmed, deterministic in its arguments.
 
     A good part whose most anomalous patch lies nearer to a confirmed defect than to the bank is refused
-    whole; of the others, patches that do so are left out. Holds while the scene is beyond trust, and when
+    whole; of the others, patches that do so are left out. Patches that explain a newly reported, missed defect away
+    leave the bank, where that is enough to find it (`policies.remedy`). Holds while the scene is beyond trust, and when
     nothing would change.
     """
     if drift.trust is Trust.UNTRUSTED:
@@ -99,6 +102,7 @@ def propose(base: Model, confirmed: Confirmed, drift: DriftState, limits: Limits
         (*base.contents.held_out.samples, *(c.sample for c in fresh))[-limits.held_out :],
         (*base.contents.held_out.features, *(c.features for c in fresh))[-limits.held_out :],
     )
+    bank, remedies = _remedied(bank, held_out, confirmed.defects, replay, Threshold.of(base.version.threshold))
     if bank is base.contents.bank and replay == base.contents.replay and not fresh:
         if refused:
             return Hold("every confirmed part lies nearer to a confirmed defect than to the bank", refused)
@@ -110,7 +114,23 @@ def propose(base: Model, confirmed: Confirmed, drift: DriftState, limits: Limits
         added=tuple(s for s in bank.samples if s not in set(base.contents.bank.samples)),
         removed=tuple(s for s in base.contents.bank.samples if s not in set(bank.samples)),
         refused=refused,
+        remedies=remedies,
     )
+
+
+def _remedied(
+    bank: Bank, held_out: HeldOut, defects: Sequence[Defect], replay: Replay, threshold: Threshold
+) -> tuple[Bank, tuple[Remedy, ...]]:
+    """The bank without what hides these defects, one after the other, and what was done for each."""
+    done: list[Remedy] = []
+    for defect in defects:
+        if stands_out(bank, defect, threshold):
+            continue
+        made = remedy(bank, held_out, defect, threshold, replay.defects)
+        if made is not None:
+            bank = made.bank
+            done.append(made)
+    return bank, tuple(done)
 
 
 def _screen(bank: Bank, replay: Replay, goods: Sequence[Candidate]) -> tuple[list[Admitted], tuple[str, ...]]:

@@ -11,6 +11,7 @@ import numpy as np
 from memory.bank import Bank
 from memory.replay import Defect, Replay
 from policies.admission import Hold, Proposal
+from policies.remedy import stands_out
 from policies.threshold import Threshold, good_scores
 
 
@@ -53,11 +54,6 @@ def prove(bank: Bank, replay: Replay, threshold: Threshold) -> Passed:
     """Which replayed defects this bank finds under this threshold, and which it misses."""
     missed = tuple(d.sample for d in replay.defects if not stands_out(bank, d, threshold))
     return Passed(len(replay) - len(missed), missed)
-
-
-def stands_out(bank: Bank, defect: Defect, threshold: Threshold) -> bool:
-    """Whether the defect's own region exceeds the threshold (then so does its image)."""
-    return bool(bank.score(defect.features).map[defect.region].max() > threshold.value)
 
 
 def blamed(proposal: Proposal, forgotten: list[Defect]) -> tuple[str, ...]:

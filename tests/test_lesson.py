@@ -243,6 +243,22 @@ def test_retention_keeps_answers_and_drops_the_rest(service: Service, settings: 
     assert service.engine.features(answered) is not None
 
 
+def test_a_missed_defect_reported_by_an_operator_is_found_from_then_on(service: Service) -> None:
+    """A burr was confirmed as good and passes; its report takes the patches that hide it out, and says whose."""
+    judge(service, "sly", 690, Scene(), Flaw.BURR)
+    answer(service, "sly", "good", "bert")
+    learn(service)
+    assert judge(service, "missed", 690, Scene(), Flaw.BURR)["verdict"] == "OK"
+    answer(service, "missed", "defect")
+    made = learn(service)
+    assert isinstance(made, Version)
+    assert "sly" in {sample for sample, _ in made.gate["remedied"]["missed"]}
+    assert made.gate["missed"] == []
+    assert judge(service, "again", 690, Scene(), Flaw.BURR)["verdict"] == "NG"
+    (event,) = service.engine.ledger.all("SELECT detail FROM events WHERE kind = 'remedied'")
+    assert json.loads(event["detail"])["frame_id"] == "missed"
+
+
 def test_a_hold_is_told_as_an_event(service: Service) -> None:
     held = learn(service)
     assert isinstance(held, Hold)

@@ -18,7 +18,8 @@ from memory.version import Contents, HeldOut, Model, Version
 from policies.admission import Candidate, Confirmed, Hold, Limits, Proposal, propose
 from policies.ask import asked, audited
 from policies.gate import Passed, check
-from policies.threshold import calibrate
+from policies.remedy import remedy, stands_out
+from policies.threshold import calibrate, good_scores
 from policies.verdict import Verdict, decide
 
 CALM = DriftState(Trust.STABLE, {}, dict.fromkeys(SIGNALS, 0.0), 0.0)
@@ -219,3 +220,53 @@ def test_flagged_scored_frames_are_asked_and_unreadable_ones_not() -> None:
     assert not asked("f", Verdict.OK, scored=True, share=0.0)
     assert asked("f", Verdict.OK, scored=True, share=1.0)
     assert not asked("f", Verdict.UNKNOWN, scored=False, share=1.0)
+
+
+def hidden(common: int) -> tuple[Model, Defect]:
+    """A base that misses the defect at 20, since one learned part shows `common` patches just there."""
+    base, defect = model(), scratch("missed")
+    bank = gather([*((f"taught{i}", around(0, 100)) for i in range(3)), ("sly", around(20, common))])
+    held = base.contents.held_out
+    threshold = replace(calibrate(good_scores(bank, held), 0.2), value=4.0)
+    version = replace(base.version, threshold=threshold.to_json())
+    return Model(version, replace(base.contents, bank=bank)), defect
+
+
+def test_a_missed_defect_is_found_once_what_hid_it_has_left() -> None:
+    base, defect = hidden(common=1)
+    outcome = propose(base, confirmed(defects=(defect,)), CALM, replace(LIMITS, rate=0.1), 0)
+    assert isinstance(outcome, Proposal)
+    (done,) = outcome.remedies
+    assert (done.defect, done.unadmitted) == ("missed", (("sly", 0),))
+    assert outcome.removed == ("sly",)
+    assert stands_out(outcome.contents.bank, defect, outcome.threshold)
+    passed = check(outcome)
+    assert isinstance(passed, Passed)
+    assert passed.missed == ()
+
+
+def test_a_defect_that_looks_like_much_of_the_bank_has_no_remedy() -> None:
+    """Nothing is taken out in vain; the defect is kept, and the gate's record says that it is missed."""
+    base, defect = hidden(common=40)
+    outcome = propose(base, confirmed(defects=(defect,)), CALM, LIMITS, 0)
+    assert isinstance(outcome, Proposal)
+    assert outcome.remedies == ()
+    assert outcome.contents.bank is base.contents.bank
+    assert outcome.contents.replay.samples == ("missed",)
+
+
+@given(seed=st.integers(0, 10_000), rate=st.sampled_from([0.1, 0.2, 0.4]))
+def test_a_remedy_always_does_what_it_says(seed: int, rate: float) -> None:
+    rng = np.random.default_rng(seed)
+    bank = gather([(f"s{i}", rng.normal(size=(60, 3)).astype(np.float32)) for i in range(5)])
+    held = HeldOut(tuple("abcd"), tuple(features(rng.normal(size=(8, 3))) for _ in "abcd"))
+    defect = Defect("d", features(rng.normal(scale=2, size=(4, 3))), np.array([[True, True, False, False]]))
+    threshold = calibrate(good_scores(bank, held), rate)
+    other = Defect("o", features(rng.normal(scale=3, size=(4, 3))), np.array([[True, False, False, False]]))
+    made = remedy(bank, held, defect, threshold, (other,))
+    if made is not None:
+        assert len(made.bank) + len(made.unadmitted) == len(bank)
+        assert len(made.unadmitted) <= 0.02 * len(bank)
+        lifted = calibrate(good_scores(made.bank, held), rate)
+        assert stands_out(made.bank, defect, lifted)
+        assert stands_out(made.bank, other, lifted) or not stands_out(bank, other, threshold)

@@ -1,0 +1,56 @@
+"""A missed defect's remedy: the good patches that explained it away leave the bank."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from memory.bank import Bank, subset
+from memory.coreset import squared_distances
+from memory.replay import Defect
+from memory.version import HeldOut
+from policies.threshold import Threshold, calibrate, good_scores
+
+MOST_SHARE = 0.02
+REACH = 1.05
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """The bank without the patches that hid `defect`, which are named by (sample, number in its grid)."""
+
+    defect: str
+    bank: Bank
+    unadmitted: tuple[tuple[str, int], ...]
+
+
+def stands_out(bank: Bank, defect: Defect, threshold: Threshold) -> bool:
+    """Whether the defect's own region exceeds the threshold (then so does its image)."""
+    return bool(bank.score(defect.features).map[defect.region].max() > threshold.value)
+
+
+def remedy(
+    bank: Bank, held_out: HeldOut, defect: Defect, threshold: Threshold, others: Sequence[Defect]
+) -> Remedy | None:
+    """What makes a missed defect stand out, under the threshold that the smaller bank then has, or None.
+
+    One patch that stands out is enough, so the region's patches are tried one by one, the one that fewest good
+    patches hide first: all good patches within `REACH` thresholds of it leave. None where that takes more than
+    `MOST_SHARE` of the bank, for then the defect looks like what is normal, where the good parts' own scores rise
+    with it, for then these features cannot tell it apart, and where the threshold would rise over one of the
+    `others` that is found now.
+    """
+    found = [other for other in others if stands_out(bank, other, threshold)]
+    squared = squared_distances(defect.patches, bank.vectors)  # (n, N)
+    hiding = squared <= (REACH * threshold.value) ** 2
+    for patch in np.argsort(hiding.sum(axis=1), kind="stable"):
+        rows = np.flatnonzero(hiding[patch])
+        if len(rows) > MOST_SHARE * len(bank):
+            break
+        trimmed = subset(bank, np.flatnonzero(~hiding[patch]))
+        lifted = calibrate(good_scores(trimmed, held_out), threshold.rate)
+        if all(stands_out(trimmed, d, lifted) for d in (defect, *found)):
+            return Remedy(defect.sample, trimmed, tuple((bank.provenance(int(r)), int(bank.place[r])) for r in rows))
+    return None
