@@ -9,7 +9,7 @@ from pathlib import Path
 
 import cv2
 
-from daemon import build, feedback, lesson
+from daemon import build, feedback, lesson, revocation
 from daemon.config import (
     ExtractorSettings,
     MemorySettings,
@@ -41,6 +41,7 @@ class Shot:
     scene: Scene
     flaw: Flaw | None = None
     answer: str = ""
+    operator: str = OPERATOR
 
     @property
     def frame_id(self) -> str:
@@ -54,16 +55,19 @@ class Shot:
 
 
 def script() -> list[Shot]:
-    """The frames of the demo, in order: a steady line, a lamp that ramps up, a new batch of material."""
+    """The frames of the demo, in order: a steady line, where a careless operator at first finds everything good, a
+    lamp that ramps up, a new batch of material.
+    """
     shots: list[Shot] = []
 
-    def chapter(name: str, count: int, scene: Callable[[float], Scene]) -> None:
+    def chapter(name: str, count: int, scene: Callable[[float], Scene], answer: str = "", who: str = OPERATOR) -> None:
         for i in range(count):
             number = 1000 + len(shots)
             flaw = FLAWS[(number // FLAW_EVERY) % len(FLAWS)] if number % FLAW_EVERY == 0 else None
-            shots.append(Shot(name, number, scene(i / max(count - 1, 1)), flaw))
+            shots.append(Shot(name, number, scene(i / max(count - 1, 1)), flaw, answer, who))
 
-    chapter("steady", 48, lambda _: Scene())
+    chapter("shift", FLAW_EVERY, lambda _: Scene(), "good", CARELESS)
+    chapter("steady", 40, lambda _: Scene())
     chapter("lamp", 88, lambda t: Scene(light=1 + 0.25 * t))
     chapter("batch", 72, lambda t: Scene(light=1.25, wear=min(1.0, 2 * t)))
     return shots
@@ -85,7 +89,8 @@ def settings(out: Path) -> Settings:
 def play(out: Path, track: Track, shown: Callable[[list[Shot]], object], done: Callable[[Shot, Row], None]) -> Service:
     """Run the whole demo in `out`, whose earlier demo is replaced, and return the service for the report.
 
-    Teach, stream with an operator who answers, a careless answer that is refused, and a rollback.
+    Teach, stream with operators who answer, a missed defect that is reported and remedied, a careless answer that is
+    refused, a rollback, and a careless shift that is revoked.
     """
     for name in ("state", "good-parts"):
         shutil.rmtree(out / name, ignore_errors=True)
@@ -111,10 +116,11 @@ def play(out: Path, track: Track, shown: Callable[[list[Shot]], object], done: C
     shots = script()
     shown(shots)
     for shot in shots:
-        _shoot(service, shot, OPERATOR, done)
-        service.lesson_if_due()
+        _shoot(service, shot, done)
+        service.recalibrate() if shot.operator == CARELESS else service.lesson_if_due()
     _careless(service, done)
     _roll_back(service)
+    _revoke(service)
     service.turn(0)
     return service
 
@@ -127,7 +133,7 @@ def story(service: Service) -> dict[str, object]:
     )
     refused = [r["frame_id"] for r in ledger.all("SELECT frame_id FROM quarantine ORDER BY frame_id")]
     told: dict[str, object] = {}
-    for name in ("steady", "lamp", "batch"):
+    for name in ("shift", "steady", "lamp", "batch"):
         rows = ledger.all(
             "SELECT frames.verdict, f.verdict AS told FROM frames LEFT JOIN feedback f USING (frame_id)"
             " WHERE frame_id LIKE ?",
@@ -136,7 +142,13 @@ def story(service: Service) -> dict[str, object]:
         false = sum(r["verdict"] == "NG" and r["told"] == "good" for r in rows)
         found = sum(r["verdict"] == "NG" and r["told"] == "defect" for r in rows)
         told[name] = f"{len(rows)} frames, {found} defects found, {false} false rejects"
+    remedied = ledger.all(
+        "SELECT DISTINCT json_extract(detail, '$.frame_id') AS id FROM events WHERE kind = 'remedied'"
+    )
+    head = service.store.history()[-1]
     return told | {
+        "missed, then remedied": ", ".join(r["id"] for r in remedied) or "nothing",
+        "revoked": f"{len(head.revoked)} answers by {CARELESS}; version {head.number} is rebuilt without them",
         "versions": len(service.store.history()),
         "refused as defect-like": ", ".join(refused) or "nothing",
         "held": held["reason"] if held else "nothing",
@@ -149,11 +161,12 @@ def png(image: Image) -> bytes:
     return cv2.imencode(".png", image[:, :, ::-1])[1].tobytes()
 
 
-def _shoot(service: Service, shot: Shot, operator: str, done: Callable[[Shot, Row], None]) -> None:
+def _shoot(service: Service, shot: Shot, done: Callable[[Shot, Row], None]) -> None:
+    """Judge a part; who is asked answers, and a flaw that passed is found by hand and reported."""
     image = png(part(shot.number, shot.scene, shot.flaw))
     row = verdict(service, shot.frame_id, {"part_id": str(shot.number), "image": image})
-    if row["asked"]:
-        tell(service, feedback.answer(shot.frame_id, shot.truth, operator))
+    if row["asked"] or shot.truth == "defect":
+        tell(service, feedback.answer(shot.frame_id, shot.truth, shot.operator))
     done(shot, row)
 
 
@@ -161,7 +174,7 @@ def _careless(service: Service, done: Callable[[Shot, Row], None]) -> None:
     """A careless operator confirms a scratched part as good; the lesson is held, whatever else is due."""
     service.learn("before the careless answer")
     worn = Scene(light=1.25, wear=1.0)
-    _shoot(service, Shot("careless", 1900, worn, Flaw.SCRATCH, answer="good"), CARELESS, done)
+    _shoot(service, Shot("careless", 1900, worn, Flaw.SCRATCH, "good", CARELESS), done)
     service.learn("after the careless answer")
 
 
@@ -171,3 +184,9 @@ def _roll_back(service: Service) -> None:
     if head is not None and head.parent is not None:
         lesson.rollback(service.store, service.engine.ledger, head.parent, "line engineer", build.clock_ms())
         service.notice_versions()
+
+
+def _revoke(service: Service) -> None:
+    """All that the careless operator ever said is taken back, and the version rebuilt without it."""
+    said = revocation.answers_of(service.engine.ledger, (), CARELESS, None, None)
+    revocation.revoke(service.engine, service.store, said, "line engineer", "careless answers")

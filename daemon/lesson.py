@@ -73,14 +73,17 @@ def proven(
     """What `base` becomes by the answers of `spans`, each (after, through], if the gate lets it.
 
     When the gate blames parts for a defect it would forget, they are quarantined and the rest is proposed again.
+    Each span was a lesson, so together they may add as many patches as so many lessons.
     """
     held: Hold | None = None
+    limits = engine.settings.limits
+    limits = replace(limits, lesson=limits.lesson * len(spans))
     seed = engine.settings.memory.seed + base.version.number
     while True:
         confirmed = _confirmed(engine, base, spans)
         if held and not (confirmed.goods or confirmed.audited or confirmed.defects):
             return held
-        proposal = propose(base, confirmed, drift, engine.settings.limits, seed)
+        proposal = propose(base, confirmed, drift, limits, seed)
         outcome = proposal if isinstance(proposal, Hold) else check(proposal)
         if not isinstance(proposal, Hold) and not isinstance(outcome, Hold):
             return proposal, outcome

@@ -58,10 +58,10 @@ def revoke(engine: Engine, store: Store, ids: tuple[int, ...], who: str, reason:
     """Take answers back and make the version that is rebuilt without them.
 
     It starts from the newest version behind the head that learned none of them, and learns in one lesson, through
-    the gate, every other answer that the head had learned since. So it is, blob for blob, what that one lesson
-    would have made had they never been given. Confirmed defects stay, but for those whose answers are revoked;
-    what a rollback had undone stays undone. Where the gate lets nothing be learned anew, the version started from
-    is published as it was.
+    the gate, every other answer that the head had learned since. So it is, blob for blob, what that one lesson,
+    with the patches of all of them, would have made had they never been given. Confirmed defects stay, but for
+    those whose answers are revoked; what a rollback had undone stays undone. Where the gate lets nothing be learned
+    anew, the version started from is published as it was.
 
     Raises StoreError where no such version can be loaded any more, or the disk refuses; StaleParent where another
     process committed first. Asking again then, or after a crash, does what is left to do.

@@ -84,17 +84,21 @@ class Hold:
 def propose(base: Model, confirmed: Confirmed, drift: DriftState, limits: Limits, seed: int) -> Proposal | Hold:
     """The next version from what was confirmed, deterministic in its arguments.
 
-    A good part whose most anomalous patch lies nearer to a confirmed defect than to the bank is refused
-    whole; of the others, patches that do so are left out. Patches that explain a newly reported, missed defect away
-    leave the bank, where that is enough to find it (`policies.remedy`). Holds while the scene is beyond trust, and when
-    nothing would change.
+    A good part whose most anomalous patch lies nearer to a confirmed defect than to the bank is refused whole; of
+    the others, patches that do so are left out. Only patches of a defect that alone would flag it count: the rest
+    of its region, and all of one that is missed, may be normal material. Patches that explain a newly reported,
+    missed defect away leave the bank, where that is enough to find it (`policies.remedy`).
+
+    Holds while the scene is beyond trust, and when nothing would change.
     """
     if drift.trust is Trust.UNTRUSTED:
         return Hold("admission is paused: the scene has drifted beyond trust; check light, lens and camera first")
     replay = base.contents.replay
     for defect in confirmed.defects:
         replay = replay.remember(defect, limits.replay)
-    admitted, refused = _screen(base.contents.bank, replay, (*confirmed.goods, *confirmed.audited))
+    threshold = Threshold.of(base.version.threshold)
+    defects = _telling(base.contents.bank, replay, threshold)
+    admitted, refused = _screen(base.contents.bank, defects, (*confirmed.goods, *confirmed.audited))
     bank = _extended(base.contents.bank, admitted, limits, seed)
     known = {*base.contents.held_out.samples, *refused}
     fresh = tuple(c for c in confirmed.audited if c.sample not in known)
@@ -102,7 +106,7 @@ def propose(base: Model, confirmed: Confirmed, drift: DriftState, limits: Limits
         (*base.contents.held_out.samples, *(c.sample for c in fresh))[-limits.held_out :],
         (*base.contents.held_out.features, *(c.features for c in fresh))[-limits.held_out :],
     )
-    bank, remedies = _remedied(bank, held_out, confirmed.defects, replay, Threshold.of(base.version.threshold))
+    bank, remedies = _remedied(bank, held_out, confirmed.defects, replay, threshold)
     if bank is base.contents.bank and replay == base.contents.replay and not fresh:
         if refused:
             return Hold("every confirmed part lies nearer to a confirmed defect than to the bank", refused)
@@ -133,9 +137,17 @@ def _remedied(
     return bank, tuple(done)
 
 
-def _screen(bank: Bank, replay: Replay, goods: Sequence[Candidate]) -> tuple[list[Admitted], tuple[str, ...]]:
+def _telling(bank: Bank, replay: Replay, threshold: Threshold) -> Patches | None:
+    """The patches (n, D) of defects that exceed the threshold by themselves, or None without any."""
+    patches = replay.patches
+    if patches is None:
+        return None
+    telling: Patches = patches[nearest_squared(patches, bank.vectors) > threshold.value**2]
+    return telling if len(telling) else None
+
+
+def _screen(bank: Bank, defects: Patches | None, goods: Sequence[Candidate]) -> tuple[list[Admitted], tuple[str, ...]]:
     """Admissible patches by sample, and the samples refused whole."""
-    defects = replay.patches
     admitted, refused = [], []
     for good in goods:
         patches, found = good.features.patches, bank.score(good.features)

@@ -270,3 +270,16 @@ def test_a_remedy_always_does_what_it_says(seed: int, rate: float) -> None:
         lifted = calibrate(good_scores(made.bank, held), rate)
         assert stands_out(made.bank, defect, lifted)
         assert stands_out(made.bank, other, lifted) or not stands_out(bank, other, threshold)
+
+
+def test_what_is_normal_around_a_missed_defect_may_be_learned() -> None:
+    """Nobody said where the missed defect is, so its region holds normal patches: they must not refuse good parts."""
+    where = np.ones((1, 16), dtype=bool)
+    missed = Defect("missed", features(around(1)), where)
+    base = model(Replay((missed,)))
+    value = 2 * base.contents.bank.score(missed.features).value
+    lenient = replace(base.version, threshold=replace(calibrate([1.0, 2.0], 0.2), value=value).to_json())
+    alike = Candidate("alike", features(image(around(1, 15), around(8, 1))))
+    outcome = propose(Model(lenient, base.contents), confirmed((alike,)), CALM, LIMITS, 0)
+    assert isinstance(outcome, Proposal)
+    assert outcome.refused == ()

@@ -36,6 +36,12 @@ def day(service: Service, answers: list[Answer], skip: str = "") -> None:
             feedback.record(service.engine.ledger, feedback.answer(frame_id, verdict, operator), NOW_MS)
 
 
+def without_limit(service: Service) -> None:
+    """Let one lesson add as much as several."""
+    memory = service.engine.settings.memory.model_copy(update={"lesson_patches": 10_000})
+    service.engine.settings = service.engine.settings.model_copy(update={"memory": memory})
+
+
 def learn(service: Service) -> Version:
     made = lesson.learn(service.engine, service.store, "test")
     assert isinstance(made, Version)
@@ -72,6 +78,8 @@ NOON: list[Answer] = [("d1", 691, "defect", "anna"), ("g3", 602, "good", "bert")
 
 def test_a_revoked_shift_leaves_what_would_be_had_it_never_taught(service: Service, other: Service) -> None:
     """Blob for blob, also where lessons followed that built on it."""
+    without_limit(service)
+    without_limit(other)
     day(service, MORNING)
     assert "p1" in learn(service).added
     day(service, NOON)
