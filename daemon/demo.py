@@ -144,7 +144,7 @@ def story(service: Service) -> dict[str, object]:
     )
     rebuilt = [v for v in service.store.history() if v.revoked]
     return told | {
-        "missed, then remedied": ", ".join(r["id"] for r in remedied) or "nothing",
+        "remedied by un-admitting patches": ", ".join(r["id"] for r in remedied) or "nothing",
         "revoked": ", ".join(f"answers by {CARELESS}, version {v.number} is rebuilt without them" for v in rebuilt),
         "versions": len(service.store.history()),
         "refused as defect-like": ", ".join(refused) or "nothing",
