@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from drift.monitor import DriftState, Trust
 from drift.signals import SIGNALS
-from memory.bank import gather
+from memory.bank import gather, joined
 from memory.replay import Defect, Replay
 from memory.version import Contents, HeldOut, Model, Version
 from policies.admission import Candidate, Confirmed, Hold, Limits, Proposal, propose
 from policies.ask import asked, audited
 from policies.gate import Passed, check
 from policies.remedy import remedy, stands_out
-from policies.threshold import calibrate, good_scores
+from policies.threshold import Threshold, calibrate, good_scores
 from policies.verdict import Verdict, decide
 
 CALM = DriftState(Trust.STABLE, {}, dict.fromkeys(SIGNALS, 0.0), 0.0)
@@ -283,3 +283,28 @@ def test_what_is_normal_around_a_missed_defect_may_be_learned() -> None:
     outcome = propose(Model(lenient, base.contents), confirmed((alike,)), CALM, LIMITS, 0)
     assert isinstance(outcome, Proposal)
     assert outcome.refused == ()
+
+
+@pytest.mark.parametrize("kind", ["explained away", "overtaken"])
+def test_every_injected_regression_is_refused(kind: str) -> None:
+    """100 random defects that the base finds, each hidden by a learned part or by a raised threshold: 100 refused."""
+    rng, refused = np.random.default_rng(11), 0
+    for i in range(100):
+        base, direction = model(), rng.normal(size=3)
+        where = direction / np.linalg.norm(direction) * rng.uniform(12, 60)
+        held = features(np.concatenate([around(0, 15), where[None].astype(np.float32)]))
+        region = np.zeros((1, 16), dtype=bool)
+        region[0, -1] = True
+        defect = Defect(f"d{i}", held, region)
+        base = Model(base.version, replace(base.contents, replay=Replay((defect,))))
+        before = Threshold.of(base.version.threshold)
+        assert stands_out(base.contents.bank, defect, before)
+        bank, threshold = base.contents.bank, before
+        if kind == "explained away":
+            near = where + rng.normal(size=3) / 9 * before.value
+            bank = joined(bank, gather([("sly", near[None].astype(np.float32))]))
+        else:
+            threshold = replace(before, value=float(bank.score(held).map.max()) * rng.uniform(1.0, 1.5))
+        contents = replace(base.contents, bank=bank)
+        refused += isinstance(check(Proposal(base, contents, threshold, ("sly",), (), ())), Hold)
+    assert refused == 100

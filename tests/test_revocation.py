@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import NOW_MS, frame, make_service, png, untracked
+from test_cli import call
 
 from daemon import counterfactual, feedback, lesson, provenance, revocation
 from daemon.config import Settings
@@ -250,3 +251,24 @@ def _row(service: Service, frame_id: str) -> LedgerRow:
     row = service.engine.ledger.frame(frame_id)
     assert row is not None
     return row
+
+
+def test_the_commands_explain_and_take_back(
+    service: Service,
+    settings: Settings,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    day(service, MORNING)
+    learn(service)
+    config = tmp_path / "config.yaml"
+    config.write_text(settings.model_dump_json())  # JSON is YAML
+    code, told = call(capsys, monkeypatch, "why", "part-p1", "--config", config)
+    assert (code, [t["learned_by"] for t in told]) == (0, [[2]])
+    words = ("revoke", "--taught-by", "bert", "--since", "2026-01-01", "--reason", "x", "--config", config)
+    code, made = call(capsys, monkeypatch, *words)
+    assert (code, made["version"], made["rebuilt_from"], made["removed"]) == (0, 3, 1, ["p1"])
+    service.notice_versions()
+    assert service.engine.active is not None
+    assert service.engine.active.model.version.number == 3
