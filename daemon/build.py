@@ -91,6 +91,11 @@ def wire(settings: Settings) -> Wire:
     return Wire(client, url, settings.redis.prefix, settings.line)
 
 
+def engine(settings: Settings, opened: State) -> Engine:
+    """A line's engine for commands that score without serving: no streams, nothing active yet."""
+    return Engine(settings, extractor(settings), opened.ledger, opened.kept, clock_ms)
+
+
 def service(settings: Settings, opened: State, backbone: Extractor, streams: Wire) -> Service:
     """A line's service, ready to `start`."""
     given = settings.source

@@ -68,8 +68,7 @@ def score(
 
     given = terminal.settings(config, overrides)
     opened = build.state(given)
-    service = build.service(given, opened, build.extractor(given), build.wire(given))
-    engine = service.engine
+    engine = build.engine(given, opened)
     engine.activate(current(opened.store))
     active = engine.active
     assert active is not None  # noqa: S101  # activate just set it

@@ -51,7 +51,7 @@ def diff(
     old, new = (opened.store.load(opened.store.version(number)) for number in (before, after))
     verdicts: dict[str, Any] = {}
     if frames:
-        engine = build.service(given, opened, build.extractor(given), build.wire(given)).engine
+        engine = build.engine(given, opened)
         with terminal.progress() as bars:
             judged, differ = counterfactual.changed(engine, old, new, frames, terminal.tracker(bars))
         verdicts = {"judged_again": judged, "verdicts_that_differ": differ}
