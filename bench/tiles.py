@@ -29,7 +29,7 @@ from memory.bank import Bank, gather, subset
 from memory.coreset import select
 from memory.extract import Extractor
 from memory.version import HeldOut
-from policies.threshold import Threshold, calibrate, good_scores
+from policies.threshold import Threshold, settle
 
 MAP_PX = 64
 
@@ -58,7 +58,7 @@ def taught(
     raw = gather([(name, f.patches) for name, f in zip(names, features, strict=True)])
     nothing = np.empty((0, raw.vectors.shape[1]), dtype=np.float32)
     bank = subset(raw, select(nothing, raw.vectors, budget, seed)) if budget < len(raw) else raw
-    threshold = calibrate(good_scores(bank, HeldOut(names, tuple(features))), rate)
+    bank, threshold = settle(bank, HeldOut(names, tuple(features)), rate)
     reference = refer(images, np.stack([mean_patch(f.patches) for f in features]), seed)
     return bank, threshold, reference
 

@@ -24,7 +24,7 @@ from memory.store import Store
 from memory.version import Contents, HeldOut, Model, Version
 from policies.admission import Hold, Proposal
 from policies.gate import check
-from policies.threshold import Threshold, calibrate, good_scores
+from policies.threshold import Threshold, settle
 
 if TYPE_CHECKING:
     from memory.extract import Extractor
@@ -89,7 +89,7 @@ def teach(
     held_out = HeldOut(tuple(names[i] for i in chosen), tuple(features[i] for i in chosen))
     means = np.stack([mean_patch(f.patches) for f in features])  # n × (D,) -> (n, D)
     reference = refer(images, means, settings.memory.seed).arrays()
-    threshold = calibrate(good_scores(bank, held_out), settings.policy.false_reject_rate)
+    bank, threshold = settle(bank, held_out, settings.policy.false_reject_rate)
     head = store.head()
     base = store.load(head) if head else None
     contents = Contents(bank, base.contents.replay if base else Replay(), held_out, reference)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import faiss
 import numpy as np
@@ -11,19 +11,23 @@ import numpy.typing as npt
 from memory.errors import DriftlineError
 from memory.features import Features
 
+Vectors = npt.NDArray[np.float32]
+CALM_SHARE = 0.25
+
 
 @dataclass(frozen=True)
 class Score:
     """What the bank says of one image.
 
-    `value` is the largest patch distance, `map` (rows, columns) f32 the distance of every patch to its
-    nearest good patch, `nearest` (P,) that patch's row in the bank. Distances are Euclidean in feature space
-    and compare only within one version.
+    `map` (rows, columns) f32 is the distance of every patch to its nearest good patch in units of `level`, the
+    distance at which this image's own calm patches lie; `value` is its maximum; `nearest` (P,) is each nearest
+    patch's row in the bank. Scores compare only within one version.
     """
 
     value: float
     map: npt.NDArray[np.float32]
     nearest: npt.NDArray[np.int64]
+    level: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,25 +35,31 @@ class Bank:
     """An immutable set of good patches: `vectors` (N, D) f32; `origin` (N,) indexes `samples`, who gave each,
     and `place` (N,) is the patch's number in that sample's grid (-1 where a snapshot of format 1 did not say).
 
+    `levels` are the lowest and the highest level (`calm_level`) that a good part has; an image's own is held within
+    them. Both are 1, which leaves plain distances, until the bank is calibrated (`policies.threshold`), as in
+    snapshots before format 3. `use` (N,) counts for how many patches of calibration parts each is the nearest.
+
     The exact nearest neighbour is searched because an approximate one inflates the maximum that decides.
     faiss allows concurrent searches of one index and never concurrent change: there is no change here.
     """
 
-    vectors: npt.NDArray[np.float32]
+    vectors: Vectors
     origin: npt.NDArray[np.int32]
     samples: tuple[str, ...]
     place: npt.NDArray[np.int32]
+    use: npt.NDArray[np.int32]
+    levels: tuple[float, float] = (1.0, 1.0)
     _index: faiss.IndexFlatL2 = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        rows = [len(a) for a in (self.origin, self.place)]
-        if self.vectors.ndim != 2 or len(self.vectors) == 0 or rows != [len(self.vectors)] * 2:
+        rows = [len(a) for a in (self.origin, self.place, self.use)]
+        if self.vectors.ndim != 2 or len(self.vectors) == 0 or rows != [len(self.vectors)] * 3:
             raise DriftlineError(
-                expected="at least one vector (N, D) and as many origins and places",
+                expected="at least one vector (N, D) and as many origins, places and uses",
                 came=f"vectors {self.vectors.shape}, the others {rows}",
                 do="teach with at least two good images",
             )
-        for array in (self.vectors, self.origin, self.place):
+        for array in (self.vectors, self.origin, self.place, self.use):
             array.setflags(write=False)
         index = faiss.IndexFlatL2(self.vectors.shape[1])
         index.add(self.vectors)
@@ -59,7 +69,22 @@ class Bank:
         return len(self.vectors)
 
     def score(self, features: Features) -> Score:
-        """Score one image: PatchCore's maximum patch distance (Roth et al. 2022, equation 6, no reweighting).
+        """Score one image: its largest patch distance (PatchCore, Roth et al. 2022, equation 6, no reweighting)
+        over its own level (`calm_level`), so that a part of coarser material or in other light is not odd all over.
+
+        The level is held within those of good parts: a part that is odd as a whole cannot excuse itself.
+        """
+        distance, nearest = self.distances(features)
+        level = self.level(distance)
+        contrast = (distance / np.float32(level)).reshape(features.grid)  # (P,) -> (rows, columns)
+        return Score(value=float(contrast.max()), map=contrast, nearest=nearest, level=level)
+
+    def level(self, distance: Vectors) -> float:
+        """An image's level from its patches' distances (P,), held within those of good parts."""
+        return min(max(calm_level(distance), self.levels[0]), self.levels[1])
+
+    def distances(self, features: Features) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+        """The Euclidean distance (P,) of every patch to its nearest in the bank, and that one's row (P,).
 
         The winner of the search is measured again without the cancellation of ‖x‖² + ‖y‖² − 2x·y, so a
         patch that is in the bank scores exactly zero.
@@ -67,15 +92,20 @@ class Bank:
         _, found = self._index.search(features.patches, 1)
         nearest = found[:, 0].astype(np.int64)  # (P, 1) -> (P,)
         apart = features.patches - self.vectors[nearest]
-        distance = np.sqrt(np.einsum("pd,pd->p", apart, apart))
-        return Score(value=float(distance.max()), map=distance.reshape(features.grid), nearest=nearest)
+        return np.sqrt(np.einsum("pd,pd->p", apart, apart)), nearest
 
     def provenance(self, row: int) -> str:
         """The sample that gave the bank's patch `row`."""
         return self.samples[int(self.origin[row])]
 
 
-def gather(parts: list[tuple[str, npt.NDArray[np.float32]]], places: list[npt.NDArray[np.int64]] | None = None) -> Bank:
+def calm_level(distance: npt.NDArray[np.float32]) -> float:
+    """The distance below which the calmest quarter of an image's patches (P,) lie: no defect on less than three
+    quarters of the part can move it by much."""
+    return float(np.quantile(distance, CALM_SHARE))
+
+
+def gather(parts: list[tuple[str, Vectors]], places: list[npt.NDArray[np.int64]] | None = None) -> Bank:
     """A bank of the patches (n, D) of several samples, in the order given; a sample may
     come twice. `places` are the patches' numbers in their samples' grids; by default every patch is given.
     """
@@ -88,11 +118,12 @@ def gather(parts: list[tuple[str, npt.NDArray[np.float32]]], places: list[npt.ND
         origin=np.concatenate([np.full(len(patches), number[s], dtype=np.int32) for s, patches in parts]),
         samples=samples,
         place=np.concatenate(given).astype(np.int32),
+        use=np.zeros(len(vectors), dtype=np.int32),
     )
 
 
 def joined(one: Bank, other: Bank) -> Bank:
-    """The patches of both, `one`'s first."""
+    """The patches of both, `one`'s first, with `one`'s levels."""
     samples = tuple(dict.fromkeys((*one.samples, *other.samples)))
     number = {sample: i for i, sample in enumerate(samples)}
     vectors = np.concatenate([one.vectors, other.vectors])
@@ -101,6 +132,8 @@ def joined(one: Bank, other: Bank) -> Bank:
         origin=np.array([number[b.samples[i]] for b in (one, other) for i in b.origin], dtype=np.int32),
         samples=samples,
         place=np.concatenate([one.place, other.place]),
+        use=np.concatenate([one.use, other.use]),
+        levels=one.levels,
     )
 
 
@@ -108,16 +141,18 @@ def subset(bank: Bank, rows: npt.NDArray[np.int64]) -> Bank:
     """The bank of only these `rows`; samples that gave none of them leave the list."""
     rows = np.sort(rows)
     used, origin = np.unique(bank.origin[rows], return_inverse=True)
-    return Bank(
-        vectors=bank.vectors[rows].copy(),
+    return replace(
+        bank,
+        vectors=bank.vectors[rows],  # an index array copies
         origin=origin.astype(np.int32),
         samples=tuple(bank.samples[i] for i in used),
-        place=bank.place[rows].copy(),
+        place=bank.place[rows],
+        use=bank.use[rows],
     )
 
 
-def without(bank: Bank, sample: str) -> Bank:
-    """The bank without one sample's patches; itself where it has none, or has none but those."""
+def others(bank: Bank, sample: str) -> npt.NDArray[np.int64]:
+    """The rows of all samples but this one; all rows where it gave every patch or none."""
     if sample not in bank.samples or len(bank.samples) == 1:
-        return bank
-    return subset(bank, np.flatnonzero(bank.origin != bank.samples.index(sample)))
+        return np.arange(len(bank))
+    return np.flatnonzero(bank.origin != bank.samples.index(sample))

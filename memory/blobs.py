@@ -30,6 +30,8 @@ def encode(contents: Contents) -> dict[str, bytes]:
                 "vectors": bank.vectors.astype(np.float16),
                 "origin": bank.origin,
                 "place": bank.place,
+                "use": bank.use,
+                "levels": np.array(bank.levels, dtype=np.float64),
             },
             bank.samples,
         ),
@@ -65,8 +67,16 @@ def decode(blobs: Mapping[str, bytes]) -> Contents:
 
 
 def _bank(arrays: Arrays, samples: tuple[str, ...]) -> Bank:
-    unknown = np.full(len(arrays["origin"]), -1, dtype=np.int32)  # format 1 had no places
-    return Bank(arrays["vectors"].astype(np.float32), arrays["origin"], samples, arrays.get("place", unknown))
+    rows = len(arrays["origin"])
+    low, high = arrays.get("levels", np.ones(2))  # before format 3 scores were plain distances
+    return Bank(
+        vectors=arrays["vectors"].astype(np.float32),
+        origin=arrays["origin"],
+        samples=samples,
+        place=arrays.get("place", np.full(rows, -1, dtype=np.int32)),  # format 1 had no places
+        use=arrays.get("use", np.zeros(rows, dtype=np.int32)),
+        levels=(float(low), float(high)),
+    )
 
 
 def _stack(features: tuple[Features, ...] | list[Features]) -> Arrays:

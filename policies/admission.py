@@ -15,7 +15,7 @@ from memory.features import Features, Patches
 from memory.replay import Defect, Replay
 from memory.version import Contents, HeldOut, Model
 from policies.remedy import Remedy, remedy, stands_out
-from policies.threshold import Threshold, calibrate, good_scores
+from policies.threshold import Threshold, settle
 
 
 @dataclass(frozen=True)
@@ -111,10 +111,11 @@ def propose(base: Model, confirmed: Confirmed, drift: DriftState, limits: Limits
         if refused:
             return Hold("every confirmed part lies nearer to a confirmed defect than to the bank", refused)
         return Hold("nothing new to learn: what was confirmed is covered already")
+    bank, threshold = settle(bank, held_out, limits.rate)
     return Proposal(
         base=base,
         contents=Contents(bank, replay, held_out, base.contents.reference),
-        threshold=calibrate(good_scores(bank, held_out), limits.rate),
+        threshold=threshold,
         added=tuple(s for s in bank.samples if s not in set(base.contents.bank.samples)),
         removed=tuple(s for s in base.contents.bank.samples if s not in set(bank.samples)),
         refused=refused,
@@ -139,11 +140,11 @@ def _remedied(
 
 def _telling(bank: Bank, replay: Replay, threshold: Threshold) -> Patches | None:
     """The patches (n, D) of defects that exceed the threshold by themselves, or None without any."""
-    patches = replay.patches
-    if patches is None:
-        return None
-    telling: Patches = patches[nearest_squared(patches, bank.vectors) > threshold.value**2]
-    return telling if len(telling) else None
+    telling = [
+        defect.features.patches[((bank.score(defect.features).map > threshold.value) & defect.region).reshape(-1)]
+        for defect in replay.defects  # each (rows, columns) -> (P,)
+    ]
+    return np.concatenate(telling) if sum(map(len, telling)) else None
 
 
 def _screen(bank: Bank, defects: Patches | None, goods: Sequence[Candidate]) -> tuple[list[Admitted], tuple[str, ...]]:
@@ -153,7 +154,8 @@ def _screen(bank: Bank, defects: Patches | None, goods: Sequence[Candidate]) -> 
         patches, found = good.features.patches, bank.score(good.features)
         suspect = np.zeros(len(patches), dtype=bool)
         if defects is not None:
-            suspect = nearest_squared(patches, defects) < found.map.reshape(-1) ** 2  # (rows, columns) -> (P,)
+            own = found.map.reshape(-1) * found.level  # (rows, columns) -> (P,)
+            suspect = nearest_squared(patches, defects) < own**2
         if suspect[found.map.argmax()]:
             refused.append(good.sample)
         else:

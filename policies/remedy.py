@@ -11,7 +11,7 @@ from memory.bank import Bank, subset
 from memory.coreset import squared_distances
 from memory.replay import Defect
 from memory.version import HeldOut
-from policies.threshold import Threshold, calibrate, good_scores
+from policies.threshold import Threshold, settle
 
 MOST_SHARE = 0.02
 REACH = 1.05
@@ -36,21 +36,20 @@ def remedy(
 ) -> Remedy | None:
     """What makes a missed defect stand out, under the threshold that the smaller bank then has, or None.
 
-    One patch that stands out is enough, so the region's patches are tried one by one, the one that fewest good
-    patches hide first: all good patches within `REACH` thresholds of it leave. None where that takes more than
+    One patch that stands out is enough, so the region's patches are tried one by one, first the one that is hidden by
+    patches which calibration parts use least, then by fewest: all good patches within `REACH` thresholds of it leave. None where that takes more than
     `MOST_SHARE` of the bank, for then the defect looks like what is normal, where the good parts' own scores rise
     with it, for then these features cannot tell it apart, and where the threshold would rise over one of the
     `others` that is found now.
     """
     found = [other for other in others if stands_out(bank, other, threshold)]
     squared = squared_distances(defect.patches, bank.vectors)  # (n, N)
-    hiding = squared <= (REACH * threshold.value) ** 2
-    for patch in np.argsort(hiding.sum(axis=1), kind="stable"):
+    hiding = squared <= (REACH * threshold.value * bank.score(defect.features).level) ** 2
+    for patch in np.lexsort((hiding.sum(axis=1), hiding @ bank.use)):
         rows = np.flatnonzero(hiding[patch])
         if len(rows) > MOST_SHARE * len(bank):
-            break
-        trimmed = subset(bank, np.flatnonzero(~hiding[patch]))
-        lifted = calibrate(good_scores(trimmed, held_out), threshold.rate)
+            continue
+        trimmed, lifted = settle(subset(bank, np.flatnonzero(~hiding[patch])), held_out, threshold.rate)
         if all(stands_out(trimmed, d, lifted) for d in (defect, *found)):
             return Remedy(defect.sample, trimmed, tuple((bank.provenance(int(r)), int(bank.place[r])) for r in rows))
     return None

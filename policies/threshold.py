@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from memory.bank import Bank, without
+import numpy as np
+import numpy.typing as npt
+
+from memory.bank import Bank, calm_level, others, subset
 from memory.version import HeldOut
+
+LEVEL_RANGE = (0.05, 0.95)
+Distances = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -43,15 +50,42 @@ class Threshold:
         return cls(held["value"], held["rate"], held["guaranteed_rate"], tuple(held["scores"]))
 
 
+def settle(bank: Bank, held_out: HeldOut, rate: float) -> tuple[Bank, Threshold]:
+    """The bank with the levels and the uses that its calibration parts show, and its threshold.
+
+    The levels reach from the 5 % to the 95 % quantile of the parts' own: one odd good part must not widen them.
+    Where calm patches are alike to the bit (drawn pictures, masked ground) there is no level: distances stay plain.
+    """
+    found = _left_out(bank, held_out)
+    low, high = np.quantile([calm_level(distance) for distance, _ in found], LEVEL_RANGE)
+    use = np.bincount(np.concatenate([nearest for _, nearest in found]), minlength=len(bank)).astype(np.int32)
+    settled = replace(bank, levels=(float(low), float(high)) if low > 0 else (1.0, 1.0), use=use)
+    return settled, calibrate(_scores(settled, found), rate)
+
+
 def good_scores(bank: Bank, held_out: HeldOut) -> list[float]:
     """The score of every calibration part by the bank without that part's own patches.
 
     For a part that is not in the bank this is split conformal's held-out score. For one that is, it is the
-    jackknife's (Barber et al., "Predictive inference with the jackknife+", 2021), and costs no validity here: of
-    n + 1 exchangeable parts, each scored by the other n, the new one's rank is uniform, and a calibration part is
-    scored by n - 1 of those, which can only raise its distances. The coreset makes that an approximation.
+    jackknife's (Barber et al., "Predictive inference with the jackknife+", 2021): of n + 1 exchangeable parts, each
+    scored by the other n, the new one's rank is uniform, and a calibration part is scored by n - 1 of those. That
+    the n - 1 stand for the n, the coreset and the shared levels make it an approximation, which the suite measures.
     """
-    return [without(bank, s).score(f).value for s, f in zip(held_out.samples, held_out.features, strict=True)]
+    return _scores(bank, _left_out(bank, held_out))
+
+
+def _scores(bank: Bank, found: list[tuple[Distances, Rows]]) -> list[float]:
+    return [float((distance / np.float32(bank.level(distance))).max()) for distance, _ in found]
+
+
+def _left_out(bank: Bank, held_out: HeldOut) -> list[tuple[Distances, Rows]]:
+    """Of each calibration part the distances (P,) to the others' patches, and these patches' rows (P,) in the bank."""
+    found = []
+    for sample, features in zip(held_out.samples, held_out.features, strict=True):
+        rows = others(bank, sample)
+        distance, nearest = (bank if len(rows) == len(bank) else subset(bank, rows)).distances(features)
+        found.append((distance, rows[nearest]))
+    return found
 
 
 def calibrate(scores: Sequence[float], rate: float) -> Threshold:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from memory.bank import gather, joined, subset, without
+from memory.bank import gather, joined, others, subset
 from memory.errors import DriftlineError
 
 # Small whole numbers: distances are exact, so "never raises" needs no tolerance.
@@ -74,6 +76,24 @@ def test_every_patch_knows_who_gave_it() -> None:
     kept = subset(bank, np.array([4, 3]))
     assert kept.samples == ("b",)
     assert kept.place.tolist() == [1, 2]
-    assert without(bank, "b").place.tolist() == [0, 1, 0, 1]
+    assert others(bank, "b").tolist() == [0, 1, 5, 6]
+    assert others(kept, "b").tolist() == [0, 1], "who gave everything is not taken out"
     both = joined(kept, subset(bank, np.array([0, 2])))
     assert (both.samples, both.origin.tolist(), both.place.tolist()) == (("b", "a"), [0, 0, 1, 0], [1, 2, 0, 0])
+
+
+@given(held=Vectors, asked=Vectors, low=st.floats(0.1, 5), wide=st.floats(0, 5))
+def test_a_score_is_in_units_of_the_images_own_calm_patches_within_bounds(
+    held: npt.NDArray[np.float32], asked: npt.NDArray[np.float32], low: float, wide: float
+) -> None:
+    plain = gather([("a", held)])
+    distance, _ = plain.distances(features(asked))
+    score = replace(plain, levels=(low, low + wide)).score(features(asked))
+    assert low <= score.level <= low + wide
+    assert np.array_equal(score.map.reshape(-1), distance / np.float32(score.level))
+    assert score.value == score.map.max()
+
+
+def test_a_part_that_is_odd_all_over_cannot_excuse_itself() -> None:
+    bank = replace(gather([("a", np.zeros((4, 4), dtype=np.float32))]), levels=(1.0, 2.0))
+    assert bank.score(features(np.full((8, 4), 10.0))).value == 10.0

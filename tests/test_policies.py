@@ -136,7 +136,7 @@ def test_a_new_defect_alone_is_remembered() -> None:
     outcome = propose(model(), confirmed(defects=(scratch("d1"),)), CALM, LIMITS, 0)
     assert isinstance(outcome, Proposal)
     assert outcome.contents.replay.samples == ("d1",)
-    assert outcome.contents.bank is outcome.base.contents.bank
+    assert np.array_equal(outcome.contents.bank.vectors, outcome.base.contents.bank.vectors)
 
 
 def test_audited_goods_calibrate_and_are_learned() -> None:
@@ -251,7 +251,7 @@ def test_a_defect_that_looks_like_much_of_the_bank_has_no_remedy() -> None:
     outcome = propose(base, confirmed(defects=(defect,)), CALM, LIMITS, 0)
     assert isinstance(outcome, Proposal)
     assert outcome.remedies == ()
-    assert outcome.contents.bank is base.contents.bank
+    assert np.array_equal(outcome.contents.bank.vectors, base.contents.bank.vectors)
     assert outcome.contents.replay.samples == ("missed",)
 
 
