@@ -16,8 +16,9 @@ from memory.errors import StoreError
 from memory.replay import Defect, box_region, worst_region
 from memory.store import Store
 from memory.version import Model, Version
-from policies.admission import Candidate, Confirmed, Hold, Proposal, propose
-from policies.gate import Passed, check, prove
+from policies.admission import Candidate, Confirmed, Hold, Proposal
+from policies.gate import Passed, prove
+from policies.lesson import Proven, decide
 from policies.threshold import Threshold
 
 log = structlog.get_logger()
@@ -48,7 +49,7 @@ def learn(engine: Engine, store: Store, cause: str) -> Version | Hold:
         # Only now is what was confirmed no longer due, or a crash would lose a lesson.
         engine.ledger.learned(engine.clock_ms(), head.number, through, None, outcome.reason)
         return outcome
-    proposal, passed = outcome
+    proposal = outcome.proposal
     version = store.commit(
         proposal.contents,
         parent=head,
@@ -60,39 +61,28 @@ def learn(engine: Engine, store: Store, cause: str) -> Version | Hold:
         added=proposal.added,
         removed=proposal.removed,
         refused=proposal.refused,
-        gate=gate_record(proposal, passed),
+        gate=gate_record(proposal, outcome.passed),
         feedback_through=through,
     )
     published(engine, store, version, proposal.refused)
     return version
 
 
-def proven(
-    engine: Engine, base: Model, spans: Sequence[tuple[int, int]], drift: DriftState
-) -> tuple[Proposal, Passed] | Hold:
+def proven(engine: Engine, base: Model, spans: Sequence[tuple[int, int]], drift: DriftState) -> Proven | Hold:
     """What `base` becomes by the answers of `spans`, each (after, through], if the gate lets it.
 
-    When the gate blames parts for a defect it would forget, they are quarantined and the rest is proposed again.
+    Whom the gate blames for a defect it would forget is quarantined; the rest was proposed again.
     Each span was a lesson, so together they may add as many patches as so many lessons.
     """
-    held: Hold | None = None
     limits = engine.settings.limits
     limits = replace(limits, lesson=limits.lesson * len(spans))
     seed = engine.settings.memory.seed + base.version.number
-    while True:
-        confirmed = _confirmed(engine, base, spans)
-        if held and not (confirmed.goods or confirmed.audited or confirmed.defects):
-            return held
-        proposal = propose(base, confirmed, drift, limits, seed)
-        outcome = proposal if isinstance(proposal, Hold) else check(proposal)
-        if not isinstance(proposal, Hold) and not isinstance(outcome, Hold):
-            return proposal, outcome
-        assert isinstance(outcome, Hold)  # noqa: S101  # a held proposal is its own outcome
-        held = outcome
-        _tell(engine, held)
-        if not held.blamed:
-            return held
-        engine.ledger.quarantine(held.blamed, engine.clock_ms(), held.reason)
+    outcome, holds = decide(base, _confirmed(engine, base, spans), drift, limits, seed)
+    for hold in holds:
+        engine.ledger.event(engine.clock_ms(), "hold", reason=hold.reason, blamed=list(hold.blamed))
+        log.warning("lesson held", reason=hold.reason, blamed=list(hold.blamed))
+        engine.ledger.quarantine(hold.blamed, engine.clock_ms(), hold.reason)
+    return outcome
 
 
 def gate_record(proposal: Proposal, passed: Passed) -> dict[str, object]:
@@ -203,8 +193,3 @@ def _teachers(engine: Engine, head: Version, through: int) -> str:
         through,
     )
     return ", ".join(row["operator"] for row in rows) or "schedule"
-
-
-def _tell(engine: Engine, hold: Hold) -> None:
-    engine.ledger.event(engine.clock_ms(), "hold", reason=hold.reason, blamed=list(hold.blamed))
-    log.warning("lesson held", reason=hold.reason, blamed=list(hold.blamed))

@@ -18,6 +18,7 @@ from memory.store import Store
 from memory.version import Model, Version
 from policies.admission import Hold, Proposal
 from policies.gate import prove
+from policies.lesson import Proven
 from policies.threshold import Threshold
 
 Spans = tuple[tuple[int, int], ...]
@@ -74,8 +75,9 @@ def revoke(engine: Engine, store: Store, ids: tuple[int, ...], who: str, reason:
     if isinstance(outcome, Hold):
         log.warning("nothing is learned anew", version=base.version.number, reason=outcome.reason)
         contents, threshold = start.contents, Threshold.of(base.version.threshold)
-        outcome = Proposal(start, contents, threshold, (), (), ()), prove(contents.bank, contents.replay, threshold)
-    proposal, passed = outcome
+        unchanged = Proposal(start, contents, threshold, (), (), ())
+        outcome = Proven(unchanged, prove(contents.bank, contents.replay, threshold))
+    proposal = outcome.proposal
     then, now = head.contents.bank.samples, proposal.contents.bank.samples
     version = store.commit(
         proposal.contents,
@@ -88,7 +90,7 @@ def revoke(engine: Engine, store: Store, ids: tuple[int, ...], who: str, reason:
         added=tuple(s for s in now if s not in set(then)),
         removed=tuple(s for s in then if s not in set(now)),
         refused=proposal.refused,
-        gate=gate_record(proposal, passed),
+        gate=gate_record(proposal, outcome.passed),
         feedback_through=head.version.feedback_through,
         restores=base.version.number,
         revoked=ids,

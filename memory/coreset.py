@@ -1,4 +1,4 @@
-"""Which patches to keep: exact greedy k-centre selection, incremental and seeded."""
+"""Which patches to keep: exact greedy k-centre selection, incremental and seeded; and which to give up."""
 
 from __future__ import annotations
 
@@ -52,6 +52,47 @@ def select(
         distance = np.minimum(distance, nearest_squared(candidates, candidates[batch]))
         distance[batch] = 0
     return np.asarray(chosen, dtype=np.int64)
+
+
+def redundant(
+    vectors: npt.NDArray[np.float32], use: npt.NDArray[np.int32], count: int
+) -> tuple[npt.NDArray[np.int64], float]:
+    """Rows of `count` vectors (N, D) that can leave, and the largest squared distance at which one of them is covered.
+
+    The closest pairs give one of theirs up first: the one with the smaller `use` (N,), of equals the later. The
+    other then stays, whatever comes, so every row that leaves has one that stays within that distance, and what is
+    far from everything, such as an old regime, is never reached. At most half of the vectors can leave.
+    """
+    leaving = np.zeros(len(vectors), dtype=bool)
+    staying = np.zeros(len(vectors), dtype=bool)
+    reach = 0.0
+    while (missing := min(count, len(vectors) // 2) - int(leaving.sum())) > 0:
+        rows = np.flatnonzero(~leaving)
+        apart, other = _nearest_others(vectors[rows])
+        for i in np.argsort(apart, kind="stable"):
+            one, two = int(rows[i]), int(rows[other[i]])
+            free = [row for row in (one, two) if not staying[row] and not leaving[row]]
+            if leaving[one] or leaving[two] or not free:
+                continue
+            out = min(free, key=lambda row: (use[row], -row))
+            leaving[out], staying[one + two - out] = True, True
+            reach = max(reach, float(apart[i]))
+            missing -= 1
+            if missing == 0:
+                break
+    return np.flatnonzero(leaving), reach
+
+
+def _nearest_others(vectors: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+    """Squared distance (N,) of each vector to its nearest other, and that one's row (N,)."""
+    apart, other = np.empty(len(vectors), dtype=np.float32), np.empty(len(vectors), dtype=np.int64)
+    for start in range(0, len(vectors), 1024):
+        block = squared_distances(vectors[start : start + 1024], vectors)
+        rows = np.arange(len(block))
+        block[rows, rows + start] = np.inf
+        other[start : start + 1024] = block.argmin(axis=1)
+        apart[start : start + 1024] = block[rows, other[start : start + 1024]]
+    return apart, other
 
 
 def nearest_squared(points: npt.NDArray[np.float32], centres: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

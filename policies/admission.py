@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from drift.monitor import DriftState, Trust
 from memory.bank import Bank, gather, joined, subset
-from memory.coreset import nearest_squared, select
+from memory.coreset import nearest_squared, redundant, select
 from memory.features import Features, Patches
 from memory.replay import Defect, Replay
 from memory.version import Contents, HeldOut, Model
@@ -34,9 +34,21 @@ class Confirmed:
     random and calibrate the threshold too.
     """
 
-    goods: tuple[Candidate, ...]
-    audited: tuple[Candidate, ...]
-    defects: tuple[Defect, ...]
+    goods: tuple[Candidate, ...] = ()
+    audited: tuple[Candidate, ...] = ()
+    defects: tuple[Defect, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.goods) + len(self.audited) + len(self.defects)
+
+    def without(self, samples: tuple[str, ...]) -> Confirmed:
+        """The same without these good parts; a confirmed defect always counts."""
+        aside = set(samples)
+        return replace(
+            self,
+            goods=tuple(c for c in self.goods if c.sample not in aside),
+            audited=tuple(c for c in self.audited if c.sample not in aside),
+        )
 
 
 @dataclass(frozen=True)
@@ -164,9 +176,9 @@ def _screen(bank: Bank, defects: Patches | None, goods: Sequence[Candidate]) -> 
 
 
 def _extended(bank: Bank, admitted: list[Admitted], limits: Limits, seed: int) -> Bank:
-    """The bank with the most novel admitted patches; over budget, greedy k-centre keeps what covers best.
+    """The bank with the most novel admitted patches; over budget, the most redundant leave, those in less use first.
 
-    Coverage alone decides who leaves, never age, so what was learned in an old regime stays represented.
+    Never age: what was learned in an old regime stays represented, since nothing else lies near it.
     """
     if not admitted:
         return bank
@@ -175,7 +187,7 @@ def _extended(bank: Bank, admitted: list[Admitted], limits: Limits, seed: int) -
     if len(rows) == 0:
         return bank
     union = joined(bank, subset(candidates, rows))
-    if len(union) > limits.bank:
-        nothing = np.empty((0, union.vectors.shape[1]), dtype=np.float32)
-        union = subset(union, select(nothing, union.vectors, limits.bank, seed))
+    while len(union) > limits.bank:  # more than one round only where the budget was lowered to less than half
+        leaving, _ = redundant(union.vectors, union.use, len(union) - limits.bank)
+        union = subset(union, np.delete(np.arange(len(union)), leaving))
     return union

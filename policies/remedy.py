@@ -36,8 +36,9 @@ def remedy(
 ) -> Remedy | None:
     """What makes a missed defect stand out, under the threshold that the smaller bank then has, or None.
 
-    One patch that stands out is enough, so the region's patches are tried one by one, first the one that is hidden by
-    patches which calibration parts use least, then by fewest: all good patches within `REACH` thresholds of it leave. None where that takes more than
+    One patch that stands out is enough, so the region's patches are tried one by one, first the one that is hidden
+    by patches which calibration parts use least, then by fewest: all good patches within `REACH` thresholds of it
+    leave. None where that takes more than
     `MOST_SHARE` of the bank, for then the defect looks like what is normal, where the good parts' own scores rise
     with it, for then these features cannot tell it apart, and where the threshold would rise over one of the
     `others` that is found now.

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from memory import coreset
-from memory.coreset import nearest_squared, select
+from memory.coreset import nearest_squared, redundant, select
 
 # Small whole numbers: every distance is exact in float32, so equalities are equalities.
 Points = arrays(np.float32, st.tuples(st.integers(1, 40), st.just(3)), elements=st.integers(-20, 20))
@@ -77,3 +77,24 @@ def test_a_seed_decides_the_first_choice_only_without_existing_centres() -> None
 @pytest.mark.parametrize("budget", [0, -1])
 def test_no_budget_selects_nothing(budget: int) -> None:
     assert len(select(Nothing, np.ones((3, 3), dtype=np.float32), budget, 0)) == 0
+
+
+@given(vectors=Points, count=st.integers(0, 20), seed=st.integers(0, 9))
+def test_whatever_leaves_as_redundant_has_one_that_stays_near(
+    vectors: npt.NDArray[np.float32], count: int, seed: int
+) -> None:
+    use = np.random.default_rng(seed).integers(0, 3, len(vectors)).astype(np.int32)
+    leaving, reach = redundant(vectors, use, count)
+    assert len(leaving) == min(count, len(vectors) // 2)
+    staying = np.delete(np.arange(len(vectors)), leaving)
+    if len(leaving):
+        assert nearest_squared(vectors[leaving], vectors[staying]).max() <= reach
+    again, _ = redundant(vectors, use, count)
+    assert np.array_equal(leaving, again)
+
+
+def test_the_less_used_of_the_closest_pair_leaves_and_what_is_far_stays() -> None:
+    vectors = np.array([[0, 0], [1, 0], [50, 0], [90, 0], [92, 0]], dtype=np.float32)
+    use = np.array([0, 3, 0, 2, 1], dtype=np.int32)
+    assert redundant(vectors, use, 1)[0].tolist() == [0]
+    assert redundant(vectors, use, 2)[0].tolist() == [0, 4]

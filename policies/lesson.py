@@ -1,0 +1,40 @@
+"""A lesson decided: proposed, proven, and proposed again without whom the gate blames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from drift.monitor import DriftState
+from memory.version import Model
+from policies.admission import Confirmed, Hold, Limits, Proposal, propose
+from policies.gate import Passed, check
+
+
+@dataclass(frozen=True)
+class Proven:
+    """A proposal that the gate lets pass, with the gate's record."""
+
+    proposal: Proposal
+    passed: Passed
+
+
+def decide(
+    base: Model, confirmed: Confirmed, drift: DriftState, limits: Limits, seed: int
+) -> tuple[Proven | Hold, tuple[Hold, ...]]:
+    """What becomes of `base` by what was confirmed, and every hold on the way there, oldest first.
+
+    When the gate blames parts for a defect it would forget, the rest is proposed again without them. Deterministic
+    in its arguments.
+    """
+    holds: list[Hold] = []
+    while True:
+        proposal = propose(base, confirmed, drift, limits, seed)
+        outcome = proposal if isinstance(proposal, Hold) else check(proposal)
+        if not isinstance(proposal, Hold) and not isinstance(outcome, Hold):
+            return Proven(proposal, outcome), tuple(holds)
+        assert isinstance(outcome, Hold)  # noqa: S101  # a held proposal is its own outcome
+        holds.append(outcome)
+        rest = confirmed.without(outcome.blamed)
+        if len(rest) in (0, len(confirmed)):
+            return outcome, tuple(holds)
+        confirmed = rest
