@@ -57,6 +57,8 @@ class PolicySettings(Section):
 
     false_reject_rate: float = Field(0.02, gt=0, lt=1, description="share of good parts that may be flagged")
     audit_share: float = Field(0.02, ge=0, le=1, description="random share of frames to ask about")
+    review_rate: float = Field(0.1, gt=0, lt=1, description="share of good parts asked about though passed, at most")
+    asks_per_hour: int = Field(30, ge=0, description="questions an hour at most, audited parts beside them")
     lesson_after: int = Field(10, ge=1, description="a lesson starts after this many new confirmations")
     deadline_ms: int | None = Field(None, ge=1, description="older frames are answered UNKNOWN; null: never")
 
@@ -138,6 +140,7 @@ class Settings(BaseSettings):
             held_out=self.memory.held_out_parts,
             replay=self.memory.replay_defects,
             rate=self.policy.false_reject_rate,
+            review=self.policy.review_rate,
         )
 
 

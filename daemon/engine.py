@@ -6,9 +6,9 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import structlog
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from memory.extract import Extractor
 
 REWARM_FRAMES = 5_000
+HOUR_MS = 3_600_000
 log = structlog.get_logger()
 
 
@@ -112,8 +113,8 @@ class Engine:
         now_ms = self.clock_ms()
         scored, drift, decision = self._decide(frame, active, now_ms)
         timings = {"judge_ms": round((time.perf_counter() - started) * 1000, 3)}
-        share = self.settings.policy.audit_share
-        ask = asked(frame.frame_id, decision.verdict, scored is not None, share)
+        audit = scored is not None and audited(frame.frame_id, self.settings.policy.audit_share)
+        ask = audit or (decision.p_value is not None and self._ask(decision.verdict, decision.p_value, now_ms))
         name = None
         if frame.data is not None:
             name = self.kept.keep(frame.frame_id, frame.data, scored.score.map if scored else None, durable=ask)
@@ -139,7 +140,7 @@ class Engine:
                 "image_sha256": hashlib.sha256(frame.data).hexdigest() if frame.data is not None else None,
                 "kept": name,
                 "asked": ask,
-                "audited": scored is not None and audited(frame.frame_id, share),
+                "audited": audit,
                 "timings": json.dumps(timings),
             }
         )
@@ -166,6 +167,14 @@ class Engine:
             return None, None, unknown(f"it could not be scored: {type(error).__name__}: {error}")
         drift = active.monitor.update(scored.signals, now_ms)
         return scored, drift, decide(scored.score.value, active.threshold, drift)
+
+    def _ask(self, verdict: Verdict, p_value: float, now_ms: int) -> bool:
+        policy = self.settings.policy
+        spent = self.ledger.one(
+            "SELECT count(*) AS n FROM frames WHERE asked = 1 AND audited = 0 AND judged_ms > ?", now_ms - HOUR_MS
+        )
+        used = spent["n"] / policy.asks_per_hour if spent and policy.asks_per_hour else 1.0
+        return asked(verdict, p_value, used, policy.review_rate)
 
     def look(self, data: bytes, active: Active) -> Scored:
         """Score an image under the light as estimated now, leaving no trace. Raises ImageRejected."""
@@ -215,27 +224,6 @@ class Engine:
         count = monitor.rewarm(past, log_ratio)
         log.info("drift monitor ready", rewarmed_frames=count)
         return monitor
-
-
-def verdict_fields(row: Row) -> dict[str, str | bytes]:
-    """A verdict as the verdicts stream carries it: flat text fields, absent where unknown."""
-    fields: Mapping[str, Any] = {
-        "frame_id": row["frame_id"],
-        "part_id": row["part_id"],
-        "verdict": row["verdict"],
-        "reason": row["reason"],
-        "score": None if row["score"] is None else repr(row["score"]),
-        "p_value": row["p_value"],
-        "threshold": None if row["threshold"] is None else repr(row["threshold"]),
-        "version": row["version"],
-        "nearest": row["nearest"],
-        "drift": row["drift"],
-        "map": row["kept"] if row["score"] is not None else None,
-        "asked": row["asked"],
-        "timings": row["timings"],
-        "judged_ms": row["judged_ms"],
-    }
-    return {name: str(value) for name, value in fields.items() if value is not None}
 
 
 def _nearest(score: Score, active: Active) -> dict[str, object]:

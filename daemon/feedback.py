@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from daemon.ledger import Ledger, Row
@@ -109,17 +110,24 @@ def settled(ledger: Ledger, after: int, through: int) -> list[Answer]:
     Each operator's newest answer that was not revoked stands; a frame whose standing answers differ is left out.
     """
     rows = ledger.all(
-        f"SELECT * FROM feedback WHERE id <= ? AND effect <> 'late' AND {COUNTS} AND frame_id IN"  # noqa: S608  # constant
-        " (SELECT frame_id FROM feedback WHERE id > ? AND id <= ?) ORDER BY id",
-        through,
+        "SELECT frame_id FROM feedback WHERE id > ? AND id <= ? AND effect <> 'late'"
+        " GROUP BY frame_id ORDER BY min(id)",
         after,
         through,
     )
-    by_frame: dict[str, list[Answer]] = {}
-    for (frame_id, _), given in _standing(rows).items():
-        by_frame.setdefault(frame_id, []).append(given)
+    return standing(ledger, [row["frame_id"] for row in rows], through)
+
+
+def standing(ledger: Ledger, frames: Sequence[str], through: int) -> list[Answer]:
+    """What people agreed on, by answers up to `through`, of these frames: as `settled` tells it."""
     agreed = []
-    for answers in by_frame.values():
+    for frame_id in frames:
+        rows = ledger.all(
+            f"SELECT * FROM feedback WHERE frame_id = ? AND id <= ? AND effect <> 'late' AND {COUNTS} ORDER BY id",  # noqa: S608  # constant
+            frame_id,
+            through,
+        )
+        answers = list(_standing(rows).values())
         if len({a.verdict for a in answers}) == 1:
             marked = [a for a in answers if a.region]
             agreed.append((marked or answers)[-1])

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import structlog
 
 from daemon.engine import Engine
-from daemon.feedback import settled
+from daemon.feedback import settled, standing
 from daemon.ledger import Ledger
 from drift.monitor import DriftState
 from memory.errors import StoreError
@@ -61,6 +61,7 @@ def learn(engine: Engine, store: Store, cause: str) -> Version | Hold:
         added=proposal.added,
         removed=proposal.removed,
         refused=proposal.refused,
+        waiting=proposal.waiting,
         gate=gate_record(proposal, outcome.passed),
         feedback_through=through,
     )
@@ -163,10 +164,13 @@ def iso(at_ms: int) -> str:
 
 
 def _confirmed(engine: Engine, base: Model, spans: Sequence[tuple[int, int]]) -> Confirmed:
-    """What operators agree on in `spans`, without goods that are quarantined, with features as they were scored."""
+    """What operators agree on in `spans` and of parts that wait since before, without goods that are quarantined,
+    with features as they were scored."""
     aside = {row["frame_id"] for row in engine.ledger.all("SELECT frame_id FROM quarantine")}
     # A frame answered in several spans counts once, by what was agreed on last.
-    agreed = {a.frame_id: a for after, through in spans for a in settled(engine.ledger, after, through)}
+    latest = spans[-1][1] if spans else base.version.feedback_through
+    agreed = {a.frame_id: a for a in standing(engine.ledger, base.version.waiting, latest)}
+    agreed |= {a.frame_id: a for after, through in spans for a in settled(engine.ledger, after, through)}
     goods: list[Candidate] = []
     audited: list[Candidate] = []
     defects: list[Defect] = []
@@ -182,7 +186,7 @@ def _confirmed(engine: Engine, base: Model, spans: Sequence[tuple[int, int]]) ->
             marked = box_region(answer.region, features.grid) if answer.region else None
             defects.append(Defect(answer.frame_id, features, worst_region(anomaly, marked)))
         else:
-            (audited if row["audited"] else goods).append(Candidate(answer.frame_id, features))
+            (audited if row["audited"] else goods).append(Candidate(answer.frame_id, features, row["part_id"]))
     return Confirmed(tuple(goods), tuple(audited), tuple(defects))
 
 

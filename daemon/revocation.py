@@ -90,6 +90,7 @@ def revoke(engine: Engine, store: Store, ids: tuple[int, ...], who: str, reason:
         added=tuple(s for s in now if s not in set(then)),
         removed=tuple(s for s in then if s not in set(now)),
         refused=proposal.refused,
+        waiting=proposal.waiting,
         gate=gate_record(proposal, outcome.passed),
         feedback_through=head.version.feedback_through,
         restores=base.version.number,

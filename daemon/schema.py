@@ -73,4 +73,7 @@ CREATE TABLE revoked (
 )
 """
 
-STEPS = (FIRST, SECOND)
+# The label budget counts an hour's questions at every frame.
+THIRD = "CREATE INDEX frames_asked ON frames (judged_ms) WHERE asked = 1 AND audited = 0"
+
+STEPS = (FIRST, SECOND, THIRD)

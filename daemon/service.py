@@ -13,8 +13,9 @@ from dataclasses import replace
 import structlog
 
 from daemon import feedback, lesson
-from daemon.engine import Engine, verdict_fields
+from daemon.engine import Engine
 from daemon.sources import Frame, Source
+from daemon.verdicts import verdict_fields
 from daemon.wire import Wire, WireLost
 from memory.errors import StaleParent, StoreError
 from memory.store import Store

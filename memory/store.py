@@ -102,6 +102,7 @@ class Store:
         restores: int | None = None,
         revoked: tuple[int, ...] = (),
         spans: tuple[tuple[int, int], ...] = (),
+        waiting: tuple[str, ...] = (),
     ) -> Version:
         """Make `contents` the next version, durably, and return its manifest.
 
@@ -135,6 +136,7 @@ class Store:
             restores=restores,
             revoked=revoked,
             spans=spans,
+            waiting=waiting,
         )
         with _disk(self._versions):
             draft = self._draft(self._path(number), version.encode())

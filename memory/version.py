@@ -44,6 +44,7 @@ class Version:
     `added`, `removed` and `refused` are sample ids (file names or frame ids). `feedback_through` is the id of
     the last feedback it takes into account. `restores` names the version that a rollback or a revocation started
     from; a revocation then learned the answers of `spans` (after, through] anew, without `revoked` (feedback ids).
+    `waiting` are confirmed samples with patches that a later lesson may learn.
     """
 
     number: int
@@ -64,6 +65,7 @@ class Version:
     restores: int | None = None
     revoked: tuple[int, ...] = ()
     spans: tuple[tuple[int, int], ...] = ()
+    waiting: tuple[str, ...] = ()
 
     def encode(self) -> bytes:
         """Canonical JSON, closed by the SHA-256 of everything before it."""
@@ -77,8 +79,9 @@ class Version:
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     def _body(self) -> dict[str, Any]:
-        """All fields, without those of format 2 where they say nothing: older manifests keep their checksum."""
-        return {name: value for name, value in asdict(self).items() if value or name not in {"revoked", "spans"}}
+        """All fields, without later ones where they say nothing: older manifests keep their checksum."""
+        later = {"revoked", "spans", "waiting"}
+        return {name: value for name, value in asdict(self).items() if value or name not in later}
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ def decode(text: bytes, source: str) -> Version:
         claimed = body.pop("sha256")
         known = {f.name for f in fields(Version)}
         given: dict[str, Any] = {
-            name: tuple(value) if name in {"added", "removed", "refused", "revoked"} else value
+            name: tuple(value) if name in {"added", "removed", "refused", "revoked", "waiting"} else value
             for name, value in body.items()
             if name in known
         }

@@ -17,13 +17,17 @@ from memory.version import Contents, HeldOut, Model
 from policies.remedy import Remedy, remedy, stands_out
 from policies.threshold import Threshold, settle
 
+WAITING = 64
+
 
 @dataclass(frozen=True)
 class Candidate:
-    """A part that an operator confirmed as good; `sample` is its frame id."""
+    """A part that an operator confirmed as good; `sample` is its frame id, `part` names the thing photographed,
+    the sample itself where that is not known."""
 
     sample: str
     features: Features
+    part: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,19 +66,21 @@ class Admitted:
 
 @dataclass(frozen=True)
 class Limits:
-    """`bank` patches at most, `lesson` new patches a lesson, `held_out` goods, `replay` defects, and the
-    false-reject `rate`."""
+    """`bank` patches at most, `lesson` new patches a lesson, `held_out` goods, `replay` defects, the false-reject
+    `rate`, and the `review` rate: what fewer good parts than that show is new until two parts show it."""
 
     bank: int
     lesson: int
     held_out: int
     replay: int
     rate: float
+    review: float
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """A complete next version that has not been published."""
+    """A complete next version that has not been published. `waiting` are confirmed parts with patches that no
+    other confirmed part shows yet."""
 
     base: Model
     contents: Contents
@@ -82,6 +88,7 @@ class Proposal:
     added: tuple[str, ...]
     removed: tuple[str, ...]
     refused: tuple[str, ...]
+    waiting: tuple[str, ...] = ()
     remedies: tuple[Remedy, ...] = ()
 
 
@@ -95,6 +102,10 @@ class Hold:
 
 def propose(base: Model, confirmed: Confirmed, drift: DriftState, limits: Limits, seed: int) -> Proposal | Hold:
     """The next version from what was confirmed, deterministic in its arguments.
+
+    What is new, beyond what all but `limits.review` of good parts show, is learned once two confirmed parts show it:
+    one wrong answer teaches nothing, and an oddity that never returns need not be known. Such parts wait, and are
+    to be among the `confirmed` of later lessons.
 
     A good part whose most anomalous patch lies nearer to a confirmed defect than to the bank is refused whole; of
     the others, patches that do so are left out. Only patches of a defect that alone would flag it count: the rest
@@ -110,7 +121,9 @@ def propose(base: Model, confirmed: Confirmed, drift: DriftState, limits: Limits
         replay = replay.remember(defect, limits.replay)
     threshold = Threshold.of(base.version.threshold)
     defects = _telling(base.contents.bank, replay, threshold)
-    admitted, refused = _screen(base.contents.bank, defects, (*confirmed.goods, *confirmed.audited))
+    goods = (*confirmed.goods, *confirmed.audited)
+    screened, refused = _screen(base.contents.bank, defects, goods, threshold.at(limits.review))
+    admitted, waiting = _corroborated(screened)
     bank = _extended(base.contents.bank, admitted, limits, seed)
     known = {*base.contents.held_out.samples, *refused}
     fresh = tuple(c for c in confirmed.audited if c.sample not in known)
@@ -122,6 +135,8 @@ def propose(base: Model, confirmed: Confirmed, drift: DriftState, limits: Limits
     if bank is base.contents.bank and replay == base.contents.replay and not fresh:
         if refused:
             return Hold("every confirmed part lies nearer to a confirmed defect than to the bank", refused)
+        if waiting:
+            return Hold(f"{len(waiting)} confirmed parts show something new, each alone: it takes two")
         return Hold("nothing new to learn: what was confirmed is covered already")
     bank, threshold = settle(bank, held_out, limits.rate)
     return Proposal(
@@ -131,6 +146,7 @@ def propose(base: Model, confirmed: Confirmed, drift: DriftState, limits: Limits
         added=tuple(s for s in bank.samples if s not in set(base.contents.bank.samples)),
         removed=tuple(s for s in base.contents.bank.samples if s not in set(bank.samples)),
         refused=refused,
+        waiting=waiting[-WAITING:],
         remedies=remedies,
     )
 
@@ -159,20 +175,54 @@ def _telling(bank: Bank, replay: Replay, threshold: Threshold) -> Patches | None
     return np.concatenate(telling) if sum(map(len, telling)) else None
 
 
-def _screen(bank: Bank, defects: Patches | None, goods: Sequence[Candidate]) -> tuple[list[Admitted], tuple[str, ...]]:
-    """Admissible patches by sample, and the samples refused whole."""
-    admitted, refused = [], []
+@dataclass(frozen=True)
+class _Screened:
+    """A good part's patches that are no defect's: which may be learned, which are new, and how near to one of these
+    (squared) another part's patch must lie to show the same."""
+
+    good: Candidate
+    allowed: npt.NDArray[np.bool_]
+    new: npt.NDArray[np.bool_]
+    reach: float
+
+
+def _screen(
+    bank: Bank, defects: Patches | None, goods: Sequence[Candidate], bound: float
+) -> tuple[list[_Screened], tuple[str, ...]]:
+    """Good parts by what the bank says of their patches, and the samples refused whole."""
+    screened, refused = [], []
     for good in goods:
         patches, found = good.features.patches, bank.score(good.features)
         suspect = np.zeros(len(patches), dtype=bool)
+        contrast = found.map.reshape(-1)  # (rows, columns) -> (P,)
         if defects is not None:
-            own = found.map.reshape(-1) * found.level  # (rows, columns) -> (P,)
-            suspect = nearest_squared(patches, defects) < own**2
-        if suspect[found.map.argmax()]:
+            suspect = nearest_squared(patches, defects) < (contrast * found.level) ** 2
+        if suspect[contrast.argmax()]:
             refused.append(good.sample)
         else:
-            admitted.append(Admitted(good.sample, patches[~suspect], np.flatnonzero(~suspect)))
-    return admitted, tuple(refused)
+            screened.append(_Screened(good, ~suspect, ~suspect & (contrast > bound), (bound * found.level) ** 2))
+    return screened, tuple(refused)
+
+
+def _corroborated(screened: list[_Screened]) -> tuple[list[Admitted], tuple[str, ...]]:
+    """What may be learned: what is not new, and what is new but shown by a second part. And who else waits."""
+    admitted, waiting = [], []
+    for one in screened:
+        alone = one.new.copy()
+        patches = one.good.features.patches
+        seconds = [other.good.features.patches for other in screened if _part(other.good) != _part(one.good)]
+        if alone.any() and seconds:
+            alone[one.new] = nearest_squared(patches[one.new], np.concatenate(seconds)) > one.reach
+        if alone.any():
+            waiting.append(one.good.sample)
+        rows = np.flatnonzero(one.allowed & ~alone)
+        if len(rows):
+            admitted.append(Admitted(one.good.sample, patches[rows], rows))
+    return admitted, tuple(waiting)
+
+
+def _part(good: Candidate) -> str:
+    return good.part or good.sample
 
 
 def _extended(bank: Bank, admitted: list[Admitted], limits: Limits, seed: int) -> Bank:

@@ -1,4 +1,4 @@
-"""Which parts an operator is asked about."""
+"""Which parts an operator is asked about: the label budget."""
 
 from __future__ import annotations
 
@@ -17,6 +17,13 @@ def audited(frame_id: str, share: float) -> bool:
     return draw < share
 
 
-def asked(frame_id: str, verdict: Verdict, scored: bool, share: float) -> bool:
-    """Whether to ask: every scored frame that was not passed, and the audit share of all scored frames."""
-    return scored and (verdict is not Verdict.OK or audited(frame_id, share))
+def asked(verdict: Verdict, p_value: float, spent: float, review_rate: float) -> bool:
+    """Whether to ask about a scored part that is not audited, when `spent` of the hour's questions are used up.
+
+    First what was not passed: the answer settles whether the line rejects good parts. Then, of the passed, the
+    likeliest to be missed defects and the goods most alike to what will be flagged next: those whose p-value is at
+    most `review_rate` times what is left of the budget, so that the scarcer it gets, the odder a part must be.
+    """
+    if spent >= 1:
+        return False
+    return verdict is not Verdict.OK or p_value <= review_rate * (1 - spent)

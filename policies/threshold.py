@@ -14,6 +14,7 @@ from memory.bank import Bank, calm_level, others, subset
 from memory.version import HeldOut
 
 LEVEL_RANGE = (0.05, 0.95)
+CONFIDENCE = 0.95
 Distances = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
 
@@ -30,6 +31,26 @@ class Threshold:
     rate: float
     guaranteed_rate: float
     scores: tuple[float, ...]
+
+    @property
+    def confident_rate(self) -> float:
+        """The false-reject rate that, with `CONFIDENCE`, this very threshold does not exceed.
+
+        Given its n scores, of which k lie above it, the rate follows Beta(k + 1, n - k) (Vovk 2012, "Conditional
+        validity of inductive conformal predictors", section 3): the u at which a binomial of n and u has at most k
+        with probability 1 - `CONFIDENCE`, found by halving.
+        """
+        n, above = len(self.scores), sum(s > self.value for s in self.scores)
+        low, high = 0.0, 1.0
+        for _ in range(50):
+            middle = (low + high) / 2
+            chance = sum(math.comb(n, i) * middle**i * (1 - middle) ** (n - i) for i in range(above + 1))
+            low, high = (middle, high) if chance > 1 - CONFIDENCE else (low, middle)
+        return high
+
+    def at(self, rate: float) -> float:
+        """The value that the same scores give for another rate."""
+        return calibrate(self.scores, rate).value
 
     @property
     def honest(self) -> bool:

@@ -73,7 +73,12 @@ def other(service: Service, settings: Settings, extractor: Extractor, wire: Wire
     return made
 
 
-MORNING: list[Answer] = [("g1", 600, "good", "anna"), ("p1", 690, "good", "bert"), ("g2", 601, "good", "anna")]
+MORNING: list[Answer] = [
+    ("g1", 600, "good", "anna"),
+    ("p1", 690, "good", "bert"),
+    ("p2", 690, "good", "bert"),
+    ("g2", 601, "good", "anna"),
+]
 NOON: list[Answer] = [("d1", 691, "defect", "anna"), ("g3", 602, "good", "bert"), ("g4", 603, "good", "anna")]
 
 
@@ -90,7 +95,7 @@ def test_a_revoked_shift_leaves_what_would_be_had_it_never_taught(service: Servi
     never = learn(other)
     assert made.blobs == never.blobs
     assert made.threshold == never.threshold
-    assert (made.cause, made.restores, made.revoked, made.who) == ("revocation", 1, (2, 5), "engineer")
+    assert (made.cause, made.restores, made.revoked, made.who) == ("revocation", 1, (2, 3, 6), "engineer")
     assert {"p1", "g3"} <= set(made.removed)
     assert service.store.load(made).contents.replay.samples == ("d1",)
     assert service.store.version(made.number).sha256 == made.sha256
@@ -103,7 +108,7 @@ def test_what_was_learned_before_is_the_ground_to_build_on(service: Service) -> 
     learn(service)
     made = revoke(service, "bert")
     assert made.restores == before.number
-    assert made.spans == ((1, 3),)
+    assert made.spans == ((1, 4),)
     assert "g1" in service.store.load(made).contents.bank.samples
 
 
@@ -146,7 +151,7 @@ def test_what_a_rollback_undid_stays_undone(service: Service) -> None:
 
 def test_revoked_answers_are_not_learned_later_either(service: Service) -> None:
     day(service, MORNING)
-    ids = revocation.answers_of(service.engine.ledger, ("p1",), None, None, None)
+    ids = revocation.answers_of(service.engine.ledger, ("p1", "p2"), None, None, None)
     made = revocation.revoke(service.engine, service.store, ids, "engineer", "a slip")
     assert made.added == (), "nothing had been learned yet"
     assert "p1" not in learn(service).added
@@ -171,7 +176,7 @@ def test_revoking_nothing_is_told(service: Service, frames: tuple[str, ...], ope
 def test_a_shift_is_a_span_of_time(service: Service) -> None:
     day(service, MORNING)
     ledger = service.engine.ledger
-    assert revocation.answers_of(ledger, (), "anna", NOW_MS, NOW_MS) == (1, 3)
+    assert revocation.answers_of(ledger, (), "anna", NOW_MS, NOW_MS) == (1, 4)
     with pytest.raises(DriftlineError, match="none by these"):
         revocation.answers_of(ledger, (), "anna", NOW_MS + 1, None)
 
