@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from bench.protocol import STAGES, TILES, Shot, aupro, auroc, extractor, load, mask, shots
 from drift.exposure import Exposure
 from drift.signals import mean_patch, measure, refer
-from memory.bank import Bank, gather, subset
+from memory.bank import LANDMARKS, Bank, gather, levelled, subset
 from memory.coreset import select
 from memory.extract import Extractor
 from memory.version import HeldOut
@@ -57,7 +57,8 @@ def taught(
     names = tuple(str(i) for i in range(len(setup)))
     raw = gather([(name, f.patches) for name, f in zip(names, features, strict=True)])
     nothing = np.empty((0, raw.vectors.shape[1]), dtype=np.float32)
-    bank = subset(raw, select(nothing, raw.vectors, budget, seed)) if budget < len(raw) else raw
+    kept = select(nothing, raw.vectors, min(budget, 10_000), seed)
+    bank = levelled(subset(raw, kept) if budget < len(raw) else raw, raw.vectors[kept[:LANDMARKS]], features)
     bank, threshold = settle(bank, HeldOut(names, tuple(features)), rate)
     reference = refer(images, np.stack([mean_patch(f.patches) for f in features]), seed)
     return bank, threshold, reference

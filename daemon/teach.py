@@ -15,7 +15,7 @@ from daemon.frames import SUFFIXES, ImageRejected, decode, read_allowed
 from daemon.ledger import Ledger
 from daemon.lesson import announce, iso
 from drift.signals import mean_patch, refer
-from memory.bank import gather, subset
+from memory.bank import LANDMARKS, gather, levelled, subset
 from memory.coreset import select
 from memory.errors import DriftlineError, ExtractorMismatch
 from memory.features import Features, Image
@@ -84,7 +84,8 @@ def teach(
         )
     raw = gather([(name, f.patches) for name, f in zip(names, features, strict=True)])
     nothing = np.empty((0, raw.vectors.shape[1]), dtype=np.float32)
-    bank = subset(raw, select(nothing, raw.vectors, settings.memory.bank_patches, settings.memory.seed))
+    kept = select(nothing, raw.vectors, settings.memory.bank_patches, settings.memory.seed)
+    bank = levelled(subset(raw, kept), raw.vectors[kept[:LANDMARKS]], features)
     chosen = _calibrating(len(features), settings.memory)
     held_out = HeldOut(tuple(names[i] for i in chosen), tuple(features[i] for i in chosen))
     means = np.stack([mean_patch(f.patches) for f in features])  # n × (D,) -> (n, D)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import faiss
@@ -12,16 +13,17 @@ from memory.errors import DriftlineError
 from memory.features import Features
 
 Vectors = npt.NDArray[np.float32]
-CALM_SHARE = 0.25
+CALM_SHARE = 0.1
+LANDMARKS = 250
 
 
 @dataclass(frozen=True)
 class Score:
     """What the bank says of one image.
 
-    `map` (rows, columns) f32 is the distance of every patch to its nearest good patch in units of `level`, the
-    distance at which this image's own calm patches lie; `value` is its maximum; `nearest` (P,) is each nearest
-    patch's row in the bank. Scores compare only within one version.
+    `map` (rows, columns) f32 is the distance of every patch to its nearest good patch in units of `level`, which
+    tells how far this image lies from what was taught as a whole; `value` is its maximum; `nearest` (P,) is each
+    nearest patch's row in the bank. Scores compare only within one version.
     """
 
     value: float
@@ -35,9 +37,12 @@ class Bank:
     """An immutable set of good patches: `vectors` (N, D) f32; `origin` (N,) indexes `samples`, who gave each,
     and `place` (N,) is the patch's number in that sample's grid (-1 where a snapshot of format 1 did not say).
 
-    `levels` are the lowest and the highest level (`calm_level`) that a good part has; an image's own is held within
-    them. Both are 1, which leaves plain distances, until the bank is calibrated (`policies.threshold`), as in
-    snapshots before format 3. `use` (N,) counts for how many patches of calibration parts each is the nearest.
+    `use` (N,) counts for how many patches of calibration parts each is the nearest (`policies.threshold`).
+
+    An image's level is the distance to the nearest of `landmarks` (M, D) below which its calmest tenth of patches
+    lies, held within the `levels` of taught parts. Landmarks and levels are chosen at teach time and never change by
+    learning, so that scores before and after a lesson stay alike. Without landmarks, as in snapshots before format
+    3, scores are plain distances.
 
     The exact nearest neighbour is searched because an approximate one inflates the maximum that decides.
     faiss allows concurrent searches of one index and never concurrent change: there is no change here.
@@ -48,8 +53,10 @@ class Bank:
     samples: tuple[str, ...]
     place: npt.NDArray[np.int32]
     use: npt.NDArray[np.int32]
+    landmarks: Vectors
     levels: tuple[float, float] = (1.0, 1.0)
     _index: faiss.IndexFlatL2 = field(init=False, repr=False)
+    _marks: faiss.IndexFlatL2 = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         rows = [len(a) for a in (self.origin, self.place, self.use)]
@@ -59,50 +66,64 @@ class Bank:
                 came=f"vectors {self.vectors.shape}, the others {rows}",
                 do="teach with at least two good images",
             )
-        for array in (self.vectors, self.origin, self.place, self.use):
+        for array in (self.vectors, self.origin, self.place, self.use, self.landmarks):
             array.setflags(write=False)
-        index = faiss.IndexFlatL2(self.vectors.shape[1])
-        index.add(self.vectors)
-        object.__setattr__(self, "_index", index)
+        for name, vectors in (("_index", self.vectors), ("_marks", self.landmarks)):
+            index = faiss.IndexFlatL2(self.vectors.shape[1])
+            index.add(vectors)
+            object.__setattr__(self, name, index)
 
     def __len__(self) -> int:
         return len(self.vectors)
 
     def score(self, features: Features) -> Score:
         """Score one image: its largest patch distance (PatchCore, Roth et al. 2022, equation 6, no reweighting)
-        over its own level (`calm_level`), so that a part of coarser material or in other light is not odd all over.
+        over its level, so that a part of coarser material or in other light is not odd all over.
 
-        The level is held within those of good parts: a part that is odd as a whole cannot excuse itself.
+        The level is held within those of taught parts: a part that is odd as a whole cannot excuse itself.
         """
         distance, nearest = self.distances(features)
-        level = self.level(distance)
+        level = self.level(features)
         contrast = (distance / np.float32(level)).reshape(features.grid)  # (P,) -> (rows, columns)
         return Score(value=float(contrast.max()), map=contrast, nearest=nearest, level=level)
 
-    def level(self, distance: Vectors) -> float:
-        """An image's level from its patches' distances (P,), held within those of good parts."""
-        return min(max(calm_level(distance), self.levels[0]), self.levels[1])
+    def distances(self, features: Features) -> tuple[Vectors, npt.NDArray[np.int64]]:
+        """The Euclidean distance (P,) of every patch to its nearest in the bank, and that one's row (P,)."""
+        return _nearest(self._index, self.vectors, features.patches)
 
-    def distances(self, features: Features) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-        """The Euclidean distance (P,) of every patch to its nearest in the bank, and that one's row (P,).
-
-        The winner of the search is measured again without the cancellation of ‖x‖² + ‖y‖² − 2x·y, so a
-        patch that is in the bank scores exactly zero.
-        """
-        _, found = self._index.search(features.patches, 1)
-        nearest = found[:, 0].astype(np.int64)  # (P, 1) -> (P,)
-        apart = features.patches - self.vectors[nearest]
-        return np.sqrt(np.einsum("pd,pd->p", apart, apart)), nearest
+    def level(self, features: Features) -> float:
+        """How far the image lies from the landmarks as a whole, within what taught parts show; 1 without landmarks."""
+        if len(self.landmarks) == 0:
+            return 1.0
+        return min(max(_calm(self, features), self.levels[0]), self.levels[1])
 
     def provenance(self, row: int) -> str:
         """The sample that gave the bank's patch `row`."""
         return self.samples[int(self.origin[row])]
 
 
-def calm_level(distance: npt.NDArray[np.float32]) -> float:
-    """The distance below which the calmest quarter of an image's patches (P,) lie: no defect on less than three
-    quarters of the part can move it by much."""
+def _nearest(index: faiss.IndexFlatL2, vectors: Vectors, patches: Vectors) -> tuple[Vectors, npt.NDArray[np.int64]]:
+    """The winner of the search is measured again without the cancellation of ‖x‖² + ‖y‖² − 2x·y, so a patch that is
+    in the bank is exactly zero away."""
+    _, found = index.search(patches, 1)
+    nearest = found[:, 0].astype(np.int64)  # (P, 1) -> (P,)
+    apart = patches - vectors[nearest]
+    return np.sqrt(np.einsum("pd,pd->p", apart, apart)), nearest
+
+
+def _calm(bank: Bank, features: Features) -> float:
+    distance, _ = _nearest(bank._marks, bank.landmarks, features.patches)
     return float(np.quantile(distance, CALM_SHARE))
+
+
+def levelled(bank: Bank, landmarks: Vectors, taught: Sequence[Features]) -> Bank:
+    """The bank with these landmarks (M, D), and with the levels that the taught parts have by them.
+
+    Unchanged where calm patches are alike to the bit (drawn pictures, masked ground): there is no level then.
+    """
+    marked = replace(bank, landmarks=landmarks)
+    levels = [_calm(marked, features) for features in taught]
+    return replace(marked, levels=(min(levels), max(levels))) if min(levels) > 0 else bank
 
 
 def gather(parts: list[tuple[str, Vectors]], places: list[npt.NDArray[np.int64]] | None = None) -> Bank:
@@ -119,21 +140,22 @@ def gather(parts: list[tuple[str, Vectors]], places: list[npt.NDArray[np.int64]]
         samples=samples,
         place=np.concatenate(given).astype(np.int32),
         use=np.zeros(len(vectors), dtype=np.int32),
+        landmarks=vectors[:0],
     )
 
 
 def joined(one: Bank, other: Bank) -> Bank:
-    """The patches of both, `one`'s first, with `one`'s levels."""
+    """The patches of both, `one`'s first, with `one`'s landmarks."""
     samples = tuple(dict.fromkeys((*one.samples, *other.samples)))
     number = {sample: i for i, sample in enumerate(samples)}
     vectors = np.concatenate([one.vectors, other.vectors])
-    return Bank(
+    return replace(
+        one,
         vectors=vectors,
         origin=np.array([number[b.samples[i]] for b in (one, other) for i in b.origin], dtype=np.int32),
         samples=samples,
         place=np.concatenate([one.place, other.place]),
         use=np.concatenate([one.use, other.use]),
-        levels=one.levels,
     )
 
 

@@ -31,6 +31,7 @@ def encode(contents: Contents) -> dict[str, bytes]:
                 "origin": bank.origin,
                 "place": bank.place,
                 "use": bank.use,
+                "landmarks": bank.landmarks.astype(np.float16),
                 "levels": np.array(bank.levels, dtype=np.float64),
             },
             bank.samples,
@@ -68,13 +69,15 @@ def decode(blobs: Mapping[str, bytes]) -> Contents:
 
 def _bank(arrays: Arrays, samples: tuple[str, ...]) -> Bank:
     rows = len(arrays["origin"])
+    vectors = arrays["vectors"].astype(np.float32)
     low, high = arrays.get("levels", np.ones(2))  # before format 3 scores were plain distances
     return Bank(
-        vectors=arrays["vectors"].astype(np.float32),
+        vectors=vectors,
         origin=arrays["origin"],
         samples=samples,
         place=arrays.get("place", np.full(rows, -1, dtype=np.int32)),  # format 1 had no places
         use=arrays.get("use", np.zeros(rows, dtype=np.int32)),
+        landmarks=arrays.get("landmarks", vectors[:0]).astype(np.float32),
         levels=(float(low), float(high)),
     )
 

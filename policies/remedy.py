@@ -14,6 +14,7 @@ from memory.version import HeldOut
 from policies.threshold import Threshold, settle
 
 MOST_SHARE = 0.02
+MOST_USE = 0.005
 REACH = 1.05
 
 
@@ -38,9 +39,9 @@ def remedy(
 
     One patch that stands out is enough, so the region's patches are tried one by one, first the one that is hidden
     by patches which calibration parts use least, then by fewest: all good patches within `REACH` thresholds of it
-    leave. None where that takes more than
-    `MOST_SHARE` of the bank, for then the defect looks like what is normal, where the good parts' own scores rise
-    with it, for then these features cannot tell it apart, and where the threshold would rise over one of the
+    leave. None where that takes more than `MOST_SHARE` of the bank, or patches that serve more than `MOST_USE` of
+    what calibration parts show, for then the defect looks like what is normal; where the good parts' own scores rise
+    with it, for then these features cannot tell it apart; and where the threshold would rise over one of the
     `others` that is found now.
     """
     found = [other for other in others if stands_out(bank, other, threshold)]
@@ -48,7 +49,7 @@ def remedy(
     hiding = squared <= (REACH * threshold.value * bank.score(defect.features).level) ** 2
     for patch in np.lexsort((hiding.sum(axis=1), hiding @ bank.use)):
         rows = np.flatnonzero(hiding[patch])
-        if len(rows) > MOST_SHARE * len(bank):
+        if len(rows) > MOST_SHARE * len(bank) or bank.use[rows].sum() > MOST_USE * bank.use.sum():
             continue
         trimmed, lifted = settle(subset(bank, np.flatnonzero(~hiding[patch])), held_out, threshold.rate)
         if all(stands_out(trimmed, d, lifted) for d in (defect, *found)):

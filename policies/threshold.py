@@ -10,12 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from memory.bank import Bank, calm_level, others, subset
+from memory.bank import Bank, others, subset
 from memory.version import HeldOut
 
-LEVEL_RANGE = (0.05, 0.95)
 CONFIDENCE = 0.95
-Distances = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
 
 
@@ -72,16 +70,10 @@ class Threshold:
 
 
 def settle(bank: Bank, held_out: HeldOut, rate: float) -> tuple[Bank, Threshold]:
-    """The bank with the levels and the uses that its calibration parts show, and its threshold.
-
-    The levels reach from the 5 % to the 95 % quantile of the parts' own: one odd good part must not widen them.
-    Where calm patches are alike to the bit (drawn pictures, masked ground) there is no level: distances stay plain.
-    """
+    """The bank with the uses that its calibration parts show, and its threshold."""
     found = _left_out(bank, held_out)
-    low, high = np.quantile([calm_level(distance) for distance, _ in found], LEVEL_RANGE)
     use = np.bincount(np.concatenate([nearest for _, nearest in found]), minlength=len(bank)).astype(np.int32)
-    settled = replace(bank, levels=(float(low), float(high)) if low > 0 else (1.0, 1.0), use=use)
-    return settled, calibrate(_scores(settled, found), rate)
+    return replace(bank, use=use), calibrate([score for score, _ in found], rate)
 
 
 def good_scores(bank: Bank, held_out: HeldOut) -> list[float]:
@@ -90,22 +82,18 @@ def good_scores(bank: Bank, held_out: HeldOut) -> list[float]:
     For a part that is not in the bank this is split conformal's held-out score. For one that is, it is the
     jackknife's (Barber et al., "Predictive inference with the jackknife+", 2021): of n + 1 exchangeable parts, each
     scored by the other n, the new one's rank is uniform, and a calibration part is scored by n - 1 of those. That
-    the n - 1 stand for the n, the coreset and the shared levels make it an approximation, which the suite measures.
+    the n - 1 stand for the n, the coreset and the landmarks make it an approximation, which the suite measures.
     """
-    return _scores(bank, _left_out(bank, held_out))
+    return [score for score, _ in _left_out(bank, held_out)]
 
 
-def _scores(bank: Bank, found: list[tuple[Distances, Rows]]) -> list[float]:
-    return [float((distance / np.float32(bank.level(distance))).max()) for distance, _ in found]
-
-
-def _left_out(bank: Bank, held_out: HeldOut) -> list[tuple[Distances, Rows]]:
-    """Of each calibration part the distances (P,) to the others' patches, and these patches' rows (P,) in the bank."""
+def _left_out(bank: Bank, held_out: HeldOut) -> list[tuple[float, Rows]]:
+    """Of each calibration part the score by the others' patches, and the nearest of these (P,) as rows of the bank."""
     found = []
     for sample, features in zip(held_out.samples, held_out.features, strict=True):
         rows = others(bank, sample)
-        distance, nearest = (bank if len(rows) == len(bank) else subset(bank, rows)).distances(features)
-        found.append((distance, rows[nearest]))
+        score = (bank if len(rows) == len(bank) else subset(bank, rows)).score(features)
+        found.append((score.value, rows[score.nearest]))
     return found
 
 

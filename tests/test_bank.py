@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from memory.bank import gather, joined, others, subset
+from memory.bank import gather, joined, levelled, others, subset
 from memory.errors import DriftlineError
 
 # Small whole numbers: distances are exact, so "never raises" needs no tolerance.
@@ -83,17 +83,36 @@ def test_every_patch_knows_who_gave_it() -> None:
 
 
 @given(held=Vectors, asked=Vectors, low=st.floats(0.1, 5), wide=st.floats(0, 5))
-def test_a_score_is_in_units_of_the_images_own_calm_patches_within_bounds(
+def test_a_score_is_in_units_of_the_images_level_within_bounds(
     held: npt.NDArray[np.float32], asked: npt.NDArray[np.float32], low: float, wide: float
 ) -> None:
     plain = gather([("a", held)])
     distance, _ = plain.distances(features(asked))
-    score = replace(plain, levels=(low, low + wide)).score(features(asked))
+    score = replace(plain, landmarks=held[:1], levels=(low, low + wide)).score(features(asked))
     assert low <= score.level <= low + wide
     assert np.array_equal(score.map.reshape(-1), distance / np.float32(score.level))
     assert score.value == score.map.max()
 
 
 def test_a_part_that_is_odd_all_over_cannot_excuse_itself() -> None:
-    bank = replace(gather([("a", np.zeros((4, 4), dtype=np.float32))]), levels=(1.0, 2.0))
-    assert bank.score(features(np.full((8, 4), 10.0))).value == 10.0
+    taught = [features(np.full((4, 4), x)) for x in (1.0, 2.0)]
+    bank = levelled(gather([("a", np.zeros((4, 4), dtype=np.float32))]), np.zeros((1, 4), dtype=np.float32), taught)
+    assert bank.levels == (2.0, 4.0)
+    assert bank.score(features(np.full((8, 4), 10.0))).value == 5.0
+    assert bank.score(features(np.full((8, 4), 1.5))).value == 1.0
+
+
+def test_where_calm_patches_are_alike_to_the_bit_distances_stay_plain() -> None:
+    zero = np.zeros((4, 4), dtype=np.float32)
+    bank = levelled(gather([("a", zero)]), zero[:1], [features(zero)])
+    assert bank.score(features(np.full((1, 4), 3.0))).value == 6.0
+
+
+def test_learning_leaves_an_images_level_alone() -> None:
+    rng = np.random.default_rng(0)
+    taught, new = (rng.standard_normal((50, 4)).astype(np.float32) for _ in range(2))
+    asked = features(rng.standard_normal((20, 4)))
+    bank = levelled(gather([("a", taught)]), taught[:5], [features(taught)])
+    assert (
+        joined(bank, gather([("b", new)])).level(asked) == bank.level(asked) == subset(bank, np.arange(9)).level(asked)
+    )
