@@ -25,7 +25,8 @@ from policies.verdict import decide as judge
 
 CALM = DriftState(Trust.STABLE, {}, dict.fromkeys(SIGNALS, 0.0), 0.0)
 AUDIT_SHARE = 0.05
-ASKS_A_STAGE = 6
+ASKS_A_STAGE = 8
+REVIEW = 0.4
 LESSON_AFTER = 10
 Answer = Callable[[Part], str]
 
@@ -41,7 +42,7 @@ class Setting:
     @property
     def limits(self) -> Limits:
         """As config.yaml has them by default."""
-        return Limits(bank=self.budget, lesson=1000, held_out=200, replay=256, rate=self.rate, review=0.1)
+        return Limits(bank=self.budget, lesson=1000, held_out=200, replay=256, rate=self.rate, review=REVIEW)
 
 
 def bank_of(parts: list[Part]) -> Bank:
@@ -72,7 +73,9 @@ def static(line: Line, setting: Setting, *, plain: bool) -> list[State]:
     """Taught once. `plain` scores by distance alone, as PatchCore does."""
     calibration = held(line.setup)
     bank = taught(line, setting)
-    bank, threshold = settle(replace(bank, landmarks=bank.landmarks[:0]) if plain else bank, calibration, setting.rate)
+    bank, threshold = settle(
+        replace(bank, landmarks=bank.landmarks[:0]) if plain else bank, Replay(), calibration, setting.rate
+    )
     return [State(bank, threshold, 0, [])] * len(STAGES)
 
 
@@ -91,7 +94,7 @@ def _with_all_labels(line: Line, setting: Setting, update: Update) -> list[State
         started = time.perf_counter()
         bank = update(bank, new, goods)
         bank = replace(bank, landmarks=start.landmarks, levels=start.levels)
-        settled, threshold = settle(bank, held(goods), setting.rate)
+        settled, threshold = settle(bank, Replay(), held(goods), setting.rate)
         states.append(State(settled, threshold, labels, [time.perf_counter() - started]))
     return states
 
@@ -150,7 +153,7 @@ class Record:
 
 def driftline(line: Line, setting: Setting, answer: Answer = truth) -> tuple[list[State], Record]:
     """The product's own lessons: it asks by its label budget, learns from answers through the gate."""
-    bank, threshold = settle(taught(line, setting), held(line.setup), setting.rate)
+    bank, threshold = settle(taught(line, setting), Replay(), held(line.setup), setting.rate)
     contents = Contents(bank, Replay(), held(line.setup), {})
     head = Model(_version(1, threshold, ()), contents)
     by_name = {p.name: p for p in line.stream}
@@ -203,7 +206,7 @@ def _confirmed(
     for name in dict.fromkeys(names):
         part = by_name[name]
         if answers[name] == "defect":
-            anomaly = head.contents.bank.score(part.features).map
+            anomaly = head.contents.bank.contrast(part.features).map
             defects.append(Defect(name, part.features, worst_region(anomaly)))
         elif name not in aside:
             candidate = Candidate(name, part.features, part.shot.part)

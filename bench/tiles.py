@@ -28,6 +28,7 @@ from drift.signals import mean_patch, measure, refer
 from memory.bank import LANDMARKS, Bank, gather, levelled, subset
 from memory.coreset import select
 from memory.extract import Extractor
+from memory.replay import Replay
 from memory.version import HeldOut
 from policies.threshold import Threshold, settle
 
@@ -59,7 +60,7 @@ def taught(
     nothing = np.empty((0, raw.vectors.shape[1]), dtype=np.float32)
     kept = select(nothing, raw.vectors, min(budget, 10_000), seed)
     bank = levelled(subset(raw, kept) if budget < len(raw) else raw, raw.vectors[kept[:LANDMARKS]], features)
-    bank, threshold = settle(bank, HeldOut(names, tuple(features)), rate)
+    bank, threshold = settle(bank, Replay(), HeldOut(names, tuple(features)), rate)
     reference = refer(images, np.stack([mean_patch(f.patches) for f in features]), seed)
     return bank, threshold, reference
 

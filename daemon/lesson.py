@@ -182,7 +182,7 @@ def _confirmed(engine: Engine, base: Model, spans: Sequence[tuple[int, int]]) ->
         if features is None:
             engine.ledger.event(engine.clock_ms(), "image_lost", frame_id=answer.frame_id)
         elif answer.verdict == "defect":
-            anomaly = base.contents.bank.score(features).map
+            anomaly = base.contents.bank.contrast(features).map
             marked = box_region(answer.region, features.grid) if answer.region else None
             defects.append(Defect(answer.frame_id, features, worst_region(anomaly, marked)))
         else:

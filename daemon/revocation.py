@@ -19,7 +19,7 @@ from memory.version import Model, Version
 from policies.admission import Hold, Proposal
 from policies.gate import prove
 from policies.lesson import Proven
-from policies.threshold import Threshold
+from policies.threshold import settle
 
 Spans = tuple[tuple[int, int], ...]
 log = structlog.get_logger()
@@ -74,7 +74,9 @@ def revoke(engine: Engine, store: Store, ids: tuple[int, ...], who: str, reason:
     outcome = proven(engine, start, spans, CALM)
     if isinstance(outcome, Hold):
         log.warning("nothing is learned anew", version=base.version.number, reason=outcome.reason)
-        contents, threshold = start.contents, Threshold.of(base.version.threshold)
+        old, rate = start.contents, base.version.threshold["rate"]
+        bank, threshold = settle(old.bank, old.replay, old.held_out, rate)  # the memory of revoked defects goes
+        contents = replace(old, bank=bank)
         unchanged = Proposal(start, contents, threshold, (), (), ())
         outcome = Proven(unchanged, prove(contents.bank, contents.replay, threshold))
     proposal = outcome.proposal

@@ -90,10 +90,11 @@ def teach(
     held_out = HeldOut(tuple(names[i] for i in chosen), tuple(features[i] for i in chosen))
     means = np.stack([mean_patch(f.patches) for f in features])  # n × (D,) -> (n, D)
     reference = refer(images, means, settings.memory.seed).arrays()
-    bank, threshold = settle(bank, held_out, settings.policy.false_reject_rate)
     head = store.head()
     base = store.load(head) if head else None
-    contents = Contents(bank, base.contents.replay if base else Replay(), held_out, reference)
+    replay = base.contents.replay if base else Replay()
+    bank, threshold = settle(bank, replay, held_out, settings.policy.false_reject_rate)
+    contents = Contents(bank, replay, held_out, reference)
     gate = _prove(base, contents, threshold, extractor)
     version = store.commit(
         contents,

@@ -13,6 +13,8 @@ from memory.errors import DriftlineError
 from memory.features import Features
 
 Vectors = npt.NDArray[np.float32]
+NEVER = float("inf")
+LIKEST = np.float32(10.0)
 CALM_SHARE = 0.1
 LANDMARKS = 250
 
@@ -30,6 +32,22 @@ class Score:
     map: npt.NDArray[np.float32]
     nearest: npt.NDArray[np.int64]
     level: float
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """The defect memory: `vectors` (M, D) of confirmed defects that stand out, and what raises a score.
+
+    The likeness of a patch is its distance to the nearest good patch over that to the nearest of `vectors`. It counts
+    where the patch is `odd` by itself, and makes the score `worth`, the threshold, where it reaches `most`: the
+    largest that any calibration part shows. So the memory lifts no calibration part over the threshold, which it
+    leaves where it is, and a defect of a kind that was never shown is found as it was without.
+    """
+
+    vectors: Vectors
+    odd: float = NEVER
+    most: float = NEVER
+    worth: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,9 +72,11 @@ class Bank:
     place: npt.NDArray[np.int32]
     use: npt.NDArray[np.int32]
     landmarks: Vectors
+    shown: Shown
     levels: tuple[float, float] = (1.0, 1.0)
     _index: faiss.IndexFlatL2 = field(init=False, repr=False)
     _marks: faiss.IndexFlatL2 = field(init=False, repr=False)
+    _defects: faiss.IndexFlatL2 = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         rows = [len(a) for a in (self.origin, self.place, self.use)]
@@ -66,9 +86,10 @@ class Bank:
                 came=f"vectors {self.vectors.shape}, the others {rows}",
                 do="teach with at least two good images",
             )
-        for array in (self.vectors, self.origin, self.place, self.use, self.landmarks):
+        searched = {"_index": self.vectors, "_marks": self.landmarks, "_defects": self.shown.vectors}
+        for array in (*searched.values(), self.origin, self.place, self.use):
             array.setflags(write=False)
-        for name, vectors in (("_index", self.vectors), ("_marks", self.landmarks)):
+        for name, vectors in searched.items():
             index = faiss.IndexFlatL2(self.vectors.shape[1])
             index.add(vectors)
             object.__setattr__(self, name, index)
@@ -77,8 +98,15 @@ class Bank:
         return len(self.vectors)
 
     def score(self, features: Features) -> Score:
-        """Score one image: its largest patch distance (PatchCore, Roth et al. 2022, equation 6, no reweighting)
-        over its level, so that a part of coarser material or in other light is not odd all over.
+        """Score one image: its contrast, raised where it is like a confirmed defect (`Shown`)."""
+        plain, shown = self.contrast(features), self.shown
+        likeness = self.likeness(features, plain, shown.odd) / np.float32(shown.most)
+        raised = np.maximum(plain.map, np.float32(shown.worth) * np.minimum(likeness, LIKEST))
+        return replace(plain, value=float(raised.max()), map=raised)
+
+    def contrast(self, features: Features) -> Score:
+        """The score by good patches alone: PatchCore's largest patch distance (Roth et al. 2022, equation 6, no
+        reweighting) over the image's level, so that a part of coarser material or in other light is not odd all over.
 
         The level is held within those of taught parts: a part that is odd as a whole cannot excuse itself.
         """
@@ -86,6 +114,16 @@ class Bank:
         level = self.level(features)
         contrast = (distance / np.float32(level)).reshape(features.grid)  # (P,) -> (rows, columns)
         return Score(value=float(contrast.max()), map=contrast, nearest=nearest, level=level)
+
+    def likeness(self, features: Features, plain: Score, odd: float) -> Vectors:
+        """How alike to confirmed defects the patches are whose contrast exceeds `odd`; 0 elsewhere. (rows, columns)"""
+        found = np.zeros_like(plain.map)
+        rows = np.flatnonzero(plain.map > odd)
+        if len(self.shown.vectors) and len(rows):
+            apart, _ = _nearest(self._defects, self.shown.vectors, features.patches[rows])
+            own = plain.map.reshape(-1)[rows] * np.float32(plain.level)  # (rows, columns) -> (P,), then those odd
+            found.reshape(-1)[rows] = own / np.maximum(apart, np.finfo(np.float32).tiny)
+        return found
 
     def distances(self, features: Features) -> tuple[Vectors, npt.NDArray[np.int64]]:
         """The Euclidean distance (P,) of every patch to its nearest in the bank, and that one's row (P,)."""
@@ -141,11 +179,12 @@ def gather(parts: list[tuple[str, Vectors]], places: list[npt.NDArray[np.int64]]
         place=np.concatenate(given).astype(np.int32),
         use=np.zeros(len(vectors), dtype=np.int32),
         landmarks=vectors[:0],
+        shown=Shown(vectors[:0]),
     )
 
 
 def joined(one: Bank, other: Bank) -> Bank:
-    """The patches of both, `one`'s first, with `one`'s landmarks."""
+    """The patches of both, `one`'s first, with `one`'s landmarks and defects."""
     samples = tuple(dict.fromkeys((*one.samples, *other.samples)))
     number = {sample: i for i, sample in enumerate(samples)}
     vectors = np.concatenate([one.vectors, other.vectors])

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from memory.bank import Bank
+from memory.bank import Bank, Shown
 from memory.errors import Damaged
 from memory.features import Features
 from memory.replay import Defect, Replay
@@ -33,6 +33,8 @@ def encode(contents: Contents) -> dict[str, bytes]:
                 "use": bank.use,
                 "landmarks": bank.landmarks.astype(np.float16),
                 "levels": np.array(bank.levels, dtype=np.float64),
+                "shown": bank.shown.vectors.astype(np.float16),
+                "raising": np.array([bank.shown.odd, bank.shown.most, bank.shown.worth], dtype=np.float64),
             },
             bank.samples,
         ),
@@ -70,6 +72,7 @@ def decode(blobs: Mapping[str, bytes]) -> Contents:
 def _bank(arrays: Arrays, samples: tuple[str, ...]) -> Bank:
     rows = len(arrays["origin"])
     vectors = arrays["vectors"].astype(np.float32)
+    shown = Shown(arrays.get("shown", vectors[:0]).astype(np.float32), *map(float, arrays.get("raising", ())))
     low, high = arrays.get("levels", np.ones(2))  # before format 3 scores were plain distances
     return Bank(
         vectors=vectors,
@@ -78,6 +81,7 @@ def _bank(arrays: Arrays, samples: tuple[str, ...]) -> Bank:
         place=arrays.get("place", np.full(rows, -1, dtype=np.int32)),  # format 1 had no places
         use=arrays.get("use", np.zeros(rows, dtype=np.int32)),
         landmarks=arrays.get("landmarks", vectors[:0]).astype(np.float32),
+        shown=shown,
         levels=(float(low), float(high)),
     )
 

@@ -15,7 +15,7 @@ from memory.features import Features, Patches
 from memory.replay import Defect, Replay
 from memory.version import Contents, HeldOut, Model
 from policies.remedy import Remedy, remedy, stands_out
-from policies.threshold import Threshold, settle
+from policies.threshold import Threshold, settle, telling
 
 WAITING = 64
 
@@ -120,7 +120,7 @@ def propose(base: Model, confirmed: Confirmed, drift: DriftState, limits: Limits
     for defect in confirmed.defects:
         replay = replay.remember(defect, limits.replay)
     threshold = Threshold.of(base.version.threshold)
-    defects = _telling(base.contents.bank, replay, threshold)
+    defects = telling(base.contents.bank, replay, threshold.value)
     goods = (*confirmed.goods, *confirmed.audited)
     screened, refused = _screen(base.contents.bank, defects, goods, threshold.at(limits.review))
     admitted, waiting = _corroborated(screened)
@@ -138,7 +138,7 @@ def propose(base: Model, confirmed: Confirmed, drift: DriftState, limits: Limits
         if waiting:
             return Hold(f"{len(waiting)} confirmed parts show something new, each alone: it takes two")
         return Hold("nothing new to learn: what was confirmed is covered already")
-    bank, threshold = settle(bank, held_out, limits.rate)
+    bank, threshold = settle(bank, replay, held_out, limits.rate)
     return Proposal(
         base=base,
         contents=Contents(bank, replay, held_out, base.contents.reference),
@@ -166,15 +166,6 @@ def _remedied(
     return bank, tuple(done)
 
 
-def _telling(bank: Bank, replay: Replay, threshold: Threshold) -> Patches | None:
-    """The patches (n, D) of defects that exceed the threshold by themselves, or None without any."""
-    telling = [
-        defect.features.patches[((bank.score(defect.features).map > threshold.value) & defect.region).reshape(-1)]
-        for defect in replay.defects  # each (rows, columns) -> (P,)
-    ]
-    return np.concatenate(telling) if sum(map(len, telling)) else None
-
-
 @dataclass(frozen=True)
 class _Screened:
     """A good part's patches that are no defect's: which may be learned, which are new, and how near to one of these
@@ -187,15 +178,15 @@ class _Screened:
 
 
 def _screen(
-    bank: Bank, defects: Patches | None, goods: Sequence[Candidate], bound: float
+    bank: Bank, defects: Patches, goods: Sequence[Candidate], bound: float
 ) -> tuple[list[_Screened], tuple[str, ...]]:
     """Good parts by what the bank says of their patches, and the samples refused whole."""
     screened, refused = [], []
     for good in goods:
-        patches, found = good.features.patches, bank.score(good.features)
+        patches, found = good.features.patches, bank.contrast(good.features)
         suspect = np.zeros(len(patches), dtype=bool)
         contrast = found.map.reshape(-1)  # (rows, columns) -> (P,)
-        if defects is not None:
+        if len(defects):
             suspect = nearest_squared(patches, defects) < (contrast * found.level) ** 2
         if suspect[contrast.argmax()]:
             refused.append(good.sample)

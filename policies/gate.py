@@ -12,7 +12,7 @@ from memory.bank import Bank
 from memory.replay import Defect, Replay
 from policies.admission import Hold, Proposal
 from policies.remedy import stands_out
-from policies.threshold import Threshold, good_scores
+from policies.threshold import Threshold, good_contrasts
 
 
 @dataclass(frozen=True)
@@ -69,11 +69,11 @@ def blamed(proposal: Proposal, forgotten: list[Defect]) -> tuple[str, ...]:
     guilty: set[str] = set()
     for defect in forgotten:
         if not stands_out(bank, defect, before):
-            rows = bank.score(defect.features).nearest[defect.region.reshape(-1)]  # (rows, columns) -> (P,)
+            rows = bank.contrast(defect.features).nearest[defect.region.reshape(-1)]  # (rows, columns) -> (P,)
             guilty |= {bank.provenance(row) for row in np.unique(rows)} & added
     held = proposal.contents.held_out
     fresh = set(held.samples) - set(proposal.base.contents.held_out.samples)
     if not guilty:
-        scores = zip(held.samples, good_scores(bank, held), strict=True)
+        scores = zip(held.samples, good_contrasts(bank, held), strict=True)
         guilty = {sample for sample, score in scores if sample in fresh and score > before.value}
     return tuple(sorted(guilty or added | fresh))

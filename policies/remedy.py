@@ -11,7 +11,7 @@ from memory.bank import Bank, subset
 from memory.coreset import squared_distances
 from memory.replay import Defect
 from memory.version import HeldOut
-from policies.threshold import Threshold, settle
+from policies.threshold import Threshold, calibrate, good_contrasts
 
 MOST_SHARE = 0.02
 MOST_USE = 0.005
@@ -28,8 +28,9 @@ class Remedy:
 
 
 def stands_out(bank: Bank, defect: Defect, threshold: Threshold) -> bool:
-    """Whether the defect's own region exceeds the threshold (then so does its image)."""
-    return bool(bank.score(defect.features).map[defect.region].max() > threshold.value)
+    """Whether the defect's own region exceeds the threshold by contrast alone: that the memory knows this very
+    defect proves nothing for the next of its kind."""
+    return bool(bank.contrast(defect.features).map[defect.region].max() > threshold.value)
 
 
 def remedy(
@@ -46,12 +47,13 @@ def remedy(
     """
     found = [other for other in others if stands_out(bank, other, threshold)]
     squared = squared_distances(defect.patches, bank.vectors)  # (n, N)
-    hiding = squared <= (REACH * threshold.value * bank.score(defect.features).level) ** 2
+    hiding = squared <= (REACH * threshold.value * bank.contrast(defect.features).level) ** 2
     for patch in np.lexsort((hiding.sum(axis=1), hiding @ bank.use)):
         rows = np.flatnonzero(hiding[patch])
         if len(rows) > MOST_SHARE * len(bank) or bank.use[rows].sum() > MOST_USE * bank.use.sum():
             continue
-        trimmed, lifted = settle(subset(bank, np.flatnonzero(~hiding[patch])), held_out, threshold.rate)
+        trimmed = subset(bank, np.flatnonzero(~hiding[patch]))
+        lifted = calibrate(good_contrasts(trimmed, held_out), threshold.rate)
         if all(stands_out(trimmed, d, lifted) for d in (defect, *found)):
             return Remedy(defect.sample, trimmed, tuple((bank.provenance(int(r)), int(bank.place[r])) for r in rows))
     return None

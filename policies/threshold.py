@@ -8,13 +8,16 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from memory.bank import Bank, others, subset
+from memory.bank import Bank, Score, Shown, others, subset
+from memory.features import Features, Patches
+from memory.replay import Replay
 from memory.version import HeldOut
 
 CONFIDENCE = 0.95
-Rows = npt.NDArray[np.int64]
+TELLING = 3
+STANDING_OUT = 0.1
+ODD = 0.5
 
 
 @dataclass(frozen=True)
@@ -69,32 +72,52 @@ class Threshold:
         return cls(held["value"], held["rate"], held["guaranteed_rate"], tuple(held["scores"]))
 
 
-def settle(bank: Bank, held_out: HeldOut, rate: float) -> tuple[Bank, Threshold]:
-    """The bank with the uses that its calibration parts show, and its threshold."""
+def settle(bank: Bank, replay: Replay, held_out: HeldOut, rate: float) -> tuple[Bank, Threshold]:
+    """The bank as its calibration parts show it, with the memory of replayed defects, and its threshold.
+
+    The threshold is that of contrast alone, since the memory lifts no calibration part over it.
+    """
     found = _left_out(bank, held_out)
-    use = np.bincount(np.concatenate([nearest for _, nearest in found]), minlength=len(bank)).astype(np.int32)
-    return replace(bank, use=use), calibrate([score for score, _ in found], rate)
+    use = np.bincount(np.concatenate([score.nearest for score, _ in found]), minlength=len(bank)).astype(np.int32)
+    threshold = calibrate([score.value for score, _ in found], rate)
+    bank = replace(bank, use=use, shown=Shown(telling(bank, replay, threshold.at(STANDING_OUT))))
+    odd = threshold.at(ODD)
+    alike = [float(bank.likeness(features, score, odd).max()) for score, features in found]
+    bank = replace(bank, shown=Shown(bank.shown.vectors, odd, max(1.0, *alike), threshold.value))
+    worth, most = bank.shown.worth, bank.shown.most
+    raised = [max(score.value, worth * (like / most)) for (score, _), like in zip(found, alike, strict=True)]
+    return bank, calibrate(raised, rate)
 
 
-def good_scores(bank: Bank, held_out: HeldOut) -> list[float]:
-    """The score of every calibration part by the bank without that part's own patches.
+def good_contrasts(bank: Bank, held_out: HeldOut) -> list[float]:
+    """The contrast of every calibration part by the bank without that part's own patches.
 
     For a part that is not in the bank this is split conformal's held-out score. For one that is, it is the
     jackknife's (Barber et al., "Predictive inference with the jackknife+", 2021): of n + 1 exchangeable parts, each
     scored by the other n, the new one's rank is uniform, and a calibration part is scored by n - 1 of those. That
     the n - 1 stand for the n, the coreset and the landmarks make it an approximation, which the suite measures.
     """
-    return [score for score, _ in _left_out(bank, held_out)]
+    return [score.value for score, _ in _left_out(bank, held_out)]
 
 
-def _left_out(bank: Bank, held_out: HeldOut) -> list[tuple[float, Rows]]:
-    """Of each calibration part the score by the others' patches, and the nearest of these (P,) as rows of the bank."""
+def _left_out(bank: Bank, held_out: HeldOut) -> list[tuple[Score, Features]]:
+    """Of each calibration part the contrast by the others' patches, whose rows in the bank `nearest` names."""
     found = []
     for sample, features in zip(held_out.samples, held_out.features, strict=True):
         rows = others(bank, sample)
-        score = (bank if len(rows) == len(bank) else subset(bank, rows)).score(features)
-        found.append((score.value, rows[score.nearest]))
+        score = (bank if len(rows) == len(bank) else subset(bank, rows)).contrast(features)
+        found.append((replace(score, nearest=rows[score.nearest]), features))
     return found
+
+
+def telling(bank: Bank, replay: Replay, bound: float) -> Patches:
+    """The `TELLING` patches (n, D) at most of each defect's region that stand out most, where they exceed `bound`."""
+    telling = [bank.vectors[:0]]
+    for defect in replay.defects:
+        contrast = np.where(defect.region, bank.contrast(defect.features).map, 0).reshape(-1)  # (rows, columns) -> (P,)
+        worst = np.argsort(-contrast, kind="stable")[:TELLING]
+        telling.append(defect.features.patches[worst[contrast[worst] > bound]])
+    return np.concatenate(telling)
 
 
 def calibrate(scores: Sequence[float], rate: float) -> Threshold:

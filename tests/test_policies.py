@@ -20,7 +20,7 @@ from policies.admission import Candidate, Confirmed, Hold, Limits, Proposal, pro
 from policies.ask import asked, audited
 from policies.gate import Passed, check
 from policies.remedy import remedy, stands_out
-from policies.threshold import Threshold, calibrate, good_scores
+from policies.threshold import Threshold, calibrate, good_contrasts
 from policies.verdict import Verdict, decide
 
 CALM = DriftState(Trust.STABLE, {}, dict.fromkeys(SIGNALS, 0.0), 0.0)
@@ -262,7 +262,7 @@ def hidden(common: int) -> tuple[Model, Defect]:
     base, defect = model(), scratch("missed")
     bank = gather([*((f"taught{i}", around(0, 100)) for i in range(3)), ("sly", around(20, common))])
     held = base.contents.held_out
-    threshold = replace(calibrate(good_scores(bank, held), 0.2), value=4.0)
+    threshold = replace(calibrate(good_contrasts(bank, held), 0.2), value=4.0)
     version = replace(base.version, threshold=threshold.to_json())
     return Model(version, replace(base.contents, bank=bank)), defect
 
@@ -296,13 +296,13 @@ def test_a_remedy_always_does_what_it_says(seed: int, rate: float) -> None:
     bank = gather([(f"s{i}", rng.normal(size=(60, 3)).astype(np.float32)) for i in range(5)])
     held = HeldOut(tuple("abcd"), tuple(features(rng.normal(size=(8, 3))) for _ in "abcd"))
     defect = Defect("d", features(rng.normal(scale=2, size=(4, 3))), np.array([[True, True, False, False]]))
-    threshold = calibrate(good_scores(bank, held), rate)
+    threshold = calibrate(good_contrasts(bank, held), rate)
     other = Defect("o", features(rng.normal(scale=3, size=(4, 3))), np.array([[True, False, False, False]]))
     made = remedy(bank, held, defect, threshold, (other,))
     if made is not None:
         assert len(made.bank) + len(made.unadmitted) == len(bank)
         assert len(made.unadmitted) <= 0.02 * len(bank)
-        lifted = calibrate(good_scores(made.bank, held), rate)
+        lifted = calibrate(good_contrasts(made.bank, held), rate)
         assert stands_out(made.bank, defect, lifted)
         assert stands_out(made.bank, other, lifted) or not stands_out(bank, other, threshold)
 
