@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
@@ -12,7 +13,7 @@ import numpy.typing as npt
 from bench.protocol import STAGES, Shot, aupro, auroc, load, mask
 from drift.exposure import Exposure
 from drift.signals import mean_patch, measure, refer
-from memory.bank import Bank, subset
+from memory.bank import Bank, Score, subset
 from memory.extract import Extractor
 from memory.features import Features
 from policies.threshold import Threshold
@@ -139,24 +140,34 @@ class Nearest:
         return self.distance.copy()
 
 
+def _scored(bank: Bank, probe: Part, distance: npt.NDArray[np.float32]) -> Score:
+    """As `Bank.score`, by distances (P,) that are known."""
+    features = Features(probe.features.patches.astype(np.float32), GRID)
+    level = bank.level(features)
+    contrast = (distance / np.float32(level)).reshape(GRID)  # (P,) -> (rows, columns)
+    plain = Score(float(contrast.max()), contrast, np.empty(0, dtype=np.int64), level)
+    return bank.raised(features, plain)
+
+
 def examine(line: Line, states: list[State], *, gain: bool) -> Result:
     """Score all probes with the bank of every stage; a bank that stays the same object is scored once."""
     probes = line.probes if gain else line.raw_probes
     search = Nearest(probes)
     truth = np.array([p.shot.defective for p in probes])
     at = np.array([p.shot.stage for p in probes])
-    scores, seen, maps = [], None, np.empty(0)
+    scores: list[list[float]] = []
+    maps: list[npt.NDArray[np.float32]] = []
+    seen: Bank | None = None
     for state in states:
-        if seen is None or seen.bank is not state.bank:
-            distance = search.to(state.bank)
-            levels = [state.bank.level(Features(p.features.patches.astype(np.float32), GRID)) for p in probes]
-            maps = distance / np.array(levels, dtype=np.float32)[:, None]  # (probe, P)
-        scores.append(maps.max(axis=1))
-        seen = state
-    value = np.array(scores, dtype=np.float64)
+        if seen is not state.bank:
+            found = list(map(partial(_scored, state.bank), probes, search.to(state.bank)))
+            maps = [score.map for score in found]
+        scores.append([score.value for score in found])
+        seen = state.bank
+    value = np.array(scores)
     thresholds = np.array([s.threshold.value for s in states])
     flagged = value[at - 1, np.arange(len(at))] > thresholds[at - 1]
-    pictures = [cv2.resize(m.reshape(GRID), (MAP_PX, MAP_PX), interpolation=cv2.INTER_LINEAR) for m in maps]
+    pictures = [cv2.resize(m, (MAP_PX, MAP_PX), interpolation=cv2.INTER_LINEAR) for m in maps]
     seconds = [s for state in states for s in state.seconds]
     return Result(
         auroc=auroc(value[-1], truth),

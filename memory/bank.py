@@ -99,7 +99,11 @@ class Bank:
 
     def score(self, features: Features) -> Score:
         """Score one image: its contrast, raised where it is like a confirmed defect (`Shown`)."""
-        plain, shown = self.contrast(features), self.shown
+        return self.raised(features, self.contrast(features))
+
+    def raised(self, features: Features, plain: Score) -> Score:
+        """This contrast of the image, raised where the image is like a confirmed defect."""
+        shown = self.shown
         likeness = self.likeness(features, plain, shown.odd) / np.float32(shown.most)
         raised = np.maximum(plain.map, np.float32(shown.worth) * np.minimum(likeness, LIKEST))
         return replace(plain, value=float(raised.max()), map=raised)
