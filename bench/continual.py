@@ -10,9 +10,7 @@ chosen on probes. Tables are Markdown on stdout, progress is on stderr.
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -22,8 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench import learners
 from bench.learners import Setting
-from bench.line import Learner, Line, Result, examine, watch
-from bench.protocol import STAGES, TILES, auroc, extractor, shots
+from bench.line import Learner, Line, Result, examine, protocol
+from bench.protocol import STAGES, auroc, extractor
 
 DRAWS = 1000
 
@@ -98,10 +96,7 @@ def main() -> None:
         gains: dict[str, list[list[float]]] = {}
         held_up: list[str] = []
         for seed in given.seeds:
-            with tempfile.TemporaryDirectory() as folder:
-                path = Path(folder) / "stream.csv"
-                subprocess.run([sys.executable, TILES / "make_stream.py", path, str(seed), order], check=True)
-                line = watch(shots(path), backbone)
+            line = protocol(seed, order, backbone)
             print(f"\n### Order {order}, seed {seed}\n")
             print("| learner | AUROC | AUPRO | false rejects, % | recall, % (pooled) | FM | BWT | labels | bank | s |")
             print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")

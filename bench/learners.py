@@ -160,6 +160,7 @@ def driftline(line: Line, setting: Setting, answer: Answer = truth) -> tuple[lis
     states: list[State] = []
     answers: dict[str, str] = {}
     fresh: list[str] = []
+    since = 0
     aside: set[str] = set()
     holds = 0
     for stage in STAGES:
@@ -174,7 +175,9 @@ def driftline(line: Line, setting: Setting, answer: Answer = truth) -> tuple[lis
                 spent += not audit
                 answers[part.name] = answer(part)
                 fresh.append(part.name)
-            if len(fresh) >= LESSON_AFTER or (fresh and i == len(shown) - 1):
+                since += 1
+            if since >= LESSON_AFTER or (since and i == len(shown) - 1):
+                since = 0
                 started = time.perf_counter()
                 confirmed = _confirmed([*head.version.waiting, *fresh], by_name, answers, head, aside)
                 outcome, found = decide(head, confirmed, CALM, setting.limits, setting.seed + head.version.number)

@@ -36,18 +36,17 @@ class Score:
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """The defect memory: `vectors` (M, D) of confirmed defects that stand out, and what raises a score.
+    """The defect memory: `vectors` (M, D) of confirmed defects that stand out, and when they raise a score.
 
-    The likeness of a patch is its distance to the nearest good patch over that to the nearest of `vectors`. It counts
-    where the patch is `odd` by itself, and makes the score `worth`, the threshold, where it reaches `most`: the
-    largest that any calibration part shows. So the memory lifts no calibration part over the threshold, which it
-    leaves where it is, and a defect of a kind that was never shown is found as it was without.
+    The likeness of a patch is its distance to the nearest good patch over that to the nearest of `vectors`. Where the
+    patch is `odd` by itself and its likeness exceeds `most`, the largest that any calibration part shows, its score
+    rises as many times. So the memory changes no calibration part's score and no threshold, and a defect of a kind
+    that was never shown is found as it was without.
     """
 
     vectors: Vectors
     odd: float = NEVER
-    most: float = NEVER
-    worth: float = 0.0
+    most: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,10 +101,9 @@ class Bank:
         return self.raised(features, self.contrast(features))
 
     def raised(self, features: Features, plain: Score) -> Score:
-        """This contrast of the image, raised where the image is like a confirmed defect."""
-        shown = self.shown
-        likeness = self.likeness(features, plain, shown.odd) / np.float32(shown.most)
-        raised = np.maximum(plain.map, np.float32(shown.worth) * np.minimum(likeness, LIKEST))
+        """This contrast of the image, raised where the image is like a confirmed defect, at most `LIKEST` times."""
+        likeness = self.likeness(features, plain, self.shown.odd) / np.float32(self.shown.most)
+        raised = plain.map * np.clip(likeness, 1, LIKEST)
         return replace(plain, value=float(raised.max()), map=raised)
 
     def contrast(self, features: Features) -> Score:

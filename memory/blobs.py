@@ -34,7 +34,7 @@ def encode(contents: Contents) -> dict[str, bytes]:
                 "landmarks": bank.landmarks.astype(np.float16),
                 "levels": np.array(bank.levels, dtype=np.float64),
                 "shown": bank.shown.vectors.astype(np.float16),
-                "raising": np.array([bank.shown.odd, bank.shown.most, bank.shown.worth], dtype=np.float64),
+                "raising": np.array([bank.shown.odd, bank.shown.most], dtype=np.float64),
             },
             bank.samples,
         ),

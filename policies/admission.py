@@ -105,7 +105,8 @@ def propose(base: Model, confirmed: Confirmed, drift: DriftState, limits: Limits
 
     What is new, beyond what all but `limits.review` of good parts show, is learned once two confirmed parts show it:
     one wrong answer teaches nothing, and an oddity that never returns need not be known. Such parts wait, and are
-    to be among the `confirmed` of later lessons.
+    to be among the `confirmed` of later lessons, which learn only what is still new of them: the rest had its
+    lesson, and what a remedy took out of the bank does not come back.
 
     A good part whose most anomalous patch lies nearer to a confirmed defect than to the bank is refused whole; of
     the others, patches that do so are left out. Only patches of a defect that alone would flag it count: the rest
@@ -123,7 +124,7 @@ def propose(base: Model, confirmed: Confirmed, drift: DriftState, limits: Limits
     defects = telling(base.contents.bank, replay, threshold.value)
     goods = (*confirmed.goods, *confirmed.audited)
     screened, refused = _screen(base.contents.bank, defects, goods, threshold.at(limits.review))
-    admitted, waiting = _corroborated(screened)
+    admitted, waiting = _corroborated(screened, set(base.version.waiting))
     bank = _extended(base.contents.bank, admitted, limits, seed)
     known = {*base.contents.held_out.samples, *refused}
     fresh = tuple(c for c in confirmed.audited if c.sample not in known)
@@ -195,8 +196,9 @@ def _screen(
     return screened, tuple(refused)
 
 
-def _corroborated(screened: list[_Screened]) -> tuple[list[Admitted], tuple[str, ...]]:
-    """What may be learned: what is not new, and what is new but shown by a second part. And who else waits."""
+def _corroborated(screened: list[_Screened], before: set[str]) -> tuple[list[Admitted], tuple[str, ...]]:
+    """What may be learned: what is not new, but of those who waited `before`, and what is new but shown by a second
+    part. And who else waits."""
     admitted, waiting = [], []
     for one in screened:
         alone = one.new.copy()
@@ -206,7 +208,7 @@ def _corroborated(screened: list[_Screened]) -> tuple[list[Admitted], tuple[str,
             alone[one.new] = nearest_squared(patches[one.new], np.concatenate(seconds)) > one.reach
         if alone.any():
             waiting.append(one.good.sample)
-        rows = np.flatnonzero(one.allowed & ~alone)
+        rows = np.flatnonzero((one.new if one.good.sample in before else one.allowed) & ~alone)
         if len(rows):
             admitted.append(Admitted(one.good.sample, patches[rows], rows))
     return admitted, tuple(waiting)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from memory.bank import Bank
+from memory.bank import Bank, subset
 from memory.replay import Defect, Replay
 from policies.admission import Hold, Proposal
 from policies.remedy import stands_out
@@ -59,21 +59,26 @@ def prove(bank: Bank, replay: Replay, threshold: Threshold) -> Passed:
 def blamed(proposal: Proposal, forgotten: list[Defect]) -> tuple[str, ...]:
     """Who made these defects be missed.
 
-    A defect that the new bank hides even under the old threshold was explained away: by the newly added samples
-    that own the nearest good patches of its region. One that only the new threshold hides was overtaken: by the
-    new calibration parts that score above the old one. Where neither finds anybody, everything new is blamed, so
-    that defects can be learned on.
+    A defect that the new bank hides even under the old threshold was explained away: by the samples of newly added
+    patches that are nearest to its region, new samples or not. One that only the new threshold hides was overtaken:
+    by the new calibration parts that score above the old one. Where neither finds anybody, everything new is
+    blamed, so that defects can be learned on.
     """
-    bank, added = proposal.contents.bank, set(proposal.added)
+    bank, known = proposal.contents.bank, _patches(proposal.base.contents.bank)
     before = Threshold.of(proposal.base.version.threshold)
     guilty: set[str] = set()
     for defect in forgotten:
         if not stands_out(bank, defect, before):
             rows = bank.contrast(defect.features).nearest[defect.region.reshape(-1)]  # (rows, columns) -> (P,)
-            guilty |= {bank.provenance(row) for row in np.unique(rows)} & added
+            guilty |= {sample for sample, _ in _patches(subset(bank, np.unique(rows))) - known}
     held = proposal.contents.held_out
     fresh = set(held.samples) - set(proposal.base.contents.held_out.samples)
     if not guilty:
         scores = zip(held.samples, good_contrasts(bank, held), strict=True)
         guilty = {sample for sample, score in scores if sample in fresh and score > before.value}
-    return tuple(sorted(guilty or added | fresh))
+    return tuple(sorted(guilty or fresh | {sample for sample, _ in _patches(bank) - known}))
+
+
+def _patches(bank: Bank) -> set[tuple[str, int]]:
+    """Every patch by its sample and its number in that sample's grid."""
+    return {(bank.samples[o], int(p)) for o, p in zip(bank.origin, bank.place, strict=True)}

@@ -75,18 +75,15 @@ class Threshold:
 def settle(bank: Bank, replay: Replay, held_out: HeldOut, rate: float) -> tuple[Bank, Threshold]:
     """The bank as its calibration parts show it, with the memory of replayed defects, and its threshold.
 
-    The threshold is that of contrast alone, since the memory lifts no calibration part over it.
+    The threshold is that of contrast alone, since the memory raises no calibration part.
     """
     found = _left_out(bank, held_out)
     use = np.bincount(np.concatenate([score.nearest for score, _ in found]), minlength=len(bank)).astype(np.int32)
     threshold = calibrate([score.value for score, _ in found], rate)
     bank = replace(bank, use=use, shown=Shown(telling(bank, replay, threshold.at(STANDING_OUT))))
     odd = threshold.at(ODD)
-    alike = [float(bank.likeness(features, score, odd).max()) for score, features in found]
-    bank = replace(bank, shown=Shown(bank.shown.vectors, odd, max(1.0, *alike), threshold.value))
-    worth, most = bank.shown.worth, bank.shown.most
-    raised = [max(score.value, worth * (like / most)) for (score, _), like in zip(found, alike, strict=True)]
-    return bank, calibrate(raised, rate)
+    most = max(float(bank.likeness(features, score, odd).max()) for score, features in found)
+    return replace(bank, shown=Shown(bank.shown.vectors, odd, max(1.0, most))), threshold
 
 
 def good_contrasts(bank: Bank, held_out: HeldOut) -> list[float]:

@@ -95,7 +95,7 @@ def test_the_gate_holds_what_would_forget_a_defect_and_blames_the_part() -> None
     base = model(Replay((scratch("d1", 9),)))
     poisoned = Proposal(
         base,
-        replace(base.contents, bank=gather([("taught", base.contents.bank.vectors), ("sly", around(9, 4))])),
+        replace(base.contents, bank=joined(base.contents.bank, gather([("sly", around(9, 4))]))),
         calibrate([1.0, 2.0], 0.5),
         ("sly",),
         (),
@@ -105,6 +105,17 @@ def test_the_gate_holds_what_would_forget_a_defect_and_blames_the_part() -> None
     assert isinstance(held, Hold)
     assert held.blamed == ("sly",)
     assert "1 of 1" in held.reason
+
+
+def test_the_gate_blames_a_known_part_for_the_patches_that_it_adds_later() -> None:
+    """A part that waited is in the bank already. Were it not blamed, every later lesson would be held for it."""
+    base = model(Replay((scratch("d1", 9),)))
+    known = base.contents.bank.samples[0]
+    later = gather([(known, around(9, 4))], [np.arange(900, 904)])
+    bank = joined(base.contents.bank, later)
+    held = check(Proposal(base, replace(base.contents, bank=bank), calibrate([1.0, 2.0], 0.5), (), (), ()))
+    assert isinstance(held, Hold)
+    assert held.blamed == (known,)
 
 
 def test_the_gate_blames_held_out_parts_that_lift_the_threshold_over_a_defect() -> None:
@@ -168,7 +179,8 @@ def test_an_audited_part_that_looks_like_a_confirmed_defect_does_not_calibrate()
 
 def test_where_nobody_can_be_blamed_everything_new_is_so_that_defects_are_still_learned() -> None:
     base = model(Replay((scratch("d1", 9),)))
-    harsh = Proposal(base, base.contents, calibrate([100.0], 0.5), ("new",), (), ())
+    bank = joined(base.contents.bank, gather([("new", around(-30, 1))]))
+    harsh = Proposal(base, replace(base.contents, bank=bank), calibrate([100.0], 0.5), ("new",), (), ())
     held = check(harsh)
     assert isinstance(held, Hold)
     assert held.blamed == ("new",)
@@ -255,6 +267,22 @@ def test_what_one_part_alone_shows_waits_for_a_second() -> None:
     assert isinstance(partly, Proposal)
     assert partly.waiting == ("other",)
     assert partly.contents.bank.score(other.features).value > Threshold.of(base.version.threshold).value
+
+
+def test_of_a_part_that_waited_only_what_is_still_new_is_learned() -> None:
+    """The rest had its lesson, and may have left the bank since for a defect that it hid."""
+    base = model()
+    hardly_new = base.contents.bank.vectors[:14] + np.float32(0.4)
+    one, two = twice("new", features(image(hardly_new, around(8, 2))))
+
+    def learned(before: Model) -> set[int]:
+        outcome = propose(before, confirmed((one, two)), CALM, replace(LIMITS, lesson=100, bank=200), 0)
+        assert isinstance(outcome, Proposal)
+        bank = outcome.contents.bank
+        return {int(p) for p in bank.place[bank.origin == bank.samples.index("new")]}
+
+    assert len(learned(base)) > 2
+    assert learned(Model(replace(base.version, waiting=("new",)), base.contents)) <= {14, 15}
 
 
 def hidden(common: int) -> tuple[Model, Defect]:

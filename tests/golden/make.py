@@ -23,7 +23,7 @@ if __name__ == "__main__":
     made = contents(2)
     defect = Defect("frame-7", features(np.full((4, 4), 40), (2, 2)), np.eye(2, dtype=bool))
     bank = replace(made.bank, landmarks=made.bank.vectors[:3], levels=(2.0, 5.0))
-    bank = replace(bank, shown=Shown(made.bank.vectors[:2] + 1, 0.1, 2.0, 5.0))
+    bank = replace(bank, shown=Shown(made.bank.vectors[:2] + 1, 0.1, 2.0))
     made = Contents(bank, Replay().remember(defect, 9), made.held_out, made.reference)
     head = commit(store, made, first, cause="admission", added=("frame-9",), feedback_through=3)
     asked = np.arange(12).reshape(3, 4)

@@ -1,0 +1,88 @@
+"""The defect memory raises what is like a confirmed defect, and changes nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from conftest import features
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from memory.bank import LIKEST, Bank, gather
+from memory.features import Features
+from memory.replay import Defect, Replay
+from memory.version import HeldOut
+from policies.threshold import Threshold, settle
+
+RNG = np.random.default_rng(0)
+
+
+def part(*centres: float, spread: float = 1.0, seed: int = 0) -> Features:
+    """Thirty patches around 0 and one at each of the given places on the first axis."""
+    rng = np.random.default_rng(seed)
+    odd = np.array([[c, 0, 0] for c in centres], dtype=np.float32).reshape(-1, 3)
+    return features(np.concatenate([rng.normal(0, spread, (30, 3)).astype(np.float32), odd]))
+
+
+def defect(where: float) -> Defect:
+    seen = part(where, seed=99)
+    region = np.zeros(seen.grid, dtype=bool)
+    region[0, -1] = True
+    return Defect(f"at-{where}", seen, region)
+
+
+def taught(*defects: Defect) -> tuple[Bank, Threshold, HeldOut]:
+    goods = [part(seed=i) for i in range(20)]
+    held = HeldOut(tuple(f"g{i}" for i in range(20)), tuple(goods))
+    bank = gather([(name, good.patches) for name, good in zip(held.samples, goods, strict=True)])
+    return *settle(bank, Replay(defects), held, 0.05), held
+
+
+def test_what_is_like_a_confirmed_defect_is_raised_over_the_threshold() -> None:
+    """Its twin of the next week is a little weaker, and just not found by good patches alone."""
+    bank, threshold, _ = taught(defect(9.0))
+    level = threshold.value + float(np.abs(bank.vectors[:, 0]).max())
+    twin = part(0.95 * level, seed=5)
+    bank = replace(bank, shown=replace(bank.shown, vectors=np.array([[level, 0, 0]], dtype=np.float32)))
+    assert bank.contrast(twin).value < threshold.value < bank.score(twin).value
+
+
+def test_a_defect_of_another_kind_scores_as_without_memory() -> None:
+    bank, _, _ = taught(defect(9.0))
+    other = part(-9.0, seed=6)
+    assert bank.score(other).value == bank.contrast(other).value
+    assert np.array_equal(bank.score(other).map, bank.contrast(other).map)
+
+
+def test_only_a_defect_that_stands_out_is_remembered() -> None:
+    bank, _, _ = taught(defect(0.0))
+    assert len(bank.shown.vectors) == 0
+
+
+@settings(max_examples=25, deadline=None)
+@given(places=st.lists(st.floats(-12, 12), max_size=4))
+def test_no_defect_changes_the_threshold_or_lifts_a_calibration_part_over_it(places: list[float]) -> None:
+    without, plain, _ = taught()
+    bank, threshold, held = taught(*(defect(p) for p in dict.fromkeys(places)))
+    assert threshold == plain
+    assert np.array_equal(bank.vectors, without.vectors)
+    for good in held.features:
+        assert bank.score(good).value <= max(threshold.value, bank.contrast(good).value)
+
+
+@settings(max_examples=25, deadline=None)
+@given(where=st.floats(-20, 20), seed=st.integers(0, 50))
+def test_the_memory_never_lowers_a_score_and_raises_it_at_most_tenfold(where: float, seed: int) -> None:
+    bank, _, _ = taught(defect(9.0), defect(-12.0))
+    seen = part(where, seed=seed)
+    plain, raised = bank.contrast(seen).map, bank.score(seen).map
+    assert (raised >= plain).all()
+    assert (raised <= LIKEST * plain).all()
+
+
+def test_without_confirmed_defects_the_score_is_the_contrast() -> None:
+    bank, _, _ = taught()
+    assert len(bank.shown.vectors) == 0
+    seen = part(RNG.normal(0, 5))
+    assert bank.score(seen).value == bank.contrast(seen).value
