@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from drift.monitor import DriftState, Trust
 from memory.bank import Bank, gather, joined, subset
-from memory.coreset import nearest_squared, redundant, select
+from memory.coreset import nearest_squared, redundant, select, squared_distances
 from memory.features import Features, Patches
 from memory.replay import Defect, Replay
 from memory.version import Contents, HeldOut, Model
@@ -109,8 +109,9 @@ def propose(base: Model, confirmed: Confirmed, drift: DriftState, limits: Limits
     lesson, and what a remedy took out of the bank does not come back.
 
     A good part whose most anomalous patch lies nearer to a confirmed defect than to the bank is refused whole; of
-    the others, patches that do so are left out. Only patches of a defect that alone would flag it count: the rest
-    of its region, and all of one that is missed, may be normal material. Patches that explain a newly reported,
+    the others, patches that do so are left out, and those that would hide a defect's most anomalous patch. Only
+    patches of a defect that alone would flag it count: the rest of its region, and all of one that is missed, may be
+    normal material. Patches that explain a newly reported,
     missed defect away leave the bank, where that is enough to find it (`policies.remedy`).
 
     Holds while the scene is beyond trust, and when nothing would change.
@@ -121,7 +122,7 @@ def propose(base: Model, confirmed: Confirmed, drift: DriftState, limits: Limits
     for defect in confirmed.defects:
         replay = replay.remember(defect, limits.replay)
     threshold = Threshold.of(base.version.threshold)
-    defects = telling(base.contents.bank, replay, threshold.value)
+    defects = _known(base.contents.bank, replay, threshold.value)
     goods = (*confirmed.goods, *confirmed.audited)
     screened, refused = _screen(base.contents.bank, defects, goods, threshold.at(limits.review))
     admitted, waiting = _corroborated(screened, set(base.version.waiting))
@@ -178,21 +179,41 @@ class _Screened:
     reach: float
 
 
+@dataclass(frozen=True)
+class _Known:
+    """Patches (n, D) of confirmed defects that each alone would flag theirs, and how near (n,), squared, to one of
+    them a good patch would hide its defect: 0 but for the most anomalous of each defect, since it takes one."""
+
+    patches: Patches
+    reach: npt.NDArray[np.float32]
+
+
+def _known(bank: Bank, replay: Replay, bound: float) -> _Known:
+    patches, reach = [bank.vectors[:0]], [np.empty(0, dtype=np.float32)]
+    for defect in replay.defects:
+        told = telling(bank, defect, bound)
+        hidden = np.zeros(len(told), dtype=np.float32)
+        hidden[:1] = (bound * bank.level(defect.features)) ** 2
+        patches.append(told)
+        reach.append(hidden)
+    return _Known(np.concatenate(patches), np.concatenate(reach))
+
+
 def _screen(
-    bank: Bank, defects: Patches, goods: Sequence[Candidate], bound: float
+    bank: Bank, defects: _Known, goods: Sequence[Candidate], bound: float
 ) -> tuple[list[_Screened], tuple[str, ...]]:
     """Good parts by what the bank says of their patches, and the samples refused whole."""
     screened, refused = [], []
     for good in goods:
         patches, found = good.features.patches, bank.contrast(good.features)
-        suspect = np.zeros(len(patches), dtype=bool)
         contrast = found.map.reshape(-1)  # (rows, columns) -> (P,)
-        if len(defects):
-            suspect = nearest_squared(patches, defects) < (contrast * found.level) ** 2
-        if suspect[contrast.argmax()]:
+        apart = squared_distances(patches, defects.patches)  # (P, n)
+        nearer = np.asarray((apart < (contrast * found.level)[:, None] ** 2).any(axis=1))
+        if nearer[contrast.argmax()]:
             refused.append(good.sample)
-        else:
-            screened.append(_Screened(good, ~suspect, ~suspect & (contrast > bound), (bound * found.level) ** 2))
+            continue
+        allowed = ~nearer & np.asarray((apart > defects.reach).all(axis=1))
+        screened.append(_Screened(good, allowed, allowed & (contrast > bound), (bound * found.level) ** 2))
     return screened, tuple(refused)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from memory.bank import Bank, Score, Shown, others, subset
 from memory.features import Features, Patches
-from memory.replay import Replay
+from memory.replay import Defect, Replay
 from memory.version import HeldOut
 
 CONFIDENCE = 0.95
@@ -80,7 +80,8 @@ def settle(bank: Bank, replay: Replay, held_out: HeldOut, rate: float) -> tuple[
     found = _left_out(bank, held_out)
     use = np.bincount(np.concatenate([score.nearest for score, _ in found]), minlength=len(bank)).astype(np.int32)
     threshold = calibrate([score.value for score, _ in found], rate)
-    bank = replace(bank, use=use, shown=Shown(telling(bank, replay, threshold.at(STANDING_OUT))))
+    told = [bank.vectors[:0], *(telling(bank, defect, threshold.at(STANDING_OUT)) for defect in replay.defects)]
+    bank = replace(bank, use=use, shown=Shown(np.concatenate(told)))
     odd = threshold.at(ODD)
     most = max(float(bank.likeness(features, score, odd).max()) for score, features in found)
     return replace(bank, shown=Shown(bank.shown.vectors, odd, max(1.0, most))), threshold
@@ -107,14 +108,11 @@ def _left_out(bank: Bank, held_out: HeldOut) -> list[tuple[Score, Features]]:
     return found
 
 
-def telling(bank: Bank, replay: Replay, bound: float) -> Patches:
-    """The `TELLING` patches (n, D) at most of each defect's region that stand out most, where they exceed `bound`."""
-    telling = [bank.vectors[:0]]
-    for defect in replay.defects:
-        contrast = np.where(defect.region, bank.contrast(defect.features).map, 0).reshape(-1)  # (rows, columns) -> (P,)
-        worst = np.argsort(-contrast, kind="stable")[:TELLING]
-        telling.append(defect.features.patches[worst[contrast[worst] > bound]])
-    return np.concatenate(telling)
+def telling(bank: Bank, defect: Defect, bound: float) -> Patches:
+    """The `TELLING` patches (n, D) at most of the defect's region that stand out most, where they exceed `bound`."""
+    contrast = np.where(defect.region, bank.contrast(defect.features).map, 0).reshape(-1)  # (rows, columns) -> (P,)
+    worst = np.argsort(-contrast, kind="stable")[:TELLING]
+    return defect.features.patches[worst[contrast[worst] > bound]]
 
 
 def calibrate(scores: Sequence[float], rate: float) -> Threshold:

@@ -269,9 +269,24 @@ def test_what_one_part_alone_shows_waits_for_a_second() -> None:
     assert partly.contents.bank.score(other.features).value > Threshold.of(base.version.threshold).value
 
 
+def test_what_would_hide_the_most_anomalous_patch_of_a_known_defect_is_left_out() -> None:
+    """It lies nearer to what is normal than to the defect, so only its nearness to the threshold tells."""
+    base = model(Replay((scratch("d1", 9),)))
+    bound = 2.0
+    base = Model(replace(base.version, threshold=calibrate([bound] * 9, 0.2).to_json()), base.contents)
+    defect = base.contents.replay.defects[0].patches[-1]
+    between = (defect * (1 - 0.9 * bound / np.linalg.norm(defect))).astype(np.float32)
+    one, two = twice("new", features(image(around(-8, 2), base.contents.bank.vectors[:13], between[None])))
+    outcome = propose(base, confirmed((one, two)), CALM, LIMITS, 0)
+    assert isinstance(outcome, Proposal)
+    assert "new" in outcome.added
+    assert np.linalg.norm(outcome.contents.bank.vectors - defect, axis=1).min() > bound
+
+
 def test_of_a_part_that_waited_only_what_is_still_new_is_learned() -> None:
     """The rest had its lesson, and may have left the bank since for a defect that it hid."""
     base = model()
+    base = Model(replace(base.version, threshold=calibrate([2.0] * 9, 0.2).to_json()), base.contents)
     hardly_new = base.contents.bank.vectors[:14] + np.float32(0.4)
     one, two = twice("new", features(image(hardly_new, around(8, 2))))
 
