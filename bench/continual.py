@@ -20,8 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench import learners
 from bench.learners import Setting
-from bench.line import Learner, Line, Result, examine, protocol
-from bench.protocol import STAGES, auroc, extractor
+from bench.line import Learner, Line, Result, examine, watch
+from bench.protocol import STAGES, auroc, drawn, extractor
 
 DRAWS = 1000
 
@@ -96,7 +96,7 @@ def main() -> None:
         gains: dict[str, list[list[float]]] = {}
         held_up: list[str] = []
         for seed in given.seeds:
-            line = protocol(seed, order, backbone)
+            line = watch(drawn(seed, order), backbone)
             print(f"\n### Order {order}, seed {seed}\n")
             print("| learner | AUROC | AUPRO | false rejects, % | recall, % (pooled) | FM | BWT | labels | bank | s |")
             print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from bench.protocol import STAGES, TILES, Shot, aupro, auroc, load, mask, shots
+from bench.protocol import STAGES, Shot, aupro, auroc, load, mask
 from drift.exposure import Exposure
 from drift.signals import mean_patch, measure, refer
 from memory.bank import Bank, Score, subset
@@ -88,14 +84,6 @@ class Result:
     def backward(self) -> float:
         """BWT: mean over all but the last stage of the last bank against that stage's (Lopez-Paz et al. 2017)."""
         return float((self.matrix[-1] - np.diagonal(self.matrix))[:-1].mean())
-
-
-def protocol(seed: int, order: str, backbone: Extractor) -> Line:
-    """The tile protocol that `make_stream.py` writes for a seed and an order of exposures."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "stream.csv"
-        subprocess.run([sys.executable, TILES / "make_stream.py", path, str(seed), order], check=True)
-        return watch(shots(path), backbone)
 
 
 def watch(rows: list[Shot], backbone: Extractor) -> Line:

@@ -20,8 +20,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench.learners import Answer, Record, Setting, driftline, truth
-from bench.line import GRID, Line, Part, Result, State, examine, protocol
-from bench.protocol import STAGES, extractor, mask
+from bench.line import GRID, Line, Part, Result, State, examine, watch
+from bench.protocol import STAGES, drawn, extractor, mask
 from policies.ask import audited
 
 WRONG = {"good": "defect", "defect": "good"}
@@ -94,7 +94,7 @@ def main() -> None:
     setting, backbone, started = Setting(given.budget, given.rate, 0), extractor(), time.perf_counter()
     harms: dict[float, list[Harm]] = {share: [] for share in given.shares}
     for seed in given.seeds:
-        line = protocol(seed, "123456", backbone)
+        line = watch(drawn(seed), backbone)
         states, _ = driftline(line, setting)
         clean = judged(line, states)
         print(f"seed {seed}: clean AUROC {clean.auroc:.3f}, AUPRO {clean.aupro:.3f}", file=sys.stderr, flush=True)

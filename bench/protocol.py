@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import os
+import subprocess
+import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,6 +55,14 @@ def shots(protocol: Path = TILES / "stream.csv") -> list[Shot]:
             )
             for r in csv.DictReader(text)
         ]
+
+
+def drawn(seed: int, order: str = "123456") -> list[Shot]:
+    """All rows of the protocol that `make_stream.py` writes for a seed and an order of exposures."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "stream.csv"
+        subprocess.run([sys.executable, TILES / "make_stream.py", path, str(seed), order], check=True)
+        return shots(path)
 
 
 def need_shared() -> None:

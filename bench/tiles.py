@@ -1,6 +1,6 @@
 """The tile protocol's table for a static bank, with and without exposure compensation.
 
-usage: python bench/tiles.py [--protocol FILE]... [--rate 0.02]
+usage: python bench/tiles.py [--rate 0.02] [--seeds 1 2]
 
 Taught from the setup role, no learning; the stream only moves the exposure estimate. All probes are scored
 after every stage with the exposure estimate of that stage; nothing is chosen on them.
@@ -9,9 +9,7 @@ after every stage with the exposure estimate of that stage; nothing is chosen on
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +20,7 @@ import numpy.typing as npt
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench.protocol import STAGES, TILES, Shot, aupro, auroc, extractor, load, mask, shots
+from bench.protocol import STAGES, Shot, aupro, auroc, drawn, extractor, load, mask, shots
 from drift.exposure import Exposure
 from drift.signals import mean_patch, measure, refer
 from memory.bank import LANDMARKS, Bank, gather, levelled, subset
@@ -119,22 +117,17 @@ def main() -> None:
     given = parser.parse_args()
     backbone, started = extractor(), time.perf_counter()
     every: dict[str, list[Result]] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        protocols = {"stream.csv": TILES / "stream.csv"}
-        for seed in given.seeds:
-            protocols[f"seed {seed}"] = Path(folder) / f"{seed}.csv"
-            subprocess.run([sys.executable, TILES / "make_stream.py", protocols[f"seed {seed}"], str(seed)], check=True)
-        for title, path in protocols.items():
-            rows = shots(path)
-            print(f"\n### {title}\n")
-            results = [
-                run(rows, backbone, "static, all patches", 10**9, given.rate, gain=False),
-                run(rows, backbone, "static, coreset 10,000", 10_000, given.rate, gain=False),
-                run(rows, backbone, "static, coreset 10,000, exposure gain", 10_000, given.rate, gain=True),
-            ]
-            show(results)
-            for result in results:
-                every.setdefault(result.name, []).append(result)
+    protocols = {"stream.csv": shots()} | {f"seed {seed}": drawn(seed) for seed in given.seeds}
+    for title, rows in protocols.items():
+        print(f"\n### {title}\n")
+        results = [
+            run(rows, backbone, "static, all patches", 10**9, given.rate, gain=False),
+            run(rows, backbone, "static, coreset 10,000", 10_000, given.rate, gain=False),
+            run(rows, backbone, "static, coreset 10,000, exposure gain", 10_000, given.rate, gain=True),
+        ]
+        show(results)
+        for result in results:
+            every.setdefault(result.name, []).append(result)
     print("\n### mean and spread (min to max) over protocols\n")
     print("| setting | AUROC pooled | AUPRO |\n| --- | --- | --- |")
     for name, results in every.items():

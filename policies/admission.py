@@ -111,8 +111,8 @@ def propose(base: Model, confirmed: Confirmed, drift: DriftState, limits: Limits
     A good part whose most anomalous patch lies nearer to a confirmed defect than to the bank is refused whole; of
     the others, patches that do so are left out, and those that would hide a defect's most anomalous patch. Only
     patches of a defect that alone would flag it count: the rest of its region, and all of one that is missed, may be
-    normal material. Patches that explain a newly reported,
-    missed defect away leave the bank, where that is enough to find it (`policies.remedy`).
+    normal material. Patches that explain a newly reported, missed defect away leave the bank, where that is enough
+    to find it (`policies.remedy`).
 
     Holds while the scene is beyond trust, and when nothing would change.
     """

@@ -64,19 +64,20 @@ def blamed(proposal: Proposal, forgotten: list[Defect]) -> tuple[str, ...]:
     by the new calibration parts that score above the old one. Where neither finds anybody, everything new is
     blamed, so that defects can be learned on.
     """
-    bank, known = proposal.contents.bank, _patches(proposal.base.contents.bank)
+    bank = proposal.contents.bank
+    new = _patches(bank) - _patches(proposal.base.contents.bank)
     before = Threshold.of(proposal.base.version.threshold)
     guilty: set[str] = set()
     for defect in forgotten:
         if not stands_out(bank, defect, before):
             rows = bank.contrast(defect.features).nearest[defect.region.reshape(-1)]  # (rows, columns) -> (P,)
-            guilty |= {sample for sample, _ in _patches(subset(bank, np.unique(rows))) - known}
+            guilty |= {sample for sample, _ in _patches(subset(bank, np.unique(rows))) & new}
     held = proposal.contents.held_out
     fresh = set(held.samples) - set(proposal.base.contents.held_out.samples)
     if not guilty:
         scores = zip(held.samples, good_contrasts(bank, held), strict=True)
         guilty = {sample for sample, score in scores if sample in fresh and score > before.value}
-    return tuple(sorted(guilty or fresh | {sample for sample, _ in _patches(bank) - known}))
+    return tuple(sorted(guilty or fresh | {sample for sample, _ in new}))
 
 
 def _patches(bank: Bank) -> set[tuple[str, int]]:
