@@ -158,12 +158,16 @@ def _remedied(
 ) -> tuple[Bank, tuple[Remedy, ...]]:
     """The bank without what hides these defects, one after the other, and what was done for each."""
     done: list[Remedy] = []
-    for defect in defects:
-        if stands_out(bank, defect, threshold):
-            continue
-        made = remedy(bank, held_out, defect, threshold, replay.defects)
+    missed = [defect for defect in defects if not stands_out(bank, defect, threshold)]
+    if not missed:
+        return bank, ()
+    # Fewer patches leave every distance as long or longer, so what stands out does so after each remedy too.
+    found = [defect for defect in replay.defects if stands_out(bank, defect, threshold)]
+    for defect in missed:
+        made = None if stands_out(bank, defect, threshold) else remedy(bank, held_out, defect, threshold, found)
         if made is not None:
             bank = made.bank
+            found.append(defect)
             done.append(made)
     return bank, tuple(done)
 

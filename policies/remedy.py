@@ -34,7 +34,7 @@ def stands_out(bank: Bank, defect: Defect, threshold: Threshold) -> bool:
 
 
 def remedy(
-    bank: Bank, held_out: HeldOut, defect: Defect, threshold: Threshold, others: Sequence[Defect]
+    bank: Bank, held_out: HeldOut, defect: Defect, threshold: Threshold, found: Sequence[Defect]
 ) -> Remedy | None:
     """What makes a missed defect stand out, under the threshold that the smaller bank then has, or None.
 
@@ -43,9 +43,8 @@ def remedy(
     leave. None where that takes more than `MOST_SHARE` of the bank, or patches that serve more than `MOST_USE` of
     what calibration parts show, for then the defect looks like what is normal; where the good parts' own scores rise
     with it, for then these features cannot tell it apart; and where the threshold would rise over one of the
-    `others` that is found now.
+    others, `found` now.
     """
-    found = [other for other in others if stands_out(bank, other, threshold)]
     squared = squared_distances(defect.patches, bank.vectors)  # (n, N)
     hiding = squared <= (REACH * threshold.value * bank.contrast(defect.features).level) ** 2
     for patch in np.lexsort((hiding.sum(axis=1), hiding @ bank.use)):
