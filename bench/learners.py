@@ -16,9 +16,10 @@ from memory.bank import LANDMARKS, Bank, gather, joined, levelled, subset
 from memory.coreset import select
 from memory.replay import Defect, Replay, worst_region
 from memory.version import Contents, HeldOut, Model, Version
-from policies.admission import Candidate, Confirmed, Hold, Limits
+from policies.admission import Confirmed, Hold, Limits
 from policies.ask import asked, audited
 from policies.lesson import decide
+from policies.screening import Candidate
 from policies.threshold import Threshold, settle
 from policies.verdict import Verdict
 from policies.verdict import decide as judge

@@ -16,9 +16,10 @@ from memory.errors import StoreError
 from memory.replay import Defect, box_region, worst_region
 from memory.store import Store
 from memory.version import Model, Version
-from policies.admission import Candidate, Confirmed, Hold, Proposal
+from policies.admission import Confirmed, Hold, Proposal
 from policies.gate import Passed, prove
 from policies.lesson import Proven, decide
+from policies.screening import Candidate
 from policies.threshold import Threshold
 
 log = structlog.get_logger()

@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from drift.monitor import DriftState, Trust
 from memory.bank import Bank, gather, joined, subset
-from memory.coreset import nearest_squared, redundant, select, squared_distances
-from memory.features import Features, Patches
-from memory.replay import Defect, Replay
+from memory.coreset import redundant, select
+from memory.replay import Defect
 from memory.version import Contents, HeldOut, Model
-from policies.remedy import Remedy, remedy, stands_out
-from policies.threshold import Threshold, settle, telling
+from policies.remedy import Remedy, remedied, stands_out
+from policies.screening import Admitted, Candidate, screen
+from policies.threshold import Threshold, settle
 
 WAITING = 64
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A part that an operator confirmed as good; `sample` is its frame id, `part` names the thing photographed,
-    the sample itself where that is not known."""
-
-    sample: str
-    features: Features
-    part: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,15 +41,6 @@ class Confirmed:
             goods=tuple(c for c in self.goods if c.sample not in aside),
             audited=tuple(c for c in self.audited if c.sample not in aside),
         )
-
-
-@dataclass(frozen=True)
-class Admitted:
-    """Patches (n, D) of a confirmed-good part that may be learned, and their numbers (n,) in its grid."""
-
-    sample: str
-    patches: Patches
-    place: npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -108,11 +87,8 @@ def propose(base: Model, confirmed: Confirmed, drift: DriftState, limits: Limits
     to be among the `confirmed` of later lessons, which learn only what is still new of them: the rest had its
     lesson, and what a remedy took out of the bank does not come back.
 
-    A good part whose most anomalous patch lies nearer to a confirmed defect than to the bank is refused whole; of
-    the others, patches that do so are left out, and those that would hide a defect's most anomalous patch. Only
-    patches of a defect that alone would flag it count: the rest of its region, and all of one that is missed, may be
-    normal material. Patches that explain a newly reported, missed defect away leave the bank, where that is enough
-    to find it (`policies.remedy`).
+    What good parts may teach at all says `policies.screening`. A newly reported defect that is missed, and one that
+    what is learned would hide, are remedied where few patches are in the way (`policies.remedy`).
 
     Holds while the scene is beyond trust, and when nothing would change.
     """
@@ -122,125 +98,43 @@ def propose(base: Model, confirmed: Confirmed, drift: DriftState, limits: Limits
     for defect in confirmed.defects:
         replay = replay.remember(defect, limits.replay)
     threshold = Threshold.of(base.version.threshold)
-    defects = _known(base.contents.bank, replay, threshold.value)
-    goods = (*confirmed.goods, *confirmed.audited)
-    screened, refused = _screen(base.contents.bank, defects, goods, threshold.at(limits.review))
-    admitted, waiting = _corroborated(screened, set(base.version.waiting))
-    bank = _extended(base.contents.bank, admitted, limits, seed)
-    known = {*base.contents.held_out.samples, *refused}
-    fresh = tuple(c for c in confirmed.audited if c.sample not in known)
+    seen = screen(
+        base.contents.bank,
+        replay,
+        (*confirmed.goods, *confirmed.audited),
+        threshold.value,
+        threshold.at(limits.review),
+        base.version.waiting,
+    )
+    calibrating = {*base.contents.held_out.samples, *seen.refused}
+    fresh = tuple(c for c in confirmed.audited if c.sample not in calibrating)
     held_out = HeldOut(
         (*base.contents.held_out.samples, *(c.sample for c in fresh))[-limits.held_out :],
         (*base.contents.held_out.features, *(c.features for c in fresh))[-limits.held_out :],
     )
-    bank, remedies = _remedied(bank, held_out, confirmed.defects, replay, threshold)
-    if bank is base.contents.bank and replay == base.contents.replay and not fresh:
-        if refused:
-            return Hold("every confirmed part lies nearer to a confirmed defect than to the bank", refused)
-        if waiting:
-            return Hold(f"{len(waiting)} confirmed parts show something new, each alone: it takes two")
+    grown = _extended(base.contents.bank, seen.admitted, limits, seed)
+    bank, after = settle(grown, replay, held_out, limits.rate)
+    reported = {defect.sample for defect in confirmed.defects}
+    owed = [d for d in replay.defects if d.sample in reported or stands_out(base.contents.bank, d, threshold)]
+    kept, remedies = remedied(bank, held_out, owed, after)
+    if remedies:
+        bank, after = settle(kept, replay, held_out, limits.rate)
+    if grown is base.contents.bank and not remedies and replay == base.contents.replay and not fresh:
+        if seen.refused:
+            return Hold("every confirmed part lies nearer to a confirmed defect than to the bank", seen.refused)
+        if seen.waiting:
+            return Hold(f"{len(seen.waiting)} confirmed parts show something new, each alone: it takes two")
         return Hold("nothing new to learn: what was confirmed is covered already")
-    bank, threshold = settle(bank, replay, held_out, limits.rate)
     return Proposal(
         base=base,
         contents=Contents(bank, replay, held_out, base.contents.reference),
-        threshold=threshold,
+        threshold=after,
         added=tuple(s for s in bank.samples if s not in set(base.contents.bank.samples)),
         removed=tuple(s for s in base.contents.bank.samples if s not in set(bank.samples)),
-        refused=refused,
-        waiting=waiting[-WAITING:],
+        refused=seen.refused,
+        waiting=seen.waiting[-WAITING:],
         remedies=remedies,
     )
-
-
-def _remedied(
-    bank: Bank, held_out: HeldOut, defects: Sequence[Defect], replay: Replay, threshold: Threshold
-) -> tuple[Bank, tuple[Remedy, ...]]:
-    """The bank without what hides these defects, one after the other, and what was done for each."""
-    done: list[Remedy] = []
-    missed = [defect for defect in defects if not stands_out(bank, defect, threshold)]
-    if not missed:
-        return bank, ()
-    # Fewer patches leave every distance as long or longer, so what stands out does so after each remedy too.
-    found = [defect for defect in replay.defects if stands_out(bank, defect, threshold)]
-    for defect in missed:
-        made = None if stands_out(bank, defect, threshold) else remedy(bank, held_out, defect, threshold, found)
-        if made is not None:
-            bank = made.bank
-            found.append(defect)
-            done.append(made)
-    return bank, tuple(done)
-
-
-@dataclass(frozen=True)
-class _Screened:
-    """A good part's patches that are no defect's: which may be learned, which are new, and how near to one of these
-    (squared) another part's patch must lie to show the same."""
-
-    good: Candidate
-    allowed: npt.NDArray[np.bool_]
-    new: npt.NDArray[np.bool_]
-    reach: float
-
-
-@dataclass(frozen=True)
-class _Known:
-    """Patches (n, D) of confirmed defects that each alone would flag theirs, and how near (n,), squared, to one of
-    them a good patch would hide its defect: 0 but for the most anomalous of each defect, since it takes one."""
-
-    patches: Patches
-    reach: npt.NDArray[np.float32]
-
-
-def _known(bank: Bank, replay: Replay, bound: float) -> _Known:
-    patches, reach = [bank.vectors[:0]], [np.empty(0, dtype=np.float32)]
-    for defect in replay.defects:
-        told = telling(bank, defect, bound)
-        hidden = np.zeros(len(told), dtype=np.float32)
-        hidden[:1] = (bound * bank.level(defect.features)) ** 2
-        patches.append(told)
-        reach.append(hidden)
-    return _Known(np.concatenate(patches), np.concatenate(reach))
-
-
-def _screen(
-    bank: Bank, defects: _Known, goods: Sequence[Candidate], bound: float
-) -> tuple[list[_Screened], tuple[str, ...]]:
-    """Good parts by what the bank says of their patches, and the samples refused whole."""
-    screened, refused = [], []
-    for good in goods:
-        patches, found = good.features.patches, bank.contrast(good.features)
-        contrast = found.map.reshape(-1)  # (rows, columns) -> (P,)
-        apart = squared_distances(patches, defects.patches)  # (P, n)
-        nearer = np.asarray((apart < (contrast * found.level)[:, None] ** 2).any(axis=1))
-        if nearer[contrast.argmax()]:
-            refused.append(good.sample)
-            continue
-        allowed = ~nearer & np.asarray((apart > defects.reach).all(axis=1))
-        screened.append(_Screened(good, allowed, allowed & (contrast > bound), (bound * found.level) ** 2))
-    return screened, tuple(refused)
-
-
-def _corroborated(screened: list[_Screened], before: set[str]) -> tuple[list[Admitted], tuple[str, ...]]:
-    """What may be learned: what is not new, but of those who waited `before`, and what is new but shown by a second
-    part. And who else waits."""
-    admitted, waiting = [], []
-    for one in screened:
-        alone = one.new.copy()
-        patches = one.good.features.patches
-        seconds = [other.good.features.patches for other in screened if _part(other.good) != _part(one.good)]
-        if alone.any() and seconds:
-            alone[one.new] = nearest_squared(patches[one.new], np.concatenate(seconds)) > one.reach
-        if alone.any():
-            waiting.append(one.good.sample)
-        rows = np.flatnonzero((one.new if one.good.sample in before else one.allowed) & ~alone)
-        if len(rows):
-            admitted.append(Admitted(one.good.sample, patches[rows], rows))
-    return admitted, tuple(waiting)
-
-
-def _part(good: Candidate) -> str:
-    return good.part or good.sample
 
 
 def _extended(bank: Bank, admitted: list[Admitted], limits: Limits, seed: int) -> Bank:

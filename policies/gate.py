@@ -59,18 +59,19 @@ def prove(bank: Bank, replay: Replay, threshold: Threshold) -> Passed:
 def blamed(proposal: Proposal, forgotten: list[Defect]) -> tuple[str, ...]:
     """Who made these defects be missed.
 
-    A defect that the new bank hides even under the old threshold was explained away: by the samples of newly added
-    patches that are nearest to its region, new samples or not. One that only the new threshold hides was overtaken:
-    by the new calibration parts that score above the old one. Where neither finds anybody, everything new is
-    blamed, so that defects can be learned on.
+    Patches of a defect that its base would show under the new threshold were explained away: by the samples of the
+    newly added patches that are nearest to them, new samples or not. Where there are none such, the threshold has
+    overtaken it: by the new calibration parts that score above the old one. Where neither finds anybody, everything
+    new is blamed, so that defects can be learned on.
     """
-    bank = proposal.contents.bank
-    new = _patches(bank) - _patches(proposal.base.contents.bank)
+    bank, base = proposal.contents.bank, proposal.base.contents.bank
+    new = _patches(bank) - _patches(base)
     before = Threshold.of(proposal.base.version.threshold)
     guilty: set[str] = set()
     for defect in forgotten:
-        if not stands_out(bank, defect, before):
-            rows = bank.contrast(defect.features).nearest[defect.region.reshape(-1)]  # (rows, columns) -> (P,)
+        shown = defect.region & (base.contrast(defect.features).map > proposal.threshold.value)
+        rows = bank.contrast(defect.features).nearest[shown.reshape(-1)]  # (rows, columns) -> (P,)
+        if len(rows):
             guilty |= {sample for sample, _ in _patches(subset(bank, np.unique(rows))) & new}
     held = proposal.contents.held_out
     fresh = set(held.samples) - set(proposal.base.contents.held_out.samples)

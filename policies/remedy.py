@@ -56,3 +56,19 @@ def remedy(
         if all(stands_out(trimmed, d, lifted) for d in (defect, *found)):
             return Remedy(defect.sample, trimmed, tuple((bank.provenance(int(r)), int(bank.place[r])) for r in rows))
     return None
+
+
+def remedied(
+    bank: Bank, held_out: HeldOut, owed: Sequence[Defect], threshold: Threshold
+) -> tuple[Bank, tuple[Remedy, ...]]:
+    """The bank without what hides these defects, one after the other, and what was done for each."""
+    done: list[Remedy] = []
+    missed = [defect for defect in owed if not stands_out(bank, defect, threshold)]
+    found = [defect for defect in owed if defect not in missed]
+    for defect in missed:
+        made = None if stands_out(bank, defect, threshold) else remedy(bank, held_out, defect, threshold, found)
+        if made is not None:
+            bank = made.bank
+            found.append(defect)
+            done.append(made)
+    return bank, tuple(done)

@@ -12,14 +12,15 @@ from hypothesis import strategies as st
 
 from drift.monitor import DriftState, Trust
 from drift.signals import SIGNALS
-from memory.bank import gather, joined
+from memory.bank import gather, joined, subset
 from memory.features import Features
 from memory.replay import Defect, Replay
 from memory.version import Contents, HeldOut, Model, Version
-from policies.admission import Candidate, Confirmed, Hold, Limits, Proposal, propose
+from policies.admission import Confirmed, Hold, Limits, Proposal, propose
 from policies.ask import asked, audited
 from policies.gate import Passed, check
 from policies.remedy import remedy, stands_out
+from policies.screening import Candidate
 from policies.threshold import Threshold, calibrate, good_contrasts
 from policies.verdict import Verdict, decide
 
@@ -304,10 +305,12 @@ def hidden(common: int) -> tuple[Model, Defect]:
     """A base that misses the defect at 20, since one learned part shows `common` patches just there."""
     base, defect = model(), scratch("missed")
     bank = gather([*((f"taught{i}", around(0, 100)) for i in range(3)), ("sly", around(20, common))])
-    held = base.contents.held_out
-    threshold = replace(calibrate(good_contrasts(bank, held), 0.2), value=4.0)
+    odd = np.array([[5, 0, 0]], dtype=np.float32)
+    held = HeldOut(tuple(f"h{i}" for i in range(9)), (features(image(around(0, 15), odd)),) * 9)
+    threshold = calibrate(good_contrasts(bank, held), 0.2)
+    assert threshold.value == 4.0
     version = replace(base.version, threshold=threshold.to_json())
-    return Model(version, replace(base.contents, bank=bank)), defect
+    return Model(version, replace(base.contents, bank=bank, held_out=held)), defect
 
 
 def test_a_missed_defect_is_found_once_what_hid_it_has_left() -> None:
@@ -321,6 +324,21 @@ def test_a_missed_defect_is_found_once_what_hid_it_has_left() -> None:
     passed = check(outcome)
     assert isinstance(passed, Passed)
     assert passed.missed == ()
+
+
+def test_a_defect_that_a_new_threshold_overtakes_is_remedied_in_the_same_lesson() -> None:
+    """Good parts need not be refused for it where a few patches near the defect can leave."""
+    base, defect = hidden(common=1)
+    near = gather([("sly", defect.patches + np.float32([4.2, 0, 0]))])
+    bank = joined(subset(base.contents.bank, np.arange(300)), near)
+    before = Model(base.version, replace(base.contents, bank=bank, replay=Replay((defect,))))
+    assert stands_out(bank, defect, Threshold.of(base.version.threshold))
+    odd = Candidate("odd", features(image(around(0, 15), np.array([[5.3, 0, 0]]))))
+    outcome = propose(before, confirmed((), (odd,)), CALM, replace(LIMITS, rate=0.05), 0)
+    assert isinstance(outcome, Proposal)
+    assert outcome.threshold.value == pytest.approx(4.3)
+    assert [(made.defect, made.unadmitted) for made in outcome.remedies] == [("missed", (("sly", 0),))]
+    assert isinstance(check(outcome), Passed)
 
 
 def test_a_defect_that_looks_like_much_of_the_bank_has_no_remedy() -> None:
