@@ -13,6 +13,7 @@ from bench.protocol import STAGES
 from drift.monitor import DriftState, Trust
 from drift.signals import SIGNALS
 from memory.bank import LANDMARKS, Bank, gather, joined, levelled, subset
+from memory.contrasts import Contrasts
 from memory.coreset import select
 from memory.replay import Defect, Replay, worst_region
 from memory.version import Contents, HeldOut, Model, Version
@@ -74,10 +75,9 @@ def static(line: Line, setting: Setting, *, plain: bool) -> list[State]:
     """Taught once. `plain` scores by distance alone, as PatchCore does."""
     calibration = held(line.setup)
     bank = taught(line, setting)
-    bank, threshold = settle(
-        replace(bank, landmarks=bank.landmarks[:0]) if plain else bank, Replay(), calibration, setting.rate
-    )
-    return [State(bank, threshold, 0, [])] * len(STAGES)
+    bank = replace(bank, landmarks=bank.landmarks[:0]) if plain else bank
+    settled, threshold = settle(Contrasts(bank), Replay(), calibration, setting.rate)
+    return [State(settled.bank, threshold, 0, [])] * len(STAGES)
 
 
 Update = Callable[[Bank, list[Part], list[Part]], Bank]
@@ -95,8 +95,8 @@ def _with_all_labels(line: Line, setting: Setting, update: Update) -> list[State
         started = time.perf_counter()
         bank = update(bank, new, goods)
         bank = replace(bank, landmarks=start.landmarks, levels=start.levels)
-        settled, threshold = settle(bank, Replay(), held(goods), setting.rate)
-        states.append(State(settled, threshold, labels, [time.perf_counter() - started]))
+        settled, threshold = settle(Contrasts(bank), Replay(), held(goods), setting.rate)
+        states.append(State(settled.bank, threshold, labels, [time.perf_counter() - started]))
     return states
 
 
@@ -154,8 +154,8 @@ class Record:
 
 def driftline(line: Line, setting: Setting, answer: Answer = truth) -> tuple[list[State], Record]:
     """The product's own lessons: it asks by its label budget, learns from answers through the gate."""
-    bank, threshold = settle(taught(line, setting), Replay(), held(line.setup), setting.rate)
-    contents = Contents(bank, Replay(), held(line.setup), {})
+    settled, threshold = settle(Contrasts(taught(line, setting)), Replay(), held(line.setup), setting.rate)
+    contents = Contents(settled.bank, Replay(), held(line.setup), {}, settled)
     head = Model(_version(1, threshold, ()), contents)
     by_name = {p.name: p for p in line.stream}
     states: list[State] = []

@@ -24,6 +24,7 @@ from bench.protocol import STAGES, Shot, aupro, auroc, drawn, extractor, load, m
 from drift.exposure import Exposure
 from drift.signals import mean_patch, measure, refer
 from memory.bank import LANDMARKS, Bank, gather, levelled, subset
+from memory.contrasts import Contrasts
 from memory.coreset import select
 from memory.extract import Extractor
 from memory.replay import Replay
@@ -58,9 +59,9 @@ def taught(
     nothing = np.empty((0, raw.vectors.shape[1]), dtype=np.float32)
     kept = select(nothing, raw.vectors, min(budget, 10_000), seed)
     bank = levelled(subset(raw, kept) if budget < len(raw) else raw, raw.vectors[kept[:LANDMARKS]], features)
-    bank, threshold = settle(bank, Replay(), HeldOut(names, tuple(features)), rate)
+    settled, threshold = settle(Contrasts(bank), Replay(), HeldOut(names, tuple(features)), rate)
     reference = refer(images, np.stack([mean_patch(f.patches) for f in features]), seed)
-    return bank, threshold, reference
+    return settled.bank, threshold, reference
 
 
 def run(rows: list[Shot], backbone: Extractor, name: str, budget: int, rate: float, *, gain: bool) -> Result:

@@ -41,7 +41,7 @@ def learn(engine: Engine, store: Store, cause: str) -> Version | Hold:
     Raises StoreError where the disk refuses (nothing has changed then), StaleParent where another process
     committed first.
     """
-    base = current(store)
+    base = _base(engine, store)
     head = base.version
     last = engine.ledger.one("SELECT coalesce(max(id), 0) AS id FROM feedback")
     through = max(head.feedback_through, last["id"] if last else 0)
@@ -66,7 +66,7 @@ def learn(engine: Engine, store: Store, cause: str) -> Version | Hold:
         gate=gate_record(proposal, outcome.passed),
         feedback_through=through,
     )
-    published(engine, store, version, proposal.refused)
+    published(engine, Model(version, proposal.contents), proposal.refused)
     return version
 
 
@@ -93,8 +93,9 @@ def gate_record(proposal: Proposal, passed: Passed) -> dict[str, object]:
     return {**passed.to_json(), **({"remedied": remedied} if remedied else {})}
 
 
-def published(engine: Engine, store: Store, version: Version, refused: tuple[str, ...]) -> None:
+def published(engine: Engine, model: Model, refused: tuple[str, ...]) -> None:
     """A committed lesson takes effect: parts refused are set aside, the ledger knows, the engine judges with it."""
+    version = model.version
     if refused:
         engine.ledger.quarantine(refused, engine.clock_ms(), f"refused by version {version.number}")
     base = version.parent or 0
@@ -103,7 +104,7 @@ def published(engine: Engine, store: Store, version: Version, refused: tuple[str
         engine.ledger.event(engine.clock_ms(), "remedied", frame_id=defect, version=version.number, unadmitted=patches)
         log.info("missed defect remedied", frame=defect, unadmitted=len(patches))
     announce(engine.ledger, version, engine.clock_ms())
-    engine.activate(store.load(version))
+    engine.activate(model)
 
 
 def rollback(store: Store, ledger: Ledger, number: int, who: str, now_ms: int) -> Version:
@@ -131,7 +132,7 @@ def rollback(store: Store, ledger: Ledger, number: int, who: str, now_ms: int) -
         threshold=old.version.threshold,
         added=tuple(s for s in then if s not in set(now)),
         removed=tuple(s for s in now if s not in set(then)),
-        gate=prove(contents.bank, contents.replay, Threshold.of(old.version.threshold)).to_json(),
+        gate=prove(contents, Threshold.of(old.version.threshold)).to_json(),
         feedback_through=head.version.feedback_through,
         restores=number,
     )
@@ -145,6 +146,14 @@ def current(store: Store) -> Model:
     if head is None:
         raise StoreError(expected="a taught version", came="an empty store", do="run `driftline teach DIR`")
     return store.load(head)
+
+
+def _base(engine: Engine, store: Store) -> Model:
+    """The head, as the engine holds it where it is active: what is known of its calibration parts then stays known."""
+    head, active = store.head(), engine.active
+    if head is not None and active is not None and active.model.version.sha256 == head.sha256:
+        return active.model
+    return current(store)
 
 
 def announce(ledger: Ledger, version: Version, now_ms: int) -> None:

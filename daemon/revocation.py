@@ -75,10 +75,10 @@ def revoke(engine: Engine, store: Store, ids: tuple[int, ...], who: str, reason:
     if isinstance(outcome, Hold):
         log.warning("nothing is learned anew", version=base.version.number, reason=outcome.reason)
         old, rate = start.contents, base.version.threshold["rate"]
-        bank, threshold = settle(old.bank, old.replay, old.held_out, rate)  # the memory of revoked defects goes
-        contents = replace(old, bank=bank)
+        settled, threshold = settle(old.contrasts, old.replay, old.held_out, rate)  # the memory of revoked defects goes
+        contents = replace(old, bank=settled.bank, follows=settled)
         unchanged = Proposal(start, contents, threshold, (), (), ())
-        outcome = Proven(unchanged, prove(contents.bank, contents.replay, threshold))
+        outcome = Proven(unchanged, prove(contents, threshold))
     proposal = outcome.proposal
     then, now = head.contents.bank.samples, proposal.contents.bank.samples
     version = store.commit(
@@ -99,7 +99,7 @@ def revoke(engine: Engine, store: Store, ids: tuple[int, ...], who: str, reason:
         revoked=ids,
         spans=spans,
     )
-    published(engine, store, version, proposal.refused)
+    published(engine, Model(version, proposal.contents), proposal.refused)
     return version
 
 

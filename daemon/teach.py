@@ -16,6 +16,7 @@ from daemon.ledger import Ledger
 from daemon.lesson import announce, iso
 from drift.signals import mean_patch, refer
 from memory.bank import LANDMARKS, gather, levelled, subset
+from memory.contrasts import Contrasts
 from memory.coreset import select
 from memory.errors import DriftlineError, ExtractorMismatch
 from memory.features import Features, Image
@@ -93,8 +94,8 @@ def teach(
     head = store.head()
     base = store.load(head) if head else None
     replay = base.contents.replay if base else Replay()
-    bank, threshold = settle(bank, replay, held_out, settings.policy.false_reject_rate)
-    contents = Contents(bank, replay, held_out, reference)
+    settled, threshold = settle(Contrasts(bank), replay, held_out, settings.policy.false_reject_rate)
+    contents = Contents(settled.bank, replay, held_out, reference, settled)
     gate = _prove(base, contents, threshold, extractor)
     version = store.commit(
         contents,

@@ -127,9 +127,12 @@ class Bank:
             found.reshape(-1)[rows] = own / np.maximum(apart, np.finfo(np.float32).tiny)
         return found
 
-    def distances(self, features: Features) -> tuple[Vectors, npt.NDArray[np.int64]]:
-        """The Euclidean distance (P,) of every patch to its nearest in the bank, and that one's row (P,)."""
-        return _nearest(self._index, self.vectors, features.patches)
+    def distances(self, features: Features, candidates: int = 1) -> tuple[Vectors, npt.NDArray[np.int64]]:
+        """The Euclidean distance (P,) of every patch to its nearest in the bank, and that one's row (P,).
+
+        Among so many `candidates` that the search ranks first within rounding, the nearest is chosen exactly.
+        """
+        return _nearest(self._index, self.vectors, features.patches, candidates)
 
     def level(self, features: Features) -> float:
         """How far the image lies from the landmarks as a whole, within what taught parts show; 1 without landmarks."""
@@ -142,13 +145,24 @@ class Bank:
         return self.samples[int(self.origin[row])]
 
 
-def _nearest(index: faiss.IndexFlatL2, vectors: Vectors, patches: Vectors) -> tuple[Vectors, npt.NDArray[np.int64]]:
-    """The winner of the search is measured again without the cancellation of ‖x‖² + ‖y‖² − 2x·y, so a patch that is
-    in the bank is exactly zero away."""
-    _, found = index.search(patches, 1)
-    nearest = found[:, 0].astype(np.int64)  # (P, 1) -> (P,)
-    apart = patches - vectors[nearest]
-    return np.sqrt(np.einsum("pd,pd->p", apart, apart)), nearest
+def _nearest(
+    index: faiss.IndexFlatL2, vectors: Vectors, patches: Vectors, candidates: int = 1
+) -> tuple[Vectors, npt.NDArray[np.int64]]:
+    """What the search finds is measured again without the cancellation of ‖x‖² + ‖y‖² − 2x·y, so a patch that is in
+    the bank is exactly zero away. Of candidates that are equally far the lowest row counts."""
+    _, found = index.search(patches, min(candidates, len(vectors)))
+    found = np.sort(found, axis=1)  # (P, candidates)
+    apart = np.stack([_apart(patches, vectors[column]) for column in found.T], axis=1)  # (P, candidates)
+    best = apart.argmin(axis=1)[:, None]  # (P,) -> (P, 1)
+    nearest = np.take_along_axis(found, best, axis=1)[:, 0]  # (P, 1) -> (P,)
+    return np.sqrt(np.take_along_axis(apart, best, axis=1)[:, 0]), nearest.astype(np.int64)
+
+
+def _apart(one: Vectors, other: Vectors) -> Vectors:
+    """Squared distances (P,) of the rows of both (P, D)."""
+    apart = one - other
+    squared: Vectors = np.einsum("pd,pd->p", apart, apart)
+    return squared
 
 
 def _calm(bank: Bank, features: Features) -> float:
@@ -212,10 +226,3 @@ def subset(bank: Bank, rows: npt.NDArray[np.int64]) -> Bank:
         place=bank.place[rows],
         use=bank.use[rows],
     )
-
-
-def others(bank: Bank, sample: str) -> npt.NDArray[np.int64]:
-    """The rows of all samples but this one; all rows where it gave every patch or none."""
-    if sample not in bank.samples or len(bank.samples) == 1:
-        return np.arange(len(bank))
-    return np.flatnonzero(bank.origin != bank.samples.index(sample))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import InitVar, asdict, dataclass, field, fields
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from memory.bank import Bank
+from memory.contrasts import Contrasts
 from memory.errors import Damaged
 from memory.features import Features
 from memory.replay import Replay
@@ -27,12 +28,23 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class Contents:
-    """The four things a version is made of; `reference` is drift's, and only arrays to this package."""
+    """The four things a version is made of; `reference` is drift's, and only arrays to this package.
+
+    `contrasts` are those of the replayed defects and calibration parts, kept from what it `follows` and found where
+    they are missing: they are never stored.
+    """
 
     bank: Bank
     replay: Replay
     held_out: HeldOut
     reference: Mapping[str, npt.NDArray[np.float64]]
+    follows: InitVar[Contrasts | None] = None
+    contrasts: Contrasts = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self, follows: Contrasts | None) -> None:
+        proving = (*self.held_out.features, *(defect.features for defect in self.replay.defects))
+        kept = follows.only(proving).on(self.bank) if follows else Contrasts(self.bank)
+        object.__setattr__(self, "contrasts", kept)
 
 
 @dataclass(frozen=True)

@@ -98,8 +98,9 @@ def propose(base: Model, confirmed: Confirmed, drift: DriftState, limits: Limits
     for defect in confirmed.defects:
         replay = replay.remember(defect, limits.replay)
     threshold = Threshold.of(base.version.threshold)
+    known = base.contents.contrasts
     seen = screen(
-        base.contents.bank,
+        known,
         replay,
         (*confirmed.goods, *confirmed.audited),
         threshold.value,
@@ -113,12 +114,13 @@ def propose(base: Model, confirmed: Confirmed, drift: DriftState, limits: Limits
         (*base.contents.held_out.features, *(c.features for c in fresh))[-limits.held_out :],
     )
     grown = _extended(base.contents.bank, seen.admitted, limits, seed)
-    bank, after = settle(grown, replay, held_out, limits.rate)
+    settled, after = settle(known.on(grown), replay, held_out, limits.rate)
     reported = {defect.sample for defect in confirmed.defects}
-    owed = [d for d in replay.defects if d.sample in reported or stands_out(base.contents.bank, d, threshold)]
-    kept, remedies = remedied(bank, held_out, owed, after)
+    owed = [d for d in replay.defects if d.sample in reported or stands_out(known, d, threshold)]
+    kept, remedies = remedied(settled, held_out, owed, after)
     if remedies:
-        bank, after = settle(kept, replay, held_out, limits.rate)
+        settled, after = settle(kept, replay, held_out, limits.rate)
+    bank = settled.bank
     if grown is base.contents.bank and not remedies and replay == base.contents.replay and not fresh:
         if seen.refused:
             return Hold("every confirmed part lies nearer to a confirmed defect than to the bank", seen.refused)
@@ -127,7 +129,7 @@ def propose(base: Model, confirmed: Confirmed, drift: DriftState, limits: Limits
         return Hold("nothing new to learn: what was confirmed is covered already")
     return Proposal(
         base=base,
-        contents=Contents(bank, replay, held_out, base.contents.reference),
+        contents=Contents(bank, replay, held_out, base.contents.reference, settled),
         threshold=after,
         added=tuple(s for s in bank.samples if s not in set(base.contents.bank.samples)),
         removed=tuple(s for s in base.contents.bank.samples if s not in set(bank.samples)),

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from memory.bank import Bank, subset
-from memory.replay import Defect, Replay
+from memory.replay import Defect
+from memory.version import Contents
 from policies.admission import Hold, Proposal
 from policies.remedy import stands_out
-from policies.threshold import Threshold, good_contrasts
+from policies.threshold import Threshold, good_scores
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,11 @@ def check(proposal: Proposal) -> Passed | Hold:
     defect holds the whole proposal, blaming the added samples whose patches explain its region away.
     """
     before = Threshold.of(proposal.base.version.threshold)
-    passed = prove(proposal.contents.bank, proposal.contents.replay, proposal.threshold)
+    passed = prove(proposal.contents, proposal.threshold)
     forgotten = [
         defect
         for defect in proposal.contents.replay.defects
-        if defect.sample in passed.missed and stands_out(proposal.base.contents.bank, defect, before)
+        if defect.sample in passed.missed and stands_out(proposal.base.contents.contrasts, defect, before)
     ]
     if forgotten:
         names = ", ".join(defect.sample for defect in forgotten)
@@ -50,10 +51,10 @@ def check(proposal: Proposal) -> Passed | Hold:
     return passed
 
 
-def prove(bank: Bank, replay: Replay, threshold: Threshold) -> Passed:
-    """Which replayed defects this bank finds under this threshold, and which it misses."""
-    missed = tuple(d.sample for d in replay.defects if not stands_out(bank, d, threshold))
-    return Passed(len(replay) - len(missed), missed)
+def prove(contents: Contents, threshold: Threshold) -> Passed:
+    """Which replayed defects these contents find under this threshold, and which they miss."""
+    missed = tuple(d.sample for d in contents.replay.defects if not stands_out(contents.contrasts, d, threshold))
+    return Passed(len(contents.replay) - len(missed), missed)
 
 
 def blamed(proposal: Proposal, forgotten: list[Defect]) -> tuple[str, ...]:
@@ -64,20 +65,21 @@ def blamed(proposal: Proposal, forgotten: list[Defect]) -> tuple[str, ...]:
     overtaken it: by the new calibration parts that score above the old one. Where neither finds anybody, everything
     new is blamed, so that defects can be learned on.
     """
-    bank, base = proposal.contents.bank, proposal.base.contents.bank
-    new = _patches(bank) - _patches(base)
+    contrasts, base = proposal.contents.contrasts, proposal.base.contents.contrasts
+    bank = contrasts.bank
+    new = _patches(bank) - _patches(base.bank)
     before = Threshold.of(proposal.base.version.threshold)
     guilty: set[str] = set()
     for defect in forgotten:
-        shown = defect.region & (base.contrast(defect.features).map > proposal.threshold.value)
-        rows = bank.contrast(defect.features).nearest[shown.reshape(-1)]  # (rows, columns) -> (P,)
+        shown = defect.region & (base.of(defect.features).map > proposal.threshold.value)
+        rows = contrasts.of(defect.features).nearest[shown.reshape(-1)]  # (rows, columns) -> (P,)
         if len(rows):
             guilty |= {sample for sample, _ in _patches(subset(bank, np.unique(rows))) & new}
     held = proposal.contents.held_out
     fresh = set(held.samples) - set(proposal.base.contents.held_out.samples)
     if not guilty:
-        scores = zip(held.samples, good_contrasts(bank, held), strict=True)
-        guilty = {sample for sample, score in scores if sample in fresh and score > before.value}
+        scores = zip(held.samples, good_scores(contrasts, held), strict=True)
+        guilty = {sample for sample, score in scores if sample in fresh and score.value > before.value}
     return tuple(sorted(guilty or fresh | {sample for sample, _ in new}))
 
 

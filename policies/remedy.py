@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from memory.bank import Bank, subset
+from memory.bank import subset
+from memory.contrasts import Contrasts
 from memory.coreset import squared_distances
 from memory.replay import Defect
 from memory.version import HeldOut
-from policies.threshold import Threshold, calibrate, good_contrasts
+from policies.threshold import Threshold, calibrate, good_scores
 
 MOST_SHARE = 0.02
 MOST_USE = 0.005
@@ -20,21 +21,22 @@ REACH = 1.05
 
 @dataclass(frozen=True)
 class Remedy:
-    """The bank without the patches that hid `defect`, which are named by (sample, number in its grid)."""
+    """The bank without the patches that hid `defect`, by its contrasts; they are named by (sample, number in its
+    grid)."""
 
     defect: str
-    bank: Bank
+    contrasts: Contrasts
     unadmitted: tuple[tuple[str, int], ...]
 
 
-def stands_out(bank: Bank, defect: Defect, threshold: Threshold) -> bool:
+def stands_out(contrasts: Contrasts, defect: Defect, threshold: Threshold) -> bool:
     """Whether the defect's own region exceeds the threshold by contrast alone: that the memory knows this very
     defect proves nothing for the next of its kind."""
-    return bool(bank.contrast(defect.features).map[defect.region].max() > threshold.value)
+    return bool(contrasts.of(defect.features).map[defect.region].max() > threshold.value)
 
 
 def remedy(
-    bank: Bank, held_out: HeldOut, defect: Defect, threshold: Threshold, found: Sequence[Defect]
+    contrasts: Contrasts, held_out: HeldOut, defect: Defect, threshold: Threshold, found: Sequence[Defect]
 ) -> Remedy | None:
     """What makes a missed defect stand out, under the threshold that the smaller bank then has, or None.
 
@@ -45,30 +47,33 @@ def remedy(
     with it, for then these features cannot tell it apart; and where the threshold would rise over one of the
     others, `found` now.
     """
+    bank = contrasts.bank
     squared = squared_distances(defect.patches, bank.vectors)  # (n, N)
-    hiding = squared <= (REACH * threshold.value * bank.contrast(defect.features).level) ** 2
+    hiding = squared <= (REACH * threshold.value * contrasts.of(defect.features).level) ** 2
     for patch in np.lexsort((hiding.sum(axis=1), hiding @ bank.use)):
         rows = np.flatnonzero(hiding[patch])
         if len(rows) > MOST_SHARE * len(bank) or bank.use[rows].sum() > MOST_USE * bank.use.sum():
             continue
-        trimmed = subset(bank, np.flatnonzero(~hiding[patch]))
-        lifted = calibrate(good_contrasts(trimmed, held_out), threshold.rate)
+        trimmed = contrasts.on(subset(bank, np.flatnonzero(~hiding[patch])))
+        lifted = calibrate([score.value for score in good_scores(trimmed, held_out)], threshold.rate)
         if all(stands_out(trimmed, d, lifted) for d in (defect, *found)):
             return Remedy(defect.sample, trimmed, tuple((bank.provenance(int(r)), int(bank.place[r])) for r in rows))
     return None
 
 
 def remedied(
-    bank: Bank, held_out: HeldOut, owed: Sequence[Defect], threshold: Threshold
-) -> tuple[Bank, tuple[Remedy, ...]]:
-    """The bank without what hides these defects, one after the other, and what was done for each."""
+    contrasts: Contrasts, held_out: HeldOut, owed: Sequence[Defect], threshold: Threshold
+) -> tuple[Contrasts, tuple[Remedy, ...]]:
+    """The contrasts of the bank without what hides these defects, one after the other, and what was done for each."""
     done: list[Remedy] = []
-    missed = [defect for defect in owed if not stands_out(bank, defect, threshold)]
+    missed = [defect for defect in owed if not stands_out(contrasts, defect, threshold)]
     found = [defect for defect in owed if defect not in missed]
     for defect in missed:
-        made = None if stands_out(bank, defect, threshold) else remedy(bank, held_out, defect, threshold, found)
+        made = (
+            None if stands_out(contrasts, defect, threshold) else remedy(contrasts, held_out, defect, threshold, found)
+        )
         if made is not None:
-            bank = made.bank
+            contrasts = made.contrasts
             found.append(defect)
             done.append(made)
-    return bank, tuple(done)
+    return contrasts, tuple(done)

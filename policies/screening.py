@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from memory.bank import Bank
+from memory.contrasts import Contrasts
 from memory.coreset import nearest_squared, squared_distances
 from memory.features import Features, Patches
 from memory.replay import Replay
@@ -44,7 +45,12 @@ class Screening:
 
 
 def screen(
-    bank: Bank, replay: Replay, goods: Sequence[Candidate], value: float, bound: float, before: Collection[str]
+    contrasts: Contrasts,
+    replay: Replay,
+    goods: Sequence[Candidate],
+    value: float,
+    bound: float,
+    before: Collection[str],
 ) -> Screening:
     """Screen good parts under the threshold `value`; contrasts above `bound` are new, and parts that waited `before`
     offer only what is still new.
@@ -54,7 +60,7 @@ def screen(
     defect that alone would flag it count: the rest of its region, and all of one that is missed, may be normal
     material.
     """
-    apart, refused = _told_apart(bank, _known(bank, replay, value), goods, bound)
+    apart, refused = _told_apart(contrasts.bank, _known(contrasts, replay, value), goods, bound)
     admitted, waiting = _corroborated(apart, before)
     return Screening(admitted, waiting, refused)
 
@@ -79,12 +85,12 @@ class _Known:
     reach: npt.NDArray[np.float32]
 
 
-def _known(bank: Bank, replay: Replay, bound: float) -> _Known:
-    patches, reach = [bank.vectors[:0]], [np.empty(0, dtype=np.float32)]
+def _known(contrasts: Contrasts, replay: Replay, bound: float) -> _Known:
+    patches, reach = [contrasts.bank.vectors[:0]], [np.empty(0, dtype=np.float32)]
     for defect in replay.defects:
-        told = telling(bank, defect, bound)
+        told = telling(contrasts, defect, bound)
         hidden = np.zeros(len(told), dtype=np.float32)
-        hidden[:1] = (bound * bank.level(defect.features)) ** 2
+        hidden[:1] = (bound * contrasts.of(defect.features).level) ** 2
         patches.append(told)
         reach.append(hidden)
     return _Known(np.concatenate(patches), np.concatenate(reach))

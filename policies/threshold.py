@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from memory.bank import Bank, Score, Shown, others, subset
-from memory.features import Features, Patches
+from memory.bank import Score, Shown
+from memory.contrasts import Contrasts
+from memory.features import Patches
 from memory.replay import Defect, Replay
 from memory.version import HeldOut
 
@@ -72,22 +73,24 @@ class Threshold:
         return cls(held["value"], held["rate"], held["guaranteed_rate"], tuple(held["scores"]))
 
 
-def settle(bank: Bank, replay: Replay, held_out: HeldOut, rate: float) -> tuple[Bank, Threshold]:
+def settle(contrasts: Contrasts, replay: Replay, held_out: HeldOut, rate: float) -> tuple[Contrasts, Threshold]:
     """The bank as its calibration parts show it, with the memory of replayed defects, and its threshold.
 
     The threshold is that of contrast alone, since the memory raises no calibration part.
     """
-    found = _left_out(bank, held_out)
-    use = np.bincount(np.concatenate([score.nearest for score, _ in found]), minlength=len(bank)).astype(np.int32)
-    threshold = calibrate([score.value for score, _ in found], rate)
-    told = [bank.vectors[:0], *(telling(bank, defect, threshold.at(STANDING_OUT)) for defect in replay.defects)]
+    bank, found = contrasts.bank, good_scores(contrasts, held_out)
+    use = np.bincount(np.concatenate([score.nearest for score in found]), minlength=len(bank)).astype(np.int32)
+    threshold = calibrate([score.value for score in found], rate)
+    bound = threshold.at(STANDING_OUT)
+    told = [bank.vectors[:0], *(telling(contrasts, defect, bound) for defect in replay.defects)]
     bank = replace(bank, use=use, shown=Shown(np.concatenate(told)))
     odd = threshold.at(ODD)
-    most = max(float(bank.likeness(features, score, odd).max()) for score, features in found)
-    return replace(bank, shown=Shown(bank.shown.vectors, odd, max(1.0, most))), threshold
+    likest = (bank.likeness(f, score, odd).max() for f, score in zip(held_out.features, found, strict=True))
+    shown = Shown(bank.shown.vectors, odd, max(1.0, *map(float, likest)))
+    return contrasts.on(replace(bank, shown=shown)), threshold
 
 
-def good_contrasts(bank: Bank, held_out: HeldOut) -> list[float]:
+def good_scores(contrasts: Contrasts, held_out: HeldOut) -> list[Score]:
     """The contrast of every calibration part by the bank without that part's own patches.
 
     For a part that is not in the bank this is split conformal's held-out score. For one that is, it is the
@@ -95,22 +98,12 @@ def good_contrasts(bank: Bank, held_out: HeldOut) -> list[float]:
     scored by the other n, the new one's rank is uniform, and a calibration part is scored by n - 1 of those. That
     the n - 1 stand for the n, the coreset and the landmarks make it an approximation, which the suite measures.
     """
-    return [score.value for score, _ in _left_out(bank, held_out)]
+    return [contrasts.of(f, without=s) for s, f in zip(held_out.samples, held_out.features, strict=True)]
 
 
-def _left_out(bank: Bank, held_out: HeldOut) -> list[tuple[Score, Features]]:
-    """Of each calibration part the contrast by the others' patches, whose rows in the bank `nearest` names."""
-    found = []
-    for sample, features in zip(held_out.samples, held_out.features, strict=True):
-        rows = others(bank, sample)
-        score = (bank if len(rows) == len(bank) else subset(bank, rows)).contrast(features)
-        found.append((replace(score, nearest=rows[score.nearest]), features))
-    return found
-
-
-def telling(bank: Bank, defect: Defect, bound: float) -> Patches:
+def telling(contrasts: Contrasts, defect: Defect, bound: float) -> Patches:
     """The `TELLING` patches (n, D) at most of the defect's region that stand out most, where they exceed `bound`."""
-    contrast = np.where(defect.region, bank.contrast(defect.features).map, 0).reshape(-1)  # (rows, columns) -> (P,)
+    contrast = np.where(defect.region, contrasts.of(defect.features).map, 0).reshape(-1)  # (rows, columns) -> (P,)
     worst = np.argsort(-contrast, kind="stable")[:TELLING]
     return defect.features.patches[worst[contrast[worst] > bound]]
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from memory.bank import gather, joined, levelled, others, subset
+from memory.bank import gather, joined, levelled, subset
 from memory.errors import DriftlineError
 
 # Small whole numbers: distances are exact, so "never raises" needs no tolerance.
@@ -76,8 +76,6 @@ def test_every_patch_knows_who_gave_it() -> None:
     kept = subset(bank, np.array([4, 3]))
     assert kept.samples == ("b",)
     assert kept.place.tolist() == [1, 2]
-    assert others(bank, "b").tolist() == [0, 1, 5, 6]
-    assert others(kept, "b").tolist() == [0, 1], "who gave everything is not taken out"
     both = joined(kept, subset(bank, np.array([0, 2])))
     assert (both.samples, both.origin.tolist(), both.place.tolist()) == (("b", "a"), [0, 0, 1, 0], [1, 2, 0, 0])
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memory.bank import LIKEST, Bank, gather
+from memory.contrasts import Contrasts
 from memory.features import Features
 from memory.replay import Defect, Replay
 from memory.version import HeldOut
@@ -36,7 +37,8 @@ def taught(*defects: Defect) -> tuple[Bank, Threshold, HeldOut]:
     goods = [part(seed=i) for i in range(20)]
     held = HeldOut(tuple(f"g{i}" for i in range(20)), tuple(goods))
     bank = gather([(name, good.patches) for name, good in zip(held.samples, goods, strict=True)])
-    return *settle(bank, Replay(defects), held, 0.05), held
+    settled, threshold = settle(Contrasts(bank), Replay(defects), held, 0.05)
+    return settled.bank, threshold, held
 
 
 def test_what_is_like_a_confirmed_defect_is_raised_over_the_threshold() -> None:

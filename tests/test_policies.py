@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from drift.monitor import DriftState, Trust
 from drift.signals import SIGNALS
-from memory.bank import gather, joined, subset
+from memory.bank import Bank, gather, joined, subset
+from memory.contrasts import Contrasts
 from memory.features import Features
 from memory.replay import Defect, Replay
 from memory.version import Contents, HeldOut, Model, Version
@@ -21,7 +22,7 @@ from policies.ask import asked, audited
 from policies.gate import Passed, check
 from policies.remedy import remedy, stands_out
 from policies.screening import Candidate
-from policies.threshold import Threshold, calibrate, good_contrasts
+from policies.threshold import Threshold, calibrate, good_scores
 from policies.verdict import Verdict, decide
 
 CALM = DriftState(Trust.STABLE, {}, dict.fromkeys(SIGNALS, 0.0), 0.0)
@@ -301,13 +302,17 @@ def test_of_a_part_that_waited_only_what_is_still_new_is_learned() -> None:
     assert learned(Model(replace(base.version, waiting=("new",)), base.contents)) <= {14, 15}
 
 
+def good_values(bank: Bank, held: HeldOut) -> list[float]:
+    return [score.value for score in good_scores(Contrasts(bank), held)]
+
+
 def hidden(common: int) -> tuple[Model, Defect]:
     """A base that misses the defect at 20, since one learned part shows `common` patches just there."""
     base, defect = model(), scratch("missed")
     bank = gather([*((f"taught{i}", around(0, 100)) for i in range(3)), ("sly", around(20, common))])
     odd = np.array([[5, 0, 0]], dtype=np.float32)
     held = HeldOut(tuple(f"h{i}" for i in range(9)), (features(image(around(0, 15), odd)),) * 9)
-    threshold = calibrate(good_contrasts(bank, held), 0.2)
+    threshold = calibrate(good_values(bank, held), 0.2)
     assert threshold.value == 4.0
     version = replace(base.version, threshold=threshold.to_json())
     return Model(version, replace(base.contents, bank=bank, held_out=held)), defect
@@ -320,7 +325,7 @@ def test_a_missed_defect_is_found_once_what_hid_it_has_left() -> None:
     (done,) = outcome.remedies
     assert (done.defect, done.unadmitted) == ("missed", (("sly", 0),))
     assert outcome.removed == ("sly",)
-    assert stands_out(outcome.contents.bank, defect, outcome.threshold)
+    assert stands_out(outcome.contents.contrasts, defect, outcome.threshold)
     passed = check(outcome)
     assert isinstance(passed, Passed)
     assert passed.missed == ()
@@ -332,7 +337,7 @@ def test_a_defect_that_a_new_threshold_overtakes_is_remedied_in_the_same_lesson(
     near = gather([("sly", defect.patches + np.float32([4.2, 0, 0]))])
     bank = joined(subset(base.contents.bank, np.arange(300)), near)
     before = Model(base.version, replace(base.contents, bank=bank, replay=Replay((defect,))))
-    assert stands_out(bank, defect, Threshold.of(base.version.threshold))
+    assert stands_out(Contrasts(bank), defect, Threshold.of(base.version.threshold))
     odd = Candidate("odd", features(image(around(0, 15), np.array([[5.3, 0, 0]]))))
     outcome = propose(before, confirmed((), (odd,)), CALM, replace(LIMITS, rate=0.05), 0)
     assert isinstance(outcome, Proposal)
@@ -357,15 +362,15 @@ def test_a_remedy_always_does_what_it_says(seed: int, rate: float) -> None:
     bank = gather([(f"s{i}", rng.normal(size=(60, 3)).astype(np.float32)) for i in range(5)])
     held = HeldOut(tuple("abcd"), tuple(features(rng.normal(size=(8, 3))) for _ in "abcd"))
     defect = Defect("d", features(rng.normal(scale=2, size=(4, 3))), np.array([[True, True, False, False]]))
-    threshold = calibrate(good_contrasts(bank, held), rate)
+    threshold = calibrate(good_values(bank, held), rate)
     other = Defect("o", features(rng.normal(scale=3, size=(4, 3))), np.array([[True, False, False, False]]))
-    made = remedy(bank, held, defect, threshold, (other,))
+    made = remedy(Contrasts(bank), held, defect, threshold, (other,))
     if made is not None:
-        assert len(made.bank) + len(made.unadmitted) == len(bank)
+        assert len(made.contrasts.bank) + len(made.unadmitted) == len(bank)
         assert len(made.unadmitted) <= 0.02 * len(bank)
-        lifted = calibrate(good_contrasts(made.bank, held), rate)
-        assert stands_out(made.bank, defect, lifted)
-        assert stands_out(made.bank, other, lifted) or not stands_out(bank, other, threshold)
+        lifted = calibrate(good_values(made.contrasts.bank, held), rate)
+        assert stands_out(made.contrasts, defect, lifted)
+        assert stands_out(made.contrasts, other, lifted) or not stands_out(Contrasts(bank), other, threshold)
 
 
 def test_what_is_normal_around_a_missed_defect_may_be_learned() -> None:
@@ -394,7 +399,7 @@ def test_every_injected_regression_is_refused(kind: str) -> None:
         defect = Defect(f"d{i}", held, region)
         base = Model(base.version, replace(base.contents, replay=Replay((defect,))))
         before = Threshold.of(base.version.threshold)
-        assert stands_out(base.contents.bank, defect, before)
+        assert stands_out(base.contents.contrasts, defect, before)
         bank, threshold = base.contents.bank, before
         if kind == "explained away":
             near = where + rng.normal(size=3) / 9 * before.value

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memory.bank import gather
+from memory.contrasts import Contrasts
 from memory.replay import Replay
 from memory.version import HeldOut
 from policies.threshold import Threshold, calibrate, settle
@@ -72,6 +73,6 @@ def test_parts_that_teach_the_bank_may_calibrate_it_too() -> None:
     for _ in range(600):
         *taught, new = [features(rng.standard_normal((6, 3)) * rng.uniform(0.5, 2)) for _ in range(20)]
         bank = gather([(n, f.patches) for n, f in zip(names, taught, strict=True)])
-        bank, threshold = settle(bank, Replay(), HeldOut(names, tuple(taught)), 0.1)
-        flagged += bank.score(new).value > threshold.value
+        settled, threshold = settle(Contrasts(bank), Replay(), HeldOut(names, tuple(taught)), 0.1)
+        flagged += settled.bank.score(new).value > threshold.value
     assert flagged / 600 <= 0.1 + 0.037

@@ -1,0 +1,118 @@
+"""The contrast of the images that prove every version: found once, then followed while the bank changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from memory.bank import Bank, Score, Vectors, subset
+from memory.features import Features
+
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """Of one image's patches (P,) the distance to the nearest in the bank that `without` did not give, and its row."""
+
+    features: Features
+    without: str | None
+    distance: Vectors
+    nearest: Rows
+    level: float
+
+    @property
+    def score(self) -> Score:
+        contrast = (self.distance / np.float32(self.level)).reshape(self.features.grid)  # (P,) -> (rows, columns)
+        return Score(float(contrast.max()), contrast, self.nearest, self.level)
+
+
+class Contrasts:
+    """What `Bank.contrast` says of images, remembered.
+
+    A calibration part is scored `without` its own patches. `on` another bank that shares patches with this one only
+    what can differ is searched: patches whose nearest has left, and what is nearer among the new. The result is the
+    same as finding all anew, to the bit, wherever no three good patches are equally near within float32 rounding.
+    """
+
+    def __init__(self, bank: Bank, found: Iterable[_Found] = ()) -> None:
+        self.bank = bank
+        self._found = {(id(one.features), one.without): one for one in found}
+
+    def of(self, features: Features, without: str | None = None) -> Score:
+        """The image's contrast by the patches of all samples but one; by all where no other gave any."""
+        found = self._found.get((id(features), without))
+        if found is None:
+            every = np.arange(len(features.patches))
+            distance, nearest = _search(self.bank, features, every, _others(self.bank, without))
+            found = _Found(features, without, distance, nearest, self.bank.level(features))
+            self._found[id(features), without] = found
+        return found.score
+
+    def on(self, bank: Bank) -> Contrasts:
+        """The same images' contrasts by another bank."""
+        alike = bank.landmarks is self.bank.landmarks and bank.levels == self.bank.levels
+        if not alike or min(len(bank.samples), len(self.bank.samples)) == 1:
+            return Contrasts(bank)
+        if bank.vectors is self.bank.vectors:
+            return Contrasts(bank, self._found.values())
+        shared = _shared(self.bank, bank)
+        if shared is None:
+            return Contrasts(bank)
+        return Contrasts(bank, (_followed(one, bank, *shared) for one in self._found.values()))
+
+    def only(self, images: Iterable[Features]) -> Contrasts:
+        """The contrasts of these images, the others forgotten."""
+        kept = {id(features) for features in images}
+        return Contrasts(self.bank, (one for one in self._found.values() if id(one.features) in kept))
+
+
+def _followed(one: _Found, bank: Bank, row: Rows, new: Rows) -> _Found:
+    """`row` (N,) is each old row's in `bank`, -1 for what has left; `new` are the rows in `bank` that have none."""
+    among = _others(bank, one.without)
+    distance, nearest = one.distance.copy(), row[one.nearest]
+    left, stayed = np.flatnonzero(nearest < 0), np.flatnonzero(nearest >= 0)
+    if len(left):
+        distance[left], nearest[left] = _search(bank, one.features, left, among)
+    fresh = np.intersect1d(new, among)
+    if len(fresh) and len(stayed):
+        apart, found = _search(bank, one.features, stayed, fresh)
+        nearer = apart < distance[stayed]
+        distance[stayed[nearer]], nearest[stayed[nearer]] = apart[nearer], found[nearer]
+    return _Found(one.features, one.without, distance, nearest, one.level)
+
+
+def _search(bank: Bank, features: Features, patches: Rows, among: Rows) -> tuple[Vectors, Rows]:
+    """Distance (n,) and row (n,) of the nearest to these patches of the image among these rows of the bank."""
+    searched = bank if len(among) == len(bank) else subset(bank, among)
+    asked = Features(features.patches[patches], (1, len(patches)))
+    # The nearest two by the search are measured again: which one wins must not depend on how rows were batched.
+    distance, nearest = searched.distances(asked, candidates=2)
+    return distance, among[nearest]
+
+
+def _others(bank: Bank, sample: str | None) -> Rows:
+    """The rows of all samples but this one; all rows where it gave every patch or none."""
+    if sample not in bank.samples or len(bank.samples) == 1:
+        return np.arange(len(bank))
+    return np.flatnonzero(bank.origin != bank.samples.index(sample))
+
+
+def _shared(before: Bank, bank: Bank) -> tuple[Rows, Rows] | None:
+    """Each old patch's row in `bank`, -1 where it has left, and the rows of patches that are new; None where patches
+    cannot be told by sample and place, or are not the same under the same name."""
+    number = {sample: i for i, sample in enumerate(dict.fromkeys((*before.samples, *bank.samples)))}
+    old, now = (
+        np.array([number[s] for s in b.samples], dtype=np.int64)[b.origin] << 32 | b.place for b in (before, bank)
+    )
+    if min(before.place.min(), bank.place.min()) < 0 or any(len(np.unique(a)) != len(a) for a in (old, now)):
+        return None
+    _, here, there = np.intersect1d(old, now, assume_unique=True, return_indices=True)
+    if not np.array_equal(before.vectors[here], bank.vectors[there]):
+        return None
+    row = np.full(len(before), -1, dtype=np.int64)
+    row[here] = there
+    return row, np.setdiff1d(np.arange(len(bank)), there, assume_unique=True)

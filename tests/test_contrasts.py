@@ -1,0 +1,79 @@
+"""Contrasts that follow a bank are those found anew."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from conftest import features
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memory.bank import Bank, gather, joined, subset
+from memory.contrasts import Contrasts
+from memory.features import Features
+from memory.version import HeldOut
+
+PARTS = 6
+
+
+def parts(rng: np.random.Generator) -> HeldOut:
+    names = tuple(f"p{i}" for i in range(PARTS))
+    return HeldOut(names, tuple(features(rng.standard_normal((12, 3))) for _ in names))
+
+
+def bank_of(held: HeldOut, rng: np.random.Generator, share: float) -> Bank:
+    bank = gather([(n, f.patches) for n, f in zip(held.samples, held.features, strict=True)])
+    return subset(bank, np.flatnonzero(rng.random(len(bank)) < share))
+
+
+def scores(contrasts: Contrasts, held: HeldOut, other: Features) -> list[tuple[bytes, bytes]]:
+    every = [contrasts.of(f, without=s) for s, f in zip(held.samples, held.features, strict=True)]
+    return [(one.map.tobytes(), one.nearest.tobytes()) for one in (*every, contrasts.of(other))]
+
+
+@given(seed=st.integers(0, 10_000), gone=st.floats(0, 0.9), come=st.integers(0, 3))
+def test_followed_is_found_anew(seed: int, gone: float, come: int) -> None:
+    """Patches leave and come, of parts that calibrate and of others: not a bit differs."""
+    rng = np.random.default_rng(seed)
+    held, other = parts(rng), features(rng.standard_normal((12, 3)))
+    bank = bank_of(held, rng, 0.7)
+    contrasts = Contrasts(bank)
+    scores(contrasts, held, other)
+    changed = subset(bank, np.flatnonzero(rng.random(len(bank)) >= gone) if gone < 0.9 else np.array([0]))
+    new = [("p0", held.features[0].patches[:2]), *((f"n{i}", rng.standard_normal((9, 3))) for i in range(come))]
+    known = changed.place[changed.origin == changed.samples.index("p0")] if "p0" in changed.samples else ()
+    changed = joined(changed, gather(new[1:] if {0, 1} & set(known) else new)) if len(new) > 1 else changed
+    assert scores(contrasts.on(changed), held, other) == scores(Contrasts(changed), held, other)
+
+
+def test_patches_of_unknown_place_are_found_anew() -> None:
+    """As in snapshots of format 1, which do not say where a patch was."""
+    rng = np.random.default_rng(1)
+    held, other = parts(rng), features(rng.standard_normal((12, 3)))
+    bank = bank_of(held, rng, 1.0)
+    old = replace(bank, place=np.full(len(bank), -1, dtype=np.int32))
+    contrasts = Contrasts(old)
+    scores(contrasts, held, other)
+    fewer = subset(old, np.arange(3, len(old)))
+    assert scores(contrasts.on(fewer), held, other) == scores(Contrasts(fewer), held, other)
+
+
+def test_a_part_taught_anew_under_the_same_name_is_found_anew() -> None:
+    rng = np.random.default_rng(2)
+    held, again, other = parts(rng), parts(rng), features(rng.standard_normal((12, 3)))
+    contrasts = Contrasts(bank_of(held, rng, 1.0))
+    scores(contrasts, held, other)
+    bank = bank_of(again, rng, 1.0)
+    assert scores(contrasts.on(bank), held, other) == scores(Contrasts(bank), held, other)
+
+
+def test_a_part_s_own_patches_do_not_excuse_it() -> None:
+    rng = np.random.default_rng(3)
+    held = parts(rng)
+    bank = bank_of(held, rng, 1.0)
+    contrasts = Contrasts(bank)
+    assert contrasts.of(held.features[0]).value == 0
+    assert contrasts.of(held.features[0], without="p0").value > 0
+    only = Contrasts(subset(bank, np.arange(12)))
+    assert only.of(held.features[0], without="p0").value == 0, "who gave everything is not taken out"
