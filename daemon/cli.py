@@ -46,7 +46,6 @@ def teach(
             paths, backbone, opened.store, opened.ledger, given, operator, build.clock_ms(), terminal.tracker(shown)
         )
     threshold = made.threshold
-    honest = "" if threshold.honest else f" (these parts support no less than {threshold.guaranteed_rate:.1%})"
     terminal.answer(
         {
             "version": made.version.number,
@@ -54,12 +53,15 @@ def teach(
             "threshold": threshold.value,
             "rate": threshold.rate,
             "guaranteed_rate": threshold.guaranteed_rate,
+            "confident_rate": threshold.confident_rate,
+            "set_by": threshold.set_by,
+            "threshold_without": threshold.without,
             "held_out": len(threshold.scores),
             "refused": made.refused,
         },
         as_json=as_json,
-        text=f"version {made.version.number}: {made.version.bank_size} patches, threshold {threshold.value:.4f} "
-        f"for a false-reject rate of {threshold.rate:.1%}{honest}; {len(made.refused)} images refused",
+        text=f"version {made.version.number}: {made.version.bank_size} patches, threshold {threshold.value:.4f}; "
+        f"{len(made.refused)} images refused\n{terminal.promise(threshold)}",
     )
 
 

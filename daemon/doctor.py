@@ -134,3 +134,10 @@ def _store(settings: Settings) -> Iterator[Finding]:
             f"not {threshold.rate:.1%}",
             f"teach more good parts: that rate needs {needed}",
         )
+    if threshold.hangs_on_one:
+        yield Finding(
+            "odd part",
+            WARN,
+            f"{threshold.set_by} alone sets it at {threshold.value:.4f}; without that part {threshold.without:.4f}",
+            "look at that part: if it is not good, take it out and teach again; what is no odder passes",
+        )

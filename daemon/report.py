@@ -156,6 +156,7 @@ def _version(version: Any) -> dict[str, Any]:
         "created_at": version.created_at[:16].replace("T", " "),
         "bank_size": version.bank_size,
         "threshold": version.threshold["value"],
+        "set_by": version.threshold.get("set_by", ""),
         "guaranteed": version.threshold["guaranteed_rate"],
         "added": len(version.added),
         "removed": len(version.removed),

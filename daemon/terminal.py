@@ -16,6 +16,7 @@ from rich.table import Table
 
 from daemon import build
 from daemon.config import Settings, load
+from policies.threshold import CONFIDENCE, Threshold
 
 T = TypeVar("T")
 CONFIG_FILE = Path("config.yaml")
@@ -42,6 +43,21 @@ def answer(value: Mapping[str, Any] | Sequence[Any], *, as_json: bool, text: str
         stdout.print_json(json.dumps(value, default=str))
     else:
         stdout.print(text)
+
+
+def promise(threshold: Threshold) -> str:
+    """What a threshold promises and which part it hangs on, in two sentences for people."""
+    parts = len(threshold.scores)
+    said = f"asked for {threshold.rate:.1%} false rejects: "
+    if not threshold.honest:
+        said += f"{parts} good parts support no less than {threshold.guaranteed_rate:.1%}, "
+    said += f"with {CONFIDENCE:.0%} confidence it is at most {threshold.confident_rate:.1%}"
+    if threshold.hangs_on_one:
+        said += (
+            f"\n{threshold.set_by} alone sets the threshold; without it {threshold.without:.4f}. See whether that part"
+            " is good: what is no odder will pass"
+        )
+    return said
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:

@@ -26,13 +26,17 @@ class Threshold:
     """A score above `value` is flagged.
 
     `rate` is the false-reject rate asked for, `guaranteed_rate` the one that the sample supports: a new good
-    part, exchangeable with the `scores` it was calibrated on, is flagged with at most that probability.
+    part, exchangeable with the `scores` it was calibrated on, is flagged with at most that probability. `set_by` is
+    the calibration part whose score it is (unknown in manifests that did not say), `without` what it would be had
+    that one part not been among them.
     """
 
     value: float
     rate: float
     guaranteed_rate: float
     scores: tuple[float, ...]
+    set_by: str = ""
+    without: float = 0.0
 
     @property
     def confident_rate(self) -> float:
@@ -59,6 +63,11 @@ class Threshold:
         """Whether there were enough held-out goods for the rate asked for: at least 1/rate − 1."""
         return self.guaranteed_rate <= self.rate
 
+    @property
+    def hangs_on_one(self) -> bool:
+        """Whether one part's score raises it by more than a tenth: worth a look whether that part is good."""
+        return bool(self.set_by) and self.value > 1.1 * self.without
+
     def p_value(self, score: float) -> float:
         """Conformal p-value (1 + #{held-out ≥ score}) / (n + 1) (Vovk et al. 2005; Bates et al. 2023, eq. 2)."""
         return (1 + sum(s >= score for s in self.scores)) / (len(self.scores) + 1)
@@ -70,7 +79,7 @@ class Threshold:
     @classmethod
     def of(cls, held: Mapping[str, Any]) -> Threshold:
         """As the manifest held it."""
-        return cls(held["value"], held["rate"], held["guaranteed_rate"], tuple(held["scores"]))
+        return cls(**{**held, "scores": tuple(held["scores"])})
 
 
 def settle(contrasts: Contrasts, replay: Replay, held_out: HeldOut, rate: float) -> tuple[Contrasts, Threshold]:
@@ -80,7 +89,7 @@ def settle(contrasts: Contrasts, replay: Replay, held_out: HeldOut, rate: float)
     """
     bank, found = contrasts.bank, good_scores(contrasts, held_out)
     use = np.bincount(np.concatenate([score.nearest for score in found]), minlength=len(bank)).astype(np.int32)
-    threshold = calibrate([score.value for score in found], rate)
+    threshold = _named(calibrate([score.value for score in found], rate), held_out.samples, found)
     bound = threshold.at(STANDING_OUT)
     told = [bank.vectors[:0], *(telling(contrasts, defect, bound) for defect in replay.defects)]
     bank = replace(bank, use=use, shown=Shown(np.concatenate(told)))
@@ -88,6 +97,14 @@ def settle(contrasts: Contrasts, replay: Replay, held_out: HeldOut, rate: float)
     likest = (bank.likeness(f, score, odd).max() for f, score in zip(held_out.features, found, strict=True))
     shown = Shown(bank.shown.vectors, odd, max(1.0, *map(float, likest)))
     return contrasts.on(replace(bank, shown=shown)), threshold
+
+
+def _named(threshold: Threshold, samples: Sequence[str], found: Sequence[Score]) -> Threshold:
+    """The threshold with the part that sets it; of equals the first."""
+    at = [score.value for score in found].index(threshold.value)
+    rest = [score.value for i, score in enumerate(found) if i != at]
+    without = calibrate(rest, threshold.rate).value if rest else threshold.value
+    return replace(threshold, set_by=samples[at], without=without)
 
 
 def good_scores(contrasts: Contrasts, held_out: HeldOut) -> list[Score]:

@@ -8,6 +8,7 @@ from conftest import features
 from hypothesis import given
 from hypothesis import strategies as st
 
+from daemon import terminal
 from memory.bank import gather
 from memory.contrasts import Contrasts
 from memory.replay import Replay
@@ -76,3 +77,20 @@ def test_parts_that_teach_the_bank_may_calibrate_it_too() -> None:
         settled, threshold = settle(Contrasts(bank), Replay(), HeldOut(names, tuple(taught)), 0.1)
         flagged += settled.bank.score(new).value > threshold.value
     assert flagged / 600 <= 0.1 + 0.037
+
+
+def test_a_part_that_alone_sets_the_threshold_is_named() -> None:
+    rng, names = np.random.default_rng(8), tuple(f"p{i}" for i in range(12))
+    parts = [features(rng.standard_normal((6, 3)).round(2)) for _ in names]
+    parts[5] = features(np.full((6, 3), 9.0))
+    bank = Contrasts(gather([(n, f.patches) for n, f in zip(names, parts, strict=True)]))
+    _, threshold = settle(bank, Replay(), HeldOut(names, tuple(parts)), 0.05)
+    assert (threshold.set_by, threshold.hangs_on_one) == ("p5", True)
+    rest = HeldOut(names[:5] + names[6:], tuple(parts[:5] + parts[6:]))
+    assert settle(bank, Replay(), rest, 0.05)[1].value == threshold.without < threshold.value
+    assert Threshold.of(threshold.to_json()) == threshold
+    said = terminal.promise(threshold)
+    assert "p5 alone sets the threshold" in said
+    assert "no less than 7.7%" in said
+    old = {k: v for k, v in threshold.to_json().items() if k not in {"set_by", "without"}}
+    assert not Threshold.of(old).hangs_on_one, "a manifest that does not say names nobody"
