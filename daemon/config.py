@@ -60,6 +60,7 @@ class PolicySettings(Section):
     review_rate: float = Field(0.1, gt=0, lt=1, description="share of good parts asked about though passed, at most")
     asks_per_hour: int = Field(30, ge=0, description="questions an hour at most, audited parts beside them")
     lesson_after: int = Field(10, ge=1, description="a lesson starts after this many new confirmations")
+    shadow_frames: int = Field(0, ge=0, description="frames a proposal scores beside the head before it may judge")
     deadline_ms: int | None = Field(None, ge=1, description="older frames are answered UNKNOWN; null: never")
 
 

@@ -16,6 +16,7 @@ import structlog
 from daemon.config import Settings
 from daemon.frames import ImageRejected, KeptFrames, decode
 from daemon.ledger import Ledger, Row
+from daemon.shadow import Trial
 from daemon.sources import Frame
 from drift.exposure import Exposure
 from drift.monitor import DriftState, Monitor, Trust
@@ -72,6 +73,7 @@ class Engine:
         self.kept = kept
         self.clock_ms = clock_ms
         self.active: Active | None = None
+        self.trial: Trial | None = None
         self._switching = threading.Lock()
 
     def activate(self, model: Model) -> None:
@@ -91,6 +93,9 @@ class Engine:
             same = before is not None and _reference_id(before.model) == _reference_id(model)
             monitor = before.monitor if before and same else self._monitor(model)
             self.active = Active(model, threshold, monitor)
+            dropped, self.trial = self.trial, None
+        if dropped is not None:
+            self.ledger.event(self.clock_ms(), "trial_dropped", frames=dropped.seen, version=model.version.number)
         log.info("version active", version=model.version.number, threshold=round(threshold.value, 4))
 
     def recover(self) -> None:
@@ -114,7 +119,9 @@ class Engine:
         scored, drift, decision = self._decide(frame, active, now_ms)
         timings = {"judge_ms": round((time.perf_counter() - started) * 1000, 3)}
         audit = scored is not None and audited(frame.frame_id, self.settings.policy.audit_share)
-        ask = audit or (decision.p_value is not None and self._ask(decision.verdict, decision.p_value, now_ms))
+        trial = self.trial
+        differs = trial.compare(frame.frame_id, scored.features, decision.verdict) if trial and scored else None
+        ask = audit or (decision.p_value is not None and self._ask(decision, differs is not None, now_ms))
         name = None
         if frame.data is not None:
             name = self.kept.keep(frame.frame_id, frame.data, scored.score.map if scored else None, durable=ask)
@@ -144,6 +151,8 @@ class Engine:
                 "timings": json.dumps(timings),
             }
         )
+        if differs is not None:
+            self.ledger.event(now_ms, "trial_disagrees", **asdict(differs))
         if decision.verdict is not Verdict.OK:
             log.info("frame", frame=frame.frame_id, verdict=decision.verdict, reason=decision.reason)
         return row
@@ -168,13 +177,13 @@ class Engine:
         drift = active.monitor.update(scored.signals, now_ms)
         return scored, drift, decide(scored.score.value, active.threshold, drift)
 
-    def _ask(self, verdict: Verdict, p_value: float, now_ms: int) -> bool:
+    def _ask(self, decision: Decision, differs: bool, now_ms: int) -> bool:
         policy = self.settings.policy
         spent = self.ledger.one(
             "SELECT count(*) AS n FROM frames WHERE asked = 1 AND audited = 0 AND judged_ms > ?", now_ms - HOUR_MS
         )
         used = spent["n"] / policy.asks_per_hour if spent and policy.asks_per_hour else 1.0
-        return asked(verdict, p_value, used, policy.review_rate)
+        return asked(decision.verdict, decision.p_value or 1.0, used, policy.review_rate, differs)
 
     def look(self, data: bytes, active: Active) -> Scored:
         """Score an image under the light as estimated now, leaving no trace. Raises ImageRejected."""

@@ -1,9 +1,9 @@
-"""A lesson's path, top to bottom: head, propose, gate, commit, activate. A Hold leaves early."""
+"""A lesson's path, top to bottom: head, propose, gate, trial, commit, activate. A Hold leaves early."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
 import structlog
@@ -11,6 +11,7 @@ import structlog
 from daemon.engine import Engine
 from daemon.feedback import settled, standing
 from daemon.ledger import Ledger
+from daemon.shadow import Told, Trial
 from drift.monitor import DriftState
 from memory.errors import StoreError
 from memory.replay import Defect, box_region, worst_region
@@ -20,6 +21,7 @@ from policies.admission import Confirmed, Hold, Proposal
 from policies.gate import Passed, prove
 from policies.lesson import Proven, decide
 from policies.screening import Candidate
+from policies.shadow import settle_trial
 from policies.threshold import Threshold
 
 log = structlog.get_logger()
@@ -35,27 +37,50 @@ def due(engine: Engine, at_least: int) -> bool:
     return bool(new and new["n"] >= at_least)
 
 
-def learn(engine: Engine, store: Store, cause: str) -> Version | Hold:
+def learn(engine: Engine, store: Store, cause: str) -> Version | Hold | Trial:
     """Make what was confirmed the next version, or hold with a reason; either is in the ledger afterwards.
+
+    With `policy.shadow_frames` the proposal first stands trial, and the call after the trial's end publishes or holds
+    it; a call before that changes nothing.
 
     Raises StoreError where the disk refuses (nothing has changed then), StaleParent where another process
     committed first.
     """
-    base = _base(engine, store)
-    head = base.version
-    last = engine.ledger.one("SELECT coalesce(max(id), 0) AS id FROM feedback")
-    through = max(head.feedback_through, last["id"] if last else 0)
-    outcome = proven(engine, base, ((head.feedback_through, through),), engine.drift())
-    if isinstance(outcome, Hold):
-        # Only now is what was confirmed no longer due, or a crash would lose a lesson.
-        engine.ledger.learned(engine.clock_ms(), head.number, through, None, outcome.reason)
-        return outcome
-    proposal = outcome.proposal
+    trial = engine.trial
+    if trial is None:
+        base = _base(engine, store)
+        through = max(base.version.feedback_through, _last_answer(engine))
+        outcome = proven(engine, base, ((base.version.feedback_through, through),), engine.drift())
+        if isinstance(outcome, Hold):
+            return _held(engine, base.version, through, outcome)
+        trial = Trial(outcome, Told(cause, through), engine.settings.policy.shadow_frames)
+        if not trial.over:
+            engine.trial = trial
+            engine.ledger.event(engine.clock_ms(), "trial", frames=trial.frames, added=list(outcome.proposal.added))
+            log.info("proposal on trial", frames=trial.frames)
+    if not trial.over:
+        return trial
+    engine.trial = None
+    return _published_after(engine, store, trial)
+
+
+def _published_after(engine: Engine, store: Store, trial: Trial) -> Version | Hold:
+    """What becomes of a proposal whose trial is over."""
+    proposal, told = trial.proven.proposal, trial.told
+    head = proposal.base.version
+    latest = engine.ledger.one("SELECT coalesce(max(id), 0) AS id FROM feedback")
+    answers = {
+        a.frame_id: a.verdict for a in standing(engine.ledger, tuple(trial.disagreed), latest["id"] if latest else 0)
+    }
+    trust = settle_trial(trial.seen, tuple(trial.disagreed.values()), answers)
+    if isinstance(trust, Hold):
+        return _held(engine, head, told.through, trust)
+    gate = gate_record(proposal, trial.proven.passed)
     version = store.commit(
         proposal.contents,
         parent=head,
-        cause=cause,
-        who=_teachers(engine, head, through),
+        cause=told.cause,
+        who=_teachers(engine, head, told.through),
         created_at=iso(engine.clock_ms()),
         extractor=engine.extractor.fingerprint,
         threshold=proposal.threshold.to_json(),
@@ -63,11 +88,17 @@ def learn(engine: Engine, store: Store, cause: str) -> Version | Hold:
         removed=proposal.removed,
         refused=proposal.refused,
         waiting=proposal.waiting,
-        gate=gate_record(proposal, outcome.passed),
-        feedback_through=through,
+        gate=gate | ({"trial": asdict(trust)} if trial.frames else {}),
+        feedback_through=told.through,
     )
     published(engine, Model(version, proposal.contents), proposal.refused)
     return version
+
+
+def _held(engine: Engine, head: Version, through: int, hold: Hold) -> Hold:
+    """Only now is what was confirmed no longer due, or a crash would lose a lesson."""
+    engine.ledger.learned(engine.clock_ms(), head.number, through, None, hold.reason)
+    return hold
 
 
 def proven(engine: Engine, base: Model, spans: Sequence[tuple[int, int]], drift: DriftState) -> Proven | Hold:
@@ -198,6 +229,11 @@ def _confirmed(engine: Engine, base: Model, spans: Sequence[tuple[int, int]]) ->
         else:
             (audited if row["audited"] else goods).append(Candidate(answer.frame_id, features, row["part_id"]))
     return Confirmed(tuple(goods), tuple(audited), tuple(defects))
+
+
+def _last_answer(engine: Engine) -> int:
+    last = engine.ledger.one("SELECT coalesce(max(id), 0) AS id FROM feedback")
+    return int(last["id"]) if last else 0
 
 
 def _teachers(engine: Engine, head: Version, through: int) -> str:

@@ -130,7 +130,7 @@ class Service:
 
     def status(self) -> dict[str, object]:
         """What `driftline status` shows of a running service."""
-        engine, drift = self.engine, self.engine.drift()
+        engine, drift, trial = self.engine, self.engine.drift(), self.engine.trial
         return {
             "heartbeat_ms": engine.clock_ms(),
             "line": engine.settings.line,
@@ -139,6 +139,7 @@ class Service:
             "untrained_weights": engine.extractor.untrained,
             "broker": self.wire.url,
             "trouble": dict(self.trouble),
+            "trial": {"frames": trial.seen, "of": trial.frames, "disagreed": len(trial.disagreed)} if trial else None,
             "drift": {"trust": drift.trust, "causes": drift.causes, "log_ratio": drift.log_ratio},
         }
 
