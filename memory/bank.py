@@ -15,6 +15,7 @@ from memory.features import Features
 Vectors = npt.NDArray[np.float32]
 NEVER = float("inf")
 LIKEST = np.float32(10.0)
+ALIKE = np.float32(1e6)
 CALM_SHARE = 0.1
 LANDMARKS = 250
 
@@ -118,13 +119,14 @@ class Bank:
         return Score(value=float(contrast.max()), map=contrast, nearest=nearest, level=level)
 
     def likeness(self, features: Features, plain: Score, odd: float) -> Vectors:
-        """How alike to confirmed defects the patches are whose contrast exceeds `odd`; 0 elsewhere. (rows, columns)"""
+        """How alike (rows, columns) to confirmed defects the patches are whose contrast exceeds `odd` ≥ 0, at most
+        `ALIKE`; 0 elsewhere."""
         found = np.zeros_like(plain.map)
         rows = np.flatnonzero(plain.map > odd)
         if len(self.shown.vectors) and len(rows):
             apart, _ = _nearest(self._defects, self.shown.vectors, features.patches[rows])
             own = plain.map.reshape(-1)[rows] * np.float32(plain.level)  # (rows, columns) -> (P,), then those odd
-            found.reshape(-1)[rows] = own / np.maximum(apart, np.finfo(np.float32).tiny)
+            found.reshape(-1)[rows] = own / np.maximum(apart, own / ALIKE)
         return found
 
     def distances(self, features: Features, candidates: int = 1) -> tuple[Vectors, npt.NDArray[np.int64]]:

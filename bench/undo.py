@@ -1,0 +1,145 @@
+"""How long a rollback and a revocation take on the tile stream, and whether what they restore is the same to the bit.
+
+usage: python bench/undo.py [--patches 10000] [--times 5]
+
+A line with the shared weights is taught from the 40 setup images and lives through the stream; the operator of its
+first stage is the one who is revoked, so that everything learned since is learned anew. A rollback's scores of the
+stream's images must equal those of the version that it restores; two revocations from the same state must make the
+same blobs. Seconds are from the call until the service judges with the result. Markdown on stdout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from bench.protocol import TILES, WEIGHTS, Shot, need_shared, shots
+from daemon import build, feedback, lesson, replay, revocation
+from daemon.config import Settings
+from daemon.service import Service
+from daemon.teach import teach
+from memory.extract import Extractor
+from memory.features import Features
+from memory.version import Model, Version
+
+T = TypeVar("T")
+FIRST, LATER = "bert", "anna"
+
+
+def untracked(items: Sequence[T], _what: str) -> Sequence[T]:
+    """A `Track` that shows nothing."""
+    return items
+
+
+def settings(folder: Path, patches: int) -> Settings:
+    """A line that learns often: every lesson is one more to learn anew."""
+    return Settings.model_validate(
+        {
+            "line": "undo",
+            "state_dir": folder,
+            "extractor": {"weights": str(WEIGHTS), "normalize": False},
+            "memory": {"bank_patches": patches},
+            "policy": {"false_reject_rate": 0.05, "audit_share": 0.1, "lesson_after": 5},
+            "redis": {"url": build.IN_PROCESS},
+            "source": {"allowed_roots": [str(TILES)]},
+        }
+    )
+
+
+def service(given: Settings, backbone: Extractor) -> Service:
+    """A service on a state folder; it must be started."""
+    return build.service(given, build.state(given), backbone, build.wire(given))
+
+
+def live(line: Service, rows: list[Shot]) -> None:
+    """The whole stream, with an operator who answers when asked."""
+    for number, shot in enumerate(row for row in rows if row.role == "stream"):
+        name = f"{number}:{shot.image.name}"
+        row = replay.verdict(line, name, {"part_id": shot.part, "path": str(shot.image)})
+        if row["asked"]:
+            said = "defect" if shot.defective else "good"
+            replay.tell(line, feedback.answer(name, said, FIRST if shot.stage == 1 else LATER))
+        line.lesson_if_due()
+    line.recalibrate()
+
+
+def scores(model: Model, seen: list[Features]) -> list[float]:
+    """What a version says of images."""
+    return [model.contents.bank.score(features).value for features in seen]
+
+
+def rolled_back(line: Service, number: int, seen: list[Features]) -> tuple[float, bool]:
+    """Seconds, and whether the service then scores as version `number` did."""
+    engine = line.engine
+    before = scores(line.store.load(line.store.version(number)), seen)
+    started = time.perf_counter()
+    lesson.rollback(line.store, engine.ledger, number, "engineer", build.clock_ms())
+    line.notice_versions()
+    took = time.perf_counter() - started
+    return took, engine.active is not None and scores(engine.active.model, seen) == before
+
+
+def revoked(given: Settings, backbone: Extractor) -> tuple[float, Version, int]:
+    """Seconds, the version made, and the answers taken back."""
+    line = service(given, backbone)
+    line.start()
+    ids = revocation.answers_of(line.engine.ledger, (), FIRST, None, None)
+    started = time.perf_counter()
+    made = revocation.revoke(line.engine, line.store, ids, "engineer", "measured")
+    took = time.perf_counter() - started
+    line.engine.ledger.close()
+    return took, made, len(ids)
+
+
+def main() -> None:
+    """Live once, then undo."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--patches", type=int, default=10_000, help="patches in a bank")
+    parser.add_argument("--times", type=int, default=5, help="how often each is measured")
+    given = parser.parse_args()
+    need_shared()
+    build.logging_to_stderr("console", 40)
+    rows = shots()
+    with tempfile.TemporaryDirectory() as folder:
+        lived = settings(Path(folder) / "lived", given.patches)
+        backbone = build.extractor(lived)
+        line = service(lived, backbone)
+        paths = [row.image for row in rows if row.role == "setup"]
+        ledger = line.engine.ledger
+        teach(paths, backbone, line.store, ledger, lived, "engineer", build.clock_ms(), untracked)
+        line.start()
+        live(line, rows)
+        head = lesson.current(line.store).version
+        kept = line.engine.ledger.all("SELECT * FROM frames WHERE kept IS NOT NULL ORDER BY seq LIMIT 20")
+        seen = [features for row in kept if (features := line.engine.features(row)) is not None]
+        line.engine.ledger.close()
+        undone = []
+        for i in range(given.times):
+            shutil.copytree(lived.state_dir, Path(folder) / f"undo-{i}")
+            undone.append(revoked(settings(Path(folder) / f"undo-{i}", given.patches), backbone))
+        line = service(lived, backbone)
+        line.start()
+        back = [rolled_back(line, 1 + i % head.number, seen) for i in range(given.times)]
+    versions = [made for _, made, _ in undone]
+    same = all(made.blobs == versions[0].blobs and made.threshold == versions[0].threshold for made in versions)
+    print(f"{head.number} versions, {head.bank_size} patches, {undone[0][2]} answers of {FIRST}'s shift revoked;")
+    print(f"rebuilt from version {versions[0].restores}, {len(versions[0].spans)} lessons learned anew.\n")
+    print("| | median s | worst s | bit-identical |\n| --- | --- | --- | --- |")
+    for name, seconds, equal in (
+        ("rollback", [s for s, _ in back], all(equal for _, equal in back)),
+        ("revocation", [s for s, _, _ in undone], same),
+    ):
+        print(f"| {name} | {statistics.median(seconds):.2f} | {max(seconds):.2f} | {'yes' if equal else 'NO'} |")
+
+
+if __name__ == "__main__":
+    main()
