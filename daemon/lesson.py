@@ -68,10 +68,8 @@ def _published_after(engine: Engine, store: Store, trial: Trial) -> Version | Ho
     """What becomes of a proposal whose trial is over."""
     proposal, told = trial.proven.proposal, trial.told
     head = proposal.base.version
-    latest = engine.ledger.one("SELECT coalesce(max(id), 0) AS id FROM feedback")
-    answers = {
-        a.frame_id: a.verdict for a in standing(engine.ledger, tuple(trial.disagreed), latest["id"] if latest else 0)
-    }
+    agreed = standing(engine.ledger, tuple(trial.disagreed), _last_answer(engine))
+    answers = {answer.frame_id: answer.verdict for answer in agreed}
     trust = settle_trial(trial.seen, tuple(trial.disagreed.values()), answers)
     if isinstance(trust, Hold):
         return _held(engine, head, told.through, trust)
