@@ -10,8 +10,7 @@ import numpy as np
 
 from bench.line import Line, Part, State
 from bench.protocol import STAGES
-from drift.monitor import DriftState, Trust
-from drift.signals import SIGNALS
+from drift.monitor import CALM
 from memory.bank import LANDMARKS, Bank, gather, joined, levelled, subset
 from memory.contrasts import Contrasts
 from memory.coreset import select
@@ -25,7 +24,6 @@ from policies.threshold import Threshold, settle
 from policies.verdict import Verdict
 from policies.verdict import decide as judge
 
-CALM = DriftState(Trust.STABLE, {}, dict.fromkeys(SIGNALS, 0.0), 0.0)
 AUDIT_SHARE = 0.05
 ASKS_A_STAGE = 8
 REVIEW = 0.4

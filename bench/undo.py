@@ -23,7 +23,7 @@ from typing import TypeVar
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench.protocol import TILES, WEIGHTS, Shot, need_shared, shots
-from daemon import build, feedback, lesson, replay, revocation
+from daemon import build, feedback, replay, revocation, versions
 from daemon.config import Settings
 from daemon.service import Service
 from daemon.teach import teach
@@ -82,7 +82,7 @@ def rolled_back(line: Service, number: int, seen: list[Features]) -> tuple[float
     engine = line.engine
     before = scores(line.store.load(line.store.version(number)), seen)
     started = time.perf_counter()
-    lesson.rollback(line.store, engine.ledger, number, "engineer", build.clock_ms())
+    versions.rollback(line.store, engine.ledger, number, "engineer", build.clock_ms())
     line.notice_versions()
     took = time.perf_counter() - started
     return took, engine.active is not None and scores(engine.active.model, seen) == before
@@ -118,7 +118,7 @@ def main() -> None:
         teach(paths, backbone, line.store, ledger, lived, "engineer", build.clock_ms(), untracked)
         line.start()
         live(line, rows)
-        head = lesson.current(line.store).version
+        head = versions.current(line.store).version
         kept = line.engine.ledger.all("SELECT * FROM frames WHERE kept IS NOT NULL ORDER BY seq LIMIT 20")
         seen = [features for row in kept if (features := line.engine.features(row)) is not None]
         line.engine.ledger.close()
@@ -129,10 +129,10 @@ def main() -> None:
         line = service(lived, backbone)
         line.start()
         back = [rolled_back(line, 1 + i % head.number, seen) for i in range(given.times)]
-    versions = [made for _, made, _ in undone]
-    same = all(made.blobs == versions[0].blobs and made.threshold == versions[0].threshold for made in versions)
+    made = [version for _, version, _ in undone]
+    same = all(one.blobs == made[0].blobs and one.threshold == made[0].threshold for one in made)
     print(f"{head.number} versions, {head.bank_size} patches, {undone[0][2]} answers of {FIRST}'s shift revoked;")
-    print(f"rebuilt from version {versions[0].restores}, {len(versions[0].spans)} lessons learned anew.\n")
+    print(f"rebuilt from version {made[0].restores}, {len(made[0].spans)} lessons learned anew.\n")
     print("| | median s | worst s | bit-identical |\n| --- | --- | --- | --- |")
     for name, seconds, equal in (
         ("rollback", [s for s, _ in back], all(equal for _, equal in back)),

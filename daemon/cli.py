@@ -14,8 +14,8 @@ import typer
 
 from daemon import build, cli_try, doctor, feedback, provenance, terminal
 from daemon.cli_versions import config_app, versions_app
-from daemon.lesson import current
 from daemon.terminal import Config, Json, Set
+from daemon.versions import current
 from memory.errors import DriftlineError
 
 app = typer.Typer(

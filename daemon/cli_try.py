@@ -11,8 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from daemon import build, terminal
-from daemon.lesson import current
 from daemon.terminal import Config, Json, Set
+from daemon.versions import current
 
 
 def replay(

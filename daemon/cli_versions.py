@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from daemon import build, counterfactual, lesson, terminal
+from daemon import build, counterfactual, terminal, versions
 from daemon.config import Settings
 from daemon.terminal import Config, Json, Set
 from memory.version import Version
@@ -83,7 +83,7 @@ def rollback(
 ) -> None:
     """Make a new version with an old version's contents and today's confirmed defects."""
     opened = build.state(terminal.settings(config, overrides))
-    made = lesson.rollback(opened.store, opened.ledger, number, operator, build.clock_ms())
+    made = versions.rollback(opened.store, opened.ledger, number, operator, build.clock_ms())
     missed = list(made.gate["missed"])
     warning = f"; it misses {len(missed)} confirmed defects: {', '.join(missed)}" if missed else ""
     terminal.answer(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import cv2
 
-from daemon import build, feedback, lesson, revocation
+from daemon import build, feedback, revocation, versions
 from daemon.config import (
     ExtractorSettings,
     MemorySettings,
@@ -197,5 +197,5 @@ def _roll_back(service: Service) -> None:
     """The engineer goes back one version and the service follows; no confirmed defect is forgotten."""
     head = service.store.head()
     if head is not None and head.parent is not None:
-        lesson.rollback(service.store, service.engine.ledger, head.parent, "line engineer", build.clock_ms())
+        versions.rollback(service.store, service.engine.ledger, head.parent, "line engineer", build.clock_ms())
         service.notice_versions()

@@ -138,6 +138,7 @@ def _store(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             "odd part",
             WARN,
-            f"{threshold.set_by} alone sets it at {threshold.value:.4f}; without that part {threshold.without:.4f}",
-            "look at that part: if it is not good, take it out and teach again; what is no odder passes",
+            f"{threshold.set_by} alone sets the threshold at {threshold.value:.4f}; without it {threshold.without:.4f}",
+            "look whether that part is good: what is no odder passes. If not, `driftline revoke` a frame's answers, or "
+            "teach again without a taught image, which starts learning anew",
         )

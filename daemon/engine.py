@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import structlog
 
+from daemon import shadow
 from daemon.config import Settings
 from daemon.frames import ImageRejected, KeptFrames, decode
 from daemon.ledger import Ledger, Row
-from daemon.shadow import Trial
 from daemon.sources import Frame
 from drift.exposure import Exposure
-from drift.monitor import DriftState, Monitor, Trust
+from drift.monitor import CALM, DriftState, Monitor
 from drift.signals import Reference, Signals, measure
 from memory.bank import Score
 from memory.errors import ExtractorMismatch
@@ -73,7 +73,7 @@ class Engine:
         self.kept = kept
         self.clock_ms = clock_ms
         self.active: Active | None = None
-        self.trial: Trial | None = None
+        self.trial: shadow.Trial | None = None
         self._switching = threading.Lock()
 
     def activate(self, model: Model) -> None:
@@ -95,7 +95,7 @@ class Engine:
             self.active = Active(model, threshold, monitor)
             dropped, self.trial = self.trial, None
         if dropped is not None:
-            self.ledger.event(self.clock_ms(), "trial_dropped", frames=dropped.seen, version=model.version.number)
+            self.ledger.event(self.clock_ms(), "trial_dropped", reason=f"version {model.version.number} came first")
         log.info("version active", version=model.version.number, threshold=round(threshold.value, 4))
 
     def recover(self) -> None:
@@ -119,9 +119,9 @@ class Engine:
         scored, drift, decision = self._decide(frame, active, now_ms)
         timings = {"judge_ms": round((time.perf_counter() - started) * 1000, 3)}
         audit = scored is not None and audited(frame.frame_id, self.settings.policy.audit_share)
-        trial = self.trial
-        differs = trial.compare(frame.frame_id, scored.features, decision.verdict) if trial and scored else None
-        ask = audit or (decision.p_value is not None and self._ask(decision, differs is not None, now_ms))
+        tried = shadow.tried(self.trial, scored.features, decision.verdict) if scored else None
+        disputed = tried not in {None, decision.verdict}
+        ask = audit or (decision.p_value is not None and self._ask(decision, disputed, now_ms))
         name = None
         if frame.data is not None:
             name = self.kept.keep(frame.frame_id, frame.data, scored.score.map if scored else None, durable=ask)
@@ -148,11 +148,12 @@ class Engine:
                 "kept": name,
                 "asked": ask,
                 "audited": audit,
+                "trial": tried,
                 "timings": json.dumps(timings),
             }
         )
-        if differs is not None:
-            self.ledger.event(now_ms, "trial_disagrees", **asdict(differs))
+        if disputed:
+            self.ledger.event(now_ms, "trial_disagrees", frame_id=frame.frame_id, head=row["verdict"], trial=tried)
         if decision.verdict is not Verdict.OK:
             log.info("frame", frame=frame.frame_id, verdict=decision.verdict, reason=decision.reason)
         return row
@@ -177,13 +178,13 @@ class Engine:
         drift = active.monitor.update(scored.signals, now_ms)
         return scored, drift, decide(scored.score.value, active.threshold, drift)
 
-    def _ask(self, decision: Decision, differs: bool, now_ms: int) -> bool:
+    def _ask(self, decision: Decision, disputed: bool, now_ms: int) -> bool:
         policy = self.settings.policy
         spent = self.ledger.one(
             "SELECT count(*) AS n FROM frames WHERE asked = 1 AND audited = 0 AND judged_ms > ?", now_ms - HOUR_MS
         )
         used = spent["n"] / policy.asks_per_hour if spent and policy.asks_per_hour else 1.0
-        return asked(decision.verdict, decision.p_value or 1.0, used, policy.review_rate, differs)
+        return asked(decision.verdict, decision.p_value or 1.0, used, policy.review_rate, disputed)
 
     def look(self, data: bytes, active: Active) -> Scored:
         """Score an image under the light as estimated now, leaving no trace. Raises ImageRejected."""
@@ -212,7 +213,7 @@ class Engine:
 
     def drift(self) -> DriftState:
         """What the monitor believes now; stable where nothing is active yet."""
-        return self.active.monitor.state() if self.active else DriftState(Trust.STABLE, {}, {}, 0.0)
+        return self.active.monitor.state() if self.active else CALM
 
     def _monitor(self, model: Model) -> Monitor:
         """A monitor for the version's reference, re-warmed from the ledger's frames under that reference."""

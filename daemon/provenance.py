@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from daemon.ledger import Ledger, Row
-from daemon.lesson import iso
+from daemon.versions import iso
 from memory.errors import DriftlineError
 from memory.store import Store
 from memory.version import Version

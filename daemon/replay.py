@@ -14,9 +14,9 @@ import structlog
 from daemon import feedback
 from daemon.config import Settings
 from daemon.ledger import Row
-from daemon.lesson import announce, iso
 from daemon.service import Service
 from daemon.teach import Taught, Track, images_in, teach
+from daemon.versions import announce, iso
 from daemon.wire import WireLost
 from memory.errors import DriftlineError
 from memory.store import Store

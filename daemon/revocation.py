@@ -10,8 +10,9 @@ import structlog
 from daemon.engine import Engine
 from daemon.feedback import settled
 from daemon.ledger import Ledger
-from daemon.lesson import current, gate_record, iso, proven, published
-from drift.monitor import DriftState, Trust
+from daemon.lesson import proven
+from daemon.versions import current, gate_record, iso, published
+from drift.monitor import CALM
 from memory.errors import DriftlineError, StoreError
 from memory.replay import Replay
 from memory.store import Store
@@ -23,8 +24,6 @@ from policies.threshold import settle
 
 Spans = tuple[tuple[int, int], ...]
 log = structlog.get_logger()
-# What was learned is put in order whatever the camera shows at this moment.
-CALM = DriftState(Trust.STABLE, {}, {}, 0.0)
 
 
 def answers_of(
@@ -71,6 +70,7 @@ def revoke(engine: Engine, store: Store, ids: tuple[int, ...], who: str, reason:
     engine.ledger.revoke(ids, engine.clock_ms(), who, reason)
     base, spans = _base(store, head.version, ids)
     start = replace(base, contents=replace(base.contents, replay=_replay(engine, head, base, spans, ids)))
+    # What was learned is put in order whatever the camera shows at this moment.
     outcome = proven(engine, start, spans, CALM)
     if isinstance(outcome, Hold):
         log.warning("nothing is learned anew", version=base.version.number, reason=outcome.reason)

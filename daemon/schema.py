@@ -76,4 +76,7 @@ CREATE TABLE revoked (
 # The label budget counts an hour's questions at every frame.
 THIRD = "CREATE INDEX frames_asked ON frames (judged_ms) WHERE asked = 1 AND audited = 0"
 
-STEPS = (FIRST, SECOND, THIRD)
+# What a proposal on trial would have said of a frame that was judged.
+FOURTH = "ALTER TABLE frames ADD COLUMN trial TEXT"
+
+STEPS = (FIRST, SECOND, THIRD, FOURTH)

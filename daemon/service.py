@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import structlog
 
-from daemon import feedback, lesson
+from daemon import feedback, lesson, shadow, versions
 from daemon.engine import Engine
 from daemon.sources import Frame, Source
 from daemon.verdicts import verdict_fields
@@ -56,7 +56,7 @@ class Service:
         now_ms = self.engine.clock_ms()
         for version in self.store.history():
             if self.engine.ledger.one("SELECT 1 FROM versions WHERE number = ?", version.number) is None:
-                lesson.announce(self.engine.ledger, version, now_ms)
+                versions.announce(self.engine.ledger, version, now_ms)
         for line in self.store.damaged():
             self.engine.ledger.event(now_ms, "damaged_version", what=line)
             log.error("damaged version passed over", what=line)
@@ -65,6 +65,8 @@ class Service:
             log.warning("no version yet: every frame is UNKNOWN until `driftline teach DIR`")
         else:
             self.engine.activate(self.store.load(head))
+            if shadow.begun(self.engine.ledger, head.number):
+                self.learn("trial")
 
     def run(self, block_ms: int = 200) -> None:
         """Turn until `stopping` is set; the frame in hand is finished and acknowledged first."""
@@ -97,7 +99,7 @@ class Service:
             self.stopping.wait(self._backoff_s)
 
     def lesson_if_due(self) -> None:
-        """Learn now if `policy.lesson_after` parts were confirmed."""
+        """Learn now if `policy.lesson_after` parts were confirmed, or look after a trial."""
         if lesson.due(self.engine, self.engine.settings.policy.lesson_after):
             self.learn("admission")
 
@@ -108,6 +110,7 @@ class Service:
 
     def learn(self, cause: str) -> None:
         """One lesson. A failure outside it (full disk, another writer) is told and counted; scoring goes on."""
+        self.notice_versions()
         with self._learning:
             try:
                 lesson.learn(self.engine, self.store, cause)
@@ -130,7 +133,7 @@ class Service:
 
     def status(self) -> dict[str, object]:
         """What `driftline status` shows of a running service."""
-        engine, drift, trial = self.engine, self.engine.drift(), self.engine.trial
+        engine, drift = self.engine, self.engine.drift()
         return {
             "heartbeat_ms": engine.clock_ms(),
             "line": engine.settings.line,
@@ -139,9 +142,16 @@ class Service:
             "untrained_weights": engine.extractor.untrained,
             "broker": self.wire.url,
             "trouble": dict(self.trouble),
-            "trial": {"frames": trial.seen, "of": trial.frames, "disagreed": len(trial.disagreed)} if trial else None,
+            "trial": self._trial(),
             "drift": {"trust": drift.trust, "causes": drift.causes, "log_ratio": drift.log_ratio},
         }
+
+    def _trial(self) -> dict[str, int] | None:
+        trial, ledger = self.engine.trial, self.engine.ledger
+        if trial is None:
+            return None
+        of, differ = self.engine.settings.policy.shadow_frames, len(shadow.disagreements(ledger, trial.begun))
+        return {"frames": shadow.seen(ledger, trial.begun), "of": of, "disagreed": differ}
 
     def _frame(self, frame: Frame) -> None:
         ledger, now_ms = self.engine.ledger, self.engine.clock_ms()

@@ -2,49 +2,76 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
+import structlog
+
+from daemon.ledger import Ledger
 from memory.features import Features
 from policies.lesson import Proven
 from policies.shadow import Disagreement
 from policies.verdict import Verdict
 
+STATUS = "trial"
+log = structlog.get_logger()
+
 
 @dataclass(frozen=True)
-class Told:
-    """What the head was told when the lesson was decided: the cause, and the last answer that it heeds."""
+class Begun:
+    """A lesson under way: the version it starts from, its cause, the last answer that it heeds, and the last frame that
+    was judged before it."""
 
+    base: int
     cause: str
     through: int
+    after: int
 
 
+@dataclass(frozen=True)
 class Trial:
-    """A proven proposal that sees `frames` frames before it is published. Only the scoring thread compares.
+    """A proven proposal that scores every frame which the head judges. What it said of each is in the ledger."""
 
-    It lives in memory: after a restart its answers are still due, and the same proposal stands trial anew.
-    """
+    proven: Proven
+    begun: Begun
 
-    def __init__(self, proven: Proven, told: Told, frames: int) -> None:
-        self.proven = proven
-        self.told = told
-        self.frames = frames
-        self.seen = 0
-        self.disagreed: dict[str, Disagreement] = {}
 
-    @property
-    def over(self) -> bool:
-        """Whether it has seen enough."""
-        return self.seen >= self.frames
-
-    def compare(self, frame_id: str, features: Features, verdict: Verdict) -> Disagreement | None:
-        """Score a frame that the head gave this verdict; the disagreement, if there is one. UNKNOWN says nothing."""
-        if verdict is Verdict.UNKNOWN or self.over:
-            return None
-        proposal = self.proven.proposal
+def tried(trial: Trial | None, features: Features, verdict: Verdict) -> Verdict | None:
+    """What a proposal on trial says of a frame that the head gave a verdict; None where either cannot say. Its trouble
+    is told, and is not the frame's."""
+    if trial is None or verdict is Verdict.UNKNOWN:
+        return None
+    proposal = trial.proven.proposal
+    try:
         score = proposal.contents.bank.score(features).value
-        says = Verdict.NG if score > proposal.threshold.value else Verdict.OK
-        found = None if says is verdict else Disagreement(frame_id, verdict, says)
-        if found is not None:
-            self.disagreed[frame_id] = found
-        self.seen += 1
-        return found
+    except Exception:
+        log.exception("the proposal on trial could not score a frame")
+        return None
+    return Verdict.NG if score > proposal.threshold.value else Verdict.OK
+
+
+def begun(ledger: Ledger, base: int) -> Begun | None:
+    """The trial of a proposal from version `base` that is not over, also after a restart."""
+    said = ledger.said(STATUS)
+    return Begun(**said) if said and said["base"] == base else None
+
+
+def begin(ledger: Ledger, lesson: Begun) -> None:
+    """Make the trial known, so that a restart goes on with it."""
+    ledger.say(STATUS, asdict(lesson))
+
+
+def end(ledger: Ledger) -> None:
+    """No trial is under way."""
+    ledger.say(STATUS, {})
+
+
+def seen(ledger: Ledger, lesson: Begun) -> int:
+    """Frames that both have scored since the trial began."""
+    row = ledger.one("SELECT count(*) AS n FROM frames WHERE seq > ? AND trial IS NOT NULL", lesson.after)
+    return int(row["n"]) if row else 0
+
+
+def disagreements(ledger: Ledger, lesson: Begun) -> tuple[Disagreement, ...]:
+    """Frames that the proposal would have judged otherwise, oldest first."""
+    rows = ledger.all("SELECT * FROM frames WHERE seq > ? AND trial <> verdict ORDER BY seq", lesson.after)
+    return tuple(Disagreement(r["frame_id"], Verdict(r["verdict"]), Verdict(r["trial"])) for r in rows)

@@ -13,7 +13,7 @@ import structlog
 from daemon.config import MemorySettings, Settings
 from daemon.frames import SUFFIXES, ImageRejected, decode, read_allowed
 from daemon.ledger import Ledger
-from daemon.lesson import announce, iso
+from daemon.versions import announce, iso
 from drift.signals import mean_patch, refer
 from memory.bank import LANDMARKS, gather, levelled, subset
 from memory.contrasts import Contrasts

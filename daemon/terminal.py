@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -46,18 +47,17 @@ def answer(value: Mapping[str, Any] | Sequence[Any], *, as_json: bool, text: str
 
 
 def promise(threshold: Threshold) -> str:
-    """What a threshold promises and which part it hangs on, in two sentences for people."""
-    parts = len(threshold.scores)
-    said = f"asked for {threshold.rate:.1%} false rejects: "
+    """What a threshold promises, and the part that it hangs on, if it does."""
+    said = [f"asked for {threshold.rate:.1%} false rejects"]
     if not threshold.honest:
-        said += f"{parts} good parts support no less than {threshold.guaranteed_rate:.1%}, "
-    said += f"with {CONFIDENCE:.0%} confidence it is at most {threshold.confident_rate:.1%}"
+        said.append(f"{len(threshold.scores)} good parts support no less than {threshold.guaranteed_rate:.1%}")
+    said.append(f"with {CONFIDENCE:.0%} confidence at most {threshold.confident_rate:.1%}")
     if threshold.hangs_on_one:
-        said += (
-            f"\n{threshold.set_by} alone sets the threshold; without it {threshold.without:.4f}. See whether that part"
-            " is good: what is no odder will pass"
+        said.append(
+            f"{escape(threshold.set_by)} alone sets the threshold, which were {threshold.without:.4f} without it:"
+            " see whether that part is good, for what is no odder will pass"
         )
-    return said
+    return "; ".join(said)
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
@@ -66,7 +66,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     for column in columns:
         made.add_column(column)
     for row in rows:
-        made.add_row(*("" if cell is None else str(cell) for cell in row))
+        made.add_row(*("" if cell is None else escape(str(cell)) for cell in row))
     return made
 
 

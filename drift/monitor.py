@@ -45,6 +45,9 @@ class DriftState:
     log_ratio: float
 
 
+CALM = DriftState(Trust.STABLE, {}, dict.fromkeys(SIGNALS, 0.0), 0.0)
+
+
 class Monitor:
     """Watches inputs, never scores, against one fixed reference; holds a cause until it has passed.
 

@@ -52,13 +52,17 @@ class Contrasts:
             self._found[id(features), without] = found
         return found.score
 
+    def copy(self) -> Contrasts:
+        """The same, to which more images can be asked without being remembered here."""
+        return Contrasts(self.bank, self._found.values())
+
     def on(self, bank: Bank) -> Contrasts:
         """The same images' contrasts by another bank."""
         alike = bank.landmarks is self.bank.landmarks and bank.levels == self.bank.levels
         if not alike or min(len(bank.samples), len(self.bank.samples)) == 1:
             return Contrasts(bank)
         if bank.vectors is self.bank.vectors:
-            return Contrasts(bank, self._found.values())
+            return Contrasts(bank, self._found.values())  # one that only remembers another use or memory
         shared = _shared(self.bank, bank)
         if shared is None:
             return Contrasts(bank)

@@ -13,7 +13,7 @@ from memory.replay import Defect
 from memory.version import Contents, HeldOut, Model
 from policies.remedy import Remedy, remedied, stands_out
 from policies.screening import Admitted, Candidate, screen
-from policies.threshold import Threshold, settle
+from policies.threshold import Threshold, good_scores, settle
 
 WAITING = 64
 
@@ -98,7 +98,8 @@ def propose(base: Model, confirmed: Confirmed, drift: DriftState, limits: Limits
     for defect in confirmed.defects:
         replay = replay.remember(defect, limits.replay)
     threshold = Threshold.of(base.version.threshold)
-    known = base.contents.contrasts
+    good_scores(base.contents.contrasts, base.contents.held_out)  # so that they need only be followed from now on
+    known = base.contents.contrasts.copy()  # what is asked of candidates is not to be remembered with the base
     seen = screen(
         known,
         replay,

@@ -20,10 +20,10 @@ def audited(frame_id: str, share: float) -> bool:
 def asked(verdict: Verdict, p_value: float, spent: float, review_rate: float, disputed: bool = False) -> bool:
     """Whether to ask about a scored part that is not audited, when `spent` of the hour's questions are used up.
 
-    First what was not passed or is `disputed` by a proposal on trial: the answer settles whether the line rejects good
-    parts, or the proposal would pass bad ones. Then, of the passed, the
-    likeliest to be missed defects and the goods most alike to what will be flagged next: those whose p-value is at
-    most `review_rate` times what is left of the budget, so that the scarcer it gets, the odder a part must be.
+    First what was not passed, or what a proposal on trial would judge otherwise: the answer settles whether the line
+    rejects good parts, or would pass bad ones. Then, of the passed, the likeliest to be missed defects and the goods
+    most alike to what will be flagged next: those whose p-value is at most `review_rate` times what is left of the
+    budget, so that the scarcer it gets, the odder a part must be.
     """
     if spent >= 1:
         return False

@@ -21,11 +21,12 @@ REACH = 1.05
 
 @dataclass(frozen=True)
 class Remedy:
-    """The bank without the patches that hid `defect`, by its contrasts; they are named by (sample, number in its
-    grid)."""
+    """The bank without the patches that hid `defect`, by its contrasts, and the threshold that it then has; they
+    are named by (sample, number in its grid)."""
 
     defect: str
     contrasts: Contrasts
+    threshold: Threshold
     unadmitted: tuple[tuple[str, int], ...]
 
 
@@ -57,23 +58,27 @@ def remedy(
         trimmed = contrasts.on(subset(bank, np.flatnonzero(~hiding[patch])))
         lifted = calibrate([score.value for score in good_scores(trimmed, held_out)], threshold.rate)
         if all(stands_out(trimmed, d, lifted) for d in (defect, *found)):
-            return Remedy(defect.sample, trimmed, tuple((bank.provenance(int(r)), int(bank.place[r])) for r in rows))
+            return Remedy(
+                defect.sample, trimmed, lifted, tuple((bank.provenance(int(r)), int(bank.place[r])) for r in rows)
+            )
     return None
 
 
 def remedied(
     contrasts: Contrasts, held_out: HeldOut, owed: Sequence[Defect], threshold: Threshold
 ) -> tuple[Contrasts, tuple[Remedy, ...]]:
-    """The contrasts of the bank without what hides these defects, one after the other, and what was done for each."""
+    """The contrasts of the bank without what hides these defects, one after the other, each under the threshold that
+    the remedies before it left; and what was done for each."""
     done: list[Remedy] = []
-    missed = [defect for defect in owed if not stands_out(contrasts, defect, threshold)]
-    found = [defect for defect in owed if defect not in missed]
-    for defect in missed:
-        made = (
-            None if stands_out(contrasts, defect, threshold) else remedy(contrasts, held_out, defect, threshold, found)
-        )
-        if made is not None:
-            contrasts = made.contrasts
-            found.append(defect)
+    found = [defect for defect in owed if stands_out(contrasts, defect, threshold)]
+    for defect in owed:
+        if defect in found:
+            continue
+        if not stands_out(contrasts, defect, threshold):
+            made = remedy(contrasts, held_out, defect, threshold, found)
+            if made is None:
+                continue
+            contrasts, threshold = made.contrasts, made.threshold
             done.append(made)
+        found.append(defect)
     return contrasts, tuple(done)

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from policies.admission import Hold
 from policies.verdict import Verdict
 
-RIGHT = {"good": Verdict.OK, "defect": Verdict.NG}
-
 
 @dataclass(frozen=True)
 class Disagreement:
@@ -22,26 +20,29 @@ class Disagreement:
 
 @dataclass(frozen=True)
 class Trusted:
-    """The trial's record for the manifest: frames scored by both, those judged differently, and how many of these
-    operators settled for either side."""
+    """The trial's record for the manifest: frames scored by both, how many were judged differently, and of how many
+    of these people said what they are."""
 
     frames: int
-    disagreed: tuple[str, ...]
-    for_head: int
-    for_proposal: int
+    disagreed: int
+    answered: int
 
 
-def settle_trial(frames: int, disagreed: Sequence[Disagreement], answers: Mapping[str, str]) -> Trusted | Hold:
-    """Promote the proposal unless operators' answers (good or defect, by frame) took the head's side more often.
+def weigh(frames: int, disagreed: Sequence[Disagreement], answers: Mapping[str, str]) -> Trusted | Hold:
+    """What people's answers (good or defect, by frame) make of a trial.
 
-    A frame nobody answered counts for neither: a proposal must not wait for ever for people who have other work.
+    One confirmed defect that the head flagged and the proposal would have passed holds it, as in the gate. Of frames
+    that only the proposal would have flagged, more good parts than defects hold it. A frame nobody answered counts for
+    neither: a proposal must not wait for ever for people who have other work.
     """
-    answered = [(d, RIGHT[answers[d.frame_id]]) for d in disagreed if d.frame_id in answers]
-    for_head = sum(d.head is right for d, right in answered)
-    for_proposal = len(answered) - for_head
-    if for_head > for_proposal:
+    answered = [(d, answers[d.frame_id]) for d in disagreed if d.frame_id in answers]
+    missed = [d.frame_id for d, said in answered if d.proposal is Verdict.OK and said == "defect"]
+    if missed:
+        return Hold(f"in a trial of {frames} frames it would have passed {len(missed)} defects: {', '.join(missed)}")
+    flagged = [said for d, said in answered if d.proposal is Verdict.NG]
+    if flagged.count("good") > flagged.count("defect"):
         return Hold(
-            f"in {frames} frames of trial the proposal was wrong where the head was right {for_head} times,"
-            f" and right where the head was wrong {for_proposal} times"
+            f"in a trial of {frames} frames it would have flagged {flagged.count('good')} good parts more"
+            f" for {flagged.count('defect')} defects"
         )
-    return Trusted(frames, tuple(d.frame_id for d in disagreed), for_head, for_proposal)
+    return Trusted(frames, len(disagreed), len(answered))

@@ -79,7 +79,8 @@ class Threshold:
     @classmethod
     def of(cls, held: Mapping[str, Any]) -> Threshold:
         """As the manifest held it."""
-        return cls(**{**held, "scores": tuple(held["scores"])})
+        named = {"set_by": held.get("set_by", ""), "without": held.get("without", 0.0)}
+        return cls(held["value"], held["rate"], held["guaranteed_rate"], tuple(held["scores"]), **named)
 
 
 def settle(contrasts: Contrasts, replay: Replay, held_out: HeldOut, rate: float) -> tuple[Contrasts, Threshold]:

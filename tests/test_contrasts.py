@@ -47,6 +47,20 @@ def test_followed_is_found_anew(seed: int, gone: float, come: int) -> None:
     assert scores(contrasts.on(changed), held, other) == scores(Contrasts(changed), held, other)
 
 
+def test_followed_is_found_anew_with_features_of_real_width() -> None:
+    rng = np.random.default_rng(4)
+
+    def picture() -> Features:
+        return features(rng.standard_normal((256, 128)).astype(np.float16))
+
+    held, other = HeldOut(tuple("abcd"), tuple(picture() for _ in "abcd")), picture()
+    bank = gather([(n, f.patches) for n, f in zip(held.samples, held.features, strict=True)])
+    contrasts = Contrasts(bank)
+    scores(contrasts, held, other)
+    changed = joined(subset(bank, rng.permutation(len(bank))[:700]), gather([("new", picture().patches)]))
+    assert scores(contrasts.on(changed), held, other) == scores(Contrasts(changed), held, other)
+
+
 def test_patches_of_unknown_place_are_found_anew() -> None:
     """As in snapshots of format 1, which do not say where a patch was."""
     rng = np.random.default_rng(1)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import NOW_MS, frame, make_service, png, untracked
 
-from daemon import feedback, lesson
+from daemon import feedback, lesson, versions
 from daemon.config import Settings
 from daemon.ledger import Row
 from daemon.rendered import Flaw, Scene
@@ -160,7 +160,7 @@ def test_a_rollback_brings_back_the_contents_and_keeps_every_defect(service: Ser
     judge(service, "d", 610, Scene(), Flaw.BURR)
     answer(service, "d", "defect")
     learn(service)
-    made = lesson.rollback(service.store, service.engine.ledger, 1, "engineer", NOW_MS)
+    made = versions.rollback(service.store, service.engine.ledger, 1, "engineer", NOW_MS)
     assert (made.number, made.restores, made.who, made.feedback_through) == (4, 1, "engineer", 4)
     assert made.gate["found"] + len(made.gate["missed"]) == 1
     contents, first = service.store.load(made).contents, service.store.load(service.store.version(1)).contents
@@ -176,7 +176,7 @@ def test_a_rollback_brings_back_the_contents_and_keeps_every_defect(service: Ser
 def test_a_rollback_to_nowhere_is_told(service: Service, untaught: Service) -> None:
     del service
     with pytest.raises(StoreError, match="number 9"):
-        lesson.rollback(untaught.store, untaught.engine.ledger, 9, "x", NOW_MS)
+        versions.rollback(untaught.store, untaught.engine.ledger, 9, "x", NOW_MS)
 
 
 @pytest.mark.parametrize("count", [0, 1])

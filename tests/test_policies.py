@@ -10,8 +10,7 @@ from conftest import features
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drift.monitor import DriftState, Trust
-from drift.signals import SIGNALS
+from drift.monitor import CALM, Trust
 from memory.bank import Bank, gather, joined, subset
 from memory.contrasts import Contrasts
 from memory.features import Features
@@ -25,7 +24,6 @@ from policies.screening import Candidate
 from policies.threshold import Threshold, calibrate, good_scores
 from policies.verdict import Verdict, decide
 
-CALM = DriftState(Trust.STABLE, {}, dict.fromkeys(SIGNALS, 0.0), 0.0)
 LIMITS = Limits(bank=110, lesson=10, held_out=20, replay=10, rate=0.2, review=0.2)
 NONE = Replay()
 RNG = np.random.default_rng(0)

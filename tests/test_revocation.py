@@ -10,7 +10,7 @@ import pytest
 from conftest import NOW_MS, frame, make_service, png, untracked
 from test_cli import call
 
-from daemon import counterfactual, feedback, lesson, provenance, revocation
+from daemon import counterfactual, feedback, lesson, provenance, revocation, versions
 from daemon.config import Settings
 from daemon.ledger import Ledger
 from daemon.ledger import Row as LedgerRow
@@ -135,7 +135,7 @@ def test_a_revoked_defect_leaves_and_frees_what_was_refused_for_it(service: Serv
 def test_what_a_rollback_undid_stays_undone(service: Service) -> None:
     day(service, [("g1", 600, "good", "anna")])
     learn(service)
-    lesson.rollback(service.store, service.engine.ledger, 1, "engineer", NOW_MS)
+    versions.rollback(service.store, service.engine.ledger, 1, "engineer", NOW_MS)
     service.notice_versions()
     day(service, [("g2", 601, "good", "anna"), ("g3", 602, "good", "bert")])
     learn(service)

@@ -15,7 +15,7 @@ import redis
 from conftest import NOW_MS, RealRedis, frame, make_service, png, settle, untracked
 from test_frames import BAD
 
-from daemon import feedback, lesson
+from daemon import feedback, versions
 from daemon.config import Settings
 from daemon.rendered import Flaw, Scene
 from daemon.service import Service
@@ -201,7 +201,7 @@ def test_the_light_is_carried_over_to_another_reference(service: Service, tmp_pa
     _teach(service, bright)
     service.notice_versions()
     assert abs(service.engine.active.monitor.exposure.log_ratio) < 0.03  # type: ignore[union-attr]  # as above
-    lesson.rollback(service.store, service.engine.ledger, 1, "x", NOW_MS)
+    versions.rollback(service.store, service.engine.ledger, 1, "x", NOW_MS)
     service.notice_versions()
     after = service.engine.active.monitor.exposure.log_ratio  # type: ignore[union-attr]  # as above
     assert after == pytest.approx(before, abs=1e-9)

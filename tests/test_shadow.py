@@ -7,40 +7,50 @@ from dataclasses import replace
 import pytest
 from conftest import NOW_MS, frame, make_service, png
 
-from daemon import feedback, lesson
+from daemon import feedback, lesson, shadow, versions
 from daemon.config import Settings
 from daemon.ledger import Row
-from daemon.rendered import Flaw, Scene
+from daemon.rendered import Scene
 from daemon.service import Service
 from daemon.shadow import Trial
 from daemon.wire import Wire
+from drift.monitor import CALM, Trust
+from memory.errors import StoreError
 from memory.extract import Extractor
+from memory.store import Store
 from memory.version import Version
 from policies.admission import Hold
-from policies.shadow import Disagreement, Trusted, settle_trial
+from policies.ask import asked
+from policies.shadow import Disagreement, Trusted, weigh
 from policies.verdict import Verdict
 
-WORN = Scene(wear=1.0)
-PASSES = Disagreement("a", Verdict.NG, Verdict.OK)
-FLAGS = Disagreement("b", Verdict.OK, Verdict.NG)
+FRAMES = 4
 
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    policy = settings.policy.model_copy(update={"shadow_frames": 4})
+    policy = settings.policy.model_copy(update={"shadow_frames": FRAMES})
     return settings.model_copy(update={"policy": policy})
 
 
-def judge(service: Service, frame_id: str, number: int, scene: Scene = WORN, flaw: Flaw | None = None) -> Row:
-    return service.engine.judge(frame(frame_id, png(number, scene, flaw)))
+def judge(service: Service, frame_id: str, number: int) -> Row:
+    return service.engine.judge(frame(frame_id, png(number, Scene(wear=1.0))))
 
 
-def answer(service: Service, frame_id: str, verdict: str) -> None:
-    feedback.record(service.engine.ledger, feedback.answer(frame_id, verdict, "anna"), NOW_MS)
+def answer(service: Service, frame_id: str, verdict: str, operator: str = "anna") -> None:
+    feedback.record(service.engine.ledger, feedback.answer(frame_id, verdict, operator), NOW_MS)
 
 
 def learn(service: Service) -> Version | Hold | Trial:
     return lesson.learn(service.engine, service.store, "test")
+
+
+def events(service: Service, kind: str) -> list[Row]:
+    return service.engine.ledger.all(
+        "SELECT json_extract(detail, '$.frame_id') AS id, json_extract(detail, '$.reason') AS reason FROM events"
+        " WHERE kind = ?",
+        kind,
+    )
 
 
 def on_trial(service: Service) -> Trial:
@@ -53,86 +63,175 @@ def on_trial(service: Service) -> Trial:
     return trial
 
 
-def test_the_head_judges_until_the_trial_is_over(service: Service) -> None:
-    trial = on_trial(service)
-    rows = [judge(service, f"worn{i}", 620 + i) for i in range(3)]
-    assert {row["version"] for row in rows} == {1}
-    assert learn(service) is trial, "it has not seen enough"
-    assert service.status()["trial"] == {"frames": 3, "of": 4, "disagreed": len(trial.disagreed)}
-    judge(service, "worn3", 623)
-    made = learn(service)
-    assert isinstance(made, Version)
-    assert made.gate["trial"]["frames"] == 4
-    assert (made.feedback_through, made.number, service.status()["trial"]) == (3, 2, None)
-    assert judge(service, "after", 624)["version"] == 2
-
-
 def disagreeing(service: Service) -> list[str]:
-    """Frames that the head flags and the proposal passes."""
+    """Frames that the head flags, and of these the ones that the proposal passes."""
     on_trial(service)
     assert service.engine.active is not None
     strict = replace(service.engine.active.threshold, value=0.0)
     service.engine.active = replace(service.engine.active, threshold=strict)
-    names = [f"worn{i}" for i in range(4)]
-    assert [judge(service, name, 600 + i)["verdict"] for i, name in enumerate(names)] == ["NG"] * 4
-    return names
+    names = [f"worn{i}" for i in range(FRAMES)]
+    assert [judge(service, name, 600 + i)["verdict"] for i, name in enumerate(names)] == ["NG"] * FRAMES
+    differ = [str(row["id"]) for row in events(service, "trial_disagrees")]
+    assert differ
+    return differ
 
 
-def test_frames_that_are_judged_differently_are_asked_about_and_told(service: Service) -> None:
-    names = disagreeing(service)
-    told = service.engine.ledger.all(
-        "SELECT json_extract(detail, '$.frame_id') AS id FROM events WHERE kind = ?", "trial_disagrees"
-    )
-    assert {row["id"] for row in told} & set(names)
-    assert all(service.engine.ledger.frame(row["id"])["asked"] for row in told)  # type: ignore[index]  # it was judged
+def test_the_head_judges_until_the_trial_is_over(service: Service) -> None:
+    trial = on_trial(service)
+    rows = [judge(service, f"worn{i}", 620 + i) for i in range(FRAMES - 1)]
+    assert {row["version"] for row in rows} == {1}
+    assert all(row["trial"] in {"OK", "NG"} for row in rows)
+    assert learn(service) is trial, "it has not seen enough"
+    assert service.status()["trial"] == {"frames": 3, "of": 4, "disagreed": len(events(service, "trial_disagrees"))}
+    judge(service, "worn3", 623)
+    made = learn(service)
+    assert isinstance(made, Version)
+    assert made.gate["trial"]["frames"] == FRAMES
+    assert (made.feedback_through, made.number, made.cause, service.status()["trial"]) == (3, 2, "test", None)
+    after = judge(service, "after", 624)
+    assert (after["version"], after["trial"]) == (2, None)
 
 
-def test_a_proposal_that_people_find_wrong_is_not_published(service: Service) -> None:
+def test_frames_that_are_judged_differently_are_asked_about(service: Service) -> None:
     for name in disagreeing(service):
-        answer(service, name, "defect")
+        row = service.engine.ledger.frame(name)
+        assert row is not None
+        assert (row["asked"], row["verdict"], row["trial"]) == (1, "NG", "OK")
+
+
+def test_a_dispute_is_asked_about_within_the_budget() -> None:
+    assert asked(Verdict.OK, 1.0, 0.5, 0.1, disputed=True)
+    assert not asked(Verdict.OK, 1.0, 0.5, 0.1)
+    assert not asked(Verdict.OK, 1.0, 1.0, 0.1, disputed=True)
+
+
+def test_a_proposal_that_would_pass_a_defect_is_held_and_told(service: Service) -> None:
+    first, *others = disagreeing(service)
+    answer(service, first, "defect")
+    for name in others:
+        answer(service, name, "good")
     held = learn(service)
     assert isinstance(held, Hold)
-    assert "the head was right" in held.reason
-    assert service.store.newest_number() == 1
-    assert service.engine.trial is None
+    assert first in held.reason
+    assert (service.store.newest_number(), service.engine.trial) == (1, None)
+    assert [row["reason"] for row in events(service, "hold")] == [held.reason]
     row = service.engine.ledger.one("SELECT reason, version FROM lessons ORDER BY id DESC")
     assert row is not None
     assert (row["version"], row["reason"]) == (None, held.reason)
 
 
+def test_a_trial_is_looked_after_however_little_was_confirmed_since(service: Service) -> None:
+    judge(service, "g600", 600)
+    answer(service, "g600", "good")
+    service.recalibrate()
+    assert service.engine.trial is not None
+    for i in range(FRAMES):
+        judge(service, f"worn{i}", 620 + i)
+    service.lesson_if_due()
+    assert service.engine.trial is None
+
+
+def test_what_people_take_back_during_a_trial_is_not_published(service: Service) -> None:
+    on_trial(service)
+    answer(service, "g601", "defect")
+    for i in range(FRAMES):
+        judge(service, f"worn{i}", 620 + i)
+    assert isinstance(learn(service), Hold)
+    assert "changed their minds" in events(service, "trial_dropped")[0]["reason"]
+    again = learn(service)
+    assert isinstance(again, Trial), "its answers are due again"
+    assert again.begun.through == 4
+    assert again.proven.proposal.contents.replay.samples == ("g601",)
+
+
+def test_nothing_is_published_while_the_scene_is_beyond_trust(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = on_trial(service)
+    for i in range(FRAMES):
+        judge(service, f"worn{i}", 620 + i)
+    monkeypatch.setattr(service.engine, "drift", lambda: replace(CALM, trust=Trust.UNTRUSTED))
+    assert learn(service) is trial
+
+
+def test_a_frame_that_the_head_could_not_judge_says_nothing(service: Service) -> None:
+    trial = on_trial(service)
+    assert service.engine.judge(frame("broken", b"no image"))["trial"] is None
+    features = trial.proven.proposal.contents.held_out.features[0]
+    assert shadow.tried(trial, features, Verdict.UNKNOWN) is None
+    assert shadow.tried(None, features, Verdict.OK) is None
+
+
+def test_a_proposal_that_fails_to_score_costs_no_verdict(service: Service) -> None:
+    trial = on_trial(service)
+    contents = replace(trial.proven.proposal.contents, bank=None)  # type: ignore[arg-type]  # broken on purpose
+    broken = replace(trial.proven, proposal=replace(trial.proven.proposal, contents=contents))
+    service.engine.trial = replace(trial, proven=broken)
+    row = judge(service, "worn", 620)
+    assert (row["verdict"] in {"OK", "NG"}, row["trial"]) == (True, None)
+
+
 def test_another_version_ends_a_trial_unheard(service: Service) -> None:
     on_trial(service)
-    lesson.rollback(service.store, service.engine.ledger, 1, "engineer", NOW_MS)
+    versions.rollback(service.store, service.engine.ledger, 1, "engineer", NOW_MS)
     service.notice_versions()
     assert service.engine.trial is None
-    assert service.engine.ledger.one("SELECT 1 FROM events WHERE kind = 'trial_dropped'") is not None
+    assert "version 2" in events(service, "trial_dropped")[0]["reason"]
+    assert isinstance(learn(service), Trial), "its answers are due for the new head"
 
 
-def test_a_restart_begins_the_trial_anew(
+def test_a_full_disk_keeps_the_trial(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    trial = on_trial(service)
+    for i in range(FRAMES):
+        judge(service, f"worn{i}", 620 + i)
+
+    def full(*_: object, **__: object) -> Version:
+        raise StoreError(expected="room", came="none", do="free some")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "commit", full)
+        with pytest.raises(StoreError):
+            learn(service)
+    assert service.engine.trial is trial
+    assert isinstance(learn(service), Version)
+
+
+def test_a_restart_goes_on_with_the_trial(
     service: Service, settings: Settings, extractor: Extractor, wire: Wire
 ) -> None:
-    first = on_trial(service)
-    judge(service, "worn", 620)
+    """Answers given meanwhile, and frames already seen, change neither the proposal nor the count."""
+    first = on_trial(service).proven.proposal
+    judge(service, "worn0", 620)
+    answer(service, "worn0", "good")
     again = make_service(settings, extractor, wire)
     again.start()
-    again.lesson_if_due()
     trial = again.engine.trial
     assert trial is not None
-    assert trial.seen == 0
-    assert trial.proven.proposal.threshold == first.proven.proposal.threshold
-    assert (trial.proven.proposal.contents.bank.vectors == first.proven.proposal.contents.bank.vectors).all()
+    assert trial.begun.through == 3
+    assert trial.proven.proposal.threshold == first.threshold
+    assert (trial.proven.proposal.contents.bank.vectors == first.contents.bank.vectors).all()
+    for i in range(1, FRAMES):
+        judge(again, f"worn{i}", 620 + i)
+    again.lesson_if_due()
+    head = again.store.head()
+    assert head is not None
+    assert (head.number, head.feedback_through, head.gate["trial"]["frames"]) == (2, 3, FRAMES)
 
 
-def test_a_frame_without_verdict_says_nothing(service: Service) -> None:
-    trial = on_trial(service)
-    service.engine.judge(frame("broken", b"no image"))
-    assert trial.seen == 0
+def passed(name: str) -> Disagreement:
+    return Disagreement(name, Verdict.NG, Verdict.OK)
 
 
-def test_who_is_right_decides() -> None:
-    both = (PASSES, FLAGS)
-    assert settle_trial(9, both, {}) == Trusted(9, ("a", "b"), 0, 0)
-    assert settle_trial(9, both, {"a": "good", "b": "defect"}) == Trusted(9, ("a", "b"), 0, 2)
-    assert settle_trial(9, both, {"a": "defect", "b": "defect"}) == Trusted(9, ("a", "b"), 1, 1)
-    assert isinstance(settle_trial(9, both, {"a": "defect"}), Hold)
-    assert isinstance(settle_trial(9, both, {"b": "good"}), Hold)
+def flagged(name: str) -> Disagreement:
+    return Disagreement(name, Verdict.OK, Verdict.NG)
+
+
+def test_one_confirmed_defect_outweighs_any_number_of_good_parts() -> None:
+    disagreed = (*(passed(f"p{i}") for i in range(9)), flagged("f0"), flagged("f1"), flagged("f2"))
+    goods = {f"p{i}": "good" for i in range(9)}
+    assert weigh(50, disagreed, {}) == Trusted(50, 12, 0)
+    assert weigh(50, disagreed, goods) == Trusted(50, 12, 9)
+    assert isinstance(weigh(50, disagreed, goods | {"p3": "defect"}), Hold)
+    assert isinstance(weigh(50, disagreed, {"f0": "good"}), Hold)
+    assert weigh(50, disagreed, {"f0": "good", "f1": "defect"}) == Trusted(50, 12, 2)
+    assert isinstance(weigh(50, disagreed, {"f0": "good", "f1": "defect", "f2": "good"}), Hold)
