@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,44 +12,57 @@ from memory.bank import Bank, Score, Vectors, subset
 from memory.features import Features
 
 Rows = npt.NDArray[np.int64]
+Region = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
 class _Found:
-    """Of one image's patches (P,) the distance to the nearest in the bank that `without` did not give, and its row."""
+    """Of some of one image's patches, `at` (n,) in its grid, the distance (n,) to the nearest in the bank that
+    `without` did not give, and its row (n,)."""
 
     features: Features
     without: str | None
+    region: Region | None
+    at: Rows
     distance: Vectors
     nearest: Rows
     level: float
 
     @property
     def score(self) -> Score:
-        contrast = (self.distance / np.float32(self.level)).reshape(self.features.grid)  # (P,) -> (rows, columns)
-        return Score(float(contrast.max()), contrast, self.nearest, self.level)
+        contrast = np.zeros(len(self.features.patches), dtype=np.float32)
+        nearest = np.full(len(contrast), -1, dtype=np.int64)
+        contrast[self.at], nearest[self.at] = self.distance / np.float32(self.level), self.nearest
+        grid = contrast.reshape(self.features.grid)  # (P,) -> (rows, columns)
+        return Score(float(grid.max()), grid, nearest, self.level)
 
 
 class Contrasts:
     """What `Bank.contrast` says of images, remembered.
 
-    A calibration part is scored `without` its own patches. `on` another bank that shares patches with this one only
-    what can differ is searched: patches whose nearest has left, and what is nearer among the new. The result is the
-    same as finding all anew, to the bit, wherever no three good patches are equally near within float32 rounding.
+    A calibration part is scored `without` its own patches, a defect in its `region` alone. `on` another bank that
+    shares patches with this one only what can differ is searched: patches whose nearest has left, and what is nearer
+    among the new. The result is the same as finding all anew, to the bit, wherever no three good patches are equally
+    near within float32 rounding.
     """
 
     def __init__(self, bank: Bank, found: Iterable[_Found] = ()) -> None:
         self.bank = bank
-        self._found = {(id(one.features), one.without): one for one in found}
+        self._found = {(id(one.features), one.without, id(one.region)): one for one in found}
 
-    def of(self, features: Features, without: str | None = None) -> Score:
-        """The image's contrast by the patches of all samples but one; by all where no other gave any."""
-        found = self._found.get((id(features), without))
+    def of(self, features: Features, without: str | None = None, region: Region | None = None) -> Score:
+        """The image's contrast by the patches of all samples but one; by all where no other gave any.
+
+        Outside of `region` (rows, columns) it is 0, and the nearest row -1.
+        """
+        key = (id(features), without, id(region))
+        found = self._found.get(key)
         if found is None:
-            every = np.arange(len(features.patches))
-            distance, nearest = _search(self.bank, features, every, _others(self.bank, without))
-            found = _Found(features, without, distance, nearest, self.bank.level(features))
-            self._found[id(features), without] = found
+            everywhere = np.ones(features.grid, dtype=bool) if region is None else region
+            at = np.flatnonzero(everywhere)  # (rows, columns) -> (n,) of P
+            distance, nearest = _search(self.bank, features, at, _others(self.bank, without))
+            found = _Found(features, without, region, at, distance, nearest, self.bank.level(features))
+            self._found[key] = found
         return found.score
 
     def copy(self) -> Contrasts:
@@ -80,13 +93,13 @@ def _followed(one: _Found, bank: Bank, row: Rows, new: Rows) -> _Found:
     distance, nearest = one.distance.copy(), row[one.nearest]
     left, stayed = np.flatnonzero(nearest < 0), np.flatnonzero(nearest >= 0)
     if len(left):
-        distance[left], nearest[left] = _search(bank, one.features, left, among)
+        distance[left], nearest[left] = _search(bank, one.features, one.at[left], among)
     fresh = np.intersect1d(new, among)
     if len(fresh) and len(stayed):
-        apart, found = _search(bank, one.features, stayed, fresh)
+        apart, found = _search(bank, one.features, one.at[stayed], fresh)
         nearer = apart < distance[stayed]
         distance[stayed[nearer]], nearest[stayed[nearer]] = apart[nearer], found[nearer]
-    return _Found(one.features, one.without, distance, nearest, one.level)
+    return replace(one, distance=distance, nearest=nearest)
 
 
 def _search(bank: Bank, features: Features, patches: Rows, among: Rows) -> tuple[Vectors, Rows]:

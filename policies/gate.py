@@ -71,8 +71,8 @@ def blamed(proposal: Proposal, forgotten: list[Defect]) -> tuple[str, ...]:
     before = Threshold.of(proposal.base.version.threshold)
     guilty: set[str] = set()
     for defect in forgotten:
-        shown = defect.region & (base.of(defect.features).map > proposal.threshold.value)
-        rows = contrasts.of(defect.features).nearest[shown.reshape(-1)]  # (rows, columns) -> (P,)
+        shown = base.of(defect.features, region=defect.region).map > proposal.threshold.value
+        rows = contrasts.of(defect.features, region=defect.region).nearest[shown.reshape(-1)]  # (rows, columns) -> (P,)
         if len(rows):
             guilty |= {sample for sample, _ in _patches(subset(bank, np.unique(rows))) & new}
     held = proposal.contents.held_out

@@ -33,7 +33,7 @@ class Remedy:
 def stands_out(contrasts: Contrasts, defect: Defect, threshold: Threshold) -> bool:
     """Whether the defect's own region exceeds the threshold by contrast alone: that the memory knows this very
     defect proves nothing for the next of its kind."""
-    return bool(contrasts.of(defect.features).map[defect.region].max() > threshold.value)
+    return contrasts.of(defect.features, region=defect.region).value > threshold.value
 
 
 def remedy(
@@ -50,7 +50,7 @@ def remedy(
     """
     bank = contrasts.bank
     squared = squared_distances(defect.patches, bank.vectors)  # (n, N)
-    hiding = squared <= (REACH * threshold.value * contrasts.of(defect.features).level) ** 2
+    hiding = squared <= (REACH * threshold.value * contrasts.of(defect.features, region=defect.region).level) ** 2
     for patch in np.lexsort((hiding.sum(axis=1), hiding @ bank.use)):
         rows = np.flatnonzero(hiding[patch])
         if len(rows) > MOST_SHARE * len(bank) or bank.use[rows].sum() > MOST_USE * bank.use.sum():

@@ -90,7 +90,7 @@ def _known(contrasts: Contrasts, replay: Replay, bound: float) -> _Known:
     for defect in replay.defects:
         told = telling(contrasts, defect, bound)
         hidden = np.zeros(len(told), dtype=np.float32)
-        hidden[:1] = (bound * contrasts.of(defect.features).level) ** 2
+        hidden[:1] = (bound * contrasts.of(defect.features, region=defect.region).level) ** 2
         patches.append(told)
         reach.append(hidden)
     return _Known(np.concatenate(patches), np.concatenate(reach))

@@ -121,7 +121,7 @@ def good_scores(contrasts: Contrasts, held_out: HeldOut) -> list[Score]:
 
 def telling(contrasts: Contrasts, defect: Defect, bound: float) -> Patches:
     """The `TELLING` patches (n, D) at most of the defect's region that stand out most, where they exceed `bound`."""
-    contrast = np.where(defect.region, contrasts.of(defect.features).map, 0).reshape(-1)  # (rows, columns) -> (P,)
+    contrast = contrasts.of(defect.features, region=defect.region).map.reshape(-1)  # (rows, columns) -> (P,)
     worst = np.argsort(-contrast, kind="stable")[:TELLING]
     return defect.features.patches[worst[contrast[worst] > bound]]
 

@@ -15,6 +15,7 @@ from memory.features import Features
 from memory.version import HeldOut
 
 PARTS = 6
+REGION = np.arange(12)[None] % 5 == 0  # of a grid of one row
 
 
 def parts(rng: np.random.Generator) -> HeldOut:
@@ -29,7 +30,8 @@ def bank_of(held: HeldOut, rng: np.random.Generator, share: float) -> Bank:
 
 def scores(contrasts: Contrasts, held: HeldOut, other: Features) -> list[tuple[bytes, bytes]]:
     every = [contrasts.of(f, without=s) for s, f in zip(held.samples, held.features, strict=True)]
-    return [(one.map.tobytes(), one.nearest.tobytes()) for one in (*every, contrasts.of(other))]
+    every += [contrasts.of(other), contrasts.of(other, region=REGION)]
+    return [(one.map.tobytes(), one.nearest.tobytes()) for one in every]
 
 
 @given(seed=st.integers(0, 10_000), gone=st.floats(0, 0.9), come=st.integers(0, 3))
@@ -50,15 +52,26 @@ def test_followed_is_found_anew(seed: int, gone: float, come: int) -> None:
 def test_followed_is_found_anew_with_features_of_real_width() -> None:
     rng = np.random.default_rng(4)
 
+    where = rng.random((1, 256)) < 0.05
+
     def picture() -> Features:
         return features(rng.standard_normal((256, 128)).astype(np.float16))
 
     held, other = HeldOut(tuple("abcd"), tuple(picture() for _ in "abcd")), picture()
     bank = gather([(n, f.patches) for n, f in zip(held.samples, held.features, strict=True)])
     contrasts = Contrasts(bank)
-    scores(contrasts, held, other)
+    contrasts.of(other, region=where)
+    for name, seen in zip(held.samples, held.features, strict=True):
+        contrasts.of(seen, without=name)
     changed = joined(subset(bank, rng.permutation(len(bank))[:700]), gather([("new", picture().patches)]))
-    assert scores(contrasts.on(changed), held, other) == scores(Contrasts(changed), held, other)
+    followed, anew = contrasts.on(changed), Contrasts(changed)
+    for name, seen in zip(held.samples, held.features, strict=True):
+        one, two = followed.of(seen, without=name), anew.of(seen, without=name)
+        assert (one.map.tobytes(), one.nearest.tobytes()) == (two.map.tobytes(), two.nearest.tobytes())
+    whole, part = anew.of(other), followed.of(other, region=where)
+    assert np.array_equal(part.map, np.where(where, whole.map, 0))
+    assert np.array_equal(part.nearest, np.where(where.reshape(-1), whole.nearest, -1))
+    assert part.value == part.map.max()
 
 
 def test_patches_of_unknown_place_are_found_anew() -> None:
