@@ -57,10 +57,10 @@ class Bank:
 
     `use` (N,) counts for how many patches of calibration parts each is the nearest (`policies.threshold`).
 
-    An image's level is the distance to the nearest of `landmarks` (M, D) below which its calmest tenth of patches
-    lies, held within the `levels` of taught parts. Landmarks and levels are chosen at teach time and never change by
-    learning, so that scores before and after a lesson stay alike. Without landmarks, as in snapshots before format
-    3, scores are plain distances.
+    An image's level is the distance to the nearest of `landmarks` (M, D), but for those that it gave itself, below
+    which its calmest tenth of patches lies, held within the `levels` of taught parts. Landmarks and levels are chosen
+    at teach time and never change by learning, so that scores before and after a lesson stay alike. Without landmarks,
+    as in snapshots before format 3, scores are plain distances.
 
     The exact nearest neighbour is searched because an approximate one inflates the maximum that decides.
     faiss allows concurrent searches of one index and never concurrent change: there is no change here.
@@ -167,8 +167,16 @@ def _apart(one: Vectors, other: Vectors) -> Vectors:
     return squared
 
 
-def _calm(bank: Bank, features: Features) -> float:
-    distance, _ = _nearest(bank._marks, bank.landmarks, features.patches)
+def _calm(bank: Bank, features: Features, *, own: bool = False) -> float:
+    """The distance below which the calmest tenth of patches lies, to landmarks that the image did not give itself,
+    unless its `own` are to count: by those a taught part would be calmer than any other."""
+    distance, nearest = _nearest(bank._marks, bank.landmarks, features.patches)
+    given = np.unique(nearest[distance == 0])
+    if not own and 0 < len(given) < len(bank.landmarks):
+        others = np.delete(bank.landmarks, given, axis=0)
+        index = faiss.IndexFlatL2(others.shape[1])
+        index.add(others)
+        distance, _ = _nearest(index, others, features.patches)
     return float(np.quantile(distance, CALM_SHARE))
 
 
@@ -178,8 +186,10 @@ def levelled(bank: Bank, landmarks: Vectors, taught: Sequence[Features]) -> Bank
     Unchanged where calm patches are alike to the bit (drawn pictures, masked ground): there is no level then.
     """
     marked = replace(bank, landmarks=landmarks)
+    if min(_calm(marked, features, own=True) for features in taught) == 0:
+        return bank
     levels = [_calm(marked, features) for features in taught]
-    return replace(marked, levels=(min(levels), max(levels))) if min(levels) > 0 else bank
+    return replace(marked, levels=(min(levels), max(levels)))
 
 
 def gather(parts: list[tuple[str, Vectors]], places: list[npt.NDArray[np.int64]] | None = None) -> Bank:

@@ -114,3 +114,17 @@ def test_learning_leaves_an_images_level_alone() -> None:
     assert (
         joined(bank, gather([("b", new)])).level(asked) == bank.level(asked) == subset(bank, np.arange(9)).level(asked)
     )
+
+
+def test_landmarks_that_an_image_gave_do_not_calm_it() -> None:
+    """Or the parts that calibrate the threshold would score higher than new parts of the same kind."""
+    rng = np.random.default_rng(1)
+    one, two = (rng.standard_normal((30, 4)).astype(np.float32) for _ in range(2))
+    marks = np.concatenate([one[:2], two[:2]])
+    bank = levelled(gather([("a", one), ("b", two)]), marks, [features(one), features(two)])
+    of_others = replace(bank, landmarks=two[:2], levels=(0.0, np.inf))
+    assert replace(bank, levels=(0.0, np.inf)).level(features(one)) == of_others.level(features(one))
+    assert bank.levels == (min(levels := [bank.level(features(x)) for x in (one, two)]), max(levels))
+    new = features(rng.standard_normal((30, 4)))
+    distance = np.sqrt(((new.patches[:, None] - marks[None]) ** 2).sum(-1)).min(1)
+    assert replace(bank, levels=(0.0, np.inf)).level(new) == pytest.approx(np.quantile(distance, 0.1), rel=1e-5)
