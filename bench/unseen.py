@@ -1,6 +1,6 @@
 """What the defect memory does to defects of a kind that it was never shown: each class of tile defect left out.
 
-usage: python bench/memory.py [--budget 4000] [--rate 0.1] [--seeds 20261123 1 2]
+usage: python bench/unseen.py [--budget 4000] [--rate 0.1] [--seeds 20261123 1 2]
 
 The bank is taught from the setup images. The memory holds every defect of the stream but those of one class, each
 where it is most anomalous; all probes are then scored with and without it, under the same threshold. `seen` is the
