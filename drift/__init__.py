@@ -1,0 +1,1 @@
+"""Whether the scene has changed: light, signals, the monitor."""

@@ -1,0 +1,1 @@
+"""What normal looks like: features, the bank, its versions and their store."""
