@@ -15,7 +15,6 @@ from memory.version import HeldOut
 from policies.threshold import Threshold, calibrate, good_scores
 
 MOST_SHARE = 0.02
-MOST_USE = 0.005
 REACH = 1.05
 
 
@@ -43,20 +42,23 @@ def remedy(
 
     One patch that stands out is enough, so the region's patches are tried one by one, first the one that is hidden
     by patches which calibration parts use least, then by fewest: all good patches within `REACH` thresholds of it
-    leave. None where that takes more than `MOST_SHARE` of the bank, or patches that serve more than `MOST_USE` of
-    what calibration parts show, for then the defect looks like what is normal; where the good parts' own scores rise
-    with it, for then these features cannot tell it apart; and where the threshold would rise over one of the
-    others, `found` now.
+    leave. None where that takes more than `MOST_SHARE` of the bank, or raises the score of more calibration parts than
+    the false-reject rate allows, one at least, for then the defect looks like what is normal; and where the threshold
+    would rise over this defect or one of the others, `found` now.
     """
     bank = contrasts.bank
     squared = squared_distances(defect.patches, bank.vectors)  # (n, N)
     hiding = squared <= (REACH * threshold.value * contrasts.of(defect.features, region=defect.region).level) ** 2
+    before = [score.value for score in good_scores(contrasts, held_out)]
     for patch in np.lexsort((hiding.sum(axis=1), hiding @ bank.use)):
         rows = np.flatnonzero(hiding[patch])
-        if len(rows) > MOST_SHARE * len(bank) or bank.use[rows].sum() > MOST_USE * bank.use.sum():
+        if len(rows) > MOST_SHARE * len(bank):
             continue
         trimmed = contrasts.on(subset(bank, np.flatnonzero(~hiding[patch])))
-        lifted = calibrate([score.value for score in good_scores(trimmed, held_out)], threshold.rate)
+        after = [score.value for score in good_scores(trimmed, held_out)]
+        if sum(now > then for now, then in zip(after, before, strict=True)) > max(1.0, threshold.rate * len(before)):
+            continue
+        lifted = calibrate(after, threshold.rate)
         if all(stands_out(trimmed, d, lifted) for d in (defect, *found)):
             return Remedy(
                 defect.sample, trimmed, lifted, tuple((bank.provenance(int(r)), int(bank.place[r])) for r in rows)
