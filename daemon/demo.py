@@ -77,7 +77,8 @@ def settings(out: Path) -> Settings:
         state_dir=out / "state",
         extractor=ExtractorSettings(model="resnet18", layers=(1, 2), weights="untrained"),
         memory=MemorySettings(bank_patches=4_000, lesson_patches=600),
-        policy=PolicySettings(false_reject_rate=0.05, audit_share=0.1, lesson_after=10),
+        # Its week passes in a minute, so an hour's questions must last for all of it.
+        policy=PolicySettings(false_reject_rate=0.05, audit_share=0.1, lesson_after=10, asks_per_hour=200),
         redis=RedisSettings(url=build.IN_PROCESS),
         source=SourceSettings(allowed_roots=(out,)),
     )
