@@ -1,6 +1,6 @@
 """Kill −9 a replay of the tile stream at random moments, restart it, and compare with an undisturbed run.
 
-usage: python bench/kill.py [--kills 20] [--seed 0]
+usage: python bench/kill.py [--kills 12] [--seed 0]
 
 Both runs use a real redis-server that this script starts on a free port of the loopback interface. Checked:
 one verdict per frame in ledger and stream, one effect per answer, and bit-identical scores, thresholds,
@@ -133,7 +133,7 @@ def _strip(name: str, rows: list) -> list:
 def main() -> None:
     """Start Redis, run both, compare."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--kills", type=int, default=12)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     need_shared()
