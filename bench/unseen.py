@@ -34,7 +34,7 @@ Scores = npt.NDArray[np.float64]
 def remembering(line: Line, contrasts: Contrasts, setting: Setting, but: str) -> tuple[Bank, Threshold]:
     """The bank with the memory of the stream's defects of all classes but one."""
     shown = [p for p in line.stream if p.shot.defective and p.shot.label != but]
-    regions = [worst_region(contrasts.bank.contrast(p.features).map) for p in shown]
+    regions = [worst_region(contrasts.of(p.features).map) for p in shown]
     defects = [Defect(p.name, p.features, region) for p, region in zip(shown, regions, strict=True)]
     settled, threshold = settle(contrasts, Replay(tuple(defects)), held(line.setup), setting.rate)
     return settled.bank, threshold

@@ -128,17 +128,20 @@ def _drop(engine: Engine, reason: str) -> Hold:
     """A trial ends unheard."""
     if engine.trial is not None:
         engine.ledger.event(engine.clock_ms(), "trial_dropped", reason=reason)
-    engine.trial = None
-    shadow.end(engine.ledger)
+    _end(engine)
     return Hold(reason)
 
 
 def _held(engine: Engine, lesson: Begun, hold: Hold) -> Hold:
     """Only now is what was confirmed no longer due, or a crash would lose a lesson."""
     engine.ledger.learned(engine.clock_ms(), lesson.base, lesson.through, None, hold.reason)
+    _end(engine)
+    return hold
+
+
+def _end(engine: Engine) -> None:
     engine.trial = None
     shadow.end(engine.ledger)
-    return hold
 
 
 def _tell(engine: Engine, hold: Hold) -> None:

@@ -73,5 +73,6 @@ def seen(ledger: Ledger, lesson: Begun) -> int:
 
 def disagreements(ledger: Ledger, lesson: Begun) -> tuple[Disagreement, ...]:
     """Frames that the proposal would have judged otherwise, oldest first."""
-    rows = ledger.all("SELECT * FROM frames WHERE seq > ? AND trial <> verdict ORDER BY seq", lesson.after)
+    query = "SELECT frame_id, verdict, trial FROM frames WHERE seq > ? AND trial <> verdict ORDER BY seq"
+    rows = ledger.all(query, lesson.after)
     return tuple(Disagreement(r["frame_id"], Verdict(r["verdict"]), Verdict(r["trial"])) for r in rows)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from conftest import NOW_MS, frame, make_service, png
+from conftest import NOW_MS, frame, make_service
+from test_lesson import answer, judge, learn
 
-from daemon import feedback, lesson, shadow, versions
+from daemon import shadow, versions
 from daemon.config import Settings
 from daemon.ledger import Row
-from daemon.rendered import Scene
 from daemon.service import Service
 from daemon.shadow import Trial
 from daemon.wire import Wire
@@ -31,18 +31,6 @@ FRAMES = 4
 def settings(settings: Settings) -> Settings:
     policy = settings.policy.model_copy(update={"shadow_frames": FRAMES})
     return settings.model_copy(update={"policy": policy})
-
-
-def judge(service: Service, frame_id: str, number: int) -> Row:
-    return service.engine.judge(frame(frame_id, png(number, Scene(wear=1.0))))
-
-
-def answer(service: Service, frame_id: str, verdict: str, operator: str = "anna") -> None:
-    feedback.record(service.engine.ledger, feedback.answer(frame_id, verdict, operator), NOW_MS)
-
-
-def learn(service: Service) -> Version | Hold | Trial:
-    return lesson.learn(service.engine, service.store, "test")
 
 
 def events(service: Service, kind: str) -> list[Row]:
