@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.protocol import STAGES, Shot, aupro, auroc, load, mask
-from drift.exposure import Exposure
-from drift.signals import mean_patch, measure, refer
+from drift.light import Light, compensate
+from drift.signals import light
 from memory.bank import Bank, Score, subset
 from memory.extract import Extractor
 from memory.features import Features
@@ -91,18 +91,18 @@ def watch(rows: list[Shot], backbone: Extractor) -> Line:
     setup = [r for r in rows if r.role == "setup"]
     images = [load(s) for s in setup]
     taught = [Part(f"setup-{i}", s, backbone(x)) for i, (s, x) in enumerate(zip(setup, images, strict=True))]
-    reference = refer(images, np.stack([mean_patch(p.features.patches) for p in taught]), 0)
-    nothing = np.zeros((1, reference.axes.shape[1]), dtype=np.float32)
-    exposure, stream, probes, raw = Exposure(), [], [], []
+    reference = np.mean([light(image) for image in images], axis=0)
+    lamp, stream, probes, raw = Light(tuple(reference.tolist())), [], [], []
     for stage in STAGES:
         for shot in (r for r in rows if r.role == "stream" and r.stage == stage):
             image = load(shot)
-            stream.append(Part(f"stream-{len(stream)}", shot, backbone(exposure.compensate(image))))
-            exposure = exposure.updated(measure(image, image, nothing, reference).log_ratio)
+            stream.append(Part(f"stream-{len(stream)}", shot, backbone(compensate(image, lamp.gain(reference)))))
+            lamp = lamp.updated(light(image), reference)
         for shot in (r for r in rows if r.role == "probe" and r.stage == stage):
             image = load(shot)
             raw.append(Part(f"probe-{len(raw)}", shot, _small(backbone(image))))
-            probes.append(Part(f"probe-{len(probes)}", shot, _small(backbone(exposure.compensate(image)))))
+            seen = _small(backbone(compensate(image, lamp.gain(reference))))
+            probes.append(Part(f"probe-{len(probes)}", shot, seen))
     return Line(taught, stream, probes, raw, [mask(p.shot, MAP_PX) for p in probes])
 
 

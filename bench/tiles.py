@@ -21,8 +21,8 @@ import numpy.typing as npt
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench.protocol import STAGES, Shot, aupro, auroc, drawn, extractor, load, mask, shots
-from drift.exposure import Exposure
-from drift.signals import mean_patch, measure, refer
+from drift.light import Light, compensate
+from drift.signals import Vector, light
 from memory.bank import LANDMARKS, Bank, gather, levelled, subset
 from memory.contrasts import Contrasts
 from memory.coreset import select
@@ -50,8 +50,8 @@ class Result:
 
 def taught(
     backbone: Extractor, setup: list[Shot], budget: int, rate: float, seed: int
-) -> tuple[Bank, Threshold, object]:
-    """A static bank, its threshold and the drift reference, as `driftline teach` makes them."""
+) -> tuple[Bank, Threshold, Vector]:
+    """A static bank, its threshold and the light it was taught under, as `driftline teach` makes them."""
     images = [load(s) for s in setup]
     features = [backbone(i) for i in images]
     names = tuple(str(i) for i in range(len(setup)))
@@ -60,22 +60,21 @@ def taught(
     kept = select(nothing, raw.vectors, min(budget, 10_000), seed)
     bank = levelled(subset(raw, kept) if budget < len(raw) else raw, raw.vectors[kept[:LANDMARKS]], features)
     settled, threshold = settle(Contrasts(bank), Replay(), HeldOut(names, tuple(features)), rate)
-    reference = refer(images, np.stack([mean_patch(f.patches) for f in features]), seed)
-    return settled.bank, threshold, reference
+    return settled.bank, threshold, np.mean([light(image) for image in images], axis=0)
 
 
 def run(rows: list[Shot], backbone: Extractor, name: str, budget: int, rate: float, *, gain: bool) -> Result:
     """Score every probe of stage k with the exposure estimate reached at the end of stream stage k."""
     bank, threshold, reference = taught(backbone, [r for r in rows if r.role == "setup"], budget, rate, 0)
-    exposure, scores, truth, stages, maps, masks = Exposure(), [], [], [], [], []
-    empty = np.zeros((1, reference.axes.shape[1]), dtype=np.float32)
+    lamp = Light(tuple(reference.tolist()))
+    scores, truth, stages, maps, masks = [], [], [], [], []
     for stage in STAGES:
         for shot in (r for r in rows if r.role == "stream" and r.stage == stage):
             image = load(shot)
             if gain:
-                exposure = exposure.updated(measure(image, image, empty, reference).log_ratio)
+                lamp = lamp.updated(light(image), reference)
         for shot in (r for r in rows if r.role == "probe" and r.stage == stage):
-            found = bank.score(backbone(exposure.compensate(load(shot))))
+            found = bank.score(backbone(compensate(load(shot), lamp.gain(reference))))
             scores.append(found.value)
             truth.append(shot.defective)
             stages.append(stage)

@@ -178,7 +178,8 @@ def status(config: Config = None, overrides: Set = None, as_json: Json = False) 
         **said,
         "counts": opened.ledger.counts(),
     }
-    rows = [(k, json.dumps(v) if isinstance(v, dict) else v) for k, v in shown.items()]
+    rows = [(k, json.dumps(v) if isinstance(v, dict) else v) for k, v in shown.items() if k != "drift"]
+    rows += terminal.scene(said["drift"]) if "drift" in said else []
     terminal.answer(shown, as_json=as_json, text=terminal.table(f"Line {given.line}", ["what", "now"], rows))
 
 

@@ -66,7 +66,7 @@ def script() -> list[Shot]:
 
     chapter("steady", 48, lambda _: Scene())
     chapter("lamp", 88, lambda t: Scene(light=1 + 0.25 * t))
-    chapter("batch", 72, lambda t: Scene(light=1.25, wear=min(1.0, 2 * t)))
+    chapter("batch", 72, lambda t: Scene(light=1.25, wear=min(1.0, 2 * t), warmth=min(1.0, 2 * t)))
     return shots
 
 
@@ -189,7 +189,7 @@ def _bad_shift(service: Service) -> None:
 def _careless(service: Service, done: Callable[[Shot, Row], None]) -> None:
     """A careless operator confirms a scratched part as good; the lesson is held, whatever else is due."""
     service.learn("before the careless answer")
-    worn = Scene(light=1.25, wear=1.0)
+    worn = Scene(light=1.25, wear=1.0, warmth=1.0)
     _shoot(service, Shot("careless", 1900, worn, Flaw.SCRATCH, "good", CARELESS), done)
     service.learn("after the careless answer")
 

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import structlog
 
-from daemon import shadow
+from daemon import scene, shadow
 from daemon.config import Settings
 from daemon.frames import ImageRejected, KeptFrames, decode
 from daemon.ledger import Ledger, Row
 from daemon.sources import Frame
-from drift.exposure import Exposure
+from drift.light import compensate
 from drift.monitor import CALM, DriftState, Monitor
-from drift.signals import Reference, Signals, measure
+from drift.reference import Signals, measure
 from memory.bank import Score
 from memory.errors import ExtractorMismatch
 from memory.features import Features, Image
@@ -32,7 +32,6 @@ from policies.verdict import Decision, Verdict, decide, unknown
 if TYPE_CHECKING:
     from memory.extract import Extractor
 
-REWARM_FRAMES = 5_000
 HOUR_MS = 3_600_000
 log = structlog.get_logger()
 
@@ -90,8 +89,8 @@ class Engine:
         threshold = Threshold.of(model.version.threshold)
         with self._switching:
             before = self.active
-            same = before is not None and _reference_id(before.model) == _reference_id(model)
-            monitor = before.monitor if before and same else self._monitor(model)
+            same = before is not None and scene.reference_id(before.model) == scene.reference_id(model)
+            monitor = before.monitor if before and same else scene.monitor(self.ledger, model)
             self.active = Active(model, threshold, monitor)
             dropped, self.trial = self.trial, None
         if dropped is not None:
@@ -102,7 +101,7 @@ class Engine:
         """Rebuild the monitor from the ledger, after a frame was measured but could not be recorded."""
         with self._switching:
             if self.active:
-                self.active = replace(self.active, monitor=self._monitor(self.active.model))
+                self.active = replace(self.active, monitor=scene.monitor(self.ledger, self.active.model))
 
     def judge(self, frame: Frame) -> Row:
         """Give a frame its one verdict, durable in the ledger; one judged before keeps its earlier verdict.
@@ -113,7 +112,7 @@ class Engine:
         if earlier is not None:
             return earlier
         active = self.active
-        exposure, reference = (active.monitor.exposure, active.monitor.reference) if active else (Exposure(), None)
+        gain, believed = (active.monitor.gain, active.monitor.state) if active else (None, CALM)
         started = time.perf_counter()
         now_ms = self.clock_ms()
         scored, drift, decision = self._decide(frame, active, now_ms)
@@ -138,11 +137,7 @@ class Engine:
                 "threshold": active.threshold.value if active and scored else None,
                 "version": active.model.version.number if active else None,
                 "nearest": json.dumps(_nearest(scored.score, active)) if active and scored else None,
-                "reference": _reference_id(active.model) if active else None,
-                "reference_light": reference.light if reference else None,
-                "log_ratio": exposure.log_ratio,
-                "next_log_ratio": active.monitor.exposure.log_ratio if active else 0.0,
-                "signals": np.array([scored.signals.log_ratio, *scored.signals.z]).tobytes() if scored else None,
+                "reference": scene.reference_id(active.model) if active else None,
                 "drift": json.dumps(asdict(drift) if drift else {}),
                 "image_sha256": hashlib.sha256(frame.data).hexdigest() if frame.data is not None else None,
                 "kept": name,
@@ -150,8 +145,11 @@ class Engine:
                 "audited": audit,
                 "trial": tried,
                 "timings": json.dumps(timings),
+                **scene.columns(active.monitor if active else None, gain, scored.signals if scored else None),
             }
         )
+        if drift:
+            scene.tell(self.ledger, believed, drift, frame.frame_id, now_ms)
         if disputed:
             self.ledger.event(now_ms, "trial_disagrees", frame_id=frame.frame_id, head=row["verdict"], trial=tried)
         if decision.verdict is not Verdict.OK:
@@ -175,7 +173,8 @@ class Engine:
         except Exception as error:  # out of memory, a device lost, ...: this frame's trouble, not the service's
             log.exception("frame could not be scored", frame=frame.frame_id)
             return None, None, unknown(f"it could not be scored: {type(error).__name__}: {error}")
-        drift = active.monitor.update(scored.signals, now_ms)
+        flagged = scored.score.value > active.threshold.value
+        drift = active.monitor.update(scored.signals, now_ms, flagged=flagged)
         return scored, drift, decide(scored.score.value, active.threshold, drift)
 
     def _ask(self, decision: Decision, disputed: bool, now_ms: int) -> bool:
@@ -189,7 +188,7 @@ class Engine:
     def look(self, data: bytes, active: Active) -> Scored:
         """Score an image under the light as estimated now, leaving no trace. Raises ImageRejected."""
         raw = decode(data, self.extractor.input_px, self.settings.source.max_pixels)
-        image = active.monitor.exposure.compensate(raw)
+        image = compensate(raw, active.monitor.gain)
         features = self.extractor(image)
         score = active.model.contents.bank.score(features)
         return Scored(image, score, features, measure(raw, image, features.patches, active.monitor.reference))
@@ -206,34 +205,12 @@ class Engine:
             raw = decode(data, self.extractor.input_px, self.settings.source.max_pixels)
         except ImageRejected:
             return None
-        log_ratio = row["log_ratio"]
-        if self.active and row["reference"] != _reference_id(self.active.model):
-            log_ratio += (row["reference_light"] or 0.0) - self.active.monitor.reference.light
-        return self.extractor(Exposure(log_ratio).compensate(raw))
+        gain = scene.gain_under(row, self.active.monitor.reference) if self.active else scene.gain(row)
+        return self.extractor(compensate(raw, gain))
 
     def drift(self) -> DriftState:
         """What the monitor believes now; stable where nothing is active yet."""
-        return self.active.monitor.state() if self.active else CALM
-
-    def _monitor(self, model: Model) -> Monitor:
-        """A monitor for the version's reference, re-warmed from the ledger's frames under that reference."""
-        monitor = Monitor(Reference.of(model.contents.reference))
-        rows = self.ledger.all(
-            "SELECT signals, judged_ms, next_log_ratio FROM frames WHERE signals IS NOT NULL AND reference = ?"
-            " AND seq > (SELECT coalesce(max(seq), 0) FROM frames WHERE reference <> ?) ORDER BY seq DESC LIMIT ?",
-            _reference_id(model),
-            _reference_id(model),
-            REWARM_FRAMES,
-        )[::-1]
-        past = [(_signals(row["signals"]), row["judged_ms"]) for row in rows]
-        if rows:
-            log_ratio = rows[-1]["next_log_ratio"]
-        else:  # another reference until now (a new teach, a rollback): the lamp is still the same
-            last = self.ledger.one("SELECT * FROM frames WHERE signals IS NOT NULL ORDER BY seq DESC LIMIT 1")
-            log_ratio = last["next_log_ratio"] + last["reference_light"] - monitor.reference.light if last else 0.0
-        count = monitor.rewarm(past, log_ratio)
-        log.info("drift monitor ready", rewarmed_frames=count)
-        return monitor
+        return self.active.monitor.state if self.active else CALM
 
 
 def _nearest(score: Score, active: Active) -> dict[str, object]:
@@ -245,12 +222,3 @@ def _nearest(score: Score, active: Active) -> dict[str, object]:
         "sample": bank.provenance(row),
         "place": int(bank.place[row]),
     }
-
-
-def _reference_id(model: Model) -> str:
-    return model.version.blobs["reference"][:16]
-
-
-def _signals(blob: bytes) -> Signals:
-    values = np.frombuffer(blob, dtype=np.float64)
-    return Signals(float(values[0]), values[1:])

@@ -27,12 +27,19 @@ class Flaw(StrEnum):
 
 @dataclass(frozen=True)
 class Scene:
-    """The line's condition: `light` multiplies every pixel, `wear` in [0, 1] turns the material into another
-    batch, more coarsely brushed and warmer.
+    """The line's condition: `light` multiplies every pixel and `tint` its red, green and blue; `wear` in [0, 1] turns
+    the material into another batch, more coarsely brushed, and `warmth` in [0, 1] into a warmer one. The lens may be
+    out of focus, the sensor noisier, the fixture moved and turned (clockwise).
     """
 
     light: float = 1.0
+    tint: tuple[float, float, float] = (1.0, 1.0, 1.0)
     wear: float = 0.0
+    warmth: float = 0.0
+    blur_px: float = 0.0
+    noise: float = 0.008
+    shift_px: tuple[float, float] = (0.0, 0.0)
+    turn_deg: float = 0.0
 
 
 STEADY = Scene()
@@ -44,11 +51,13 @@ def part(number: int, scene: Scene = STEADY, flaw: Flaw | None = None) -> Image:
     plate = _plate(rng, scene)
     if flaw is not None:
         plate = _damaged(plate, flaw, np.random.default_rng((number, 1)))
-    angle = rng.uniform(-1.0, 1.0)
+    angle = rng.uniform(-1.0, 1.0) - scene.turn_deg
     turn = cv2.getRotationMatrix2D((SIZE_PX / 2, SIZE_PX / 2), angle, 1.0)
-    turn[:, 2] = turn[:, 2] + rng.uniform(-1.5, 1.5, 2)
+    turn[:, 2] = turn[:, 2] + rng.uniform(-1.5, 1.5, 2) + scene.shift_px
     placed = cv2.warpAffine(plate, turn, (SIZE_PX, SIZE_PX), borderValue=(0.13, 0.13, 0.14))
-    seen = placed * scene.light + rng.normal(0, 0.008, placed.shape)
+    if scene.blur_px:
+        placed = cv2.GaussianBlur(placed, (0, 0), scene.blur_px)
+    seen = placed * scene.light * np.array(scene.tint, dtype=np.float32) + rng.normal(0, scene.noise, placed.shape)
     pixels: Image = np.clip(np.rint(seen * 255), 0, 255).astype(np.uint8)
     return pixels
 
@@ -59,7 +68,7 @@ def _plate(rng: np.random.Generator, scene: Scene) -> Canvas:
     coarse = cv2.blur(cv2.resize(grain[:64, :64], (SIZE_PX, SIZE_PX)), (9, 5)) * 2.0
     brushed = 0.46 + 0.022 * ((1 - scene.wear) * fine + scene.wear * coarse)
     shade = np.linspace(0.95, 1.05, SIZE_PX, dtype=np.float32)[None, :]
-    tint = np.array([1 + 0.10 * scene.wear, 1.0, 1 - 0.12 * scene.wear], dtype=np.float32)
+    tint = np.array([1 + 0.10 * scene.warmth, 1.0, 1 - 0.12 * scene.warmth], dtype=np.float32)
     surface = (brushed * shade)[:, :, None] * tint  # (H, W) -> (H, W, 3)
     canvas = np.full((SIZE_PX, SIZE_PX, 3), (0.13, 0.13, 0.14), dtype=np.float32)
     inside = np.zeros((SIZE_PX, SIZE_PX), dtype=np.uint8)

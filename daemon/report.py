@@ -16,13 +16,19 @@ from daemon.config import Settings
 from daemon.engine import Engine
 from daemon.frames import decode
 from daemon.heatmap import overlay
-from daemon.ledger import Row
-from drift.exposure import Exposure
+from daemon.ledger import Ledger, Row
+from daemon.scene import gain
+from daemon.versions import iso
+from drift.light import compensate
+from drift.monitor import Trust
+from drift.signals import CAMERA, LIGHT, MATERIAL
 from memory.store import Store
 
 NEWEST_FRAMES = 3_000
 SHEET_TILES = 24
 TILE_PX = 160
+DRIFTS = "SELECT kind, at_ms, detail FROM events WHERE kind IN ('drift', 'drift_over') ORDER BY id DESC LIMIT 100"
+GROUPS = {"light left over": LIGHT, "camera": CAMERA, "material": MATERIAL}
 HOLDS = "SELECT detail FROM events WHERE kind = 'hold' ORDER BY id DESC LIMIT 50"
 TALLEST = 3.0  # in thresholds; higher scores are drawn at the edge
 WIDTH, HEIGHT, LEFT, TOP = 1100, 240, 52, 18
@@ -82,6 +88,7 @@ def render(engine: Engine, store: Store, title: str) -> str:
         tally=_tally(frames, answers),
         scores=_scores(frames, answers),
         drift=_drift(frames),
+        cards=_cards(ledger),
         versions=[_version(v) for v in reversed(store.history())],
         holds=[json.loads(r["detail"]) for r in ledger.all(HOLDS)],
         sheet=_sheet(engine, frames, answers),
@@ -131,8 +138,9 @@ def _kind(row: Row, answers: dict[str, Row]) -> str:
 
 def _drift(frames: list[Row]) -> dict[str, Any]:
     states = [json.loads(r["drift"]) or None for r in frames]
-    names = list(dict.fromkeys(name for s in states if s for name in s["deviation"]))
-    series = {n: [s["deviation"][n] if s else None for s in states] for n in names}
+    series = {
+        group: [_farthest(s["deviation"], names) if s else None for s in states] for group, names in GROUPS.items()
+    }
     reach = max((abs(v) for values in series.values() for v in values if v is not None), default=1.0)
     axes = Axes(len(frames), -max(reach, 2.0), max(reach, 2.0))
     percent = [None if s is None else (math.exp(s["log_ratio"]) - 1) * 100 for s in states]
@@ -143,9 +151,30 @@ def _drift(frames: list[Row]) -> dict[str, Any]:
         "series": {name: axes.line(values) for name, values in series.items()},
         "light_axes": light,
         "light": light.line(percent),
-        "drifting": [axes.x(i) for i, s in enumerate(states) if s and s["trust"] != "stable"],
-        "causes": sorted({cause for s in states if s for cause in s["causes"]}),
+        "bands": {t.value: [axes.x(i) for i, s in enumerate(states) if s and s["trust"] == t] for t in Trust},
     }
+
+
+def _farthest(deviation: dict[str, float], names: Sequence[str]) -> float:
+    """The deviation that is farthest from the reference, of those that the frame's version knew."""
+    return max((deviation[name] for name in names if name in deviation), key=abs, default=0.0)
+
+
+def _cards(ledger: Ledger) -> list[dict[str, Any]]:
+    """What has changed, newest first, and until when."""
+    shown: list[dict[str, Any]] = []
+    until: dict[str, str] = {}
+    for row in ledger.all(DRIFTS):
+        told = json.loads(row["detail"])
+        if row["kind"] == "drift_over":
+            until[told["cause"]] = _minute(row["at_ms"])
+        else:
+            shown.append(told | {"since": _minute(told["since_ms"]), "until": until.pop(told["cause"], None)})
+    return shown
+
+
+def _minute(at_ms: int) -> str:
+    return iso(at_ms)[:16].replace("T", " ")
 
 
 def _version(version: Any) -> dict[str, Any]:
@@ -191,7 +220,7 @@ def tile(engine: Engine, row: Row, settings: Settings) -> bytes | None:
     if data is None or anomaly is None:
         return None
     raw = decode(data, engine.extractor.input_px, settings.source.max_pixels)
-    picture = overlay(Exposure(row["log_ratio"]).compensate(raw), anomaly, row["threshold"])
+    picture = overlay(compensate(raw, gain(row)), anomaly, row["threshold"])
     small = cv2.resize(picture, (TILE_PX, TILE_PX), interpolation=cv2.INTER_AREA)
     return cv2.imencode(".jpg", small[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import structlog
 
@@ -19,6 +20,7 @@ from daemon.verdicts import verdict_fields
 from daemon.wire import Wire, WireLost
 from memory.errors import StaleParent, StoreError
 from memory.store import Store
+from policies.cards import cards
 
 BACKOFF_FIRST_S = 0.1
 BACKOFF_LAST_S = 5.0
@@ -143,7 +145,12 @@ class Service:
             "broker": self.wire.url,
             "trouble": dict(self.trouble),
             "trial": self._trial(),
-            "drift": {"trust": drift.trust, "causes": drift.causes, "log_ratio": drift.log_ratio},
+            "drift": {
+                "trust": drift.trust,
+                "light_percent": round((math.exp(drift.log_ratio) - 1) * 100, 1),
+                "cards": [asdict(card) for card in cards(drift)],
+                "rewarmed_frames": engine.active.monitor.rewarmed_frames if engine.active else 0,
+            },
         }
 
     def _trial(self) -> dict[str, int] | None:

@@ -14,7 +14,7 @@ from daemon.config import MemorySettings, Settings
 from daemon.frames import SUFFIXES, ImageRejected, decode, read_allowed
 from daemon.ledger import Ledger
 from daemon.versions import announce, iso
-from drift.signals import mean_patch, refer
+from drift.reference import refer
 from memory.bank import LANDMARKS, gather, levelled, subset
 from memory.contrasts import Contrasts
 from memory.coreset import select
@@ -89,8 +89,7 @@ def teach(
     bank = levelled(subset(raw, kept), raw.vectors[kept[:LANDMARKS]], features)
     chosen = _calibrating(len(features), settings.memory)
     held_out = HeldOut(tuple(names[i] for i in chosen), tuple(features[i] for i in chosen))
-    means = np.stack([mean_patch(f.patches) for f in features])  # n × (D,) -> (n, D)
-    reference = refer(images, means, settings.memory.seed).arrays()
+    reference = refer(images, lambda image: extractor(image).patches, settings.memory.seed).arrays()
     head = store.head()
     base = store.load(head) if head else None
     replay = base.contents.replay if base else Replay()

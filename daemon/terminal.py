@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -58,6 +59,19 @@ def promise(threshold: Threshold) -> str:
             " see whether that part is good, for what is no odder will pass"
         )
     return "; ".join(said)
+
+
+def scene(drift: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What a running service says of its scene: how far it is trusted, and a row for every change."""
+    told = f"{drift['trust']}, light {drift['light_percent']:+} % against the taught parts"
+    if drift["rewarmed_frames"]:
+        told += f"; watched anew from {drift['rewarmed_frames']} recorded frames"
+    rows = [("scene", told)]
+    for card in drift["cards"]:
+        since = datetime.fromtimestamp(card["since_ms"] / 1000, tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
+        likely = f"likely {card['reason']}. {card['action'].capitalize()}. To do: {card['do']}"
+        rows.append((card["cause"], f"{card['amount']} since {since}, {likely}"))
+    return rows
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:

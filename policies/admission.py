@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from drift.monitor import DriftState, Trust
+from drift.monitor import DriftState
 from memory.bank import Bank, gather, joined, subset
 from memory.coreset import redundant, select
 from memory.replay import Defect
 from memory.version import Contents, HeldOut, Model
+from policies.cards import paused
 from policies.remedy import Remedy, remedied, stands_out
 from policies.screening import Admitted, Candidate, screen
 from policies.threshold import Threshold, good_scores, settle
@@ -90,10 +91,11 @@ def propose(base: Model, confirmed: Confirmed, drift: DriftState, limits: Limits
     What good parts may teach at all says `policies.screening`. A newly reported defect that is missed, and one that
     what is learned would hide, are remedied where few patches are in the way (`policies.remedy`).
 
-    Holds while the scene is beyond trust, and when nothing would change.
+    Holds while the camera is at fault or the scene beyond trust (`policies.cards`), and when nothing would change.
     """
-    if drift.trust is Trust.UNTRUSTED:
-        return Hold("admission is paused: the scene has drifted beyond trust; check light, lens and camera first")
+    why = paused(drift)
+    if why:
+        return Hold(f"admission is paused: {why}")
     replay = base.contents.replay
     for defect in confirmed.defects:
         replay = replay.remember(defect, limits.replay)

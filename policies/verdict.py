@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from drift.monitor import DriftState, Trust
-from drift.signals import IMAGE_SIGNALS
+from drift.signals import CAMERA, LIGHT
 from policies.threshold import Threshold
 
 
@@ -31,7 +31,7 @@ def decide(score: float, threshold: Threshold, drift: DriftState) -> Decision:
     """NG above the threshold, OK otherwise; UNKNOWN where the scene has drifted beyond trust."""
     p_value = threshold.p_value(score)
     if drift.trust is Trust.UNTRUSTED:
-        worst = max(IMAGE_SIGNALS, key=lambda name: abs(drift.deviation[name]))
+        worst = max((*LIGHT, *CAMERA), key=lambda name: abs(drift.deviation[name]))
         return Decision(
             Verdict.UNKNOWN,
             f"scene beyond trust: {worst} is {drift.deviation[worst]:+.1f} spreads from the taught parts",

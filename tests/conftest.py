@@ -27,7 +27,7 @@ from daemon.teach import images_in, teach
 from daemon.wire import Wire
 from memory.bank import gather
 from memory.extract import Extractor
-from memory.features import Features
+from memory.features import Features, Image, Patches
 from memory.replay import Replay
 from memory.store import Store
 from memory.version import Contents, HeldOut, Version
@@ -53,6 +53,12 @@ def png(number: int, scene: Scene = STEADY, flaw: Flaw | None = None) -> bytes:
     """A small rendered part as PNG bytes."""
     small = cv2.resize(part(number, scene, flaw), (INPUT_PX, INPUT_PX), interpolation=cv2.INTER_AREA)
     return cv2.imencode(".png", small[:, :, ::-1])[1].tobytes()
+
+
+def material_of(image: Image) -> Patches:
+    """Plain colour statistics of 16 px cells, patches (256, 6), stand in for a backbone's."""
+    cells = image.reshape(16, 16, 16, 16, 3).astype(np.float32)  # (H, W, 3) -> (rows, y, columns, x, 3)
+    return np.concatenate([cells.mean(axis=(1, 3)), cells.std(axis=(1, 3))], axis=-1).reshape(-1, 6) / 64
 
 
 def features(patches: object, grid: tuple[int, int] | None = None) -> Features:

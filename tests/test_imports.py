@@ -21,7 +21,7 @@ DOORS = {
     "torch": {"memory/extract.py", "daemon/build.py"},
     "timm": {"memory/extract.py"},
     "faiss": {"memory/bank.py", "daemon/build.py"},
-    "river": {"drift/monitor.py"},
+    "river": {"drift/watch.py"},
     "redis": {"daemon/wire.py", "daemon/build.py", "daemon/doctor.py"},
     "sqlite3": {"daemon/ledger.py", "daemon/service.py", "daemon/doctor.py"},
     "apscheduler": {"daemon/schedule.py"},

@@ -23,7 +23,7 @@ from memory.replay import WORST_PATCHES
 from memory.version import Version
 from policies.admission import Hold
 
-WORN = Scene(wear=1.0)
+WORN = Scene(wear=1.0, warmth=1.0)
 
 
 def judge(service: Service, frame_id: str, number: int, scene: Scene = WORN, flaw: Flaw | None = None) -> Row:

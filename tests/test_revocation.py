@@ -24,7 +24,7 @@ from memory.version import Version
 from policies.admission import Hold
 from policies.verdict import Verdict
 
-WORN, STEADY = Scene(wear=1.0), Scene()
+WORN, STEADY = Scene(wear=1.0, warmth=1.0), Scene()
 Answer = tuple[str, int, str, str]  # frame id, part number, verdict, operator
 
 
@@ -82,8 +82,13 @@ MORNING: list[Answer] = [
 NOON: list[Answer] = [("d1", 691, "defect", "anna"), ("g3", 602, "good", "bert"), ("g4", 603, "good", "anna")]
 
 
-def test_a_revoked_shift_leaves_what_would_be_had_it_never_taught(service: Service, other: Service) -> None:
-    """Blob for blob, also where lessons followed that built on it."""
+def test_a_revoked_shift_leaves_what_would_be_had_it_never_taught(
+    service: Service, other: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blob for blob, also where lessons followed that built on it. The light is held still: in life, which frames it
+    is followed by depends on which were flagged, and so on what was taught.
+    """
+    monkeypatch.setattr("drift.light.RATE", 0.0)
     without_limit(service)
     without_limit(other)
     day(service, MORNING)

@@ -152,7 +152,7 @@ def test_an_image_that_was_altered_on_disk_teaches_nothing(service: Service, set
 
 def test_an_operator_may_correct_a_mistake(service: Service) -> None:
     for number in range(3):
-        shown(service, f"f{number}", png(600 + number, Scene(wear=1.0)))
+        shown(service, f"f{number}", png(600 + number, Scene(wear=1.0, warmth=1.0)))
         told(service, frame_id=f"f{number}", verdict="defect", operator="anna")
         told(service, frame_id=f"f{number}", verdict="good", operator="anna")
     assert service.engine.ledger.counts()["feedback.correction"] == 3
@@ -196,14 +196,14 @@ def test_the_light_is_carried_over_to_another_reference(service: Service, tmp_pa
     bright.mkdir()
     for number in range(16):
         (bright / f"{number:02d}.png").write_bytes(png(number, Scene(light=1.3)))
-    before = service.engine.active.monitor.exposure.log_ratio  # type: ignore[union-attr]  # it is active
+    before = service.engine.active.monitor.gain.mean()  # type: ignore[union-attr]  # it is active
     assert before > 0.2
     _teach(service, bright)
     service.notice_versions()
-    assert abs(service.engine.active.monitor.exposure.log_ratio) < 0.03  # type: ignore[union-attr]  # as above
+    assert abs(service.engine.active.monitor.gain.mean()) < 0.03  # type: ignore[union-attr]  # as above
     versions.rollback(service.store, service.engine.ledger, 1, "x", NOW_MS)
     service.notice_versions()
-    after = service.engine.active.monitor.exposure.log_ratio  # type: ignore[union-attr]  # as above
+    after = service.engine.active.monitor.gain.mean()  # type: ignore[union-attr]  # as above
     assert after == pytest.approx(before, abs=1e-9)
 
 
@@ -255,7 +255,7 @@ def test_an_answer_sent_twice_counts_once(service: Service) -> None:
 
 def test_from_contradictory_answers_nothing_is_learned(service: Service) -> None:
     for number in range(3):
-        shown(service, f"f{number}", png(600 + number, Scene(wear=1.0)))
+        shown(service, f"f{number}", png(600 + number, Scene(wear=1.0, warmth=1.0)))
         told(service, frame_id=f"f{number}", verdict="good", operator="anna")
         told(service, frame_id=f"f{number}", verdict="defect", operator="bert")
     assert service.engine.ledger.counts()["feedback.contradiction"] == 3
@@ -439,5 +439,5 @@ def _teach(service: Service, folder: Path) -> None:
 
 def _confirm_new_material(service: Service) -> None:
     for number in range(3):
-        row = service.engine.judge(frame(f"worn{number}", png(600 + number, Scene(wear=1.0))))
+        row = service.engine.judge(frame(f"worn{number}", png(600 + number, Scene(wear=1.0, warmth=1.0))))
         feedback.record(service.engine.ledger, feedback.answer(row["frame_id"], "good", "anna"), NOW_MS)

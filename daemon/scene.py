@@ -1,0 +1,113 @@
+"""A frame's light and signals as the ledger holds them, the monitor made from them, and what it tells."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import structlog
+
+from daemon.ledger import Ledger, Row
+from drift.light import Light
+from drift.monitor import DriftState, Monitor
+from drift.reference import Reference, Signals
+from drift.signals import SIGNALS, Vector
+from memory.version import Model
+from policies.cards import cards
+
+REWARM_FRAMES = 5_000
+log = structlog.get_logger()
+
+
+def reference_id(model: Model) -> str:
+    """The reference that a version was taught with."""
+    return model.version.blobs["reference"][:16]
+
+
+def monitor(ledger: Ledger, model: Model) -> Monitor:
+    """A monitor for the version's reference, re-warmed from the ledger's frames under that reference."""
+    made = Monitor(Reference.of(model.contents.reference))
+    if made.reference.blind:
+        log.warning("taught before causes of drift were known: only the light is watched", do="teach again")
+    rows = ledger.all(
+        "SELECT * FROM frames WHERE signals IS NOT NULL AND reference = ?"
+        " AND seq > (SELECT coalesce(max(seq), 0) FROM frames WHERE reference <> ?) ORDER BY seq DESC LIMIT ?",
+        reference_id(model),
+        reference_id(model),
+        REWARM_FRAMES,
+    )[::-1]
+    # Under another reference until now (a new teach, a rollback) the lamp is still the same.
+    last = rows[-1] if rows else ledger.one("SELECT * FROM frames WHERE signals IS NOT NULL ORDER BY seq DESC LIMIT 1")
+    past = [(_signals(row), row["judged_ms"], row["score"] > row["threshold"]) for row in rows if row["gain"]]
+    made.rewarm(past, _light(last, made.reference) if last else made.light)
+    log.info("drift monitor ready", rewarmed_frames=made.rewarmed_frames)
+    return made
+
+
+def columns(monitor: Monitor | None, before: Vector | None, signals: Signals | None) -> dict[str, Any]:
+    """What the ledger keeps of a frame's scene: the gain (3,) it was compensated with, what that was taken against,
+    its signals, and the light as estimated after it.
+    """
+    if monitor is None or before is None:
+        return {"log_ratio": 0.0, "next_log_ratio": 0.0}
+    reference = monitor.reference
+    return {
+        "gain": before.tobytes(),
+        "log_ratio": float(before.mean()),
+        "reference_levels": reference.light.tobytes(),
+        "reference_light": float(reference.mean[0]),
+        "next_light": np.array(monitor.light.levels).tobytes(),
+        "next_log_ratio": float(monitor.gain.mean()),
+        "signals": np.concatenate([signals.values, signals.light]).tobytes() if signals else None,
+    }
+
+
+def gain(row: Row) -> Vector:
+    """The logarithm by channel (3,) that a frame was compensated with."""
+    held: Vector = _doubles(row["gain"]) if row["gain"] else np.full(3, float(row["log_ratio"]))
+    return held
+
+
+def gain_under(row: Row, reference: Reference) -> Vector:
+    """The same light as taken against another reference than the frame's."""
+    if row["gain"]:
+        return gain(row) + _doubles(row["reference_levels"]) - reference.light
+    brighter = float((row["reference_light"] or 0.0) - reference.mean[0])
+    return gain(row) + brighter
+
+
+def tell(ledger: Ledger, before: DriftState, after: DriftState, frame_id: str, now_ms: int) -> None:
+    """Record what has changed, what is over, what was noticed, and where trust was lost or won."""
+    known = {change.cause for change in before.changes}
+    now = {change.cause for change in after.changes}
+    for card in cards(after):
+        if card.cause not in known:
+            ledger.event(now_ms, "drift", frame_id=frame_id, **asdict(card))
+            log.warning("drift", **asdict(card))
+    for change in before.changes:
+        if change.cause not in now:
+            ledger.event(now_ms, "drift_over", frame_id=frame_id, **asdict(change))
+    for change in after.noticed:
+        ledger.event(now_ms, "drift_noticed", frame_id=frame_id, **asdict(change))
+    if after.trust is not before.trust:
+        ledger.event(now_ms, "trust", frame_id=frame_id, before=before.trust, now=after.trust)
+
+
+def _light(row: Row, reference: Reference) -> Light:
+    if row["next_light"]:
+        red, green, blue = _doubles(row["next_light"]).tolist()
+        return Light((red, green, blue))
+    brighter = row["next_log_ratio"] + row["reference_light"] - reference.mean[0]
+    red, green, blue = (reference.light + brighter).tolist()
+    return Light((red, green, blue))
+
+
+def _signals(row: Row) -> Signals:
+    values = _doubles(row["signals"])
+    return Signals(values[: len(SIGNALS)], values[len(SIGNALS) :])
+
+
+def _doubles(held: bytes) -> Vector:
+    values: Vector = np.frombuffer(held, dtype=np.float64)
+    return values

@@ -1,0 +1,93 @@
+"""A sequential test against one fixed reference, with a stated average run length: an e-detector.
+
+Shin, Ramdas and Rinaldo, "E-detectors: a nonparametric framework for sequential change detection" (2023): where each
+frame's factor has mean at most 1 as long as nothing has changed, the Shiryaev-Roberts sum of products of factors stays
+below a limit for at least that many frames on average (their Theorem 2.4), whatever the distribution.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from drift.signals import CAMERA, LIGHT, MATERIAL, SIGNALS, Vector
+
+RUN_LENGTH_FRAMES = 10_000  # frames between two false alarms, on average at least
+CONFIDENCE = 0.9
+CLIP = 4.0  # in spreads: no single frame weighs more
+TILTS = np.array([0.25, 0.5, 1.0, 2.0])  # each is best for one size of change, about as many spreads
+BURST_FRAMES = 10
+LIMIT = RUN_LENGTH_FRAMES * len(SIGNALS) * 2 * len(TILTS)  # all signals, sides and tilts share the false alarms
+CALM = LIMIT / RUN_LENGTH_FRAMES  # the sums say no more than a few calm frames do
+# So many frames of a new material look like as many defects: from calm they must not reach the limit.
+_MOST = np.full(len(SIGNALS), np.inf)
+_MOST[len(LIGHT) + len(CAMERA) :] = np.log(LIMIT / CALM / 2) / BURST_FRAMES
+_CEILING = 10.0 * LIMIT  # what has passed must be over some day
+_DRAWS = 2_000
+
+Evidence = npt.NDArray[np.float64]
+
+
+def bound(z: Vector, spread_floor: Vector, seed: int) -> Evidence:
+    """What a frame's evidence is divided by, as a logarithm (S, 2, T), from n good parts' signals z (n, S) in spreads.
+
+    It bounds log E[exp(tilt · ±z)] of frames like them: the empirical mean, moved by what the mean of n may be off
+    (bootstrapped, with `CONFIDENCE` for all signals together, after Gandy and Kvaløy, "Guaranteed conditional
+    performance of control charts via bootstrap methods", 2013), and with one more part that lies anywhere, since of
+    n + 1 exchangeable ones each may be the oddest. `spread_floor` (S,) is the least spread, in the same spreads.
+    """
+    n = len(z)
+    drawn = z[np.random.default_rng(seed).integers(0, n, (_DRAWS, n))]  # (n, S) -> (draws, n, S)
+    amiss = -drawn.mean(axis=1) / np.maximum(drawn.std(axis=1), spread_floor)  # (draws, S)
+    tail = (1 - CONFIDENCE) / (2 * z.shape[1])
+    off = np.stack([np.quantile(sign * amiss, 1 - tail, axis=0) for sign in (1, -1)], axis=-1)  # (S, 2)
+    known = np.exp(_sides(np.clip(z, -CLIP, CLIP))).sum(axis=0) * np.exp(TILTS * np.maximum(off, 0)[..., None])
+    limits: Evidence = np.log((known + np.exp(TILTS * CLIP)) / (n + 1))
+    return limits
+
+
+def evidence(z: Vector, limits: Evidence) -> Evidence:
+    """What frames with the first S signals z (..., S) say against the reference, as logarithms (..., S, 2, T).
+
+    No more than `CLIP` spreads count; `BURST_FRAMES` of a material never raise an alarm from calm.
+    """
+    said: Evidence = np.minimum(_sides(np.clip(z, -CLIP, CLIP)) - limits, _MOST[: len(limits), None, None])
+    return said
+
+
+def alarming(sums: Evidence) -> npt.NDArray[np.bool_]:
+    """Which signals (..., S) the sums (..., S, 2, T) raise an alarm for."""
+    high: npt.NDArray[np.bool_] = sums.sum(axis=(-1, -2)) >= LIMIT
+    return high
+
+
+def passed(sums: Evidence) -> npt.NDArray[np.bool_]:
+    """For which signals (..., S) an alarm is over."""
+    low: npt.NDArray[np.bool_] = sums.sum(axis=(-1, -2)) < CALM
+    return low
+
+
+def accumulate(sums: Evidence, said: Evidence) -> Evidence:
+    """The sums after one frame more (Shin et al., eq. 11), never far above the limit."""
+    after: Evidence = np.minimum((sums + 1) * np.exp(said), _CEILING)
+    return after
+
+
+def onset(said: Evidence) -> int:
+    """The row of `said` (n, 2, T), one signal's recent evidence, with which its change most likely began.
+
+    Where what has been said from there on is largest (Hinkley 1970, "Inference about the change-point from a sequence
+    of random variables").
+    """
+    since = said[::-1].cumsum(axis=0)[::-1]  # (n, 2, T): from each row to the last
+    side, tilt = np.unravel_index(since.max(axis=0).argmax(), since.shape[1:])
+    return int(since[:, side, tilt].argmax())
+
+
+def _sides(z: Vector) -> Evidence:
+    """Upwards and downwards at every tilt: (..., S) -> (..., S, 2, T)."""
+    tilted: Evidence = np.stack([z, -z], axis=-1)[..., None] * TILTS
+    return tilted
+
+
+assert SIGNALS[len(LIGHT) + len(CAMERA) :] == MATERIAL  # noqa: S101  # `_MOST` counts on it

@@ -1,0 +1,57 @@
+"""A slow, causal estimate of how bright and of what colour the light is, divided out before the backbone.
+
+Light is compensated, not learned: the estimate is slower than a part and bounded in its step and in its reach, so no
+single defect can hide in it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from drift.signals import Image, Vector
+
+RATE = 0.05
+STEP_LIMIT = 0.35
+REACH_LIMIT = math.log(4.0)
+BALANCE_LIMIT = math.log(1.35)
+
+
+@dataclass(frozen=True)
+class Light:
+    """The logarithm of each channel's brightness (red, green, blue), as estimated so far."""
+
+    levels: tuple[float, float, float]
+
+    def updated(self, seen: Vector, reference: Vector) -> Light:
+        """The estimate after one frame with levels `seen` (3,); `reference` (3,) are those of the taught parts.
+
+        Exponentially weighted means (Roberts 1959) with weight `RATE` over innovations clipped to ±`STEP_LIMIT`
+        (Huber's psi): one frame moves a channel by at most 1.8 %. Bounded as by `within`.
+        """
+        now = np.array(self.levels)
+        return Light.within(now + RATE * np.clip(seen - now, -STEP_LIMIT, STEP_LIMIT), reference)
+
+    @classmethod
+    def within(cls, levels: Vector, reference: Vector) -> Light:
+        """The nearest light to `levels` (3,) whose brightness is within ±`REACH_LIMIT` of the reference (3,) and each
+        of whose channels is within ±`BALANCE_LIMIT` of that brightness, what lamps and daylight do.
+        """
+        away = levels - reference
+        brightness = min(max(float(away.mean()), -REACH_LIMIT), REACH_LIMIT)
+        balance = np.clip(away - away.mean(), -BALANCE_LIMIT, BALANCE_LIMIT)
+        red, green, blue = (reference + brightness + balance).tolist()
+        return cls((red, green, blue))
+
+    def gain(self, reference: Vector) -> Vector:
+        """How much brighter each channel (3,) is than the reference (3,), as a logarithm."""
+        return np.array(self.levels) - reference
+
+
+def compensate(image: Image, gain: Vector) -> Image:
+    """The image (H, W, 3) u8 as the reference light would have shown it, rounded and clipped to u8."""
+    tables = np.clip(np.rint(np.arange(256)[:, None] * np.exp(-gain)), 0, 255).astype(np.uint8)
+    return cv2.LUT(image, tables[None]).astype(np.uint8, copy=False)  # (256, 3) -> (1, 256, 3)

@@ -1,0 +1,190 @@
+"""What the signals were when a version was taught, and what follows for its charts and causes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from drift.causes import Marks, tried
+from drift.chart import TILTS, Evidence, bound
+from drift.registration import Template, join, pictured
+from drift.signals import (
+    AXES,
+    CAMERA,
+    GREY,
+    LIGHT,
+    SIGNALS,
+    Axes,
+    Image,
+    Patches,
+    Vector,
+    light,
+    material,
+    off,
+    picture,
+    principal,
+)
+
+# Spreads at least: 3 or 5 %, half a pixel, a quarter of a degree.
+FLOOR = np.array([0.03] * 4 + [0.05] * 2 + [0.5, 0.5, 0.25, 0.05])
+MATERIAL_FLOOR = 0.01  # of the length of the mean material
+TRIED_PARTS = 4
+_GRAINY = tuple(SIGNALS.index(name) for name in ("sharpness", "noise", "texture"))
+_MARKS = "marks."
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Fixed for a version, because scores fall whenever a bank grows.
+
+    `mean` and `spread` (S,) of good parts' signals; `light` (3,) their brightness by channel; `template` and `axes`
+    they are registered and measured against; `limits` (S, 2, T) of their charts; `marks` of every cause, (V, S) in
+    spreads.
+    """
+
+    mean: Vector
+    spread: Vector
+    light: Vector
+    template: Template
+    axes: Axes
+    limits: Evidence
+    marks: Marks
+
+    def arrays(self) -> dict[str, npt.NDArray[np.float64]]:
+        """The reference as plain arrays, for the store."""
+        return {
+            "mean": self.mean,
+            "spread": self.spread,
+            "light": self.light,
+            "picture": self.template.picture.astype(np.float64),
+            "spectrum": self.template.spectrum.astype(np.float64),
+            "centre": self.axes.centre,
+            "axes": self.axes.axes,
+            "limits": self.limits,
+        } | {_MARKS + cause: rows for cause, rows in self.marks.items()}
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, npt.NDArray[np.float64]]) -> Reference:
+        """The reference that `arrays` was made from.
+
+        Of one written before causes were known only the light is understood: see `blind`.
+        """
+        if "limits" not in arrays:
+            return _blind(arrays)
+        return cls(
+            mean=arrays["mean"],
+            spread=arrays["spread"],
+            light=arrays["light"],
+            template=Template(arrays["picture"].astype(np.float32), arrays["spectrum"].astype(np.float32)),
+            axes=Axes(arrays["centre"], arrays["axes"]),
+            limits=arrays["limits"],
+            marks={name.removeprefix(_MARKS): rows for name, rows in arrays.items() if name.startswith(_MARKS)},
+        )
+
+    @property
+    def blind(self) -> bool:
+        """Whether it sees light only: it was taught before causes were known, and teaching again opens its eyes."""
+        return not self.marks
+
+
+@dataclass(frozen=True)
+class Signals:
+    """One frame's signals as measured, in the order of `SIGNALS` (S,), and its light by channel (3,)."""
+
+    values: Vector
+    light: Vector
+
+
+def measure(raw: Image, compensated: Image, patches: Patches, reference: Reference) -> Signals:
+    """The signals of one frame: images (H, W, 3) u8 before and after compensation, patches (P, D) f32.
+
+    A defect on the part hardly moves them.
+    """
+    levels = light(raw)
+    seen = picture(levels, compensated, reference.template)
+    brighter = float((levels - light(compensated)).mean())
+    for at in _GRAINY:
+        seen[at] = _nearest(float(reference.mean[at]), float(seen[at]), float(seen[at]) + brighter)
+    return Signals(np.concatenate([seen, off(material(patches), reference.axes)]), levels)
+
+
+def _nearest(wanted: float, one: float, other: float) -> float:
+    """What of the range between two values lies nearest to the one that is wanted.
+
+    Compensation scales texture back to what it was and with it the sensor's own noise, which had not changed. How much
+    of the grain is which is not known, so a change within that range is none.
+    """
+    return min(max(wanted, min(one, other)), max(one, other))
+
+
+def refer(images: Sequence[Image], look: Callable[[Image], Patches], seed: int) -> Reference:
+    """The reference of two taught parts or more, images (H, W, 3) u8, by a backbone that makes patches (P, D) f32.
+
+    Each part is measured against the others alone, as a new one will be. A spread below its floor is raised to it:
+    parts that hardly differ must not make a chart that fires at nothing.
+    """
+    seen = [material(look(image)) for image in images]
+    pictures = [pictured(_grey(image)) for image in images]
+    values = np.stack([_apart(i, images, pictures, seen, seed) for i in range(len(images))])
+    axes, mean = principal(seen, seed), values.mean(axis=0)
+    floor = np.concatenate([FLOOR, np.full(len(SIGNALS) - len(FLOOR), MATERIAL_FLOOR * np.linalg.norm(axes.centre))])
+    spread = np.maximum(values.std(axis=0), floor)
+    template = join(pictures)
+    marks: dict[str, list[Vector]] = {}
+    chosen = np.linspace(0, len(images) - 1, min(TRIED_PARTS, len(images))).round().astype(int)
+    for at in chosen.tolist():
+        plain = np.concatenate([picture(light(images[at]), images[at], template), off(seen[at], axes)])
+        for place, (cause, changed) in enumerate(tried(images[at], seed)):
+            shown = np.concatenate([picture(light(changed), changed, template), off(material(look(changed)), axes)])
+            marks.setdefault(f"{cause} {place}", []).append((shown - plain) / spread)
+    return Reference(
+        mean=mean,
+        spread=spread,
+        light=np.mean([light(image) for image in images], axis=0),
+        template=template,
+        axes=axes,
+        limits=bound((values - mean) / spread, floor / spread, seed),
+        marks=_by_cause(marks),
+    )
+
+
+def _apart(i: int, images: Sequence[Image], pictures: Sequence[Template], seen: Sequence[Vector], seed: int) -> Vector:
+    """The signals (S,) of the i-th part against the others."""
+    others = [j for j in range(len(images)) if j != i]
+    template = join([pictures[j] for j in others])
+    axes = principal([seen[j] for j in others], seed)
+    return np.concatenate([picture(light(images[i]), images[i], template), off(seen[i], axes)])
+
+
+def _by_cause(marks: Mapping[str, Sequence[Vector]]) -> Marks:
+    """Each cause's mean marks, one row a variant."""
+    found: dict[str, list[Vector]] = {}
+    for variant, rows in marks.items():
+        found.setdefault(variant.split(" ", maxsplit=1)[0], []).append(np.mean(rows, axis=0))
+    return {cause: np.stack(rows) for cause, rows in found.items()}
+
+
+def _grey(image: Image) -> npt.NDArray[np.uint8]:
+    return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)
+
+
+def _blind(arrays: Mapping[str, npt.NDArray[np.float64]]) -> Reference:
+    """A reference of an older format: its light, a spread without end for all else, so that nothing else ever fires.
+
+    Its colours were means of all pixels, which is near enough for the light.
+    """
+    brightness, red, blue = (float(v) for v in (arrays["mean"][0], arrays["mean"][2], arrays["mean"][3]))
+    green = brightness - float(np.log(GREY @ np.exp([red, 0.0, blue])))
+    mean, spread = np.zeros(len(SIGNALS)), np.full(len(SIGNALS), np.inf)
+    mean[0], spread[0] = brightness, arrays["spread"][0]
+    gaussian = np.broadcast_to(TILTS + TILTS**2, (len(SIGNALS), 2, len(TILTS))).copy()
+    nothing = pictured(np.eye(2, dtype=np.uint8))
+    axes = Axes(arrays["centre"], arrays["axes"][:AXES])
+    return Reference(mean, spread, np.array([green + red, green, green + blue]), nothing, axes, gaussian, {})
+
+
+assert len(LIGHT) + len(CAMERA) + 1 == len(FLOOR)  # noqa: S101  # one floor for each, and for texture

@@ -1,0 +1,76 @@
+"""Where the part lies and how it is turned, against the mean taught part: OpenCV's phase correlation.
+
+Kuglin and Hines, "The phase correlation image alignment method" (1975); for the turn, on the polar amplitude spectrum,
+which a shift leaves alone (Reddy and Chatterji, "An FFT-based technique for translation, rotation, and scale-invariant
+image registration", 1996).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+SIDE_PX = 128
+ANGLES = 360  # over a full turn: one row of the polar spectrum is one degree
+LOW_FREQUENCIES = 8  # they follow the light, not the part
+
+Picture = npt.NDArray[np.float32]
+_WINDOW: Picture = cv2.createHanningWindow((SIDE_PX, SIDE_PX), cv2.CV_32F).astype(np.float32)
+_TAPER: Picture = np.hanning(SIDE_PX // 2 - LOW_FREQUENCIES).astype(np.float32)[None, :]
+
+
+@dataclass(frozen=True)
+class Template:
+    """The mean taught part: windowed (SIDE, SIDE), and its polar amplitude spectrum (ANGLES / 2, radii)."""
+
+    picture: Picture
+    spectrum: Picture
+
+
+def pictured(image: npt.NDArray[np.uint8]) -> Template:
+    """The template of one image (H, W) u8."""
+    picture = _windowed(image)
+    return Template(picture, _spectrum(picture))
+
+
+def join(templates: Sequence[Template]) -> Template:
+    """The mean of several, as of their mean image."""
+    pictures = np.stack([t.picture for t in templates]).mean(axis=0, dtype=np.float64)
+    spectra = np.stack([t.spectrum for t in templates]).mean(axis=0, dtype=np.float64)
+    return Template(pictures.astype(np.float32), spectra.astype(np.float32))
+
+
+def register(image: npt.NDArray[np.uint8], against: Template) -> tuple[float, float, float]:
+    """How far the part (H, W) u8 lies right of and below the template, in pixels of the image, and how far it is
+    turned, in degrees, clockwise positive.
+
+    Where taught parts show nothing in common the answer is noise; so it was when the reference's spread was taken.
+    """
+    seen = pictured(image)
+    (x, y), _ = cv2.phaseCorrelate(against.picture, seen.picture)
+    (_, turn), _ = cv2.phaseCorrelate(_tapered(against.spectrum), _tapered(seen.spectrum))
+    return x * image.shape[1] / SIDE_PX, y * image.shape[0] / SIDE_PX, turn * 360 / ANGLES
+
+
+def _windowed(image: npt.NDArray[np.uint8]) -> Picture:
+    small = cv2.resize(image, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA).astype(np.float32)
+    windowed: Picture = (small - small.mean()) * _WINDOW
+    return windowed
+
+
+def _spectrum(picture: Picture) -> Picture:
+    """Log amplitudes by angle and radius; half a turn, for the other half is the same."""
+    parts = cv2.dft(picture, flags=cv2.DFT_COMPLEX_OUTPUT)
+    amplitude = np.fft.fftshift(np.log1p(cv2.magnitude(parts[..., 0], parts[..., 1])))
+    middle = SIDE_PX / 2
+    polar = cv2.warpPolar(amplitude, (SIDE_PX // 2, ANGLES), (middle, middle), middle, cv2.INTER_LINEAR)
+    return polar[: ANGLES // 2, LOW_FREQUENCIES:].astype(np.float32)  # (angles, radii) -> (angles / 2, radii')
+
+
+def _tapered(spectrum: Picture) -> Picture:
+    tapered: Picture = (spectrum - spectrum.mean(axis=0)) * _TAPER
+    return tapered

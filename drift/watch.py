@@ -1,0 +1,40 @@
+"""river's detectors behind one wrapper: the only module that imports river.
+
+They compare a stream with its own past, so they see a change too small for the chart's margin, and lose what creeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from river import drift as detectors
+
+from drift.chart import CLIP
+from drift.signals import SIGNALS, Vector
+
+ADWIN_DELTA = 0.002
+KINDS: dict[str, Callable[..., Any]] = {
+    "ADWIN": detectors.ADWIN,
+    "KSWIN": detectors.KSWIN,
+    "PageHinkley": detectors.PageHinkley,
+}
+
+
+class Watch:
+    """One detector of a kind for every signal, with river's own parameters.
+
+    river's `drift_detected` is true for one update only, and so is the answer here: who asks must keep it.
+    """
+
+    def __init__(self, kind: str = "ADWIN", **parameters: Any) -> None:
+        given = parameters or ({"delta": ADWIN_DELTA} if kind == "ADWIN" else {})
+        self._detectors = [KINDS[kind](**given) for _ in SIGNALS]
+
+    def update(self, z: Vector) -> npt.NDArray[np.bool_]:
+        """Take in a frame's signals z (S,), clipped to what one frame may weigh; which changed (S,)."""
+        for detector, value in zip(self._detectors, np.clip(z, -CLIP, CLIP).tolist(), strict=True):
+            detector.update(value)
+        return np.array([d.drift_detected for d in self._detectors])

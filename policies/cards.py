@@ -1,0 +1,62 @@
+"""What people are told of a change of the scene: what, since when, by how much, likely why, and what is done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from drift.monitor import Change, DriftState, Trust
+
+
+class Action(StrEnum):
+    """What the service does about a change."""
+
+    COMPENSATED = "compensated"
+    PAUSED = "learning paused"
+    ASKING = "asking for labels"
+
+
+@dataclass(frozen=True)
+class Card:
+    """One change, as an operator reads it: `amount` in plain units, `action` is ours and `do` is theirs."""
+
+    cause: str
+    since_ms: int
+    amount: str
+    reason: str
+    action: Action
+    do: str
+
+
+_SAYS = {
+    "light": ("lamp, shutter or daylight", Action.COMPENSATED, "nothing; see to the lamp if it goes on"),
+    "colour": ("an ageing lamp, daylight, or the camera's white balance", Action.COMPENSATED, "fix the white balance"),
+    "contrast": ("stray light, haze, or a film on the lens", Action.PAUSED, "clean the lens and shade the scene"),
+    "blur": ("a dirty lens, lost focus, or vibration", Action.PAUSED, "clean the lens and focus it"),
+    "noise": ("too little light, or the camera's gain", Action.PAUSED, "check lamp, shutter and gain"),
+    "shift": ("the fixture or the camera has moved", Action.PAUSED, "set the fixture right"),
+    "rotation": ("the fixture or the camera has turned", Action.PAUSED, "set the fixture right"),
+    "material": (
+        "another batch, wear, or dirt on the parts",
+        Action.ASKING,
+        "answer what is asked; teach again if all is new",
+    ),
+}
+
+
+def cards(drift: DriftState) -> tuple[Card, ...]:
+    """A card for every change."""
+    return tuple(_card(change) for change in drift.changes)
+
+
+def paused(drift: DriftState) -> str | None:
+    """Why nothing may be learned now, or None: what a camera fault shows is not what normal looks like."""
+    if drift.trust is Trust.UNTRUSTED:
+        return "the scene has drifted beyond trust; check light, lens and camera first"
+    stopped = [card for card in cards(drift) if card.action is Action.PAUSED]
+    return "; ".join(f"{card.amount}, likely {card.reason}: {card.do}" for card in stopped) or None
+
+
+def _card(change: Change) -> Card:
+    reason, action, do = _SAYS[change.cause]
+    return Card(change.cause, change.since_ms, change.amount, reason, action, do)

@@ -1,0 +1,127 @@
+"""The chart: its stated run length, its bounds, and when a change began. Frames here are drawn, not rendered."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from drift.chart import (
+    BURST_FRAMES,
+    CLIP,
+    RUN_LENGTH_FRAMES,
+    TILTS,
+    Evidence,
+    accumulate,
+    alarming,
+    bound,
+    evidence,
+    onset,
+    passed,
+)
+from drift.signals import CAMERA, LIGHT, MATERIAL, SIGNALS, Vector
+
+COUNT = len(SIGNALS)
+DRAWS = {
+    "normal": lambda rng, shape: rng.standard_normal(shape),
+    "skewed": lambda rng, shape: rng.standard_exponential(shape) - 1,
+    "heavy": lambda rng, shape: rng.standard_t(4, shape) / np.sqrt(2),
+    "two kinds": lambda rng, shape: rng.choice([-1.0, 1.0], shape) + 0.1 * rng.standard_normal(shape),
+}
+
+
+def taught(parts: Vector) -> tuple[Vector, Vector, Evidence]:
+    mean, spread = parts.mean(axis=0), parts.std(axis=0)
+    return mean, spread, bound((parts - mean) / spread, np.full(COUNT, 0.1), seed=0)
+
+
+def streams(z: Vector, limits: Evidence) -> Vector:
+    """The first alarm of each stream z (frames, streams, S), or the number of frames."""
+    sums = np.zeros((z.shape[1], *limits.shape))
+    first = np.full(z.shape[1], len(z))
+    for at, frame in enumerate(z):
+        sums = accumulate(sums, evidence(frame, limits))
+        new = alarming(sums).any(axis=1) & (first == len(z))
+        first[new] = at
+    return first
+
+
+@pytest.mark.parametrize("kind", DRAWS)
+@pytest.mark.parametrize("parts", [12, 40])
+def test_calm_lines_seldom_alarm_whatever_their_distribution(kind: str, parts: int) -> None:
+    """20 lines, each taught from parts of its own: no more false alarms than the run length allows."""
+    rng = np.random.default_rng(7)
+    frames, alarms = 3_000, 0
+    for _ in range(20):
+        mean, spread, limits = taught(DRAWS[kind](rng, (parts, COUNT)))
+        z = (DRAWS[kind](rng, (frames, 1, COUNT)) - mean) / spread
+        alarms += int((streams(z, limits) < frames).sum())
+    assert alarms <= 20 * frames / RUN_LENGTH_FRAMES
+
+
+@pytest.mark.parametrize("signal", [0, len(LIGHT), COUNT - 1])
+@pytest.mark.parametrize("by", [-8.0, -2.5, 2.5, 8.0])
+def test_a_change_is_found_and_dated(signal: int, by: float) -> None:
+    rng = np.random.default_rng(1)
+    mean, spread, limits = taught(rng.standard_normal((40, COUNT)))
+    z = (rng.standard_normal((400, 1, COUNT)) - mean) / spread
+    z[200:, :, signal] += by
+    sums, high = np.zeros((1, *limits.shape)), 0
+    for at, frame in enumerate(z):
+        sums = accumulate(sums, evidence(frame, limits))
+        if alarming(sums)[0, signal]:
+            high = at
+            break
+    assert 200 < high < (245 if abs(by) < 3 else 220)
+    began = onset(evidence(z[: high + 1, 0], limits)[:, signal])
+    assert abs(began - 200) <= 20
+
+
+def test_an_alarm_passes_once_the_change_has() -> None:
+    rng = np.random.default_rng(2)
+    mean, spread, limits = taught(rng.standard_normal((40, COUNT)))
+    sums = np.zeros(limits.shape)
+    for _ in range(1_000):
+        sums = accumulate(sums, evidence(np.full(COUNT, 5.0), limits))
+    assert alarming(sums).all()
+    assert not passed(sums).any()
+    for _ in range(400):
+        sums = accumulate(sums, evidence((rng.standard_normal(COUNT) - mean) / spread, limits))
+    assert passed(sums).all()
+
+
+@settings(max_examples=30)
+@given(z=st.floats(-1e6, 1e6), calm=st.integers(0, 300), seed=st.integers(0, 99))
+def test_a_burst_never_raises_an_alarm_of_material(z: float, calm: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    _, _, limits = taught(rng.standard_normal((40, COUNT)))
+    sums = np.zeros(limits.shape)
+    for _ in range(calm):
+        sums = accumulate(sums, evidence(rng.uniform(-1, 1, COUNT), limits))
+    for _ in range(BURST_FRAMES):
+        sums = accumulate(sums, evidence(np.full(COUNT, z), limits))
+    assert not alarming(sums)[len(LIGHT) + len(CAMERA) :].any()
+
+
+@given(z=st.floats(-1e9, 1e9))
+def test_a_single_frame_never_raises_an_alarm(z: float) -> None:
+    _, _, limits = taught(np.random.default_rng(0).standard_normal((40, COUNT)))
+    said = evidence(np.full(COUNT, z), limits)
+    assert not alarming(accumulate(np.zeros(limits.shape), said)).any()
+    assert np.array_equal(said, evidence(np.full(COUNT, np.clip(z, -CLIP, CLIP)), limits))
+
+
+def test_the_bound_holds_for_the_parts_it_was_made_from() -> None:
+    parts = np.random.default_rng(3).standard_normal((25, COUNT))
+    mean, spread, limits = taught(parts)
+    factor = np.exp(evidence((parts - mean) / spread, limits)).mean(axis=0)  # (n, S, 2, T) -> (S, 2, T)
+    assert factor.max() < 1
+    assert limits.shape == (COUNT, 2, len(TILTS))
+
+
+def test_fewer_parts_make_a_more_careful_chart() -> None:
+    rng = np.random.default_rng(4)
+    few, many = (taught(rng.standard_normal((n, COUNT)))[2] for n in (8, 200))
+    assert (few.mean(axis=0) > many.mean(axis=0)).all()
+    assert len(MATERIAL) == 5

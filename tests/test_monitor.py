@@ -1,0 +1,194 @@
+"""The monitor: causes named, dated, held and released; trust lost and won; bursts, steps and restarts survived."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from conftest import material_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from daemon.rendered import STEADY, Flaw, Scene, part
+from drift.chart import BURST_FRAMES
+from drift.light import Light, compensate
+from drift.monitor import CALM, TRUST_LIMIT, DriftState, Monitor, Trust
+from drift.reference import Reference, Signals, measure, refer
+from drift.signals import LIGHT, SIGNALS
+
+
+@pytest.fixture(scope="module")
+def reference() -> Reference:
+    return refer([part(i) for i in range(16)], material_of, seed=0)
+
+
+def drawn(reference: Reference, rng: np.random.Generator, **moved: float) -> Signals:
+    """A frame whose signals are drawn around the reference, some moved by so many spreads."""
+    z = rng.uniform(-1, 1, len(SIGNALS))
+    for name, by in moved.items():
+        z[SIGNALS.index(name)] += by
+    values = reference.mean + z * reference.spread
+    return Signals(values, reference.light + (values[0] - reference.mean[0]))
+
+
+def shown(
+    monitor: Monitor, number: int, scene: Scene, flaw: Flaw | None = None, *, flagged: bool = False
+) -> DriftState:
+    """The monitor after a rendered part, seen as the engine sees it: compensated by what is believed so far."""
+    raw = part(number, scene, flaw)
+    seen = compensate(raw, monitor.gain)
+    return monitor.update(measure(raw, seen, material_of(seen), monitor.reference), number, flagged=flagged)
+
+
+def causes(state: DriftState) -> list[str]:
+    return [change.cause for change in state.changes]
+
+
+def test_a_calm_line_never_alarms(reference: Reference) -> None:
+    monitor, rng = Monitor(reference), np.random.default_rng(1)
+    states = [monitor.update(drawn(reference, rng), i, flagged=False) for i in range(3000)]
+    assert all(state.trust is Trust.STABLE and not state.changes for state in states)
+
+
+def test_a_cause_is_named_held_and_released(reference: Reference) -> None:
+    monitor, rng = Monitor(reference), np.random.default_rng(1)
+    for i in range(50):
+        monitor.update(drawn(reference, rng), i, flagged=False)
+    for i in range(50, 150):
+        state = monitor.update(drawn(reference, rng, shift_x=8), i, flagged=False)
+    assert state.trust is Trust.DRIFTING
+    assert causes(state) == ["shift"]
+    since = state.changes[0].since_ms
+    assert abs(since - 50) <= 3
+    assert "px right" in state.changes[0].amount
+    state = monitor.update(drawn(reference, rng), 150, flagged=False)
+    assert [(c.cause, c.since_ms) for c in state.changes] == [("shift", since)], "held, with its onset"
+    for i in range(151, 500):
+        state = monitor.update(drawn(reference, rng), i, flagged=False)
+    assert state.trust is Trust.STABLE
+
+
+def test_a_slow_ramp_is_not_lost(reference: Reference) -> None:
+    monitor, rng = Monitor(reference), np.random.default_rng(1)
+    for i in range(3000):
+        state = monitor.update(drawn(reference, rng, contrast=i / 1000), i, flagged=False)
+    assert causes(state) == ["contrast"]
+
+
+def test_a_small_step_is_noticed_as_news_and_not_held(reference: Reference) -> None:
+    monitor, rng = Monitor(reference), np.random.default_rng(1)
+    news = []
+    for i in range(900):
+        state = monitor.update(drawn(reference, rng, noise=0.4 if i >= 300 else 0.0), i, flagged=False)
+        assert state.trust is Trust.STABLE
+        news += state.noticed
+    assert news
+    assert {change.cause for change in news} == {"noise"}
+
+
+@pytest.mark.parametrize("scene", [Scene(light=1.3), Scene(light=0.75), Scene(tint=(1.1, 1.0, 0.9))])
+def test_light_is_compensated_and_called_by_its_name(reference: Reference, scene: Scene) -> None:
+    monitor = Monitor(reference)
+    for number in range(30):
+        shown(monitor, 100 + number, STEADY)
+    for number in range(130, 190):
+        state = shown(monitor, number, scene)
+    assert state.trust is Trust.COMPENSATING
+    assert causes(state) == ["light" if scene.light != 1.0 else "colour"]
+    assert monitor.gain == pytest.approx(np.log(np.array(scene.tint) * scene.light), abs=0.04)
+
+
+def test_a_step_of_the_lamp_is_followed_at_once(reference: Reference) -> None:
+    """By the slow estimate alone a third of it would be left after twenty frames."""
+    monitor = Monitor(reference)
+    for number in range(30):
+        shown(monitor, 100 + number, STEADY)
+    for number in range(130, 138):
+        shown(monitor, number, Scene(light=1.5))
+    assert monitor.gain == pytest.approx(np.full(3, np.log(1.5)), abs=0.04)
+    for number in range(138, 146):
+        shown(monitor, number, Scene(light=0.9))
+    assert monitor.gain == pytest.approx(np.full(3, np.log(0.9)), abs=0.04), "also the second step, and back"
+
+
+def test_the_light_is_not_followed_while_a_burst_is_flagged(reference: Reference) -> None:
+    """Ten parts that are black all over stay black; a lamp that went dim is followed once it is no burst."""
+    monitor, rng = Monitor(reference), np.random.default_rng(1)
+    for i in range(50):
+        monitor.update(drawn(reference, rng), i, flagged=False)
+    before = monitor.gain
+    for i in range(50, 50 + BURST_FRAMES):
+        monitor.update(drawn(reference, rng, exposure=-20), i, flagged=True)
+    assert np.array_equal(monitor.gain, before)
+    for i in range(100, 110):
+        monitor.update(drawn(reference, rng, exposure=-20), i, flagged=True)
+    assert (monitor.gain < before - 0.3).all()
+
+
+def test_far_beyond_the_reference_trust_is_lost_for_images_and_not_for_material(reference: Reference) -> None:
+    blind, worn, rng = Monitor(reference), Monitor(reference), np.random.default_rng(1)
+    for i in range(200):
+        lost = blind.update(drawn(reference, rng, sharpness=-60), i, flagged=False)
+        new = worn.update(drawn(reference, rng, material_1=60, material_off=60), i, flagged=False)
+    assert lost.trust is Trust.UNTRUSTED
+    assert new.trust is Trust.DRIFTING
+    assert causes(new) == ["material"]
+
+
+def test_trust_is_won_back_later_than_it_was_lost(reference: Reference) -> None:
+    monitor, rng = Monitor(reference), np.random.default_rng(1)
+    for i in range(200):
+        monitor.update(drawn(reference, rng, sharpness=-TRUST_LIMIT - 3), i, flagged=False)
+    trusts = [monitor.update(drawn(reference, rng, sharpness=-10), i, flagged=False).trust for i in range(200, 300)]
+    assert set(trusts) == {Trust.UNTRUSTED}, "ten spreads do not lose trust, nor win it back"
+    trusts = [monitor.update(drawn(reference, rng), i, flagged=False).trust for i in range(300, 600)]
+    assert trusts[0] is Trust.UNTRUSTED
+    assert trusts[-1] is Trust.STABLE
+
+
+def test_a_burst_of_wild_frames_does_not_lose_trust_nor_make_a_new_material(reference: Reference) -> None:
+    monitor, rng = Monitor(reference), np.random.default_rng(1)
+    for i in range(80):
+        wild = 40 <= i < 40 + BURST_FRAMES
+        moved = dict.fromkeys(("texture", "material_1", "material_off"), 20.0 if wild else 0.0)
+        state = monitor.update(drawn(reference, rng, **moved), i, flagged=wild)
+        assert state.trust is Trust.STABLE
+        assert not state.changes
+
+
+@pytest.mark.parametrize("flaw", list(Flaw))
+def test_a_burst_of_defects_changes_no_scene(reference: Reference, flaw: Flaw) -> None:
+    monitor = Monitor(reference)
+    for number in range(60):
+        bad = 40 <= number < 40 + BURST_FRAMES
+        state = shown(monitor, 300 + number, STEADY, flaw if bad else None, flagged=bad)
+        assert not state.changes
+
+
+@settings(max_examples=25)
+@given(z=st.lists(st.tuples(st.floats(-30, 30), st.booleans()), min_size=1, max_size=40), cut=st.integers(0, 40))
+def test_a_rewarmed_monitor_believes_what_the_old_one_did(
+    reference: Reference, z: list[tuple[float, bool]], cut: int
+) -> None:
+    past = [
+        (Signals(reference.mean + v * reference.spread, reference.light + v / 10), i, flagged)
+        for i, (v, flagged) in enumerate(z)
+    ]
+    calm, stopped = Monitor(reference), Monitor(reference)
+    for signals, at_ms, flagged in past:
+        calm.update(signals, at_ms, flagged=flagged)
+    for signals, at_ms, flagged in past[:cut]:
+        stopped.update(signals, at_ms, flagged=flagged)
+    again = Monitor(reference)
+    again.rewarm(past[:cut], stopped.light)
+    assert again.rewarmed_frames == len(past[:cut])
+    for signals, at_ms, flagged in past[cut:]:
+        again.update(signals, at_ms, flagged=flagged)
+    assert again.state == calm.state
+    assert again.light == calm.light
+
+
+def test_before_the_first_frame_all_is_calm(reference: Reference) -> None:
+    monitor = Monitor(reference)
+    assert monitor.state == CALM
+    assert isinstance(monitor.light, Light)
+    assert np.array_equal(monitor.gain, np.zeros(len(LIGHT)))

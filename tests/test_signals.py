@@ -1,0 +1,160 @@
+"""Signals by cause, the reference they are measured against, and the names of changes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from conftest import material_of
+
+from daemon.rendered import Flaw, Scene, part
+from drift.causes import amount, named, tried
+from drift.light import compensate
+from drift.reference import Reference, measure, refer
+from drift.registration import SIDE_PX, join, pictured, register
+from drift.signals import CAMERA, LIGHT, MATERIAL, SIGNALS, Image, Vector
+
+PARTS = [part(i) for i in range(16)]
+
+
+@pytest.fixture(scope="module")
+def reference() -> Reference:
+    return refer(PARTS, material_of, seed=0)
+
+
+def spreads(reference: Reference, image: Image, compensated: Image | None = None) -> Vector:
+    clean = image if compensated is None else compensated
+    seen = measure(image, clean, material_of(clean), reference)
+    return (seen.values - reference.mean) / reference.spread
+
+
+def test_signals_of_good_parts_lie_around_zero(reference: Reference) -> None:
+    z = np.stack([spreads(reference, part(i)) for i in range(100, 130)])
+    assert np.abs(z.mean(axis=0)).max() < 1.5
+    assert z.std(axis=0).max() < 3, "parts that were not taught look no wilder than those that were"
+
+
+def test_a_single_defect_hardly_moves_a_signal(reference: Reference) -> None:
+    for flaw in Flaw:
+        moved = np.abs(spreads(reference, part(50, flaw=flaw)) - spreads(reference, part(50)))
+        assert moved[: len(LIGHT) + len(CAMERA)].max() < 2.5, flaw
+        assert moved.max() < 4, flaw
+
+
+SCENES = {
+    "light": Scene(light=1.2),
+    "colour": Scene(tint=(1.1, 1.0, 0.95)),
+    "blur": Scene(blur_px=1.0),
+    "noise": Scene(noise=0.014),
+    "shift": Scene(shift_px=(6, -4)),
+    "rotation": Scene(turn_deg=4),
+}
+
+
+@pytest.mark.parametrize("cause", SCENES)
+def test_a_change_is_named_after_its_cause(reference: Reference, cause: str) -> None:
+    moved = np.stack([spreads(reference, part(i, SCENES[cause])) for i in range(50, 62)]).mean(axis=0)
+    if cause in {"light", "colour"}:
+        own = "exposure" if cause == "light" else "red"
+        assert abs(moved[SIGNALS.index(own)]) > 2
+    else:
+        assert named(moved, 12, reference.marks, ()) == cause
+
+
+def test_a_smoother_material_is_not_called_blur(reference: Reference) -> None:
+    """Its texture goes and its edges stay; the backbone sees more of it than these stand-in patches do."""
+    moved = np.zeros(len(SIGNALS))
+    for name, by in {"sharpness": -2.5, "texture": -4.0, "material_1": -4.0, "material_off": 12.0}.items():
+        moved[SIGNALS.index(name)] = by
+    assert named(moved, 12, reference.marks, ()) == "material"
+
+
+@pytest.mark.parametrize("factor", [0.75, 1.25])
+def test_a_change_of_contrast_is_named(reference: Reference, factor: float) -> None:
+    def flat(image: Image) -> Image:
+        return np.clip(image.mean() + factor * (image - image.mean()), 0, 255).astype(np.uint8)
+
+    moved = np.stack([spreads(reference, flat(part(i))) for i in range(50, 62)]).mean(axis=0)
+    assert named(moved, 12, reference.marks, ()) == "contrast"
+    assert amount("contrast", moved, reference.spread) == ("contrast -25 %" if factor < 1 else "contrast +25 %")
+
+
+def test_what_light_does_before_it_is_compensated_is_laid_to_the_light(reference: Reference) -> None:
+    moved = np.stack([spreads(reference, part(i, Scene(light=1.3))) for i in range(50, 62)]).mean(axis=0)
+    assert named(moved, 12, reference.marks, {"light": None}) == "light"
+
+
+@pytest.mark.parametrize("bright", [0.75, 1.3])
+def test_compensated_light_is_no_change_of_grain_or_sharpness(reference: Reference, bright: float) -> None:
+    gain = np.full(3, np.log(bright))
+    scene = Scene(light=bright)
+    z = [spreads(reference, part(i, scene), compensate(part(i, scene), gain)) for i in range(50, 62)]
+    moved = np.abs(np.mean(z, axis=0))
+    assert moved[SIGNALS.index("exposure")] > 5
+    assert moved[len(LIGHT) : len(LIGHT) + len(CAMERA)].max() < 1.5
+
+
+def test_amounts_are_in_plain_units(reference: Reference) -> None:
+    def said(cause: str, scene: Scene) -> str:
+        moved = np.stack([spreads(reference, part(i, scene)) for i in range(50, 70)]).mean(axis=0)
+        return amount(cause, moved, reference.spread)
+
+    assert said("light", Scene(light=1.2)) == "light +20 %"
+    assert said("colour", Scene(tint=(1.1, 1, 1))) == "red +10 %, blue +0 % against green"
+    assert said("shift", Scene(shift_px=(8, 0))).startswith(("part moved 8.", "part moved 7."))
+    assert "px right" in said("shift", Scene(shift_px=(8, 0)))
+    assert said("rotation", Scene(turn_deg=4)).endswith("clockwise")
+    assert said("rotation", Scene(turn_deg=-4)).endswith("anticlockwise")
+    assert said("blur", Scene(blur_px=1.5)).startswith("sharpness -")
+    assert said("material", Scene(wear=1)).endswith("spreads from the taught parts")
+
+
+def test_every_cause_is_tried_in_images_of_the_same_shape() -> None:
+    made = list(tried(PARTS[0], seed=0))
+    assert {cause for cause, _ in made} == {"light", "colour", "contrast", "blur", "noise", "shift", "rotation"}
+    assert all(image.shape == PARTS[0].shape and image.dtype == np.uint8 for _, image in made)
+
+
+def test_a_part_is_registered_to_a_tenth_of_a_pixel() -> None:
+    grey = part(3)[:, :, 1]
+    template = join([pictured(grey)])
+    for x, y in ((0, 0), (4, 0), (-12, 20)):
+        moved = np.roll(grey, (y, x), axis=(0, 1))
+        found = register(moved, template)
+        assert found[:2] == pytest.approx((x, y), abs=0.6)
+    assert template.picture.shape == (SIDE_PX, SIDE_PX)
+
+
+def test_parts_that_hardly_differ_make_a_reference_that_does_not_fire_at_nothing() -> None:
+    alike = refer([PARTS[0], PARTS[0]], material_of, seed=0)
+    assert alike.spread.min() > 0
+    assert np.isfinite(alike.limits).all()
+    assert np.abs(spreads(alike, PARTS[0])).max() < 1
+
+
+def test_a_reference_survives_the_store(reference: Reference) -> None:
+    again = Reference.of(reference.arrays())
+    assert np.array_equal(spreads(again, part(50)), spreads(reference, part(50)))
+    assert set(again.marks) == set(reference.marks)
+    assert all(np.array_equal(again.marks[cause], rows) for cause, rows in reference.marks.items())
+    assert not again.blind
+
+
+def test_a_reference_of_an_older_format_sees_the_light_and_nothing_else(reference: Reference) -> None:
+    """As format 3 wrote it: nine signals, among them contrast, red and blue second to fourth."""
+    brightness, red, blue = reference.mean[:3]
+    old = {
+        "mean": np.array([brightness, 4.0, red, blue, 2.0, 1.0, 0.0, 0.0, 0.0]),
+        "spread": np.full(9, 0.03),
+        "axes": np.eye(3, len(reference.axes.centre)),
+        "centre": reference.axes.centre,
+    }
+    blind = Reference.of(old)
+    assert blind.blind
+    assert blind.light == pytest.approx(reference.light, abs=0.02)
+    bright = spreads(blind, part(50, Scene(light=1.3, wear=1.0, blur_px=2.0)))
+    assert bright[0] > 5
+    assert np.abs(bright[1:]).max() == 0
+
+
+def test_the_order_of_signals_is_the_order_of_their_kinds() -> None:
+    assert (*LIGHT, *CAMERA, *MATERIAL) == SIGNALS
