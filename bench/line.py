@@ -13,13 +13,14 @@ import numpy.typing as npt
 from bench.protocol import STAGES, Shot, aupro, auroc, load, mask
 from drift.light import Light, compensate
 from drift.signals import light
-from memory.bank import Bank, Score, subset
+from memory.bank import Bank, Score
 from memory.extract import Extractor
 from memory.features import Features
 from policies.threshold import Threshold
 
 MAP_PX = 64
 GRID = (32, 32)
+BLOCK = 1024
 
 
 @dataclass(frozen=True)
@@ -111,33 +112,65 @@ def _small(features: Features) -> Features:
 
 
 class Nearest:
-    """The distance of every probe patch to its nearest in a bank, searched anew only where the bank has changed."""
+    """The distance of every probe patch to its nearest in a bank, searched anew only where the bank has changed.
+
+    All probes' patches at once by matrix products: faiss' search of one probe after the other takes several times as
+    long. What is found is measured again as the bank does, so the distances are its own.
+    """
 
     def __init__(self, probes: list[Part]) -> None:
-        self.probes = probes
-        self.keys: npt.NDArray[np.str_] = np.empty(0, dtype="U32")
-        self.distance = np.full((len(probes), GRID[0] * GRID[1]), np.inf, dtype=np.float32)
-        self.nearest = np.full(self.distance.shape, "", dtype="U32")
+        self.patches = np.concatenate([p.features.patches for p in probes]).astype(np.float32)  # (probe · patch, D)
+        self.shape = (len(probes), GRID[0] * GRID[1])
+        self.ids: dict[str, int] = {}
+        self.keys: npt.NDArray[np.int64] = np.empty(0, dtype=np.int64)
+        self.distance = np.full(len(self.patches), np.inf, dtype=np.float32)
+        self.nearest = np.full(len(self.patches), -1, dtype=np.int64)
 
     def to(self, bank: Bank) -> npt.NDArray[np.float32]:
         """Distances (probe, patch)."""
-        keys = np.array([f"{bank.samples[o]}/{p}" for o, p in zip(bank.origin, bank.place, strict=True)])
+        names = (f"{bank.samples[o]}/{p}" for o, p in zip(bank.origin, bank.place, strict=True))
+        keys = np.array([self.ids.setdefault(name, len(self.ids)) for name in names])
         new = np.flatnonzero(~np.isin(keys, self.keys))
-        gone = np.setdiff1d(self.keys, keys)
-        added = subset(bank, new) if len(new) else None
-        for i, probe in enumerate(self.probes):
-            patches = probe.features.patches.astype(np.float32)
-            stale = np.flatnonzero(np.isin(self.nearest[i], gone) | (self.nearest[i] == ""))
-            if len(stale):
-                self.distance[i, stale], rows = bank.distances(Features(patches[stale], (1, len(stale))))
-                self.nearest[i, stale] = keys[rows]
-            if added is not None and len(stale) < len(patches):
-                distance, rows = added.distances(Features(patches, probe.features.grid))
-                nearer = distance < self.distance[i]
-                self.distance[i, nearer] = distance[nearer]
-                self.nearest[i, nearer] = keys[new[rows[nearer]]]
+        gone = np.zeros(len(self.ids) + 1, dtype=bool)
+        gone[np.setdiff1d(self.keys, keys)] = True
+        gone[-1] = True  # of patches that have no nearest yet
+        stale = gone[self.nearest]
+        at = np.flatnonzero(stale)
+        self.distance[at], rows = _search(self.patches[at], bank.vectors)
+        self.nearest[at] = keys[rows]
+        at = np.flatnonzero(~stale)
+        if len(new) and len(at):
+            distance, rows = _search(self.patches[at], bank.vectors[new])
+            nearer = distance < self.distance[at]
+            self.distance[at[nearer]] = distance[nearer]
+            self.nearest[at[nearer]] = keys[new[rows[nearer]]]
         self.keys = keys
-        return self.distance.copy()
+        return self.distance.reshape(self.shape).copy()  # (probe · patch,) -> (probe, patch)
+
+
+def _search(
+    patches: npt.NDArray[np.float32], vectors: npt.NDArray[np.float32]
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+    """The distance of each patch (n, D) to its nearest vector (m, D), and that one's row (n,)."""
+    half = np.einsum("md,md->m", vectors, vectors) / 2
+    room = np.empty(BLOCK * BLOCK, dtype=np.float32)  # one for all products: fresh memory costs more than they do
+    distance, found = np.empty(len(patches), dtype=np.float32), np.empty(len(patches), dtype=np.int64)
+    for start in range(0, len(patches), BLOCK):
+        block = patches[start : start + BLOCK]
+        best, at = np.full(len(block), -np.inf, dtype=np.float32), np.zeros(len(block), dtype=np.int64)
+        for first in range(0, len(vectors), BLOCK):
+            part = vectors[first : first + BLOCK]
+            near = room[: len(block) * len(part)].reshape(len(block), len(part))
+            np.matmul(block, part.T, out=near)  # (n, D) @ (D, m) -> (n, m); largest where the distance is smallest
+            near -= half[first : first + BLOCK]
+            rows = near.argmax(axis=1)
+            value = near[np.arange(len(block)), rows]
+            at = np.where(value > best, rows + first, at)
+            best = np.maximum(best, value)
+        apart = block - vectors[at]
+        found[start : start + BLOCK] = at
+        distance[start : start + BLOCK] = np.sqrt(np.einsum("nd,nd->n", apart, apart))
+    return distance, found
 
 
 def _scored(bank: Bank, probe: Part, distance: npt.NDArray[np.float32]) -> Score:

@@ -2,8 +2,8 @@
 
 usage: python bench/tiles.py [--rate 0.02] [--seeds 1 2]
 
-Taught from the setup role, no learning; the stream only moves the exposure estimate. All probes are scored
-after every stage with the exposure estimate of that stage; nothing is chosen on them.
+Taught from the setup role, no learning; the stream only moves the estimate of the light. All probes are
+scored after every stage under the light of that stage; nothing is chosen on them.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ import numpy.typing as npt
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench.protocol import STAGES, Shot, aupro, auroc, drawn, extractor, load, mask, shots
-from drift.light import Light, compensate
-from drift.signals import Vector, light
+from drift.light import compensate
+from drift.monitor import Monitor
+from drift.reference import Reference, measure, refer
 from memory.bank import LANDMARKS, Bank, gather, levelled, subset
 from memory.contrasts import Contrasts
 from memory.coreset import select
@@ -50,8 +51,8 @@ class Result:
 
 def taught(
     backbone: Extractor, setup: list[Shot], budget: int, rate: float, seed: int
-) -> tuple[Bank, Threshold, Vector]:
-    """A static bank, its threshold and the light it was taught under, as `driftline teach` makes them."""
+) -> tuple[Bank, Threshold, Reference]:
+    """A static bank, its threshold and the drift reference, as `driftline teach` makes them."""
     images = [load(s) for s in setup]
     features = [backbone(i) for i in images]
     names = tuple(str(i) for i in range(len(setup)))
@@ -60,34 +61,38 @@ def taught(
     kept = select(nothing, raw.vectors, min(budget, 10_000), seed)
     bank = levelled(subset(raw, kept) if budget < len(raw) else raw, raw.vectors[kept[:LANDMARKS]], features)
     settled, threshold = settle(Contrasts(bank), Replay(), HeldOut(names, tuple(features)), rate)
-    return settled.bank, threshold, np.mean([light(image) for image in images], axis=0)
+    return settled.bank, threshold, refer(images, lambda image: backbone(image).patches, seed)
 
 
 def run(rows: list[Shot], backbone: Extractor, name: str, budget: int, rate: float, *, gain: bool) -> Result:
-    """Score every probe of stage k with the exposure estimate reached at the end of stream stage k."""
+    """Score every probe of stage k under the light that the monitor believed in at the end of stream stage k."""
     bank, threshold, reference = taught(backbone, [r for r in rows if r.role == "setup"], budget, rate, 0)
-    lamp = Light(tuple(reference.tolist()))
+    monitor, seen = Monitor(reference), 0
     scores, truth, stages, maps, masks = [], [], [], [], []
     for stage in STAGES:
         for shot in (r for r in rows if r.role == "stream" and r.stage == stage):
-            image = load(shot)
             if gain:
-                lamp = lamp.updated(light(image), reference)
+                raw = load(shot)
+                image = compensate(raw, monitor.gain)
+                features = backbone(image)
+                flagged = bank.score(features).value > threshold.value
+                monitor.update(measure(raw, image, features.patches, reference), seen, flagged=flagged)
+                seen += 1
         for shot in (r for r in rows if r.role == "probe" and r.stage == stage):
-            found = bank.score(backbone(compensate(load(shot), lamp.gain(reference))))
+            found = bank.score(backbone(compensate(load(shot), monitor.gain)))
             scores.append(found.value)
             truth.append(shot.defective)
             stages.append(stage)
             maps.append(cv2.resize(found.map, (MAP_PX, MAP_PX), interpolation=cv2.INTER_LINEAR))
             masks.append(mask(shot, MAP_PX))
     value, bad, at = np.array(scores), np.array(truth), np.array(stages)
-    flagged = value > threshold.value
+    above = value > threshold.value
     return Result(
         name=name,
         auroc=auroc(value, bad),
         aupro=aupro(maps, masks),
-        false_rejects=[float(flagged[(at == k) & ~bad].mean()) for k in STAGES],
-        recall=[float(flagged[(at == k) & bad].mean()) for k in STAGES],
+        false_rejects=[float(above[(at == k) & ~bad].mean()) for k in STAGES],
+        recall=[float(above[(at == k) & bad].mean()) for k in STAGES],
         stage_auroc=np.array([auroc(value[at == k], bad[at == k]) for k in STAGES]),
         guaranteed=threshold.guaranteed_rate,
         bank=len(bank),

@@ -112,7 +112,7 @@ class Engine:
         if earlier is not None:
             return earlier
         active = self.active
-        gain, believed = (active.monitor.gain, active.monitor.state) if active else (None, CALM)
+        light, believed = (active.monitor.light, active.monitor.state) if active else (None, CALM)
         started = time.perf_counter()
         now_ms = self.clock_ms()
         scored, drift, decision = self._decide(frame, active, now_ms)
@@ -145,7 +145,7 @@ class Engine:
                 "audited": audit,
                 "trial": tried,
                 "timings": json.dumps(timings),
-                **scene.columns(active.monitor if active else None, gain, scored.signals if scored else None),
+                **scene.columns(active.monitor if active else None, light, scored.signals if scored else None),
             }
         )
         if drift:

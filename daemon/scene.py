@@ -39,23 +39,23 @@ def monitor(ledger: Ledger, model: Model) -> Monitor:
     )[::-1]
     # Under another reference until now (a new teach, a rollback) the lamp is still the same.
     last = rows[-1] if rows else ledger.one("SELECT * FROM frames WHERE signals IS NOT NULL ORDER BY seq DESC LIMIT 1")
-    past = [(_signals(row), row["judged_ms"], row["score"] > row["threshold"]) for row in rows if row["gain"]]
+    past = [(_signals(row), row["judged_ms"], row["score"] > row["threshold"]) for row in rows if row["light"]]
     made.rewarm(past, _light(last, made.reference) if last else made.light)
     log.info("drift monitor ready", rewarmed_frames=made.rewarmed_frames)
     return made
 
 
-def columns(monitor: Monitor | None, before: Vector | None, signals: Signals | None) -> dict[str, Any]:
-    """What the ledger keeps of a frame's scene: the gain (3,) it was compensated with, what that was taken against,
-    its signals, and the light as estimated after it.
+def columns(monitor: Monitor | None, before: Light | None, signals: Signals | None) -> dict[str, Any]:
+    """What the ledger keeps of a frame's scene: the light that it was compensated by, what that was taken against, its
+    signals, and the light as estimated after it.
     """
     if monitor is None or before is None:
         return {"log_ratio": 0.0, "next_log_ratio": 0.0}
     reference = monitor.reference
     return {
-        "gain": before.tobytes(),
-        "log_ratio": float(before.mean()),
-        "reference_levels": reference.light.tobytes(),
+        "light": np.array(before.levels).tobytes(),
+        "log_ratio": float(before.gain(reference.light).mean()),
+        "taught_light": reference.light.tobytes(),
         "reference_light": float(reference.mean[0]),
         "next_light": np.array(monitor.light.levels).tobytes(),
         "next_log_ratio": float(monitor.gain.mean()),
@@ -65,14 +65,15 @@ def columns(monitor: Monitor | None, before: Vector | None, signals: Signals | N
 
 def gain(row: Row) -> Vector:
     """The logarithm by channel (3,) that a frame was compensated with."""
-    held: Vector = _doubles(row["gain"]) if row["gain"] else np.full(3, float(row["log_ratio"]))
-    return held
+    if row["light"]:
+        return _doubles(row["light"]) - _doubles(row["taught_light"])
+    return np.full(3, float(row["log_ratio"]))
 
 
 def gain_under(row: Row, reference: Reference) -> Vector:
-    """The same light as taken against another reference than the frame's."""
-    if row["gain"]:
-        return gain(row) + _doubles(row["reference_levels"]) - reference.light
+    """The same light as taken against another reference than the frame's; against its own, the same to the bit."""
+    if row["light"]:
+        return _doubles(row["light"]) - reference.light
     brighter = float((row["reference_light"] or 0.0) - reference.mean[0])
     return gain(row) + brighter
 

@@ -79,10 +79,10 @@ THIRD = "CREATE INDEX frames_asked ON frames (judged_ms) WHERE asked = 1 AND aud
 # What a proposal on trial would have said of a frame that was judged.
 FOURTH = "ALTER TABLE frames ADD COLUMN trial TEXT"
 
-# Light by colour, three doubles each: what a frame was compensated with, against which levels, the estimate after it.
+# Light by channel, three doubles each: as believed before a frame, as its version was taught, as believed after it.
 FIFTH = """
-ALTER TABLE frames ADD COLUMN gain BLOB;
-ALTER TABLE frames ADD COLUMN reference_levels BLOB;
+ALTER TABLE frames ADD COLUMN light BLOB;
+ALTER TABLE frames ADD COLUMN taught_light BLOB;
 ALTER TABLE frames ADD COLUMN next_light BLOB
 """
 

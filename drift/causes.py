@@ -78,7 +78,7 @@ def named(moved: Vector, frames: int, marks: Marks, known: Collection[str]) -> s
 
 def amount(cause: str, moved: Vector, spread: Vector) -> str:
     """By how much, in plain units, from the mean signals (S,) in spreads (S,): "light +18 %"."""
-    by = dict(zip(SIGNALS, (moved * spread).tolist(), strict=True))
+    by = dict(zip(SIGNALS, (moved * np.where(np.isfinite(spread), spread, 0.0)).tolist(), strict=True))
     if cause == "light":
         return f"light {_percent(by['exposure'])}"
     if cause == "colour":

@@ -14,13 +14,14 @@ from drift.chart import BURST_FRAMES, CLIP, accumulate, alarming, evidence, onse
 from drift.light import Light
 from drift.reference import Reference, Signals
 from drift.signals import CAMERA, LIGHT, MATERIAL, SIGNALS, Vector
-from drift.watch import Watch
+from drift.watch import ADWIN, Watch
 
 LEVEL_RATE = 0.05
 Z_CLIP = 20.0
 TRUST_LIMIT, TRUST_RETURN = 12.0, 8.0
 REMEMBERED_FRAMES = 512
 STEP_FRAMES = 64
+EXPLAINED_FRAMES = 16  # a change is measured anew so often, and whenever another signal joins in or falls out
 _NAMED = {name: ("light" if name == "exposure" else "colour") for name in LIGHT}
 
 
@@ -78,7 +79,7 @@ class Monitor:
         self.light = Light((red, green, blue))
         self.state = CALM
         self.rewarmed_frames = 0
-        self._watch = Watch()
+        self._watch = Watch("ADWIN", **ADWIN)
         self._sums = np.zeros_like(reference.limits)
         self._steps = np.zeros_like(reference.limits)
         self._stepped = 0
@@ -105,24 +106,25 @@ class Monitor:
         z = (signals.values - reference.mean) / reference.spread
         seen = np.concatenate([self._left(signals.light), z[len(LIGHT) :]])
         self._level = self._level + LEVEL_RATE * (np.clip(seen, -Z_CLIP, Z_CLIP) - self._level)
-        self._steps = accumulate(self._steps, evidence(seen, reference.limits))
         self._flagged = self._flagged + 1 if flagged else 0
         self._recent[self._frames % REMEMBERED_FRAMES] = np.clip(z, -Z_CLIP, Z_CLIP)
         self._lights[self._frames % REMEMBERED_FRAMES] = signals.light
         self._times[self._frames % REMEMBERED_FRAMES] = at_ms
         self._frames += 1
         self._sums = accumulate(self._sums, evidence(z, reference.limits))
-        self._high = alarming(self._sums) | (self._high & ~passed(self._sums))
-        self._changes = self._explained() if self._high.any() else {}
+        before, self._high = self._high, alarming(self._sums) | (self._high & ~passed(self._sums))
+        if (self._high != before).any() or self._frames % EXPLAINED_FRAMES == 0:
+            self._changes = self._explained()
         if not 0 < self._flagged <= BURST_FRAMES:
+            self._steps = accumulate(self._steps, evidence(seen, reference.limits))
             self.light = self._followed(signals.light)
-        noticed = self._watch.update(z) & ~self._high
+        noticed = self._news(self._watch.update(z) & ~self._high)
         self.state = DriftState(
             trust=self._trust(),
             changes=tuple(self._changes.values()),
             deviation={n: round(v, 3) for n, v in zip(SIGNALS, self._level.tolist(), strict=True)},
             log_ratio=float(self.gain.mean()),
-            noticed=(self._news(noticed),) if noticed.any() else (),
+            noticed=noticed,
         )
         return self.state
 
@@ -148,12 +150,13 @@ class Monitor:
         """The light after a frame: slowly, but where a chart of what compensation leaves over is sure of a step, at
         once, to the middle of what was seen since then.
         """
-        if not alarming(self._steps)[: len(LIGHT)].any():
+        sure = np.flatnonzero(alarming(self._steps)[: len(LIGHT)])
+        if not len(sure):
             return self.light.updated(seen, self.reference.light)
         recent = self._lights[self._order()[-min(self._frames - self._stepped, STEP_FRAMES) :]]
         self._steps, self._stepped = np.zeros_like(self._steps), self._frames
         said = evidence(self._left(recent), self.reference.limits[: len(LIGHT)])  # (n, 3) -> (n, 3, 2, T)
-        since = min(onset(said[:, at]) for at in range(len(LIGHT)) if said[:, at].sum(axis=0).max() > 0)
+        since = min(onset(said[:, at]) for at in sure.tolist())
         return Light.within(np.median(recent[since:], axis=0), self.reference.light)
 
     def _order(self) -> npt.NDArray[np.int64]:
@@ -190,14 +193,20 @@ class Monitor:
         at = min(onset(said[:, SIGNALS.index(name)]) for name in names)
         return order[at:]
 
-    def _news(self, noticed: npt.NDArray[np.bool_]) -> Change:
-        """What ADWIN saw in some signals (S,), since the frames that it most likely began with."""
+    def _news(self, noticed: npt.NDArray[np.bool_]) -> tuple[Change, ...]:
+        """What ADWIN saw in some signals (S,), since the frames that it most likely began with; what only the material
+        shows is no news before it has outlasted a burst.
+        """
         names = [name for name, changed in zip(SIGNALS, noticed.tolist(), strict=True) if changed]
+        if not names:
+            return ()
         since = self._since(names)
+        if set(names) <= set(MATERIAL) and len(since) <= BURST_FRAMES:
+            return ()
         moved = self._recent[since].mean(axis=0)
         shown = [name for name in names if name not in LIGHT]
         cause = named(moved, len(since), self.reference.marks, ()) if shown else _NAMED[names[0]]
-        return Change(cause, int(self._times[since[0]]), amount(cause, moved, self.reference.spread))
+        return (Change(cause, int(self._times[since[0]]), amount(cause, moved, self.reference.spread)),)
 
     def _trust(self) -> Trust:
         far = float(np.abs(self._level[: len(LIGHT) + len(CAMERA)]).max())

@@ -29,8 +29,8 @@ from drift.signals import (
     principal,
 )
 
-# Spreads at least: 3 or 5 %, half a pixel, a quarter of a degree.
-FLOOR = np.array([0.03] * 4 + [0.05] * 2 + [0.5, 0.5, 0.25, 0.05])
+# Spreads at least: 2 to 5 %, half a pixel, a quarter of a degree.
+FLOOR = np.array([0.02] * 3 + [0.03] + [0.05] * 2 + [0.5, 0.5, 0.25, 0.05])
 MATERIAL_FLOOR = 0.01  # of the length of the mean material
 TRIED_PARTS = 4
 _GRAINY = tuple(SIGNALS.index(name) for name in ("sharpness", "noise", "texture"))
@@ -128,12 +128,11 @@ def refer(images: Sequence[Image], look: Callable[[Image], Patches], seed: int) 
     parts that hardly differ must not make a chart that fires at nothing.
     """
     seen = [material(look(image)) for image in images]
-    pictures = [pictured(_grey(image)) for image in images]
-    values = np.stack([_apart(i, images, pictures, seen, seed) for i in range(len(images))])
+    values = left_out(images, seen, seed)
     axes, mean = principal(seen, seed), values.mean(axis=0)
     floor = np.concatenate([FLOOR, np.full(len(SIGNALS) - len(FLOOR), MATERIAL_FLOOR * np.linalg.norm(axes.centre))])
     spread = np.maximum(values.std(axis=0), floor)
-    template = join(pictures)
+    template = join([pictured(_grey(image)) for image in images])
     marks: dict[str, list[Vector]] = {}
     chosen = np.linspace(0, len(images) - 1, min(TRIED_PARTS, len(images))).round().astype(int)
     for at in chosen.tolist():
@@ -152,12 +151,15 @@ def refer(images: Sequence[Image], look: Callable[[Image], Patches], seed: int) 
     )
 
 
-def _apart(i: int, images: Sequence[Image], pictures: Sequence[Template], seen: Sequence[Vector], seed: int) -> Vector:
-    """The signals (S,) of the i-th part against the others."""
-    others = [j for j in range(len(images)) if j != i]
-    template = join([pictures[j] for j in others])
-    axes = principal([seen[j] for j in others], seed)
-    return np.concatenate([picture(light(images[i]), images[i], template), off(seen[i], axes)])
+def left_out(images: Sequence[Image], seen: Sequence[Vector], seed: int) -> Vector:
+    """The signals (n, S) of n parts, images (H, W, 3) u8 and their materials (D,), each against all the others."""
+    pictures, values = [pictured(_grey(image)) for image in images], []
+    for i, image in enumerate(images):
+        others = [j for j in range(len(images)) if j != i]
+        axes = principal([seen[j] for j in others], seed)
+        shown = picture(light(image), image, join([pictures[j] for j in others]))
+        values.append(np.concatenate([shown, off(seen[i], axes)]))
+    return np.stack(values)
 
 
 def _by_cause(marks: Mapping[str, Sequence[Vector]]) -> Marks:

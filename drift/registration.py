@@ -48,11 +48,14 @@ def register(image: npt.NDArray[np.uint8], against: Template) -> tuple[float, fl
     """How far the part (H, W) u8 lies right of and below the template, in pixels of the image, and how far it is
     turned, in degrees, clockwise positive.
 
-    Where taught parts show nothing in common the answer is noise; so it was when the reference's spread was taken.
+    Where taught parts show nothing in common the answer is noise; so it was when the reference's spread was taken. An
+    image without any structure lies where it should.
     """
     seen = pictured(image)
     (x, y), _ = cv2.phaseCorrelate(against.picture, seen.picture)
     (_, turn), _ = cv2.phaseCorrelate(_tapered(against.spectrum), _tapered(seen.spectrum))
+    if not np.isfinite([x, y, turn]).all():
+        return 0.0, 0.0, 0.0
     return x * image.shape[1] / SIDE_PX, y * image.shape[0] / SIDE_PX, turn * 360 / ANGLES
 
 

@@ -156,5 +156,11 @@ def test_a_reference_of_an_older_format_sees_the_light_and_nothing_else(referenc
     assert np.abs(bright[1:]).max() == 0
 
 
+@pytest.mark.parametrize("grey", [0, 128, 255])
+def test_an_image_without_structure_has_finite_signals(reference: Reference, grey: int) -> None:
+    """A black frame must not leave a chart with a number that never passes."""
+    assert np.isfinite(spreads(reference, np.full((256, 256, 3), grey, dtype=np.uint8))).all()
+
+
 def test_the_order_of_signals_is_the_order_of_their_kinds() -> None:
     assert (*LIGHT, *CAMERA, *MATERIAL) == SIGNALS

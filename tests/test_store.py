@@ -13,6 +13,7 @@ from conftest import commit, contents, features
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from drift.reference import Reference
 from memory.errors import StaleParent, StoreError
 from memory.replay import Defect, Replay
 from memory.store import REST_S, Store
@@ -209,3 +210,6 @@ def test_golden_stores_of_every_format_still_load() -> None:
         assert score.map.reshape(-1).tolist() == expected["map"]
         assert loaded.contents.replay.samples == tuple(expected["defects"])
         assert head.sha256 == expected["sha256"]
+        reference = Reference.of(loaded.contents.reference)
+        assert reference.blind == expected.get("blind", True), "before format 4 no causes were known"
+        assert sorted(reference.marks) == expected.get("causes", [])

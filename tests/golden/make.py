@@ -9,8 +9,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from conftest import commit, contents, features
+from conftest import commit, contents, features, material_of
 
+from daemon.rendered import part
+from drift.reference import Reference, refer
 from memory.bank import Shown
 from memory.replay import Defect, Replay
 from memory.store import Store
@@ -24,7 +26,8 @@ if __name__ == "__main__":
     defect = Defect("frame-7", features(np.full((4, 4), 40), (2, 2)), np.eye(2, dtype=bool))
     bank = replace(made.bank, landmarks=made.bank.vectors[:3], levels=(2.0, 5.0))
     bank = replace(bank, shown=Shown(made.bank.vectors[:2] + 1, 0.1, 2.0))
-    made = Contents(bank, Replay().remember(defect, 9), made.held_out, made.reference)
+    reference = refer([part(i) for i in range(3)], material_of, seed=0).arrays()
+    made = Contents(bank, Replay().remember(defect, 9), made.held_out, reference)
     head = commit(store, made, first, cause="admission", added=("frame-9",), feedback_through=3)
     asked = np.arange(12).reshape(3, 4)
     expected = {
@@ -32,5 +35,7 @@ if __name__ == "__main__":
         "map": made.bank.score(features(asked)).map.reshape(-1).tolist(),
         "defects": ["frame-7"],
         "sha256": head.sha256,
+        "blind": False,
+        "causes": sorted(Reference.of(reference).marks),
     }
     (folder / "expected.json").write_text(json.dumps(expected))

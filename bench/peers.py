@@ -1,0 +1,98 @@
+"""The detectors that Driftline's charts are measured against: river's three and alibi-detect's online MMD.
+
+All read the same signals in spreads. Each is tuned by one number until it raises no more false alarms on good parts
+than one in `RUN_LENGTH_FRAMES`, on the very parts it is then measured with, which Driftline is never shown.
+alibi-detect needs NumPy 1, so it lives in an environment of its own, which is made here once.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from drift.chart import RUN_LENGTH_FRAMES
+from drift.signals import Vector
+from drift.watch import Watch
+
+ROOT = Path(__file__).resolve().parents[1]
+HOME = ROOT / ".venv-peers"
+ALIBI = ("alibi-detect[torch]==0.13.0",)
+# From the most to the least sensitive; the first that is quiet enough is taken. KSWIN and MMD are slow: fewer frames.
+TUNED: dict[str, tuple[str, Sequence[float], int]] = {
+    "ADWIN": ("delta", (0.05, 0.02, 0.01, 0.005, 0.002, 0.0005, 1e-4, 1e-5, 1e-6), 200_000),
+    "PageHinkley": ("threshold", (40, 60, 80, 120, 160, 240, 320, 480, 640, 960), 200_000),
+    "KSWIN": ("alpha", (1e-6, 1e-8), 10_000),
+}
+MMD_WINDOWS, MMD_FRAMES = (5, 10), 40_000
+
+
+def tuned(kind: str, good: Vector, rng: np.random.Generator) -> tuple[float, float]:
+    """The parameter with which one of river's detectors is quiet enough on good parts z (n, S), and its run length."""
+    name, values, frames = TUNED[kind]
+    drawn = good[rng.integers(0, len(good), frames)]
+    for value in values:
+        length = frames / max(_alarms(kind, {name: value}, drawn), 1)
+        if length >= RUN_LENGTH_FRAMES:
+            break
+    return value, length
+
+
+def first_alarm(kind: str, value: float, z: Vector, before: int) -> int | None:
+    """After how many frames of a change at `before` one of river's detectors raises an alarm in a stream z (n, S)."""
+    watch = _watch(kind, {TUNED[kind][0]: value})
+    for at, row in enumerate(z):
+        if watch.update(row).any() and at >= before:
+            return at - before + 1
+    return None
+
+
+def _alarms(kind: str, parameters: dict[str, float], z: Vector) -> int:
+    watch, alarms = _watch(kind, parameters), 0
+    for row in z:
+        if watch.update(row).any():
+            alarms += 1
+            watch = _watch(kind, parameters)
+    return alarms
+
+
+def _watch(kind: str, parameters: dict[str, float]) -> Watch:
+    seeded = {"seed": 0} if kind == "KSWIN" else {}
+    return Watch(kind, **parameters, **seeded)
+
+
+def mmd(
+    taught: Vector, good: Vector, streams: Sequence[Vector], before: int, rng: np.random.Generator
+) -> dict[str, object]:
+    """Online MMD (alibi-detect) with each window: its run lengths, declared and realised, and the frames until it
+    raises an alarm in each of `streams` (n, S); its threshold is set by good parts so that it is quiet enough.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        given, told = Path(folder) / "given.npz", Path(folder) / "told.npz"
+        lengths = np.array([len(s) for s in streams])
+        drawn = good[rng.integers(0, len(good), MMD_FRAMES)]
+        np.savez(
+            given, taught=taught, good=drawn, streams=np.concatenate(streams), lengths=lengths, windows=MMD_WINDOWS
+        )
+        child("mmd.py", str(given), str(told), str(before), str(RUN_LENGTH_FRAMES))
+        with np.load(told) as held:
+            return {name: held[name] for name in held.files}
+
+
+def child(script: str, *arguments: str) -> None:
+    """Run one of the benchmarks' scripts in the peers' environment."""
+    python = HOME / "bin" / "python"
+    if not python.exists():
+        print(f"making {HOME} for alibi-detect, once", file=sys.stderr, flush=True)
+        subprocess.run([sys.executable, "-m", "venv", str(HOME)], check=True)
+        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *ALIBI], check=True)
+    subprocess.run([str(python), "-W", "ignore", str(ROOT / "bench" / script), *arguments], check=True)
+
+
+def median_delay(delays: Sequence[int | None], cap: int) -> float:
+    """The median, frames that never raised an alarm counted as `cap`."""
+    return float(np.median([cap if d is None else d for d in delays]))

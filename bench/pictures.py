@@ -1,0 +1,78 @@
+"""Two pictures of drift: signals over time, with alarms and what they were called."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from bench.peers import child
+from bench.protocol import load, shots
+from bench.scenes import Setting, exposure
+from drift.light import compensate
+from drift.monitor import DriftState, Monitor
+from drift.reference import Reference, measure, refer
+from drift.signals import Vector
+from memory.extract import Extractor
+from policies.cards import cards
+
+DAY = [("light", "+20%"), ("blur", "1.0 px"), ("shift", "5 px"), ("material", "wear 0.5")]
+LASTING, BETWEEN, EACH = 150, 250, 60
+
+
+def rendered_day(setting: Setting, path: Path, rng: np.random.Generator) -> None:
+    """A rendered line on which one thing after another changes, and changes back."""
+    monitor, z, states, marks = Monitor(setting.reference), [], [], []
+    for cause, size in DAY:
+        change = next(c for c in setting.changes if (c.cause, c.size) == (cause, size))
+        for stream in (setting.stream(change, BETWEEN, LASTING, rng), setting.stream(change, 1, 0, rng)):
+            for at in range(len(stream.parts)):
+                signals = stream.frame(at, monitor)
+                states.append(monitor.update(signals, len(states), flagged=False))
+                z.append(_spreads(signals.values, setting.reference))
+        marks.append((len(states) - LASTING - 1, f"{cause} {size}"))
+    for at in range(BETWEEN):
+        signals = setting.stream(change, 1, 0, rng).frame(0, monitor)
+        states.append(monitor.update(signals, len(states) + at, flagged=False))
+        z.append(_spreads(signals.values, setting.reference))
+    _draw("A rendered line: one thing after another", np.stack(z), states, marks, path)
+
+
+def real_exposures(backbone: Extractor, path: Path, rng: np.random.Generator) -> None:
+    """Real tiles, good ones of the probes, whose lamp goes through the six exposures and back to the first."""
+    rows = shots()
+
+    def look(image: np.ndarray) -> np.ndarray:
+        return backbone(image).patches
+
+    reference = refer([load(s) for s in rows if s.role == "setup"], look, 0)
+    monitor, z, states, marks = Monitor(reference), [], [], []
+    for number in (1, 2, 3, 4, 5, 6, 1):
+        marks.append((len(states), f"exposure {number}"))
+        good = [s for s in rows if s.role != "setup" and not s.defective and exposure(s) == number]
+        for i in rng.integers(0, len(good), EACH):
+            raw = load(good[i])
+            image = compensate(raw, monitor.gain)
+            signals = measure(raw, image, look(image), reference)
+            states.append(monitor.update(signals, len(states), flagged=False))
+            z.append(_spreads(signals.values, reference))
+    _draw("Real tiles under six real exposures, and back", np.stack(z), states, marks, path)
+
+
+def _spreads(values: Vector, reference: Reference) -> Vector:
+    return (values - reference.mean) / reference.spread
+
+
+def _draw(title: str, z: Vector, states: list[DriftState], marks: list[tuple[int, str]], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    told = [[asdict(card) for card in cards(state)] for state in states]
+    with tempfile.TemporaryDirectory() as folder:
+        given = Path(folder) / "given.json"
+        trust = [state.trust for state in states]
+        light = [float(np.expm1(state.log_ratio)) for state in states]
+        drawn = {"title": title, "z": z.tolist(), "cards": told, "trust": trust, "light": light, "marks": marks}
+        given.write_text(json.dumps(drawn))
+        child("plot.py", str(given), str(path))

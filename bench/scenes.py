@@ -1,0 +1,175 @@
+"""Pools of frames' signals, good and changed, from which the drift benchmark draws its streams.
+
+A pool is measured once, image by image, with the extractor; a stream draws parts from it with replacement. A change
+holds the same parts as the good pool, so that a ramp is a part's way from one to the other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.protocol import Shot, drawn, load
+from daemon.rendered import STEADY, Flaw, Scene, part
+from drift.light import compensate
+from drift.monitor import Monitor
+from drift.reference import Reference, Signals, left_out, measure, refer
+from drift.signals import LIGHT, Image, Vector, light, material
+from memory.extract import Extractor
+
+TAUGHT, UNSEEN, BAD = 40, 80, 30
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Signals (n, S) of n parts, in full compensation and in none, and their light (n, 3)."""
+
+    clean: Vector
+    raw: Vector
+    light: Vector
+
+
+@dataclass(frozen=True)
+class Change:
+    """A cause in one size; `frames` is how long it takes to come, 0 at once."""
+
+    cause: str
+    size: str
+    pool: Pool
+    frames: int = 0
+    share: float = 1.0
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What was `taught`, its signals (n, S) in spreads; good parts that were not, their changes, defects by kind."""
+
+    name: str
+    reference: Reference
+    taught: Vector
+    good: Pool
+    changes: tuple[Change, ...]
+    bad: dict[str, Pool]
+
+    def z(self, pool: Pool) -> Vector:
+        """A pool's signals (n, S) in spreads, compensated."""
+        return (pool.clean - self.reference.mean) / self.reference.spread
+
+    def stream(self, change: Change, before: int, after: int, rng: np.random.Generator) -> Stream:
+        """A stream of frames that the change comes into after `before` good ones."""
+        return Stream(self, change, before, rng.integers(0, len(self.good.clean), before + after))
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Which part each frame shows, and what it looks like under the light as a monitor believes it to be."""
+
+    setting: Setting
+    change: Change
+    before: int
+    parts: npt.NDArray[np.int64]
+
+    def frame(self, at: int, monitor: Monitor) -> Signals:
+        """The signals of one frame; what compensation leaves over shows in them by its share of the whole change."""
+        good, changed, i = self.setting.good, self.change.pool, self.parts[at]
+        gone = 1.0 if not self.change.frames else min((at - self.before + 1) / self.change.frames, 1.0)
+        share = self.change.share * gone if at >= self.before else 0.0
+        lit = good.light[i] + share * (changed.light[i] - good.light[i])
+        clean = good.clean[i] + share * (changed.clean[i] - good.clean[i])
+        raw = good.raw[i] + share * (changed.raw[i] - good.raw[i])
+        wanted = float((share * (changed.light - good.light).mean(axis=0)).mean())
+        left = 1 - float(monitor.gain.mean()) / wanted if abs(wanted) > 0.005 else 0.0
+        values = clean + min(max(left, 0.0), 1.0) * (raw - clean)
+        values[: len(LIGHT)] = clean[: len(LIGHT)]
+        return Signals(values, lit)
+
+
+Look = Callable[[Image], npt.NDArray[np.float32]]
+
+
+def rendered(backbone: Extractor, taught: int = TAUGHT, *, changes: bool = True) -> Setting:
+    """The rendered line under every cause in several sizes."""
+
+    def look(image: Image) -> npt.NDArray[np.float32]:
+        return backbone(image).patches
+
+    reference, own = _taught([part(i) for i in range(taught)], look)
+    numbers = range(1000, 1000 + UNSEEN)
+
+    def seen(scene: Scene) -> Pool:
+        return measured([part(i, scene) for i in numbers], reference, look)
+
+    made = [Change(cause, size, seen(scene)) for cause, size, scene in SCENES] if changes else []
+    bad = {
+        str(flaw): measured([part(2000 + i, STEADY, flaw) for i in range(BAD)], reference, look)
+        for flaw in (Flaw if changes else ())
+    }
+    return Setting(f"rendered, {taught} taught", reference, own, seen(STEADY), tuple(made), bad)
+
+
+SCENES = [
+    *(("light", f"{f - 1:+.0%}", Scene(light=f)) for f in (1.01, 1.05, 1.2, 0.8)),
+    *(("colour", f"red {f - 1:+.0%}", Scene(tint=(f, 1.0, 1.0))) for f in (1.05, 0.9)),
+    *(("blur", f"{s} px", Scene(blur_px=s)) for s in (0.5, 1.0, 2.0)),
+    *(("noise", f"×{s / 0.008:.2f}", Scene(noise=s)) for s in (0.010, 0.012, 0.020)),
+    *(("shift", f"{x} px", Scene(shift_px=(float(x), 0.0))) for x in (1, 3, 5, 20)),
+    *(("rotation", f"{d}°", Scene(turn_deg=d)) for d in (1.0, 3.0, 8.0)),
+    *(("material", f"wear {w}", Scene(wear=w)) for w in (0.2, 0.5, 1.0)),
+]
+
+
+def tiles(backbone: Extractor, seed: int) -> Setting:
+    """Real tiles of the first exposure: taught from the setup, good ones and defects that were not; the lamp of 1, 5
+    and 20 % more light at once and over 10, 100 and 1,000 frames.
+    """
+
+    def look(image: Image) -> npt.NDArray[np.float32]:
+        return backbone(image).patches
+
+    rows = drawn(seed)
+    reference, own = _taught([load(s) for s in rows if s.role == "setup"], look)
+    first = [s for s in rows if s.role != "setup" and exposure(s) == 1]
+    images = [load(s) for s in first if not s.defective]
+    brighter = measured([np.clip(np.rint(i * 1.2), 0, 255).astype(np.uint8) for i in images], reference, look)
+    lamps = [
+        Change(
+            "light", f"+{percent} % over {frames or 1}", brighter, frames, float(np.log1p(percent / 100) / np.log(1.2))
+        )
+        for percent in (1, 5, 20)
+        for frames in (0, 10, 100, 1000)
+    ]
+    kinds = sorted({s.label for s in first if s.defective})
+    bad = {kind: measured([load(s) for s in first if s.label == kind], reference, look) for kind in kinds}
+    return Setting(f"tiles, seed {seed}", reference, own, measured(images, reference, look), tuple(lamps), bad)
+
+
+def _taught(images: Sequence[Image], look: Look) -> tuple[Reference, Vector]:
+    """The reference of taught images, and their own signals (n, S) in spreads, each against the others."""
+    reference = refer(images, look, 0)
+    values = left_out(images, [material(look(image)) for image in images], 0)
+    return reference, (values - reference.mean) / reference.spread
+
+
+def exposure(shot: Shot) -> int:
+    """Which of the six real exposures a tile was photographed under."""
+    found = re.search(r"exp(\d)", shot.image.name)
+    assert found  # noqa: S101  # every file of the set is named so
+    return int(found.group(1))
+
+
+def measured(images: Sequence[Image], reference: Reference, look: Look) -> Pool:
+    """The signals of images as they come, and with the light that they have in common divided out."""
+    lights = np.stack([light(image) for image in images])
+    gain = lights.mean(axis=0) - reference.light
+    if np.abs(gain).max() < 0.005:
+        gain = np.zeros(3)
+    clean, raw = [], []
+    for image in images:
+        seen = compensate(image, gain)
+        clean.append(measure(image, seen, look(seen), reference).values)
+        raw.append(measure(image, image, look(image), reference).values if gain.any() else clean[-1])
+    return Pool(np.stack(clean), np.stack(raw), lights)

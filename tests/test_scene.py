@@ -1,0 +1,184 @@
+"""The scene as the service lives it: cards told once, in every place; light kept; learning paused; restarts."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conftest import NOW_MS, features, frame, make_service, png
+from test_lesson import answer, judge, learn
+from test_policies import LIMITS, around, confirmed, model
+
+from daemon import report, scene, terminal
+from daemon.config import Settings
+from daemon.ledger import Row
+from daemon.rendered import STEADY, Flaw, Scene
+from daemon.service import Service
+from daemon.wire import Wire
+from drift.monitor import CALM, Change, Trust
+from drift.reference import Reference
+from memory.extract import Extractor
+from policies.admission import Candidate, Hold, propose
+from policies.cards import Action, cards, paused
+
+DIM = Scene(light=0.6)
+
+
+def told(service: Service, kind: str) -> list[dict[str, object]]:
+    rows = service.engine.ledger.all("SELECT detail FROM events WHERE kind = ? ORDER BY id", kind)
+    return [json.loads(row["detail"]) for row in rows]
+
+
+def shown(service: Service, first: int, count: int, seen: Scene) -> list[Row]:
+    return [service.engine.judge(frame(f"s{i}", png(i, seen))) for i in range(first, first + count)]
+
+
+def test_a_change_is_told_once_when_it_comes_and_once_when_it_goes(service: Service) -> None:
+    shown(service, 700, 20, STEADY)
+    shown(service, 720, 40, DIM)
+    (card,) = [t for t in told(service, "drift") if t["cause"] == "light"]
+    assert card["action"] == Action.COMPENSATED
+    assert str(card["amount"]).startswith("light -")
+    assert service.engine.drift().trust is Trust.COMPENSATING
+    assert [t["now"] for t in told(service, "trust")][:1] == [Trust.COMPENSATING]
+    shown(service, 760, 300, STEADY)
+    assert [t["cause"] for t in told(service, "drift_over")].count("light") == 1
+    assert told(service, "trust")[-1]["now"] == Trust.STABLE
+    assert len([t for t in told(service, "drift") if t["cause"] == "light"]) == 1
+
+
+def test_status_and_report_show_the_card(service: Service) -> None:
+    shown(service, 700, 20, STEADY)
+    shown(service, 720, 40, DIM)
+    said = json.loads(json.dumps(service.status()))["drift"]
+    rows = dict(terminal.scene(said))
+    assert rows["scene"].startswith("compensating, light -")
+    assert "lamp" in rows["light"]
+    assert "Compensated" in rows["light"]
+    page = report.render(service.engine, service.store, "Test")
+    assert said["cards"][0]["amount"].split(" ")[0] in page
+    assert "lamp, shutter or daylight" in page
+    assert "compensating" in page
+
+
+def test_a_report_of_frames_from_before_cards_is_no_crash(service: Service) -> None:
+    shown(service, 700, 3, STEADY)
+    old = {"trust": "drifting", "causes": {"red": 5}, "deviation": {"red": 2.0, "other": 9.0}, "log_ratio": 0.1}
+    with service.engine.ledger._write() as db:
+        db.execute("UPDATE frames SET drift = ?, light = NULL WHERE frame_id = 's701'", (json.dumps(old),))
+    assert "drifting" in report.render(service.engine, service.store, "Test")
+
+
+def test_a_part_that_is_dark_all_over_is_found(service: Service) -> None:
+    """However slow it is, compensation must not lighten a defect away."""
+    shown(service, 700, 20, STEADY)
+    assert {row["verdict"] for row in shown(service, 720, 10, DIM)} == {"NG"}
+    assert np.abs(service.engine.active.monitor.gain).max() < 0.05  # type: ignore[union-attr]  # it is active
+    assert {row["verdict"] for row in shown(service, 730, 5, STEADY)} == {"OK"}
+
+
+def test_a_restarted_line_goes_on_with_its_changes_and_says_so(
+    settings: Settings, extractor: Extractor, wire: Wire, service: Service
+) -> None:
+    shown(service, 700, 20, STEADY)
+    shown(service, 720, 40, DIM)
+    again = make_service(settings, extractor, wire)
+    again.start()
+    assert again.engine.drift() == service.engine.drift()
+    assert again.status()["drift"]["rewarmed_frames"] == 60  # type: ignore[index]  # a dictionary
+    before = len(told(again, "drift"))
+    shown(again, 760, 5, DIM)
+    assert len(told(again, "drift")) == before, "what was told is not told again"
+
+
+def test_a_frame_from_before_colours_is_seen_in_the_light_it_was_judged_in(service: Service) -> None:
+    shown(service, 700, 30, Scene(light=1.2))
+    row = service.engine.ledger.frame("s729")
+    assert row is not None
+    assert service.engine.active is not None
+    reference = service.engine.active.monitor.reference
+    assert np.array_equal(scene.gain(row), scene.gain_under(row, reference)), (
+        "to the bit, or lessons were not repeatable"
+    )
+    with service.engine.ledger._write() as db:
+        db.execute("UPDATE frames SET light = NULL, taught_light = NULL, next_light = NULL, signals = NULL")
+    old = service.engine.ledger.frame("s729")
+    assert old is not None
+    assert scene.gain(old) == pytest.approx(scene.gain(row), abs=0.01)
+    assert scene.gain_under(old, reference) == pytest.approx(scene.gain(old), abs=1e-9)
+    brighter = replace(reference, mean=reference.mean + 0.5, light=reference.light + 0.5)
+    assert scene.gain_under(row, brighter) == pytest.approx(scene.gain(row) - 0.5)
+    assert scene.gain_under(old, brighter) == pytest.approx(scene.gain(old) - 0.5)
+
+
+def test_a_line_that_was_taught_before_causes_were_known_goes_on_and_says_so(
+    settings: Settings, extractor: Extractor, wire: Wire, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown(service, 700, 3, STEADY)
+    of = Reference.of
+    monkeypatch.setattr(
+        Reference,
+        "of",
+        lambda arrays: of(
+            {"mean": np.r_[arrays["mean"][0], np.zeros(8)], "spread": np.full(9, 0.03)}
+            | {name: arrays[name] for name in ("axes", "centre")}
+        ),
+    )
+    again = make_service(settings, extractor, wire)
+    again.start()
+    assert {row["verdict"] for row in shown(again, 703, 3, STEADY)} == {"OK"}
+    shown(again, 706, 60, DIM)
+    assert [change.cause for change in again.engine.drift().changes] == ["light"]
+
+
+CHANGES = {
+    "blur": Action.PAUSED,
+    "noise": Action.PAUSED,
+    "contrast": Action.PAUSED,
+    "shift": Action.PAUSED,
+    "rotation": Action.PAUSED,
+    "light": Action.COMPENSATED,
+    "colour": Action.COMPENSATED,
+    "material": Action.ASKING,
+}
+
+
+@pytest.mark.parametrize("cause", CHANGES)
+def test_learning_pauses_for_camera_faults_and_for_nothing_else(cause: str) -> None:
+    drift = replace(CALM, trust=Trust.DRIFTING, changes=(Change(cause, NOW_MS, f"{cause} by much"),))
+    (card,) = cards(drift)
+    assert card.action is CHANGES[cause]
+    assert card.amount == f"{cause} by much"
+    assert (paused(drift) is not None) == (card.action is Action.PAUSED)
+    outcome = propose(model(), confirmed((Candidate("n", features(around(6))),)), drift, LIMITS, 0)
+    if card.action is Action.PAUSED:
+        assert isinstance(outcome, Hold)
+        assert f"{cause} by much" in outcome.reason
+    assert isinstance(outcome, Hold) or outcome.waiting or outcome.added
+
+
+def test_what_was_confirmed_while_learning_paused_is_learned_afterwards(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (600, 601, 602):
+        judge(service, f"g{number}", number)
+        answer(service, f"g{number}", "good")
+    blurred = replace(CALM, trust=Trust.DRIFTING, changes=(Change("blur", NOW_MS, "sharpness -40 %"),))
+    monkeypatch.setattr(service.engine, "drift", lambda: blurred)
+    held = learn(service)
+    assert isinstance(held, Hold)
+    assert "clean the lens" in held.reason
+    monkeypatch.undo()
+    made = learn(service)
+    assert not isinstance(made, Hold)
+    assert {"g600", "g601"} & set(made.added)  # type: ignore[union-attr]  # no trial is set
+
+
+def test_a_burst_of_defects_is_no_drift(service: Service) -> None:
+    shown(service, 700, 30, STEADY)
+    for number in range(10):
+        service.engine.judge(frame(f"burr{number}", png(740 + number, flaw=Flaw.BURR)))
+    assert service.engine.drift().trust is Trust.STABLE
+    assert not told(service, "drift")
