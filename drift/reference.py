@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from drift.causes import Marks, tried
 from drift.chart import TILTS, Evidence, bound
-from drift.registration import Template, join, pictured
+from drift.registration import Template, join, pictured, without
 from drift.signals import (
     AXES,
     CAMERA,
@@ -153,11 +153,11 @@ def refer(images: Sequence[Image], look: Callable[[Image], Patches], seed: int) 
 
 def left_out(images: Sequence[Image], seen: Sequence[Vector], seed: int) -> Vector:
     """The signals (n, S) of n parts, images (H, W, 3) u8 and their materials (D,), each against all the others."""
-    pictures, values = [pictured(_grey(image)) for image in images], []
+    pictures = [pictured(_grey(image)) for image in images]
+    joined, values = join(pictures), []
     for i, image in enumerate(images):
-        others = [j for j in range(len(images)) if j != i]
-        axes = principal([seen[j] for j in others], seed)
-        shown = picture(light(image), image, join([pictures[j] for j in others]))
+        axes = principal([*seen[:i], *seen[i + 1 :]], seed)
+        shown = picture(light(image), image, without(joined, pictures[i], len(images)))
         values.append(np.concatenate([shown, off(seen[i], axes)]))
     return np.stack(values)
 

@@ -44,6 +44,13 @@ def join(templates: Sequence[Template]) -> Template:
     return Template(pictures.astype(np.float32), spectra.astype(np.float32))
 
 
+def without(joined: Template, one: Template, count: int) -> Template:
+    """The mean of `count` - 1 of the `count` ≥ 2 templates that were joined: of all but one."""
+    picture = (joined.picture * count - one.picture) / (count - 1)
+    spectrum = (joined.spectrum * count - one.spectrum) / (count - 1)
+    return Template(picture.astype(np.float32), spectrum.astype(np.float32))
+
+
 def register(image: npt.NDArray[np.uint8], against: Template) -> tuple[float, float, float]:
     """How far the part (H, W) u8 lies right of and below the template, in pixels of the image, and how far it is
     turned, in degrees, clockwise positive.

@@ -10,7 +10,7 @@ from daemon.rendered import Flaw, Scene, part
 from drift.causes import amount, named, tried
 from drift.light import compensate
 from drift.reference import Reference, measure, refer
-from drift.registration import SIDE_PX, join, pictured, register
+from drift.registration import SIDE_PX, join, pictured, register, without
 from drift.signals import CAMERA, LIGHT, MATERIAL, SIGNALS, Image, Vector
 
 PARTS = [part(i) for i in range(16)]
@@ -122,6 +122,13 @@ def test_a_part_is_registered_to_a_tenth_of_a_pixel() -> None:
         found = register(moved, template)
         assert found[:2] == pytest.approx((x, y), abs=0.6)
     assert template.picture.shape == (SIDE_PX, SIDE_PX)
+
+
+def test_a_template_can_be_had_without_one_of_its_parts() -> None:
+    one, two, three = (pictured(part(i)[:, :, 1]) for i in range(3))
+    rest, wanted = without(join([one, two, three]), two, 3), join([one, three])
+    assert rest.picture == pytest.approx(wanted.picture, abs=1e-3)
+    assert rest.spectrum == pytest.approx(wanted.spectrum, abs=1e-3)
 
 
 def test_parts_that_hardly_differ_make_a_reference_that_does_not_fire_at_nothing() -> None:
