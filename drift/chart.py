@@ -73,15 +73,15 @@ def accumulate(sums: Evidence, said: Evidence) -> Evidence:
     return after
 
 
-def onset(said: Evidence) -> int:
+def onset(said: Evidence, sums: Evidence) -> int:
     """The row of `said` (n, 2, T), one signal's recent evidence, with which its change most likely began.
 
     Where what has been said from there on is largest (Hinkley 1970, "Inference about the change-point from a sequence
-    of random variables").
+    of random variables"), to the side and at the tilt of the signal's largest sum (2, T).
     """
-    since = said[::-1].cumsum(axis=0)[::-1]  # (n, 2, T): from each row to the last
-    side, tilt = np.unravel_index(since.max(axis=0).argmax(), since.shape[1:])
-    return int(since[:, side, tilt].argmax())
+    side, tilt = np.unravel_index(sums.argmax(), sums.shape)
+    since = said[::-1, side, tilt].cumsum()[::-1]  # (n,): from each row to the last
+    return int(since.argmax())
 
 
 def _sides(z: Vector) -> Evidence:

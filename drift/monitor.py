@@ -154,9 +154,9 @@ class Monitor:
         if not len(sure):
             return self.light.updated(seen, self.reference.light)
         recent = self._lights[self._order()[-min(self._frames - self._stepped, STEP_FRAMES) :]]
-        self._steps, self._stepped = np.zeros_like(self._steps), self._frames
         said = evidence(self._left(recent), self.reference.limits[: len(LIGHT)])  # (n, 3) -> (n, 3, 2, T)
-        since = min(onset(said[:, at]) for at in sure.tolist())
+        since = min(onset(said[:, at], self._steps[at]) for at in sure.tolist())
+        self._steps, self._stepped = np.zeros_like(self._steps), self._frames
         return Light.within(np.median(recent[since:], axis=0), self.reference.light)
 
     def _order(self) -> npt.NDArray[np.int64]:
@@ -190,8 +190,8 @@ class Monitor:
         order = self._order()
         recent = self._recent[order]
         said = evidence(recent, self.reference.limits)  # (n, S) -> (n, S, 2, T)
-        at = min(onset(said[:, SIGNALS.index(name)]) for name in names)
-        return order[at:]
+        places = [SIGNALS.index(name) for name in names]
+        return order[min(onset(said[:, at], self._sums[at]) for at in places) :]
 
     def _news(self, noticed: npt.NDArray[np.bool_]) -> tuple[Change, ...]:
         """What ADWIN saw in some signals (S,), since the frames that it most likely began with; what only the material

@@ -32,7 +32,7 @@ from drift.signals import (
 # Spreads at least: 2 to 5 %, half a pixel, a quarter of a degree.
 FLOOR = np.array([0.02] * 3 + [0.03] + [0.05] * 2 + [0.5, 0.5, 0.25, 0.05])
 MATERIAL_FLOOR = 0.01  # of the length of the mean material
-TRIED_PARTS = 4
+TRIED_PARTS = 3
 _GRAINY = tuple(SIGNALS.index(name) for name in ("sharpness", "noise", "texture"))
 _MARKS = "marks."
 

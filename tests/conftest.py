@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import socket
@@ -25,6 +26,7 @@ from daemon.service import Service
 from daemon.sources import Frame
 from daemon.teach import images_in, teach
 from daemon.wire import Wire
+from drift.reference import Reference, refer
 from memory.bank import gather
 from memory.extract import Extractor
 from memory.features import Features, Image, Patches
@@ -47,6 +49,26 @@ def _hermetic(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.delenv(name)
     yield
     structlog.reset_defaults()
+
+
+_referred: dict[bytes, Reference] = {}
+
+
+@pytest.fixture(autouse=True)
+def _refer_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reference is made once of the same parts by the same backbone: every cause is tried on them, which takes time
+    that hundreds of tests would each spend again.
+    """
+
+    def once(images: Sequence[Image], look: Callable[[Image], Patches], seed: int) -> Reference:
+        seen = hashlib.sha256(look(images[0]).tobytes() + bytes([seed]))
+        for image in images:
+            seen.update(image.tobytes())
+        if seen.digest() not in _referred:
+            _referred[seen.digest()] = refer(images, look, seed)
+        return _referred[seen.digest()]
+
+    monkeypatch.setattr("daemon.teach.refer", once)
 
 
 def png(number: int, scene: Scene = STEADY, flaw: Flaw | None = None) -> bytes:

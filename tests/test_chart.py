@@ -74,7 +74,7 @@ def test_a_change_is_found_and_dated(signal: int, by: float) -> None:
             high = at
             break
     assert 200 < high < (245 if abs(by) < 3 else 220)
-    began = onset(evidence(z[: high + 1, 0], limits)[:, signal])
+    began = onset(evidence(z[: high + 1, 0], limits)[:, signal], sums[0, signal])
     assert abs(began - 200) <= 20
 
 
