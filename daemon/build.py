@@ -55,14 +55,14 @@ def state(settings: Settings) -> State:
 
 def extractor(settings: Settings) -> Extractor:
     """The configured backbone, with its threads set on purpose. Says it when the weights are random."""
-    import faiss
     import torch
 
+    from memory.bank import search_with
     from memory.extract import Extractor
 
     given = settings.extractor
     torch.set_num_threads(given.threads)
-    faiss.omp_set_num_threads(given.threads)
+    search_with(given.threads)
     made = Extractor(
         model=given.model,
         layers=given.layers,

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-import faiss
 import numpy as np
 import numpy.typing as npt
 
 from memory.errors import DriftlineError
 from memory.features import Features
+from memory.processor import tell_openblas
+
+tell_openblas(os.environ)
+import faiss  # noqa: E402  # it reads the environment while it is loaded
 
 Vectors = npt.NDArray[np.float32]
 NEVER = float("inf")
@@ -145,6 +149,11 @@ class Bank:
     def provenance(self, row: int) -> str:
         """The sample that gave the bank's patch `row`."""
         return self.samples[int(self.origin[row])]
+
+
+def search_with(threads: int) -> None:
+    """Search with so many CPU threads from now on, in all of this process."""
+    faiss.omp_set_num_threads(threads)
 
 
 def _nearest(

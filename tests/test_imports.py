@@ -20,7 +20,7 @@ MAY_IMPORT = {
 DOORS = {
     "torch": {"memory/extract.py", "daemon/build.py"},
     "timm": {"memory/extract.py"},
-    "faiss": {"memory/bank.py", "daemon/build.py"},
+    "faiss": {"memory/bank.py"},
     "river": {"drift/watch.py"},
     "redis": {"daemon/wire.py", "daemon/build.py", "daemon/doctor.py"},
     "sqlite3": {"daemon/ledger.py", "daemon/service.py", "daemon/doctor.py"},
