@@ -20,7 +20,7 @@ from daemon.ledger import Ledger, Row
 from daemon.scene import gain
 from daemon.versions import iso
 from drift.light import compensate
-from drift.monitor import Trust
+from drift.monitor import DriftState, Trust
 from drift.signals import CAMERA, LIGHT, MATERIAL
 from memory.store import Store
 
@@ -88,7 +88,7 @@ def render(engine: Engine, store: Store, title: str) -> str:
         tally=_tally(frames, answers),
         scores=_scores(frames, answers),
         drift=_drift(frames),
-        cards=_cards(ledger),
+        cards=_cards(ledger, engine.drift()),
         versions=[_version(v) for v in reversed(store.history())],
         holds=[json.loads(r["detail"]) for r in ledger.all(HOLDS)],
         sheet=_sheet(engine, frames, answers),
@@ -160,16 +160,16 @@ def _farthest(deviation: dict[str, float], names: Sequence[str]) -> float:
     return max((deviation[name] for name in names if name in deviation), key=abs, default=0.0)
 
 
-def _cards(ledger: Ledger) -> list[dict[str, Any]]:
-    """What has changed, newest first, and until when."""
+def _cards(ledger: Ledger, now: DriftState) -> list[dict[str, Any]]:
+    """What has changed, newest first, until when, and how far it had gone by then."""
     shown: list[dict[str, Any]] = []
-    until: dict[str, str] = {}
+    end: dict[str, dict[str, Any]] = {c.cause: {"amount": c.amount, "until": None} for c in now.changes}
     for row in ledger.all(DRIFTS):
         told = json.loads(row["detail"])
         if row["kind"] == "drift_over":
-            until[told["cause"]] = _minute(row["at_ms"])
+            end[told["cause"]] = {"amount": told["amount"], "until": _minute(row["at_ms"])}
         else:
-            shown.append(told | {"since": _minute(told["since_ms"]), "until": until.pop(told["cause"], None)})
+            shown.append(told | {"since": _minute(told["since_ms"]), "until": None} | end.pop(told["cause"], {}))
     return shown
 
 
