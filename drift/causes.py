@@ -51,7 +51,7 @@ def tried(image: Image, seed: int) -> Iterator[tuple[str, Image]]:
     for by_px in (4, -4):
         yield "shift", _moved(image, 0.0, (by_px, 0))
         yield "shift", _moved(image, 0.0, (0, by_px))
-    for degrees in (3.0, -3.0):
+    for degrees in (1.0, 4.0, -1.0, -4.0):
         yield "rotation", _moved(image, degrees, (0, 0))
 
 
