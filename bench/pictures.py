@@ -48,7 +48,8 @@ def real_exposures(backbone: Extractor, path: Path, rng: np.random.Generator) ->
     def look(image: np.ndarray) -> np.ndarray:
         return backbone(image).patches
 
-    reference = refer([load(s) for s in rows if s.role == "setup"], look, 0)
+    setup = [load(s) for s in rows if s.role == "setup"]
+    reference = refer(setup, [look(image) for image in setup], look, 0)
     monitor, z, states, marks = Monitor(reference), [], [], []
     for number in (1, 2, 3, 4, 5, 6, 1):
         marks.append((len(states), f"exposure {number}"))

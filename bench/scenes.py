@@ -149,8 +149,9 @@ def tiles(backbone: Extractor, seed: int) -> Setting:
 
 def _taught(images: Sequence[Image], look: Look) -> tuple[Reference, Vector]:
     """The reference of taught images, and their own signals (n, S) in spreads, each against the others."""
-    reference = refer(images, look, 0)
-    values = left_out(images, [material(look(image)) for image in images], 0)
+    patches = [look(image) for image in images]
+    reference = refer(images, patches, look, 0)
+    values = left_out(images, [material(of_one) for of_one in patches], 0)
     return reference, (values - reference.mean) / reference.spread
 
 

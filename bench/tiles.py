@@ -61,7 +61,8 @@ def taught(
     kept = select(nothing, raw.vectors, min(budget, 10_000), seed)
     bank = levelled(subset(raw, kept) if budget < len(raw) else raw, raw.vectors[kept[:LANDMARKS]], features)
     settled, threshold = settle(Contrasts(bank), Replay(), HeldOut(names, tuple(features)), rate)
-    return settled.bank, threshold, refer(images, lambda image: backbone(image).patches, seed)
+    reference = refer(images, [f.patches for f in features], lambda image: backbone(image).patches, seed)
+    return settled.bank, threshold, reference
 
 
 def run(rows: list[Shot], backbone: Extractor, name: str, budget: int, rate: float, *, gain: bool) -> Result:

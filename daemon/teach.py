@@ -89,7 +89,8 @@ def teach(
     bank = levelled(subset(raw, kept), raw.vectors[kept[:LANDMARKS]], features)
     chosen = _calibrating(len(features), settings.memory)
     held_out = HeldOut(tuple(names[i] for i in chosen), tuple(features[i] for i in chosen))
-    reference = refer(images, lambda image: extractor(image).patches, settings.memory.seed).arrays()
+    patches = [f.patches for f in features]
+    reference = refer(images, patches, lambda image: extractor(image).patches, settings.memory.seed).arrays()
     head = store.head()
     base = store.load(head) if head else None
     replay = base.contents.replay if base else Replay()

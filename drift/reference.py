@@ -121,13 +121,17 @@ def _nearest(wanted: float, one: float, other: float) -> float:
     return min(max(wanted, min(one, other)), max(one, other))
 
 
-def refer(images: Sequence[Image], look: Callable[[Image], Patches], seed: int) -> Reference:
-    """The reference of two taught parts or more, images (H, W, 3) u8, by a backbone that makes patches (P, D) f32.
+def refer(
+    images: Sequence[Image], patches: Sequence[Patches], look: Callable[[Image], Patches], seed: int
+) -> Reference:
+    """The reference of two taught parts or more, images (H, W, 3) u8 and their patches (P, D) f32.
+
+    `look` is the backbone that made these; it is shown some of the images again under every cause.
 
     Each part is measured against the others alone, as a new one will be. A spread below its floor is raised to it:
     parts that hardly differ must not make a chart that fires at nothing.
     """
-    seen = [material(look(image)) for image in images]
+    seen = [material(of_one) for of_one in patches]
     values = left_out(images, seen, seed)
     axes, mean = principal(seen, seed), values.mean(axis=0)
     floor = np.concatenate([FLOOR, np.full(len(SIGNALS) - len(FLOOR), MATERIAL_FLOOR * np.linalg.norm(axes.centre))])
@@ -136,9 +140,9 @@ def refer(images: Sequence[Image], look: Callable[[Image], Patches], seed: int) 
     marks: dict[str, list[Vector]] = {}
     chosen = np.linspace(0, len(images) - 1, min(TRIED_PARTS, len(images))).round().astype(int)
     for at in chosen.tolist():
-        plain = np.concatenate([picture(light(images[at]), images[at], template), off(seen[at], axes)])
+        plain = _values(images[at], seen[at], template, axes)
         for place, (cause, changed) in enumerate(tried(images[at], seed)):
-            shown = np.concatenate([picture(light(changed), changed, template), off(material(look(changed)), axes)])
+            shown = _values(changed, material(look(changed)), template, axes)
             marks.setdefault(f"{cause} {place}", []).append((shown - plain) / spread)
     return Reference(
         mean=mean,
@@ -157,9 +161,13 @@ def left_out(images: Sequence[Image], seen: Sequence[Vector], seed: int) -> Vect
     joined, values = join(pictures), []
     for i, image in enumerate(images):
         axes = principal([*seen[:i], *seen[i + 1 :]], seed)
-        shown = picture(light(image), image, without(joined, pictures[i], len(images)))
-        values.append(np.concatenate([shown, off(seen[i], axes)]))
+        values.append(_values(image, seen[i], without(joined, pictures[i], len(images)), axes))
     return np.stack(values)
+
+
+def _values(image: Image, seen: Vector, template: Template, axes: Axes) -> Vector:
+    """The signals (S,) of an image (H, W, 3) u8 that needs no compensation, and of its material (D,)."""
+    return np.concatenate([picture(light(image), image, template), off(seen, axes)])
 
 
 def _by_cause(marks: Mapping[str, Sequence[Vector]]) -> Marks:

@@ -60,12 +60,14 @@ def _refer_once(monkeypatch: pytest.MonkeyPatch) -> None:
     that hundreds of tests would each spend again.
     """
 
-    def once(images: Sequence[Image], look: Callable[[Image], Patches], seed: int) -> Reference:
-        seen = hashlib.sha256(look(images[0]).tobytes() + bytes([seed]))
+    def once(
+        images: Sequence[Image], patches: Sequence[Patches], look: Callable[[Image], Patches], seed: int
+    ) -> Reference:
+        seen = hashlib.sha256(patches[0].tobytes() + bytes([seed]))
         for image in images:
             seen.update(image.tobytes())
         if seen.digest() not in _referred:
-            _referred[seen.digest()] = refer(images, look, seed)
+            _referred[seen.digest()] = refer(images, patches, look, seed)
         return _referred[seen.digest()]
 
     monkeypatch.setattr("daemon.teach.refer", once)

@@ -18,7 +18,8 @@ from drift.signals import LIGHT, SIGNALS
 
 @pytest.fixture(scope="module")
 def reference() -> Reference:
-    return refer([part(i) for i in range(16)], material_of, seed=0)
+    parts = [part(i) for i in range(16)]
+    return refer(parts, [material_of(p) for p in parts], material_of, seed=0)
 
 
 def drawn(reference: Reference, rng: np.random.Generator, **moved: float) -> Signals:

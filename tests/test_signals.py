@@ -18,7 +18,7 @@ PARTS = [part(i) for i in range(16)]
 
 @pytest.fixture(scope="module")
 def reference() -> Reference:
-    return refer(PARTS, material_of, seed=0)
+    return refer(PARTS, [material_of(p) for p in PARTS], material_of, seed=0)
 
 
 def spreads(reference: Reference, image: Image, compensated: Image | None = None) -> Vector:
@@ -132,7 +132,7 @@ def test_a_template_can_be_had_without_one_of_its_parts() -> None:
 
 
 def test_parts_that_hardly_differ_make_a_reference_that_does_not_fire_at_nothing() -> None:
-    alike = refer([PARTS[0], PARTS[0]], material_of, seed=0)
+    alike = refer([PARTS[0]] * 2, [material_of(PARTS[0])] * 2, material_of, seed=0)
     assert alike.spread.min() > 0
     assert np.isfinite(alike.limits).all()
     assert np.abs(spreads(alike, PARTS[0])).max() < 1

@@ -26,7 +26,8 @@ if __name__ == "__main__":
     defect = Defect("frame-7", features(np.full((4, 4), 40), (2, 2)), np.eye(2, dtype=bool))
     bank = replace(made.bank, landmarks=made.bank.vectors[:3], levels=(2.0, 5.0))
     bank = replace(bank, shown=Shown(made.bank.vectors[:2] + 1, 0.1, 2.0))
-    reference = refer([part(i) for i in range(3)], material_of, seed=0).arrays()
+    parts = [part(i) for i in range(3)]
+    reference = refer(parts, [material_of(p) for p in parts], material_of, seed=0).arrays()
     made = Contents(bank, Replay().remember(defect, 9), made.held_out, reference)
     head = commit(store, made, first, cause="admission", added=("frame-9",), feedback_through=3)
     asked = np.arange(12).reshape(3, 4)
