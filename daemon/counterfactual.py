@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from daemon import scene
 from daemon.engine import Engine
 from daemon.ledger import Row
 from memory.version import Model
@@ -18,8 +19,9 @@ def changed(engine: Engine, before: Model, after: Model, frames: int, track: Tra
     """How many of the newest `frames` scored and kept frames were judged again by both versions, and those whose
     verdict differs, newest first, each with both scores as shares of their version's threshold.
 
-    Light is divided out as it was when the frame was seen. Drift is left out: both get the verdict that their
-    threshold gives. The engine has `after` active when this returns.
+    Light is divided out as it was when the frame was seen, under the threshold of the regime it was seen in. Drift is
+    left out otherwise: both get the verdict that their threshold gives. The engine has `after` active when this
+    returns.
     """
     rows = engine.ledger.all(
         "SELECT * FROM frames WHERE score IS NOT NULL AND kept IS NOT NULL ORDER BY seq DESC LIMIT ?", frames
@@ -41,6 +43,6 @@ def changed(engine: Engine, before: Model, after: Model, frames: int, track: Tra
 def _shares(engine: Engine, model: Model, rows: list[Row], track: Track) -> list[float | None]:
     """Each frame's score over the threshold; None where its image is gone or was altered."""
     engine.activate(model)
-    bank, threshold = model.contents.bank, Threshold.of(model.version.threshold).value
-    seen = (engine.features(row) for row in track(rows, f"version {model.version.number}"))
-    return [bank.score(features).value / threshold if features else None for features in seen]
+    bank, threshold = model.contents.bank, Threshold.of(model.version.threshold)
+    seen = ((row, engine.features(row)) for row in track(rows, f"version {model.version.number}"))
+    return [bank.score(f).value / threshold.under(scene.regime(row)).value if f else None for row, f in seen]

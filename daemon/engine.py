@@ -21,6 +21,7 @@ from daemon.sources import Frame
 from drift.light import compensate
 from drift.monitor import CALM, DriftState, Monitor
 from drift.reference import Signals, measure
+from drift.regimes import Regime
 from memory.bank import Score
 from memory.errors import ExtractorMismatch
 from memory.features import Features, Image
@@ -43,6 +44,12 @@ class Active:
     model: Model
     threshold: Threshold
     monitor: Monitor
+    regimes: tuple[Regime, ...]
+
+    @property
+    def now(self) -> Threshold:
+        """The threshold of the regime that the next frame is seen in."""
+        return self.threshold.under(self.monitor.state.regime)
 
 
 @dataclass(frozen=True)
@@ -90,8 +97,9 @@ class Engine:
         with self._switching:
             before = self.active
             same = before is not None and scene.reference_id(before.model) == scene.reference_id(model)
-            monitor = before.monitor if before and same else scene.monitor(self.ledger, model)
-            self.active = Active(model, threshold, monitor)
+            regimes = scene.regimes(model, self.settings.memory.seed)
+            monitor = before.monitor if before and same else scene.monitor(self.ledger, model, regimes)
+            self.active = Active(model, threshold, monitor, regimes)
             dropped, self.trial = self.trial, None
         if dropped is not None:
             self.ledger.event(self.clock_ms(), "trial_dropped", reason=f"version {model.version.number} came first")
@@ -101,7 +109,8 @@ class Engine:
         """Rebuild the monitor from the ledger, after a frame was measured but could not be recorded."""
         with self._switching:
             if self.active:
-                self.active = replace(self.active, monitor=scene.monitor(self.ledger, self.active.model))
+                made = scene.monitor(self.ledger, self.active.model, self.active.regimes)
+                self.active = replace(self.active, monitor=made)
 
     def judge(self, frame: Frame) -> Row:
         """Give a frame its one verdict, durable in the ledger; one judged before keeps its earlier verdict.
@@ -113,12 +122,13 @@ class Engine:
             return earlier
         active = self.active
         light, believed = (active.monitor.light, active.monitor.state) if active else (None, CALM)
+        threshold = active.now if active else None
         started = time.perf_counter()
         now_ms = self.clock_ms()
         scored, drift, decision = self._decide(frame, active, now_ms)
         timings = {"judge_ms": round((time.perf_counter() - started) * 1000, 3)}
         audit = scored is not None and audited(frame.frame_id, self.settings.policy.audit_share)
-        tried = shadow.tried(self.trial, scored.features, decision.verdict) if scored else None
+        tried = shadow.tried(self.trial, scored.features, decision.verdict, believed.regime) if scored else None
         disputed = tried not in {None, decision.verdict}
         ask = audit or (decision.p_value is not None and self._ask(decision, disputed, now_ms))
         name = None
@@ -134,7 +144,7 @@ class Engine:
                 "reason": decision.reason,
                 "score": scored.score.value if scored else None,
                 "p_value": decision.p_value,
-                "threshold": active.threshold.value if active and scored else None,
+                "threshold": threshold.value if threshold and scored else None,
                 "version": active.model.version.number if active else None,
                 "nearest": json.dumps(_nearest(scored.score, active)) if active and scored else None,
                 "reference": scene.reference_id(active.model) if active else None,
@@ -173,9 +183,9 @@ class Engine:
         except Exception as error:  # out of memory, a device lost, ...: this frame's trouble, not the service's
             log.exception("frame could not be scored", frame=frame.frame_id)
             return None, None, unknown(f"it could not be scored: {type(error).__name__}: {error}")
-        flagged = scored.score.value > active.threshold.value
-        drift = active.monitor.update(scored.signals, now_ms, flagged=flagged)
-        return scored, drift, decide(scored.score.value, active.threshold, drift)
+        score, threshold = scored.score.value, active.now
+        drift = active.monitor.update(scored.signals, now_ms, flagged=score > threshold.value, regimes=active.regimes)
+        return scored, drift, decide(score, threshold, drift)
 
     def _ask(self, decision: Decision, disputed: bool, now_ms: int) -> bool:
         policy = self.settings.policy

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 
 import structlog
 
-from daemon import shadow
+from daemon import scene, shadow
 from daemon.engine import Engine
 from daemon.feedback import Answer, settled, standing
 from daemon.shadow import Begun, Trial
@@ -192,7 +192,8 @@ def _confirmed(engine: Engine, base: Model, spans: Sequence[tuple[int, int]]) ->
             marked = box_region(answer.region, features.grid) if answer.region else None
             defects.append(Defect(answer.frame_id, features, worst_region(anomaly, marked)))
         else:
-            (audited if row["audited"] else goods).append(Candidate(answer.frame_id, features, row["part_id"]))
+            candidate = Candidate(answer.frame_id, features, row["part_id"], scene.sighting(row, base))
+            (audited if row["audited"] else goods).append(candidate)
     return Confirmed(tuple(goods), tuple(audited), tuple(defects))
 
 

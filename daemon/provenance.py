@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from daemon import scene
 from daemon.ledger import Ledger, Row
 from daemon.versions import iso
 from memory.errors import DriftlineError
@@ -37,6 +38,7 @@ def why(store: Store, ledger: Ledger, row: Row) -> dict[str, Any]:
     return {
         **{key: row[key] for key in ("frame_id", "part_id", "verdict", "reason", "score", "threshold", "p_value")},
         "judged_at": iso(row["judged_ms"]),
+        "regime": iso(seen_in) if (seen_in := scene.regime(row)) else "taught",
         "version": _heading(judged_by) if judged_by else row["version"],
         "nearest_good_patch": nearest,
         "answers": _answers(ledger, row["frame_id"]),

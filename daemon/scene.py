@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import json
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,12 @@ import structlog
 
 from daemon.ledger import Ledger, Row
 from drift.light import Light
-from drift.monitor import DriftState, Monitor
+from drift.monitor import CALM, Change, DriftState, Monitor, Trust
 from drift.reference import Reference, Signals
+from drift.regimes import TAUGHT, Regime, Sighting, regimes_of
 from drift.signals import SIGNALS, Vector
 from memory.version import Model
-from policies.cards import cards
+from policies.cards import cards, paused
 
 REWARM_FRAMES = 5_000
 log = structlog.get_logger()
@@ -25,7 +27,12 @@ def reference_id(model: Model) -> str:
     return model.version.blobs["reference"][:16]
 
 
-def monitor(ledger: Ledger, model: Model) -> Monitor:
+def regimes(model: Model, seed: int) -> tuple[Regime, ...]:
+    """The regimes that a version knows."""
+    return regimes_of(model.contents.regimes, Reference.of(model.contents.reference), seed)
+
+
+def monitor(ledger: Ledger, model: Model, known: tuple[Regime, ...]) -> Monitor:
     """A monitor for the version's reference, re-warmed from the ledger's frames under that reference."""
     made = Monitor(Reference.of(model.contents.reference))
     if made.reference.blind:
@@ -40,7 +47,7 @@ def monitor(ledger: Ledger, model: Model) -> Monitor:
     # Under another reference until now (a new teach, a rollback) the lamp is still the same.
     last = rows[-1] if rows else ledger.one("SELECT * FROM frames WHERE signals IS NOT NULL ORDER BY seq DESC LIMIT 1")
     past = [(_signals(row), row["judged_ms"], row["score"] > row["threshold"]) for row in rows if row["light"]]
-    made.rewarm(past, _light(last, made.reference) if last else made.light)
+    made.rewarm(past, _light(last, made.reference) if last else made.light, known)
     log.info("drift monitor ready", rewarmed_frames=made.rewarmed_frames)
     return made
 
@@ -79,20 +86,36 @@ def gain_under(row: Row, reference: Reference) -> Vector:
 
 
 def tell(ledger: Ledger, before: DriftState, after: DriftState, frame_id: str, now_ms: int) -> None:
-    """Record what has changed, what is over, what was noticed, and where trust was lost or won."""
+    """Record what has changed, is over, or was noticed, which regime is back, and where trust was lost or won."""
     known = {change.cause for change in before.changes}
-    now = {change.cause for change in after.changes}
     for card in cards(after):
         if card.cause not in known:
             ledger.event(now_ms, "drift", frame_id=frame_id, **asdict(card))
             log.warning("drift", **asdict(card))
-    for change in before.changes:
-        if change.cause not in now:
-            ledger.event(now_ms, "drift_over", frame_id=frame_id, **asdict(change))
+    for change in after.over:
+        ledger.event(now_ms, "drift_over", frame_id=frame_id, **asdict(change))
     for change in after.noticed:
         ledger.event(now_ms, "drift_noticed", frame_id=frame_id, **asdict(change))
+    if after.known != before.known:
+        ledger.event(now_ms, "regime", frame_id=frame_id, since_ms=after.known)
+        log.info("a known regime is back", since_ms=after.known)
     if after.trust is not before.trust:
         ledger.event(now_ms, "trust", frame_id=frame_id, before=before.trust, now=after.trust)
+
+
+def regime(row: Row) -> int:
+    """The regime that a frame was judged in."""
+    return int(json.loads(row["drift"]).get("regime", TAUGHT))
+
+
+def sighting(row: Row, model: Model) -> Sighting | None:
+    """How the scene was when a frame was judged; None where that was not against the version's reference."""
+    said = json.loads(row["drift"])
+    if row["signals"] is None or row["reference"] != reference_id(model) or "regime" not in said:
+        return None
+    changes = tuple(Change(**change) for change in said["changes"])
+    fault = paused(replace(CALM, trust=Trust(said["trust"]), changes=changes)) is not None
+    return Sighting(said["regime"], row["judged_ms"], _signals(row).values, fault)
 
 
 def _light(row: Row, reference: Reference) -> Light:

@@ -149,6 +149,7 @@ class Service:
                 "trust": drift.trust,
                 "light_percent": round((math.exp(drift.log_ratio) - 1) * 100, 1),
                 "cards": [asdict(card) for card in cards(drift)],
+                "regime": versions.iso(drift.known) if drift.known else None,
                 "rewarmed_frames": engine.active.monitor.rewarmed_frames if engine.active else 0,
             },
         }

@@ -35,9 +35,9 @@ class Trial:
     begun: Begun
 
 
-def tried(trial: Trial | None, features: Features, verdict: Verdict) -> Verdict | None:
-    """What a proposal on trial says of a frame that the head gave a verdict; None where either cannot say. Its trouble
-    is told, and is not the frame's."""
+def tried(trial: Trial | None, features: Features, verdict: Verdict, regime: int) -> Verdict | None:
+    """What a proposal on trial says of a frame that the head gave a verdict in a regime; None where either cannot say.
+    Its trouble is told, and is not the frame's."""
     if trial is None or verdict is Verdict.UNKNOWN:
         return None
     proposal = trial.proven.proposal
@@ -46,7 +46,7 @@ def tried(trial: Trial | None, features: Features, verdict: Verdict) -> Verdict 
     except Exception:
         log.exception("the proposal on trial could not score a frame")
         return None
-    return Verdict.NG if score > proposal.threshold.value else Verdict.OK
+    return Verdict.NG if score > proposal.threshold.under(regime).value else Verdict.OK
 
 
 def begun(ledger: Ledger, base: int) -> Begun | None:

@@ -64,6 +64,8 @@ def promise(threshold: Threshold) -> str:
 def scene(drift: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What a running service says of its scene: how far it is trusted, and a row for every change."""
     told = f"{drift['trust']}, light {drift['light_percent']:+} % against the taught parts"
+    if drift.get("regime"):
+        told += f", in the regime first seen {drift['regime'][:16].replace('T', ' ')} UTC"
     if drift["rewarmed_frames"]:
         told += f"; watched anew from {drift['rewarmed_frames']} recorded frames"
     rows = [("scene", told)]

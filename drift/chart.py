@@ -18,11 +18,11 @@ CLIP = 4.0  # in spreads: no single frame weighs more
 TILTS = np.array([0.25, 0.5, 1.0, 2.0])  # each is best for one size of change, about as many spreads
 BURST_FRAMES = 10
 LIMIT = RUN_LENGTH_FRAMES * len(SIGNALS) * 2 * len(TILTS)  # all signals, sides and tilts share the false alarms
-CALM = LIMIT / RUN_LENGTH_FRAMES  # the sums say no more than a few calm frames do
+_CALM = LIMIT / RUN_LENGTH_FRAMES  # the sums say no more than a few calm frames do
 # So many frames of a new material look like as many defects: from calm they must not reach the limit.
 _MOST = np.full(len(SIGNALS), np.inf)
-_MOST[len(LIGHT) + len(CAMERA) :] = np.log(LIMIT / CALM / 2) / BURST_FRAMES
-_CEILING = 10.0 * LIMIT  # what has passed must be over some day
+_MOST[len(LIGHT) + len(CAMERA) :] = np.log(LIMIT / _CALM / 2) / BURST_FRAMES
+_CEILING = 10.0 * LIMIT
 _DRAWS = 2_000
 
 Evidence = npt.NDArray[np.float64]
@@ -51,7 +51,7 @@ def evidence(z: Vector, limits: Evidence) -> Evidence:
 
     No more than `CLIP` spreads count; `BURST_FRAMES` of a material never raise an alarm from calm.
     """
-    said: Evidence = np.minimum(_sides(np.clip(z, -CLIP, CLIP)) - limits, _MOST[: len(limits), None, None])
+    said: Evidence = np.minimum(_sides(np.clip(z, -CLIP, CLIP)) - limits, _MOST[: limits.shape[-3], None, None])
     return said
 
 
@@ -61,9 +61,9 @@ def alarming(sums: Evidence) -> npt.NDArray[np.bool_]:
     return high
 
 
-def passed(sums: Evidence) -> npt.NDArray[np.bool_]:
-    """For which signals (..., S) an alarm is over."""
-    low: npt.NDArray[np.bool_] = sums.sum(axis=(-1, -2)) < CALM
+def calm(sums: Evidence) -> npt.NDArray[np.bool_]:
+    """For which signals (..., S) the sums say little: in logarithms not half of what raises an alarm."""
+    low: npt.NDArray[np.bool_] = sums.sum(axis=(-1, -2)) < np.sqrt(LIMIT)
     return low
 
 
@@ -71,6 +71,19 @@ def accumulate(sums: Evidence, said: Evidence) -> Evidence:
     """The sums after one frame more (Shin et al., eq. 11), never far above the limit."""
     after: Evidence = np.minimum((sums + 1) * np.exp(said), _CEILING)
     return after
+
+
+def begun(said: Evidence, frames: npt.NDArray[np.int64]) -> Evidence:
+    """The sums (S, 2, T) of charts begun anew, each signal's with so many (S,) of the newest frames that said this.
+
+    `said` (n, S, 2, T) is the evidence of frames, oldest first. A chart that was begun when a change was over does not
+    see it, however far the one that runs on has gone.
+    """
+    since = said[::-1].cumsum(axis=0)  # (n, S, 2, T): from each frame to the last, the newest first
+    counted = np.arange(len(said))[:, None] < frames  # (n, S)
+    factors = np.where(counted[..., None, None], np.exp(np.minimum(since, np.log(_CEILING))), 0.0)
+    sums: Evidence = np.minimum(factors.sum(axis=0), _CEILING)
+    return sums
 
 
 def onset(said: Evidence, sums: Evidence) -> int:

@@ -39,8 +39,11 @@ def encode(contents: Contents) -> dict[str, bytes]:
             bank.samples,
         ),
         "replay": _bytes(_stack(defects) | _numbered("region", [d.region for d in replay.defects]), replay.samples),
-        "held_out": _bytes(_stack(held_out.features), held_out.samples),
+        "held_out": _bytes(
+            _stack(held_out.features) | {"regimes": np.array(held_out.regimes, dtype=np.int64)}, held_out.samples
+        ),
         "reference": _bytes(dict(contents.reference), ()),
+        "regimes": _bytes(dict(contents.regimes), ()),
     }
 
 
@@ -58,8 +61,9 @@ def decode(blobs: Mapping[str, bytes]) -> Contents:
                     Defect(sample, _features(defects, i), defects[f"region.{i:06d}"]) for i, sample in enumerate(sick)
                 )
             ),
-            held_out=HeldOut(good, tuple(_features(held, i) for i in range(len(good)))),
+            held_out=HeldOut(good, tuple(_features(held, i) for i in range(len(good))), _whole(held.get("regimes"))),
             reference=parts["reference"][0],
+            regimes=parts["regimes"][0] if "regimes" in parts else {},  # before format 5 there were none
         )
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
         raise Damaged(
@@ -98,6 +102,10 @@ def _numbered(name: str, arrays: list[Any]) -> Arrays:
 def _features(arrays: Arrays, i: int) -> Features:
     rows, columns = (int(n) for n in arrays[f"grid.{i:06d}"])
     return Features(arrays[f"patches.{i:06d}"].astype(np.float32), (rows, columns))
+
+
+def _whole(numbers: npt.NDArray[Any] | None) -> tuple[int, ...]:
+    return () if numbers is None else tuple(int(n) for n in numbers)
 
 
 def _bytes(arrays: Arrays, samples: tuple[str, ...]) -> bytes:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import InitVar, asdict, dataclass, field, fields
 from typing import Any
 
@@ -20,15 +21,34 @@ from memory.replay import Replay
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Good parts that calibrate the threshold, oldest first; each is scored by the bank without its own patches."""
+    """Good parts that calibrate the threshold, oldest first; each is scored by the bank without its own patches.
+
+    `regimes` are the conditions that they were seen in, 0 that of the taught ones, which they are unless it is said.
+    """
 
     samples: tuple[str, ...]
     features: tuple[Features, ...]
+    regimes: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "regimes", self.regimes or (0,) * len(self.samples))
+
+    def grown(self, samples: Sequence[str], features: Sequence[Features], regimes: Sequence[int], most: int) -> HeldOut:
+        """With some parts more. Over `most`, the oldest of the regime that has most parts leaves, one by one."""
+        parts = [
+            *zip(self.samples, self.features, self.regimes, strict=True),
+            *zip(samples, features, regimes, strict=True),
+        ]
+        while len(parts) > most:
+            counts = Counter(regime for _, _, regime in parts)
+            most_frequent = max(counts.values())
+            del parts[next(i for i, (_, _, regime) in enumerate(parts) if counts[regime] == most_frequent)]
+        return HeldOut(tuple(p[0] for p in parts), tuple(p[1] for p in parts), tuple(p[2] for p in parts))
 
 
 @dataclass(frozen=True)
 class Contents:
-    """The four things a version is made of; `reference` is drift's, and only arrays to this package.
+    """The five things a version is made of; `reference` and `regimes` are drift's, and only arrays to this package.
 
     `contrasts` are those of the replayed defects and calibration parts, kept from what it `follows` and found where
     they are missing: they are never stored.
@@ -39,6 +59,7 @@ class Contents:
     held_out: HeldOut
     reference: Mapping[str, npt.NDArray[np.float64]]
     follows: InitVar[Contrasts | None] = None
+    regimes: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict)
     contrasts: Contrasts = field(init=False, repr=False, compare=False)
 
     def __post_init__(self, follows: Contrasts | None) -> None:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from drift.monitor import DriftState
+from drift.regimes import TAUGHT, extended, learned
 from memory.bank import Bank, gather, joined, subset
 from memory.coreset import redundant, select
 from memory.replay import Defect
-from memory.version import Contents, HeldOut, Model
+from memory.version import Contents, Model
 from policies.cards import paused
 from policies.remedy import Remedy, remedied, stands_out
 from policies.screening import Admitted, Candidate, screen
@@ -112,10 +113,15 @@ def propose(base: Model, confirmed: Confirmed, drift: DriftState, limits: Limits
     )
     calibrating = {*base.contents.held_out.samples, *seen.refused}
     fresh = tuple(c for c in confirmed.audited if c.sample not in calibrating)
-    held_out = HeldOut(
-        (*base.contents.held_out.samples, *(c.sample for c in fresh))[-limits.held_out :],
-        (*base.contents.held_out.features, *(c.features for c in fresh))[-limits.held_out :],
+    held_out = base.contents.held_out.grown(
+        [c.sample for c in fresh],
+        [c.features for c in fresh],
+        [c.seen.regime if c.seen else TAUGHT for c in fresh],
+        limits.held_out,
     )
+    before = {*seen.refused, *base.version.waiting}  # who waits was counted by the lesson that let it wait
+    goods = (c for c in (*confirmed.goods, *confirmed.audited) if c.sample not in before)
+    regimes = extended(base.contents.regimes, [c.seen for c in goods if c.seen])
     grown = _extended(base.contents.bank, seen.admitted, limits, seed)
     settled, after = settle(known.on(grown), replay, held_out, limits.rate)
     reported = {defect.sample for defect in confirmed.defects}
@@ -124,7 +130,8 @@ def propose(base: Model, confirmed: Confirmed, drift: DriftState, limits: Limits
     if remedies:
         settled, after = settle(kept, replay, held_out, limits.rate)
     bank = settled.bank
-    if grown is base.contents.bank and not remedies and replay == base.contents.replay and not fresh:
+    same = replay == base.contents.replay and not fresh and not learned(base.contents.regimes, regimes)
+    if grown is base.contents.bank and not remedies and same:
         if seen.refused:
             return Hold("every confirmed part lies nearer to a confirmed defect than to the bank", seen.refused)
         if seen.waiting:
@@ -132,7 +139,7 @@ def propose(base: Model, confirmed: Confirmed, drift: DriftState, limits: Limits
         return Hold("nothing new to learn: what was confirmed is covered already")
     return Proposal(
         base=base,
-        contents=Contents(bank, replay, held_out, base.contents.reference, settled),
+        contents=Contents(bank, replay, held_out, base.contents.reference, settled, regimes),
         threshold=after,
         added=tuple(s for s in bank.samples if s not in set(base.contents.bank.samples)),
         removed=tuple(s for s in base.contents.bank.samples if s not in set(bank.samples)),

@@ -13,6 +13,7 @@ class Action(StrEnum):
 
     COMPENSATED = "compensated"
     PAUSED = "learning paused"
+    WATCHED = "watched"
     ASKING = "asking for labels"
 
 
@@ -28,6 +29,7 @@ class Card:
     do: str
 
 
+FAR_SPREADS = 3.0  # single taught parts lie as far: what shows no more may be learned from
 _SAYS = {
     "light": ("lamp, shutter or daylight", Action.COMPENSATED, "nothing; see to the lamp if it goes on"),
     "colour": ("an ageing lamp, daylight, or the camera's white balance", Action.COMPENSATED, "fix the white balance"),
@@ -50,7 +52,11 @@ def cards(drift: DriftState) -> tuple[Card, ...]:
 
 
 def paused(drift: DriftState) -> str | None:
-    """Why nothing may be learned now, or None: what a camera fault shows is not what normal looks like."""
+    """Why nothing may be learned now, or None: what a camera fault shows is not what normal looks like.
+
+    A fault that moves no signal farther than single taught parts do is watched: it makes nothing look normal that was
+    not.
+    """
     if drift.trust is Trust.UNTRUSTED:
         return "the scene has drifted beyond trust; check light, lens and camera first"
     stopped = [card for card in cards(drift) if card.action is Action.PAUSED]
@@ -59,4 +65,6 @@ def paused(drift: DriftState) -> str | None:
 
 def _card(change: Change) -> Card:
     reason, action, do = _SAYS[change.cause]
+    if action is Action.PAUSED and change.spreads < FAR_SPREADS:
+        action = Action.WATCHED
     return Card(change.cause, change.since_ms, change.amount, reason, action, do)

@@ -33,14 +33,20 @@ def check(proposal: Proposal) -> Passed | Hold:
 
     A defect counts as found when its image is flagged *and* its region alone would be: another patch of the
     image exceeding the threshold by chance does not excuse forgetting the defect itself. One newly missed
-    defect holds the whole proposal, blaming the added samples whose patches explain its region away.
+    defect, under whatever regime's threshold, holds the whole proposal, blaming the added samples whose patches explain
+    its region away.
     """
-    before = Threshold.of(proposal.base.version.threshold)
-    passed = prove(proposal.contents, proposal.threshold)
+    before, after = Threshold.of(proposal.base.version.threshold), proposal.threshold
+    passed = prove(proposal.contents, after)
+    thresholds = [(before, after), *((before.under(r), after.under(r)) for r in sorted({*before.own, *after.own}))]
     forgotten = [
         defect
         for defect in proposal.contents.replay.defects
-        if defect.sample in passed.missed and stands_out(proposal.base.contents.contrasts, defect, before)
+        if any(
+            stands_out(proposal.base.contents.contrasts, defect, then)
+            and not stands_out(proposal.contents.contrasts, defect, now)
+            for then, now in thresholds
+        )
     ]
     if forgotten:
         names = ", ".join(defect.sample for defect in forgotten)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from drift.regimes import Sighting
 from memory.bank import Bank
 from memory.contrasts import Contrasts
 from memory.coreset import nearest_squared, squared_distances
@@ -19,11 +20,12 @@ from policies.threshold import telling
 @dataclass(frozen=True)
 class Candidate:
     """A part that an operator confirmed as good; `sample` is its frame id, `part` names the thing photographed,
-    the sample itself where that is not known."""
+    the sample itself where that is not known. `seen` is how the scene was then, None where that is not known."""
 
     sample: str
     features: Features
     part: str = ""
+    seen: Sighting | None = None
 
 
 @dataclass(frozen=True)

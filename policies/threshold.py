@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ class Threshold:
     `rate` is the false-reject rate asked for, `guaranteed_rate` the one that the sample supports: a new good
     part, exchangeable with the `scores` it was calibrated on, is flagged with at most that probability. `set_by` is
     the calibration part whose score it is (unknown in manifests that did not say), `without` what it would be had
-    that one part not been among them.
+    that one part not been among them. `own` are the thresholds of regimes with calibration parts enough of their own.
     """
 
     value: float
@@ -37,6 +37,11 @@ class Threshold:
     scores: tuple[float, ...]
     set_by: str = ""
     without: float = 0.0
+    own: Mapping[int, Threshold] = field(default_factory=dict)
+
+    def under(self, regime: int) -> Threshold:
+        """The threshold of a regime: its own, or else that of all parts together."""
+        return self.own.get(regime, self)
 
     @property
     def confident_rate(self) -> float:
@@ -74,12 +79,14 @@ class Threshold:
 
     def to_json(self) -> dict[str, Any]:
         """As the manifest holds it."""
-        return asdict(self)
+        own = {str(regime): threshold.to_json() for regime, threshold in self.own.items()}
+        return {name: value for name, value in asdict(self).items() if name != "own"} | ({"own": own} if own else {})
 
     @classmethod
     def of(cls, held: Mapping[str, Any]) -> Threshold:
         """As the manifest held it."""
-        named = {"set_by": held.get("set_by", ""), "without": held.get("without", 0.0)}
+        own = {int(regime): cls.of(threshold) for regime, threshold in held.get("own", {}).items()}
+        named = {"set_by": held.get("set_by", ""), "without": held.get("without", 0.0), "own": own}
         return cls(held["value"], held["rate"], held["guaranteed_rate"], tuple(held["scores"]), **named)
 
 
@@ -91,13 +98,15 @@ def settle(contrasts: Contrasts, replay: Replay, held_out: HeldOut, rate: float)
     bank, found = contrasts.bank, good_scores(contrasts, held_out)
     use = np.bincount(np.concatenate([score.nearest for score in found]), minlength=len(bank)).astype(np.int32)
     threshold = _named(calibrate([score.value for score in found], rate), held_out.samples, found)
+    shown = [contrasts.of(defect.features, region=defect.region).value for defect in replay.defects]
+    threshold = replace(threshold, own=_own(threshold, held_out, found, shown))
     bound = threshold.at(STANDING_OUT)
     told = [bank.vectors[:0], *(telling(contrasts, defect, bound) for defect in replay.defects)]
     bank = replace(bank, use=use, shown=Shown(np.concatenate(told)))
     odd = threshold.at(ODD)
     likest = (bank.likeness(f, score, odd).max() for f, score in zip(held_out.features, found, strict=True))
-    shown = Shown(bank.shown.vectors, odd, max(1.0, *map(float, likest)))
-    return contrasts.on(replace(bank, shown=shown)), threshold
+    memory = Shown(bank.shown.vectors, odd, max(1.0, *map(float, likest)))
+    return contrasts.on(replace(bank, shown=memory)), threshold
 
 
 def _named(threshold: Threshold, samples: Sequence[str], found: Sequence[Score]) -> Threshold:
@@ -106,6 +115,23 @@ def _named(threshold: Threshold, samples: Sequence[str], found: Sequence[Score])
     rest = [score.value for i, score in enumerate(found) if i != at]
     without = calibrate(rest, threshold.rate).value if rest else threshold.value
     return replace(threshold, set_by=samples[at], without=without)
+
+
+def _own(pooled: Threshold, held_out: HeldOut, found: Sequence[Score], shown: Sequence[float]) -> dict[int, Threshold]:
+    """Thresholds of regimes from their own calibration parts, as Mondrian conformal prediction has it (Vovk, Gammerman
+    and Shafer 2005, section 4.5).
+
+    Only where these are enough for the rate asked for, and where no confirmed defect would be missed that the `pooled`
+    one finds, by the contrasts `shown` in their regions.
+    """
+    faintest = min((value for value in shown if value > pooled.value), default=math.inf)
+    own: dict[int, Threshold] = {}
+    for regime in sorted(set(held_out.regimes)):
+        at = [i for i, of in enumerate(held_out.regimes) if of == regime]
+        mine = calibrate([found[i].value for i in at], pooled.rate)
+        if len(at) < len(found) and mine.honest and mine.value < faintest:
+            own[regime] = _named(mine, [held_out.samples[i] for i in at], [found[i] for i in at])
+    return own
 
 
 def good_scores(contrasts: Contrasts, held_out: HeldOut) -> list[Score]:

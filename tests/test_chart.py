@@ -15,10 +15,11 @@ from drift.chart import (
     Evidence,
     accumulate,
     alarming,
+    begun,
     bound,
+    calm,
     evidence,
     onset,
-    passed,
 )
 from drift.signals import CAMERA, LIGHT, MATERIAL, SIGNALS, Vector
 
@@ -78,17 +79,26 @@ def test_a_change_is_found_and_dated(signal: int, by: float) -> None:
     assert abs(began - 200) <= 20
 
 
-def test_an_alarm_passes_once_the_change_has() -> None:
+@given(frames=st.lists(st.integers(0, 60), min_size=COUNT, max_size=COUNT), seed=st.integers(0, 99))
+def test_a_chart_begun_anew_has_seen_its_newest_frames_only(frames: list[int], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    _, _, limits = taught(rng.standard_normal((40, COUNT)))
+    said = evidence(0.3 * rng.standard_normal((60, COUNT)), limits)
+    fresh = begun(said, np.array(frames))
+    for signal, count in enumerate(frames):
+        sums = np.zeros(limits.shape)
+        for frame in said[60 - count :]:
+            sums = accumulate(sums, frame)
+        assert fresh[signal] == pytest.approx(sums[signal])
+
+
+def test_a_chart_begun_after_a_change_does_not_see_it() -> None:
     rng = np.random.default_rng(2)
     mean, spread, limits = taught(rng.standard_normal((40, COUNT)))
-    sums = np.zeros(limits.shape)
-    for _ in range(1_000):
-        sums = accumulate(sums, evidence(np.full(COUNT, 5.0), limits))
-    assert alarming(sums).all()
-    assert not passed(sums).any()
-    for _ in range(400):
-        sums = accumulate(sums, evidence((rng.standard_normal(COUNT) - mean) / spread, limits))
-    assert passed(sums).all()
+    z = np.concatenate([np.full((1_000, COUNT), 5.0), (rng.standard_normal((40, COUNT)) - mean) / spread])
+    said, all_signals = evidence(z, limits), np.ones(COUNT, dtype=np.int64)
+    assert alarming(begun(said, 200 * all_signals)).all()
+    assert calm(begun(said, 32 * all_signals)).all()
 
 
 @settings(max_examples=30)

@@ -147,7 +147,7 @@ CHANGES = {
 
 @pytest.mark.parametrize("cause", CHANGES)
 def test_learning_pauses_for_camera_faults_and_for_nothing_else(cause: str) -> None:
-    drift = replace(CALM, trust=Trust.DRIFTING, changes=(Change(cause, NOW_MS, f"{cause} by much"),))
+    drift = replace(CALM, trust=Trust.DRIFTING, changes=(Change(cause, NOW_MS, f"{cause} by much", 5.0),))
     (card,) = cards(drift)
     assert card.action is CHANGES[cause]
     assert card.amount == f"{cause} by much"
@@ -159,13 +159,20 @@ def test_learning_pauses_for_camera_faults_and_for_nothing_else(cause: str) -> N
     assert isinstance(outcome, Hold) or outcome.waiting or outcome.added
 
 
+def test_a_fault_within_what_single_taught_parts_show_is_watched_and_stops_no_lesson() -> None:
+    drift = replace(CALM, trust=Trust.DRIFTING, changes=(Change("noise", NOW_MS, "noise +9 %", 1.3),))
+    (card,) = cards(drift)
+    assert card.action is Action.WATCHED
+    assert paused(drift) is None
+
+
 def test_what_was_confirmed_while_learning_paused_is_learned_afterwards(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in (600, 601, 602):
         judge(service, f"g{number}", number)
         answer(service, f"g{number}", "good")
-    blurred = replace(CALM, trust=Trust.DRIFTING, changes=(Change("blur", NOW_MS, "sharpness -40 %"),))
+    blurred = replace(CALM, trust=Trust.DRIFTING, changes=(Change("blur", NOW_MS, "sharpness -40 %", 9.0),))
     monkeypatch.setattr(service.engine, "drift", lambda: blurred)
     held = learn(service)
     assert isinstance(held, Hold)

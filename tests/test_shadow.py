@@ -146,8 +146,8 @@ def test_a_frame_that_the_head_could_not_judge_says_nothing(service: Service) ->
     trial = on_trial(service)
     assert service.engine.judge(frame("broken", b"no image"))["trial"] is None
     features = trial.proven.proposal.contents.held_out.features[0]
-    assert shadow.tried(trial, features, Verdict.UNKNOWN) is None
-    assert shadow.tried(None, features, Verdict.OK) is None
+    assert shadow.tried(trial, features, Verdict.UNKNOWN, 0) is None
+    assert shadow.tried(None, features, Verdict.OK, 0) is None
 
 
 def test_a_proposal_that_fails_to_score_costs_no_verdict(service: Service) -> None:

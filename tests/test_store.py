@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from drift.reference import Reference
+from drift.regimes import regimes_of
 from memory.errors import StaleParent, StoreError
 from memory.replay import Defect, Replay
 from memory.store import REST_S, Store
 from memory.version import Contents, Version, decode
+from policies.threshold import Threshold
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -39,6 +42,9 @@ def same(one: Contents, other: Contents) -> bool:
             np.array_equal(a.patches, b.patches) for a, b in zip(one.replay.defects, other.replay.defects, strict=True)
         )
         and all(np.array_equal(one.reference[k], other.reference[k]) for k in one.reference)
+        and one.held_out.regimes == other.held_out.regimes
+        and one.regimes.keys() == other.regimes.keys()
+        and all(np.array_equal(one.regimes[k], other.regimes[k]) for k in one.regimes)
     )
 
 
@@ -55,8 +61,9 @@ def test_what_is_committed_is_loaded_bit_for_bit(
         made = Contents(
             made.bank,
             made.replay.remember(Defect(f"ß{i}", held, np.eye(2, dtype=bool)), 99),
-            made.held_out,
+            replace(made.held_out, regimes=(0, i)),
             made.reference,
+            regimes={f"signals.{i}": rng.standard_normal((3, 14)), f"last.{i}": np.array([float(i)])},
         )
     version = commit(store, made)
     assert same(store.load(version).contents, made)
@@ -213,3 +220,8 @@ def test_golden_stores_of_every_format_still_load() -> None:
         reference = Reference.of(loaded.contents.reference)
         assert reference.blind == expected.get("blind", True), "before format 4 no causes were known"
         assert sorted(reference.marks) == expected.get("causes", [])
+        regimes = regimes_of(loaded.contents.regimes, reference, 0)
+        assert [regime.since_ms for regime in regimes] == expected.get("regimes", [0])
+        assert loaded.contents.held_out.regimes == tuple(expected.get("regimes", [0, 0]))
+        threshold = Threshold.of(head.threshold)
+        assert threshold.under(99).value == expected.get("own_threshold", threshold.value)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from conftest import features
@@ -12,7 +14,7 @@ from daemon import terminal
 from memory.bank import gather, levelled
 from memory.contrasts import Contrasts
 from memory.coreset import select
-from memory.replay import Replay
+from memory.replay import Defect, Replay
 from memory.version import HeldOut
 from policies.threshold import Threshold, calibrate, settle
 
@@ -112,3 +114,39 @@ def test_a_part_that_alone_sets_the_threshold_is_named() -> None:
     assert "no less than 7.7%" in said
     old = {k: v for k, v in threshold.to_json().items() if k not in {"set_by", "without"}}
     assert not Threshold.of(old).hangs_on_one, "a manifest that does not say names nobody"
+
+
+def test_a_regime_with_parts_enough_has_a_threshold_of_its_own() -> None:
+    """What is normal by night may score more than by day; pooled, the day's parts would pass too much."""
+    rng = np.random.default_rng(9)
+    bank = Contrasts(gather([("taught", rng.standard_normal((60, 3)))]))
+    day = [features(rng.standard_normal((6, 3))) for _ in range(20)]
+    night = [features(rng.standard_normal((6, 3)) * 3) for _ in range(20)]
+    names = tuple(f"p{i}" for i in range(40))
+    held = HeldOut(names, (*day, *night), (0,) * 20 + (7,) * 20)
+    _, threshold = settle(bank, Replay(), held, 0.1)
+    _, by_day = settle(bank, Replay(), HeldOut(names[:20], tuple(day)), 0.1)
+    _, by_night = settle(bank, Replay(), HeldOut(names[20:], tuple(night)), 0.1)
+    assert threshold.under(0).value == by_day.value < threshold.value < by_night.value == threshold.under(7).value
+    assert threshold.under(99) is threshold, "what is not known has that of all parts"
+    assert Threshold.of(json.loads(json.dumps(threshold.to_json()))) == threshold
+    few = HeldOut(names[:25], (*day, *night[:5]), (0,) * 20 + (7,) * 5)
+    assert set(settle(bank, Replay(), few, 0.1)[1].own) == {0}, "five parts promise no tenth"
+    assert not by_day.own, "one regime needs no second threshold"
+
+
+def test_no_threshold_of_a_regime_hides_a_defect_that_the_others_find() -> None:
+    rng = np.random.default_rng(9)
+    bank = Contrasts(gather([("taught", rng.standard_normal((60, 3)))]))
+    day = [features(rng.standard_normal((6, 3))) for _ in range(20)]
+    night = [features(rng.standard_normal((6, 3)) * 3) for _ in range(20)]
+    held = HeldOut(tuple(f"p{i}" for i in range(40)), (*day, *night), (0,) * 20 + (7,) * 20)
+    _, threshold = settle(bank, Replay(), held, 0.1)
+    between = (threshold.value + threshold.under(7).value) / 2
+    scratches = (features(np.array([[0.0, 0.0, x]] * 6)) for x in np.arange(0, 20, 0.05))
+    seen = next(scratch for scratch in scratches if bank.of(scratch).value > between)
+    defect = Defect("scratch", seen, np.ones((1, 6), dtype=bool))
+    shown = bank.of(seen).value
+    assert threshold.value < shown < threshold.under(7).value, "the test's own premise"
+    _, careful = settle(bank, Replay().remember(defect, 9), held, 0.1)
+    assert set(careful.own) == {0}

@@ -13,10 +13,13 @@ from conftest import commit, contents, features, material_of
 
 from daemon.rendered import part
 from drift.reference import Reference, refer
+from drift.regimes import Sighting, extended
+from drift.signals import SIGNALS
 from memory.bank import Shown
 from memory.replay import Defect, Replay
 from memory.store import Store
 from memory.version import Contents
+from policies.threshold import calibrate
 
 if __name__ == "__main__":
     folder = Path(__file__).parent / sys.argv[1]
@@ -28,8 +31,13 @@ if __name__ == "__main__":
     bank = replace(bank, shown=Shown(made.bank.vectors[:2] + 1, 0.1, 2.0))
     parts = [part(i) for i in range(3)]
     reference = refer(parts, [material_of(p) for p in parts], material_of, seed=0).arrays()
-    made = Contents(bank, Replay().remember(defect, 9), made.held_out, reference)
-    head = commit(store, made, first, cause="admission", added=("frame-9",), feedback_through=3)
+    night = extended({}, [Sighting(99, i, np.full(len(SIGNALS), i / 7), fault=False) for i in range(9)])
+    held_out = replace(made.held_out, regimes=(0, 99))
+    made = Contents(bank, Replay().remember(defect, 9), held_out, reference, regimes=night)
+    threshold = replace(calibrate([0.5, 1.0], 0.1), own={99: calibrate([0.25], 0.1)})
+    head = commit(
+        store, made, first, cause="admission", added=("frame-9",), feedback_through=3, threshold=threshold.to_json()
+    )
     asked = np.arange(12).reshape(3, 4)
     expected = {
         "asked": asked.tolist(),
@@ -38,5 +46,7 @@ if __name__ == "__main__":
         "sha256": head.sha256,
         "blind": False,
         "causes": sorted(Reference.of(reference).marks),
+        "regimes": [0, 99],
+        "own_threshold": 0.25,
     }
     (folder / "expected.json").write_text(json.dumps(expected))

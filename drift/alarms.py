@@ -1,0 +1,106 @@
+"""Alarms of all signals against what is normal in the regime that is known, when they began and when they are over."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from drift.chart import CLIP, accumulate, alarming, begun, calm, evidence, onset
+from drift.reference import Reference
+from drift.regimes import Regime, regimes_of
+from drift.signals import SIGNALS, Vector
+
+Z_CLIP = 20.0
+REMEMBERED_FRAMES = 512
+SETTLE_FRAMES = 16  # whether alarms are over is asked so often
+CALM_FRAMES = 32  # what ends an alarm at least; or twice as many as it took to see the change
+
+Frames = npt.NDArray[np.int64]
+
+
+class Alarms:
+    """Charts (drift/chart.py) of all signals, whose alarms are held until charts begun anew see little.
+
+    `high` (S,) are the signals with an alarm; `regime` is what they are told against. It changes where every signal
+    is calm against another regime (drift/regimes.py): a condition that has returned.
+    """
+
+    def __init__(self, reference: Reference) -> None:
+        self.regime = regimes_of({}, reference, 0)[0]
+        self.high = np.zeros(len(SIGNALS), dtype=bool)
+        self._sums = np.zeros_like(reference.limits)
+        self._wait = np.zeros(len(SIGNALS), dtype=np.int64)  # calm frames that end a signal's alarm
+        self._raised = np.zeros(len(SIGNALS), dtype=np.int64)  # the frame that raised it
+        self._begun = np.zeros(len(SIGNALS), dtype=np.int64)  # the frame that its chart began with
+        self._recent = np.zeros((REMEMBERED_FRAMES, len(SIGNALS)))
+        self._times = np.zeros(REMEMBERED_FRAMES, dtype=np.int64)
+        self._frames = 0
+
+    def update(self, z: Vector, at_ms: int, regimes: Sequence[Regime]) -> bool:
+        """Take in signals z (S,), in taught spreads from the taught mean, of a frame seen at `at_ms`; `regimes` are
+        those known by now. Whether changes are to be looked at: an alarm is new, or it was asked which are over.
+        """
+        self.regime = next((r for r in regimes if r.since_ms == self.regime.since_ms), self.regime)
+        self._recent[self._frames % REMEMBERED_FRAMES] = z
+        self._times[self._frames % REMEMBERED_FRAMES] = at_ms
+        self._frames += 1
+        self._sums = accumulate(self._sums, evidence(self.regime.apart(z), self.regime.limits))
+        new = np.flatnonzero(alarming(self._sums) & ~self.high).tolist()
+        for at in new:
+            took = len(self.since([SIGNALS[at]]))
+            self.high[at], self._raised[at] = True, self._frames
+            self._wait[at] = min(max(2 * took, CALM_FRAMES), REMEMBERED_FRAMES)
+        asked = bool(self.high.any()) and self._frames % SETTLE_FRAMES == 0
+        if asked:
+            self._settle(regimes)
+        return asked or bool(new)
+
+    def since(self, names: Collection[str]) -> Frames:
+        """The remembered frames (n,) since the first of the signals `names` changed, oldest first."""
+        order = self._order()
+        said = evidence(self.regime.apart(self._recent[order]), self.regime.limits)  # (n, S) -> (n, S, 2, T)
+        first, oldest = len(order), self._frames - len(order)
+        for at in (SIGNALS.index(name) for name in names):
+            unseen = max(int(self._begun[at]) - oldest, 0)  # a change began with no frame from before its chart
+            first = min(first, unseen + onset(said[unseen:, at], self._sums[at]))
+        return order[first:]
+
+    def rows(self, frames: Frames) -> npt.NDArray[np.float64]:
+        """The signals (n, S) of remembered frames (n,), in spreads from what is normal in the regime."""
+        return np.clip(self.regime.apart(self._recent[frames]), -Z_CLIP, Z_CLIP)
+
+    def time_ms(self, frame: int) -> int:
+        """When a remembered frame was seen."""
+        return int(self._times[frame])
+
+    def newest(self) -> Vector:
+        """The mean signals (S,) of the newest `CALM_FRAMES`, in spreads."""
+        mean: Vector = self.rows(self._order()[-CALM_FRAMES:]).mean(axis=0)
+        return mean
+
+    def _order(self) -> Frames:
+        return np.arange(max(self._frames - REMEMBERED_FRAMES, 0), self._frames) % REMEMBERED_FRAMES
+
+    def _settle(self, regimes: Sequence[Regime]) -> None:
+        """End the alarms of signals whose charts, begun anew since, see little; or all, where those of another regime
+        see little in any signal.
+        """
+        recent, since = self._recent[self._order()], self._frames - self._raised
+        fresh = begun(evidence(self.regime.apart(recent), self.regime.limits), self._wait)
+        over = self.high & (since >= self._wait) & calm(fresh)
+        self.high = self.high & ~over
+        self._sums[over], self._begun[over] = fresh[over], (self._frames - self._wait)[over]
+        wait = np.full(len(SIGNALS), self._wait[self.high].max(initial=0))
+        if not self.high.any() or (since[self.high] < wait[0]).any():
+            return
+        others = [regime for regime in regimes if regime.since_ms != self.regime.since_ms]
+        found = [(begun(evidence(r.apart(recent), r.limits), wait), r) for r in others]
+        fitting = [(float(sums.sum()), at) for at, (sums, _) in enumerate(found) if calm(sums).all()]
+        if fitting:
+            self._sums, self.regime = found[min(fitting)[1]]
+            self.high, self._begun = np.zeros_like(self.high), self._frames - wait
+
+
+assert CLIP <= Z_CLIP  # noqa: S101  # what is remembered says as much as what was seen

@@ -1,0 +1,62 @@
+"""The light of a line as its frames show it: followed slowly, at once after a step, and not in a burst."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+
+from drift.chart import BURST_FRAMES, Evidence, accumulate, alarming, evidence, onset
+from drift.light import Light
+from drift.signals import Vector
+
+STEP_FRAMES = 64
+
+
+class Lamp:
+    """Holds the estimate of the light (`Light`), which starts as `taught` (3,).
+
+    A chart of what compensation leaves over, by the taught parts' `spread` (3,) and `limits` (3, 2, T), finds steps.
+    Nothing is followed while a burst of flagged parts passes: a defect may darken its whole part.
+    """
+
+    def __init__(self, taught: Vector, spread: Vector, limits: Evidence) -> None:
+        red, green, blue = taught.tolist()
+        self.light = Light((red, green, blue))
+        self._taught = taught
+        self._spread = spread
+        self._limits = limits
+        self._sums = np.zeros_like(limits)
+        self._recent: deque[Vector] = deque(maxlen=STEP_FRAMES)
+        self._flagged = 0
+
+    def update(self, seen: Vector, *, flagged: bool) -> Vector:
+        """Take in a frame's levels `seen` (3,); what compensation left over (3,), common and by colour, in spreads."""
+        left = self._left(seen)
+        self._recent.append(seen)
+        self._flagged = self._flagged + 1 if flagged else 0
+        if not 0 < self._flagged <= BURST_FRAMES:
+            self._sums = accumulate(self._sums, evidence(left, self._limits))
+            self.light = self._followed(seen)
+        return left
+
+    def _left(self, lights: Vector) -> Vector:
+        """What compensation leaves of lights (..., 3), common and by colour, in spreads (..., 3)."""
+        left = lights - np.array(self.light.levels)
+        apart = [left.mean(axis=-1), left[..., 0] - left[..., 1], left[..., 2] - left[..., 1]]
+        spreads: Vector = np.stack(apart, axis=-1) / self._spread
+        return spreads
+
+    def _followed(self, seen: Vector) -> Light:
+        """The light after a frame: slowly, but where the chart is sure of a step, at once, to the middle of what was
+        seen since then.
+        """
+        sure = np.flatnonzero(alarming(self._sums))
+        if not len(sure):
+            return self.light.updated(seen, self._taught)
+        recent = np.stack(self._recent)
+        said = evidence(self._left(recent), self._limits)  # (n, 3) -> (n, 3, 2, T)
+        since = min(onset(said[:, at], self._sums[at]) for at in sure.tolist())
+        self._sums = np.zeros_like(self._sums)
+        self._recent.clear()
+        return Light.within(np.median(recent[since:], axis=0), self._taught)

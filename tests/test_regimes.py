@@ -1,0 +1,234 @@
+"""Regimes: what makes a condition known, how it is recognised when it returns, and what holds in it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conftest import features, frame, material_of, png
+from hypothesis import given
+from hypothesis import strategies as st
+from test_lesson import answer, learn
+from test_policies import LIMITS, around, confirmed, model, scratch
+
+from daemon import provenance, terminal
+from daemon.rendered import STEADY, Scene, part
+from daemon.service import Service
+from drift.monitor import CALM, DriftState, Monitor, Trust
+from drift.reference import Reference, Signals, refer
+from drift.regimes import (
+    ENOUGH_PARTS,
+    MOST_PARTS,
+    MOST_REGIMES,
+    TAUGHT,
+    Regime,
+    Sighting,
+    extended,
+    learned,
+    regimes_of,
+)
+from drift.signals import SIGNALS
+from memory.replay import Replay
+from memory.version import HeldOut
+from policies.admission import Candidate, Hold, Proposal, propose
+from policies.gate import check
+from policies.threshold import Threshold, calibrate
+
+NIGHT = {"exposure": -6.0, "material_1": 5.0, "material_off": 5.0}
+
+
+@pytest.fixture(scope="module")
+def reference() -> Reference:
+    parts = [part(i) for i in range(16)]
+    return refer(parts, [material_of(p) for p in parts], material_of, seed=0)
+
+
+class Line:
+    """A monitor that sees frames drawn around the taught parts, some signals moved by so many spreads."""
+
+    def __init__(self, reference: Reference) -> None:
+        self.monitor = Monitor(reference)
+        self.rng = np.random.default_rng(1)
+        self.now = 0
+
+    def signals(self, **moved: float) -> Signals:
+        reference, z = self.monitor.reference, self.rng.uniform(-1, 1, len(SIGNALS))
+        for name, by in moved.items():
+            z[SIGNALS.index(name)] += by
+        values = reference.mean + z * reference.spread
+        return Signals(values, reference.light + (values[0] - reference.mean[0]))
+
+    def run(self, frames: int, regimes: tuple[Regime, ...] = (), **moved: float) -> list[DriftState]:
+        states = []
+        for _ in range(frames):
+            self.now += 1
+            states.append(self.monitor.update(self.signals(**moved), self.now, flagged=False, regimes=regimes))
+        return states
+
+    def confirmed(self, since_ms: int, parts: int, **moved: float) -> tuple[Regime, ...]:
+        seen = [Sighting(since_ms, since_ms + i, self.signals(**moved).values, fault=False) for i in range(parts)]
+        return regimes_of(extended({}, seen), self.monitor.reference, 0)
+
+
+def test_a_condition_that_returns_is_recognised_and_judged_by_its_own_reference(reference: Reference) -> None:
+    line = Line(reference)
+    line.run(50)
+    away = line.run(60, **NIGHT)[-1]
+    assert {change.cause for change in away.changes} == {"light", "material"}
+    assert away.known == TAUGHT
+    assert abs(away.regime - 50) <= 3, "a new regime is called by when it began"
+    known = line.confirmed(away.regime, 40, **NIGHT)
+    assert line.run(300, known)[-1] == replace(line.monitor.state, trust=Trust.STABLE, changes=(), regime=TAUGHT)
+    night = line.run(120, known, **NIGHT)
+    assert night[20].changes
+    assert night[20].regime not in {TAUGHT, away.regime}, "not known yet"
+    assert [state.known for state in night[-40:]] == [away.regime] * 40
+    assert night[-1].trust is Trust.STABLE
+    assert night[-1].regime == away.regime
+    told = [change for state in night for change in state.over]
+    assert {change.cause for change in told} == {"light", "material"}
+    worn = line.run(60, known, **(NIGHT | {"shift_x": 6.0}))[-1]
+    assert [change.cause for change in worn.changes] == ["shift"], "what changes in the night is told against the night"
+    day = line.run(300, known)[-1]
+    assert (day.known, day.regime, day.trust) == (TAUGHT, TAUGHT, Trust.STABLE)
+
+
+def test_a_condition_that_was_confirmed_while_it_lasts_is_known_from_then_on(reference: Reference) -> None:
+    """What changes further is told again, and amounts stay those against the taught parts."""
+    line = Line(reference)
+    line.run(50)
+    away = line.run(80, **NIGHT)[-1]
+    known = line.confirmed(away.regime, 20, **NIGHT)
+    state = line.run(40, known, **NIGHT)[-1]
+    assert (state.trust, state.known) == (Trust.STABLE, away.regime)
+    further = line.run(60, known, **(NIGHT | {"exposure": -12.0}))[-1]
+    (light,) = further.changes
+    expected = (np.exp(-12 * reference.spread[0]) - 1) * 100
+    assert abs(float(light.amount.removeprefix("light ").removesuffix(" %")) - expected) < 3
+
+
+def test_another_condition_is_not_taken_for_a_known_one(reference: Reference) -> None:
+    line = Line(reference)
+    line.run(50)
+    known = line.confirmed(7, 40, **NIGHT)
+    state = line.run(300, known, **(NIGHT | {"material_1": -5.0}))[-1]
+    assert state.known == TAUGHT
+    assert state.changes
+
+
+def test_trust_is_lost_by_distance_from_what_is_known(reference: Reference) -> None:
+    line = Line(reference)
+    line.run(50)
+    known = line.confirmed(7, 40, contrast=-16.0)
+    assert line.run(30, known, contrast=-16.0)[-1].trust is Trust.UNTRUSTED
+    assert line.run(60, known, contrast=-16.0)[-1].trust is Trust.STABLE
+
+
+def test_too_few_confirmed_parts_make_nothing_known(reference: Reference) -> None:
+    line = Line(reference)
+    assert len(line.confirmed(7, ENOUGH_PARTS - 1)) == 1
+    assert len(line.confirmed(7, ENOUGH_PARTS)) == 2
+
+
+def sighting(regime: int, at_ms: int, *, fault: bool = False) -> Sighting:
+    return Sighting(regime, at_ms, np.full(len(SIGNALS), float(at_ms)), fault)
+
+
+@given(st.lists(st.tuples(st.integers(0, 12), st.booleans()), max_size=300))
+def test_regimes_are_bounded_and_grow_by_what_was_confirmed(seen: list[tuple[int, bool]]) -> None:
+    sightings = [sighting(regime, at, fault=fault) for at, (regime, fault) in enumerate(seen)]
+    parts = extended({}, sightings)
+    held = {name.removeprefix("signals."): v for name, v in parts.items() if name.startswith("signals.")}
+    assert len(held) <= MOST_REGIMES
+    assert str(TAUGHT) not in held
+    for regime, rows in held.items():
+        own = [s.signals for s in sightings if s.regime == int(regime) and not s.fault][:MOST_PARTS]
+        assert np.array_equal(rows, np.stack(own)), "the first ones, so that its reference stands still"
+    assert not learned(parts, extended(parts, []))
+
+
+def test_of_too_many_regimes_the_one_leaves_that_was_seen_longest_ago() -> None:
+    parts = extended({}, [sighting(r, 100 * r + i) for r in range(1, MOST_REGIMES + 1) for i in range(ENOUGH_PARTS)])
+    parts = extended(parts, [sighting(1, 9_000)])
+    new = [sighting(99, 9_100 + i) for i in range(ENOUGH_PARTS)]
+    held = {n for n in extended(parts, new) if n.startswith("signals.")}
+    assert held == {f"signals.{r}" for r in (1, *range(3, MOST_REGIMES + 1), 99)}
+    few = {n for n in extended(parts, new[:3]) if n.startswith("signals.")}
+    assert few == {f"signals.{r}" for r in range(1, MOST_REGIMES + 1)}, "what is not known yet pushes nothing out"
+
+
+@given(
+    st.lists(st.integers(0, 3), min_size=1, max_size=40), st.lists(st.integers(0, 3), max_size=40), st.integers(1, 30)
+)
+def test_every_regime_keeps_its_calibration_parts(before: list[int], fresh: list[int], most: int) -> None:
+    regimes = [*before, *fresh]
+    named = [f"p{i}" for i in range(len(regimes))]
+    every = [features(np.zeros((1, 2)))] * len(regimes)
+    held = HeldOut(tuple(named[: len(before)]), tuple(every[: len(before)]), tuple(before))
+    grown = held.grown(named[len(before) :], every[len(before) :], fresh, most)
+    assert len(grown.samples) == min(most, len(regimes))
+    counts = {r: grown.regimes.count(r) for r in set(regimes)}
+    for regime, count in counts.items():
+        assert count == regimes.count(regime) or count >= max(counts.values()) - 1, "the fullest gives way"
+        own = [n for n, r in zip(named, regimes, strict=True) if r == regime]
+        assert [n for n, r in zip(grown.samples, grown.regimes, strict=True) if r == regime] == own[len(own) - count :]
+
+
+def test_a_lesson_makes_a_regime_known_once_by_parts_without_a_fault() -> None:
+    base = model()
+    parts = [Candidate(f"n{i}", features(around(6)), seen=sighting(70, i, fault=i >= ENOUGH_PARTS)) for i in range(12)]
+    outcome = propose(base, confirmed(tuple(parts)), CALM, LIMITS, 0)
+    assert isinstance(outcome, Proposal)
+    assert len(outcome.contents.regimes["signals.70"]) == ENOUGH_PARTS
+    waited = replace(base, version=replace(base.version, waiting=("n0",)))
+    outcome = propose(waited, confirmed(tuple(parts)), CALM, LIMITS, 0)
+    assert isinstance(outcome, Proposal)
+    assert len(outcome.contents.regimes["signals.70"]) == ENOUGH_PARTS - 1, "who waited was counted then"
+
+
+def test_a_defect_that_would_be_missed_in_one_regime_holds_the_lesson() -> None:
+    defect = scratch("d1")
+    base = model(Replay().remember(defect, 9))
+    before = Threshold.of(base.version.threshold)
+    strict = replace(before, own={7: calibrate([before.value / 2], 0.5)})
+    shown = base.contents.contrasts.of(defect.features, region=defect.region).value
+    assert before.value < shown
+    lax = replace(before, own={7: calibrate([2 * shown], 0.5)})
+    base = replace(base, version=replace(base.version, threshold=strict.to_json()))
+    assert not isinstance(check(Proposal(base, base.contents, strict, (), (), ())), Hold)
+    assert isinstance(check(Proposal(base, base.contents, lax, (), (), ())), Hold)
+
+
+DIM = Scene(light=0.6, wear=0.4)
+
+
+def test_the_night_shift_comes_back_to_its_own_regime(service: Service) -> None:
+    def shown(first: int, count: int, scene: Scene) -> DriftState:
+        for i in range(first, first + count):
+            service.engine.judge(frame(f"s{i}", png(i, scene)))
+        return service.engine.drift()
+
+    shown(600, 20, STEADY)
+    night = shown(700, 60, DIM)
+    for i in range(730, 750):
+        answer(service, f"s{i}", "good")
+    made = learn(service)
+    assert not isinstance(made, Hold)
+    row = service.engine.ledger.frame("s740")
+    assert row is not None
+    assert json.loads(row["drift"])["regime"] == night.regime
+    day = shown(800, 200, STEADY)
+    assert (day.trust, day.regime) == (Trust.STABLE, TAUGHT)
+    again = shown(1000, 80, DIM)
+    assert (again.trust, again.known, again.regime) == (Trust.STABLE, night.regime, night.regime)
+    events = service.engine.ledger.all("SELECT detail FROM events WHERE kind = 'regime'")
+    assert json.loads(events[-1]["detail"])["since_ms"] == night.regime
+    said = service.status()["drift"]
+    assert "in the regime first seen 20" in dict(terminal.scene(said))["scene"]  # type: ignore[arg-type]  # a dictionary
+    last = service.engine.ledger.frame("s1079")
+    assert last is not None
+    assert str(provenance.why(service.store, service.engine.ledger, last)["regime"]).startswith("20")
+    service.engine.recover()
+    assert service.engine.drift().known == night.regime, "also after a restart"
