@@ -20,6 +20,10 @@ LOW_FREQUENCIES = 8  # they follow the light, not the part
 
 Picture = npt.NDArray[np.float32]
 _WINDOW: Picture = cv2.createHanningWindow((SIDE_PX, SIDE_PX), cv2.CV_32F).astype(np.float32)
+_ANGLE = np.arange(ANGLES // 2)[:, None] * (2 * np.pi / ANGLES)
+_RADIUS = np.arange(LOW_FREQUENCIES, SIDE_PX // 2)[None, :]
+_POLAR_X: Picture = (SIDE_PX / 2 + _RADIUS * np.cos(_ANGLE)).astype(np.float32)  # (angles / 2, radii)
+_POLAR_Y: Picture = (SIDE_PX / 2 + _RADIUS * np.sin(_ANGLE)).astype(np.float32)
 _TAPER: Picture = np.hanning(SIDE_PX // 2 - LOW_FREQUENCIES).astype(np.float32)[None, :]
 
 
@@ -76,9 +80,8 @@ def _spectrum(picture: Picture) -> Picture:
     """Log amplitudes by angle and radius; half a turn, for the other half is the same."""
     parts = cv2.dft(picture, flags=cv2.DFT_COMPLEX_OUTPUT)
     amplitude = np.fft.fftshift(np.log1p(cv2.magnitude(parts[..., 0], parts[..., 1])))
-    middle = SIDE_PX / 2
-    polar = cv2.warpPolar(amplitude, (SIDE_PX // 2, ANGLES), (middle, middle), middle, cv2.INTER_LINEAR)
-    return polar[: ANGLES // 2, LOW_FREQUENCIES:].astype(np.float32)  # (angles, radii) -> (angles / 2, radii')
+    polar: Picture = cv2.remap(amplitude, _POLAR_X, _POLAR_Y, cv2.INTER_LINEAR).astype(np.float32, copy=False)
+    return polar
 
 
 def _tapered(spectrum: Picture) -> Picture:
