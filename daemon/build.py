@@ -57,8 +57,8 @@ def extractor(settings: Settings) -> Extractor:
     """The configured backbone, with its threads set on purpose. Says it when the weights are random."""
     import torch
 
-    from memory.bank import search_with
     from memory.extract import Extractor
+    from memory.search import search_with
 
     given = settings.extractor
     torch.set_num_threads(given.threads)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -11,17 +10,14 @@ import numpy.typing as npt
 
 from memory.errors import DriftlineError
 from memory.features import Features
-from memory.processor import tell_openblas
+from memory.search import Index, Vectors
 
-tell_openblas(os.environ)
-import faiss  # noqa: E402  # it reads the environment while it is loaded
-
-Vectors = npt.NDArray[np.float32]
 NEVER = float("inf")
 LIKEST = np.float32(10.0)
 ALIKE = np.float32(1e6)
 CALM_SHARE = 0.1
 LANDMARKS = 250
+RECHECKED = 32
 
 
 @dataclass(frozen=True)
@@ -66,8 +62,7 @@ class Bank:
     at teach time and never change by learning, so that scores before and after a lesson stay alike. Without landmarks,
     as in snapshots before format 3, scores are plain distances.
 
-    The exact nearest neighbour is searched because an approximate one inflates the maximum that decides.
-    faiss allows concurrent searches of one index and never concurrent change: there is no change here.
+    The exact nearest neighbour decides, because an approximate one inflates the maximum.
     """
 
     vectors: Vectors
@@ -78,9 +73,9 @@ class Bank:
     landmarks: Vectors
     shown: Shown
     levels: tuple[float, float] = (1.0, 1.0)
-    _index: faiss.IndexFlatL2 = field(init=False, repr=False)
-    _marks: faiss.IndexFlatL2 = field(init=False, repr=False)
-    _defects: faiss.IndexFlatL2 = field(init=False, repr=False)
+    _index: Index = field(init=False, repr=False)
+    _marks: Index = field(init=False, repr=False)
+    _defects: Index = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         rows = [len(a) for a in (self.origin, self.place, self.use)]
@@ -90,20 +85,31 @@ class Bank:
                 came=f"vectors {self.vectors.shape}, the others {rows}",
                 do="teach with at least two good images",
             )
-        searched = {"_index": self.vectors, "_marks": self.landmarks, "_defects": self.shown.vectors}
-        for array in (*searched.values(), self.origin, self.place, self.use):
+        for array in (self.origin, self.place, self.use):
             array.setflags(write=False)
+        searched = {"_index": self.vectors, "_marks": self.landmarks, "_defects": self.shown.vectors}
         for name, vectors in searched.items():
-            index = faiss.IndexFlatL2(self.vectors.shape[1])
-            index.add(vectors)
-            object.__setattr__(self, name, index)
+            object.__setattr__(self, name, Index(vectors))
 
     def __len__(self) -> int:
         return len(self.vectors)
 
     def score(self, features: Features) -> Score:
-        """Score one image: its contrast, raised where it is like a confirmed defect (`Shown`)."""
-        return self.raised(features, self.contrast(features))
+        """Score one image: its contrast, raised where it is like a confirmed defect (`Shown`).
+
+        Patches are searched quickly, which finds none too near, and again exactly from the most anomalous on, until
+        the maximum is exact: the value is that of an exact search, and the map elsewhere at most a little too high.
+        """
+        distance, nearest = self._index.quick(features.patches)
+        known, level = np.zeros(len(distance), dtype=bool), self.level(features)
+        while True:
+            score = self.raised(features, _contrast(features, distance, nearest, level))
+            worst = np.argsort(-score.map, axis=None, kind="stable")  # of (rows, columns)
+            if known[worst[0]]:
+                return score
+            rows = worst[:RECHECKED][~known[worst[:RECHECKED]]]
+            distance[rows], nearest[rows] = self._index.exact(features.patches[rows], candidates=2)
+            known[rows] = True
 
     def raised(self, features: Features, plain: Score) -> Score:
         """This contrast of the image, raised where the image is like a confirmed defect, at most `LIKEST` times."""
@@ -117,10 +123,7 @@ class Bank:
 
         The level is held within those of taught parts: a part that is odd as a whole cannot excuse itself.
         """
-        distance, nearest = self.distances(features)
-        level = self.level(features)
-        contrast = (distance / np.float32(level)).reshape(features.grid)  # (P,) -> (rows, columns)
-        return Score(value=float(contrast.max()), map=contrast, nearest=nearest, level=level)
+        return _contrast(features, *self.distances(features), self.level(features))
 
     def likeness(self, features: Features, plain: Score, odd: float) -> Vectors:
         """How alike (rows, columns) to confirmed defects the patches are whose contrast exceeds `odd` ≥ 0, at most
@@ -128,7 +131,7 @@ class Bank:
         found = np.zeros_like(plain.map)
         rows = np.flatnonzero(plain.map > odd)
         if len(self.shown.vectors) and len(rows):
-            apart, _ = _nearest(self._defects, self.shown.vectors, features.patches[rows])
+            apart, _ = self._defects.exact(features.patches[rows])
             own = plain.map.reshape(-1)[rows] * np.float32(plain.level)  # (rows, columns) -> (P,), then those odd
             found.reshape(-1)[rows] = own / np.maximum(apart, own / ALIKE)
         return found
@@ -138,7 +141,7 @@ class Bank:
 
         Among so many `candidates` that the search ranks first within rounding, the nearest is chosen exactly.
         """
-        return _nearest(self._index, self.vectors, features.patches, candidates)
+        return self._index.exact(features.patches, candidates)
 
     def level(self, features: Features) -> float:
         """How far the image lies from the landmarks as a whole, within what taught parts show; 1 without landmarks."""
@@ -151,41 +154,18 @@ class Bank:
         return self.samples[int(self.origin[row])]
 
 
-def search_with(threads: int) -> None:
-    """Search with so many CPU threads from now on, in all of this process."""
-    faiss.omp_set_num_threads(threads)
-
-
-def _nearest(
-    index: faiss.IndexFlatL2, vectors: Vectors, patches: Vectors, candidates: int = 1
-) -> tuple[Vectors, npt.NDArray[np.int64]]:
-    """What the search finds is measured again without the cancellation of ‖x‖² + ‖y‖² − 2x·y, so a patch that is in
-    the bank is exactly zero away. Of candidates that are equally far the lowest row counts."""
-    _, found = index.search(patches, min(candidates, len(vectors)))
-    found = np.sort(found, axis=1)  # (P, candidates)
-    apart = np.stack([_apart(patches, vectors[column]) for column in found.T], axis=1)  # (P, candidates)
-    best = apart.argmin(axis=1)[:, None]  # (P,) -> (P, 1)
-    nearest = np.take_along_axis(found, best, axis=1)[:, 0]  # (P, 1) -> (P,)
-    return np.sqrt(np.take_along_axis(apart, best, axis=1)[:, 0]), nearest.astype(np.int64)
-
-
-def _apart(one: Vectors, other: Vectors) -> Vectors:
-    """Squared distances (P,) of the rows of both (P, D)."""
-    apart = one - other
-    squared: Vectors = np.einsum("pd,pd->p", apart, apart)
-    return squared
+def _contrast(features: Features, distance: Vectors, nearest: npt.NDArray[np.int64], level: float) -> Score:
+    contrast = (distance / np.float32(level)).reshape(features.grid)  # (P,) -> (rows, columns)
+    return Score(value=float(contrast.max()), map=contrast, nearest=nearest, level=level)
 
 
 def _calm(bank: Bank, features: Features, *, own: bool = False) -> float:
     """The distance below which the calmest tenth of patches lies, to landmarks that the image did not give itself,
     unless its `own` are to count: by those a taught part would be calmer than any other."""
-    distance, nearest = _nearest(bank._marks, bank.landmarks, features.patches)
+    distance, nearest = bank._marks.exact(features.patches)
     given = np.unique(nearest[distance == 0])
     if not own and 0 < len(given) < len(bank.landmarks):
-        others = np.delete(bank.landmarks, given, axis=0)
-        index = faiss.IndexFlatL2(others.shape[1])
-        index.add(others)
-        distance, _ = _nearest(index, others, features.patches)
+        distance, _ = Index(np.delete(bank.landmarks, given, axis=0)).exact(features.patches)
     return float(np.quantile(distance, CALM_SHARE))
 
 

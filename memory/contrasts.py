@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from memory.bank import Bank, Score, Vectors, subset
+from memory.bank import Bank, Score, subset
 from memory.features import Features
+from memory.search import Vectors
 
 Rows = npt.NDArray[np.int64]
 Region = npt.NDArray[np.bool_]

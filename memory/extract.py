@@ -1,4 +1,4 @@
-"""An image becomes patch features: the only module that imports torch and timm."""
+"""An image becomes patch features: with `memory.tiny` the only module that imports torch, and the only one timm."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import timm
 import torch
 from timm.models import load_state_dict
 
+from memory import tiny
 from memory.errors import DriftlineError, WeightsError
 from memory.features import Features, Image
 
@@ -19,13 +20,15 @@ UNTRAINED_SEED = 0
 
 
 class Extractor:
-    """Extract mid-level patch features of a frozen timm backbone, batch 1, deterministic on one machine.
+    """Extract mid-level patch features of a frozen backbone, batch 1, deterministic on one machine.
+
+    `model` is any timm model, or driftline-tiny, whose weights are `shipped` with Driftline (memory/tiny.py).
 
     The maps of `layers` are averaged over 3×3 neighbourhoods, brought to the first layer's grid and
     concatenated: the locally aware patch features of PatchCore (Roth et al., "Towards Total Recall in
     Industrial Anomaly Detection", CVPR 2022, section 3.1, equation 2).
 
-    `weights` is `hub` (timm's hub or its local cache), a path to a .safetensors or .pth file, or `untrained`
+    `weights` is `hub` (timm's hub or its local cache), `shipped`, a path to a .safetensors or .pth file, or `untrained`
     (seeded random weights: for demonstrations, by explicit name only). `normalize` applies the backbone's own
     mean and standard deviation; switch it off for weights that have them folded in. `device` is `auto`,
     `cpu`, `cuda`, ...
@@ -93,6 +96,14 @@ def _device(name: str) -> torch.device:
 
 
 def _network(model: str, layers: tuple[int, ...], weights: str) -> Any:
+    if (model == tiny.NAME) != (weights == "shipped"):
+        raise WeightsError(
+            expected=f"weights `shipped` with {tiny.NAME}, and with no other model",
+            came=f"{model} with weights {weights!r}",
+            do="set extractor.model and extractor.weights to go together",
+        )
+    if model == tiny.NAME:
+        return tiny.trained(layers)
     if model not in timm.list_models():
         raise DriftlineError(
             expected="a timm model with features_only support",

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from memory.bank import gather, joined, levelled, subset
+from memory.bank import Shown, gather, joined, levelled, subset
 from memory.errors import DriftlineError
+from memory.search import QUICK_FROM
 
 # Small whole numbers: distances are exact, so "never raises" needs no tolerance.
 Vectors = arrays(np.float32, st.tuples(st.integers(1, 30), st.just(4)), elements=st.integers(-30, 30))
@@ -128,3 +129,23 @@ def test_landmarks_that_an_image_gave_do_not_calm_it() -> None:
     new = features(rng.standard_normal((30, 4)))
     distance = np.sqrt(((new.patches[:, None] - marks[None]) ** 2).sum(-1)).min(1)
     assert replace(bank, levels=(0.0, np.inf)).level(new) == pytest.approx(np.quantile(distance, 0.1), rel=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_large_bank_is_searched_quickly_and_decides_exactly(seed: int) -> None:
+    """However the quick search errs: the value, its place and the good patch behind it are those of an exact search."""
+    rng = np.random.default_rng(seed)
+
+    def draw(count: int) -> npt.NDArray[np.float32]:
+        return (rng.integers(0, 9, (count, 6)) * 3 + rng.standard_normal((count, 6))).astype(np.float32)
+
+    bank = gather([(f"p{i}", draw(100)) for i in range(2 * QUICK_FROM // 100)])
+    bank = replace(bank, landmarks=bank.vectors[::400], levels=(0.5, 2.0))
+    bank = replace(bank, shown=Shown(draw(5), 1.0, 0.5))
+    asked = features(draw(400), (20, 20))
+    quick, exact = bank.score(asked), bank.raised(asked, bank.contrast(asked))
+    assert quick.value == pytest.approx(exact.value, rel=1e-6)
+    assert quick.map.argmax() == exact.map.argmax()
+    assert quick.nearest[quick.map.argmax()] == exact.nearest[exact.map.argmax()]
+    assert (quick.map >= exact.map * (1 - 1e-5)).all()
+    assert (quick.map > exact.map * (1 + 1e-5)).any(), "the test's own premise: it does err"

@@ -18,9 +18,9 @@ MAY_IMPORT = {
     "daemon": {"daemon", "policies", "memory", "drift"},
 }
 DOORS = {
-    "torch": {"memory/extract.py", "daemon/build.py"},
+    "torch": {"memory/extract.py", "memory/tiny.py", "daemon/build.py"},
     "timm": {"memory/extract.py"},
-    "faiss": {"memory/bank.py"},
+    "faiss": {"memory/search.py"},
     "river": {"drift/watch.py"},
     "redis": {"daemon/wire.py", "daemon/build.py", "daemon/doctor.py"},
     "sqlite3": {"daemon/ledger.py", "daemon/service.py", "daemon/doctor.py"},

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import memory.bank
+import memory.search
 from memory.processor import VARIABLE, kernels, tell_openblas
 
 WIDE = "avx2 fma avx512f avx512bw avx512dq avx512vl avx512_bf16"
@@ -42,5 +42,5 @@ def test_where_the_processor_is_not_told_nothing_is_named(tmp_path: Path) -> Non
 def test_it_is_named_before_faiss_is_loaded() -> None:
     told: dict[str, str] = {}
     tell_openblas(told)
-    assert memory.bank.Bank
+    assert memory.search.Index
     assert told.get(VARIABLE) is None or VARIABLE in os.environ
