@@ -27,7 +27,7 @@ from bench.peers import MMD_WINDOWS, TUNED, first_alarm, median_delay, mmd, tune
 from bench.protocol import extractor, load, shots
 from bench.scenes import Change, Setting, rendered
 from bench.scenes import tiles as real
-from drift.chart import BURST_FRAMES, RUN_LENGTH_FRAMES, accumulate, alarming, evidence
+from drift.chart import BURST_FRAMES, RUN_LENGTH_FRAMES, accumulate, alarming, evidence, exactly
 from drift.monitor import DriftState, Monitor
 from drift.reference import Signals, measure
 from drift.signals import CAMERA, LIGHT, Vector
@@ -44,7 +44,7 @@ MATERIAL_AT = len(LIGHT) + len(CAMERA)
 def null(setting: Setting, runs: int, rng: np.random.Generator) -> tuple[str, str]:
     """Realised run lengths over good parts: of the charts, and of what ADWIN notices."""
     good, limits = setting.z(setting.good), setting.reference.limits
-    said = evidence(good, limits)  # (n, S) -> (n, S, 2, T)
+    said = evidence(exactly(good), limits)  # (n, S) -> (n, S, 2, T)
     sums, alarms = np.zeros((runs, *limits.shape)), 0
     for _ in range(NULL_FRAMES):
         sums = accumulate(sums, said[rng.integers(0, len(good), runs)])
@@ -100,35 +100,39 @@ def onsets(setting: Setting, streams: int, rng: np.random.Generator) -> dict[str
         delays, names, seen = onset(setting, change, streams, rng)
         called.setdefault(change.cause, Counter()).update(names)
         cap = change.frames + AFTER
-        row = {"Driftline": median_delay(delays, cap)}
+        row = {"Driftline": median_delay(delays)}
         for kind, (value, _) in quiet.items():
             few, last = (KSWIN_STREAMS, change.frames + KSWIN_AFTER) if kind == "KSWIN" else (streams, cap)
-            row[kind] = median_delay([first_alarm(kind, value, z[: BEFORE + last], BEFORE) for z in seen[:few]], last)
+            row[kind] = median_delay([first_alarm(kind, value, z[: BEFORE + last], BEFORE) for z in seen[:few]])
         rows.append((change, row, sum(d is not None for d in delays)))
         every += seen
         print(f"{setting.name}: {change.cause} {change.size} {row}", file=sys.stderr, flush=True)
     found = mmd(setting.taught, good, every, BEFORE, rng)
     for window in MMD_WINDOWS:
-        for at, (change, row, _) in enumerate(rows):
+        for at, (_, row, _) in enumerate(rows):
             own = found[f"delays {window}"][at * streams : (at + 1) * streams].tolist()
-            row[f"MMD {window}"] = median_delay([None if d < 0 else d for d in own], change.frames + AFTER)
+            row[f"MMD {window}"] = median_delay([None if d < 0 else d for d in own])
     lengths = {kind: f"{TUNED[kind][0]} {value:g}: {length:,.0f}" for kind, (value, length) in quiet.items()}
     for window in MMD_WINDOWS:
         own = float(found[f"declared {window}"])
         lengths[f"MMD {window}"] = f"by itself to {RUN_LENGTH_FRAMES // 10:,} was {own:,.0f}, then by good parts"
     said = "; ".join(f"{kind} {length}" for kind, length in lengths.items())
-    print(f"\nTuned to one false alarm in {RUN_LENGTH_FRAMES:,} frames: {said}.\n")
+    print(f"\nTuned to one false alarm in {RUN_LENGTH_FRAMES:,} frames: {said}. —: not in half of the streams.\n")
     names = list(rows[0][1])
     print(f"| cause | size | {' | '.join(names)} | told |\n| --- | --- |{' --- |' * (len(names) + 1)}")
     for change, row, told in rows:
         best = min(row.values())
-        cells = " | ".join(f"**{v:.0f}**" if v == best else f"{v:.0f}" for v in row.values())
+        cells = " | ".join(f"**{_frames(v)}**" if v == best < np.inf else _frames(v) for v in row.values())
         print(f"| {change.cause} | {change.size} | {cells} | {told} of {streams} |")
     print(f"\n| cause, median over its sizes | {' | '.join(names)} |\n| --- |{' --- |' * len(names)}")
     for cause in called:
         middles = [float(np.median([row[n] for change, row, _ in rows if change.cause == cause])) for n in names]
-        print(f"| {cause} | {' | '.join(f'{m:.0f}' for m in middles)} |")
+        print(f"| {cause} | {' | '.join(map(_frames, middles))} |")
     return called
+
+
+def _frames(delay: float) -> str:
+    return f"{delay:.0f}" if delay < np.inf else "—"
 
 
 def confusion(called: dict[str, Counter[str]]) -> None:
@@ -149,7 +153,7 @@ def bursts(setting: Setting, runs: int, rng: np.random.Generator) -> None:
         frames = [good[rng.integers(0, len(good), (40, runs))], z[rng.integers(0, len(z), (BURST_FRAMES, runs))]]
         sums, high = np.zeros((runs, *limits.shape)), np.zeros((runs, len(limits)), dtype=bool)
         for frame in np.concatenate(frames):
-            sums = accumulate(sums, evidence(frame, limits))
+            sums = accumulate(sums, evidence(exactly(frame), limits))
             high |= alarming(sums)
         material, camera = high[:, MATERIAL_AT:].any(axis=1).sum(), high[:, :MATERIAL_AT].any(axis=1).sum()
         print(f"| {setting.name} | {kind} | {material} | {camera} |")
@@ -168,7 +172,7 @@ def back(setting: Setting, streams: int, rng: np.random.Generator) -> None:
                 monitor.update(there.frame(at, monitor), at, flagged=False)
             left = (monitor.update(calm.frame(at, monitor), at, flagged=False) for at in range(len(calm.parts)))
             over.append(next((at + 1 for at, state in enumerate(left) if not state.changes), None))
-        print(f"| {change.cause} {change.size} for 200 frames, and back | {median_delay(over, 400):.0f} |")
+        print(f"| {change.cause} {change.size} for 200 frames, and back | {_frames(median_delay(over))} |")
 
 
 def cost(setting: Setting, backbone: Extractor) -> None:

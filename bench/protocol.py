@@ -71,6 +71,13 @@ def need_shared() -> None:
         raise SystemExit(f"no {WEIGHTS}: set DRIFTLINE_SHARED to the folder of shared/README.md")
 
 
+def tiny() -> Extractor:
+    """driftline-tiny, as it is shipped."""
+    return Extractor(
+        model="driftline-tiny", layers=(2, 3), weights="shipped", input_px=256, normalize=True, device="cpu"
+    )
+
+
 def extractor() -> Extractor:
     """MobileNetV2 with the shared weights, whose normalisation is folded in."""
     need_shared()

@@ -14,7 +14,7 @@ from drift.light import compensate
 from drift.monitor import DriftState, Monitor
 from drift.reference import Signals
 from drift.regimes import TAUGHT, Regime, Sighting, extended, regimes_of
-from drift.signals import LIGHT, light
+from drift.signals import light
 from memory.extract import Extractor
 from policies.threshold import calibrate
 
@@ -27,9 +27,7 @@ def frame(pool: Pool, monitor: Monitor, i: int) -> Signals:
     """The signals of a pool's part under the light as a monitor believes it to be."""
     wanted = float((pool.light - monitor.reference.light).mean())
     left = 1 - float(monitor.gain.mean()) / wanted if abs(wanted) > 0.005 else 0.0
-    values = pool.clean[i] + min(max(left, 0.0), 1.0) * (pool.raw[i] - pool.clean[i])
-    values[: len(LIGHT)] = pool.clean[i][: len(LIGHT)]
-    return Signals(values, pool.light[i])
+    return pool.at(i, pool, 1.0).signals(left)
 
 
 def alternating(setting: Setting, night: Pool, rng: np.random.Generator) -> tuple[list[int | None], list[int | None]]:
@@ -76,7 +74,7 @@ def recognised(setting: Setting, nights: dict[str, Pool], streams: int, rng: np.
             print(f"| {setting.name} | {name} | seen by no chart | |")
             continue
         cells = [
-            f"{sum(f is not None for f in frames)} of {len(frames)}, after {median_delay(frames, NIGHT):.0f}"
+            f"{sum(f is not None for f in frames)} of {len(frames)}, after {median_delay(frames):.0f}"
             for frames in back
         ]
         print(f"| {setting.name} | {name} | {' | '.join(cells)} |", flush=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -26,11 +26,26 @@ TAUGHT, UNSEEN, BAD = 40, 80, 30
 
 @dataclass(frozen=True)
 class Pool:
-    """Signals (n, S) of n parts, in full compensation and in none, and their light (n, 3)."""
+    """Signals (n, S) of n parts, in full compensation and in none, how far the former may be off, and their light
+    (n, 3).
+    """
 
     clean: Vector
     raw: Vector
+    reach: Vector
     light: Vector
+
+    def at(self, i: int, good: Pool, share: float) -> Pool:
+        """One part, (S,), a `share` of the way from what it is in the `good` pool."""
+        pairs = ((getattr(good, f.name)[i], getattr(self, f.name)[i]) for f in fields(self))
+        return Pool(*(one + share * (other - one) for one, other in pairs))
+
+    def signals(self, left: float) -> Signals:
+        """The signals of one part where a share of the light's change is `left` uncompensated."""
+        left = min(max(left, 0.0), 1.0)
+        values = self.clean + left * (self.raw - self.clean)
+        values[: len(LIGHT)] = self.clean[: len(LIGHT)]
+        return Signals(values, self.light, (1 - left) * self.reach)
 
 
 @dataclass(frozen=True)
@@ -78,14 +93,9 @@ class Stream:
         good, changed, i = self.setting.good, self.change.pool, self.parts[at]
         gone = 1.0 if not self.change.frames else min((at - self.before + 1) / self.change.frames, 1.0)
         share = self.change.share * gone if at >= self.before else 0.0
-        lit = good.light[i] + share * (changed.light[i] - good.light[i])
-        clean = good.clean[i] + share * (changed.clean[i] - good.clean[i])
-        raw = good.raw[i] + share * (changed.raw[i] - good.raw[i])
         wanted = float((share * (changed.light - good.light).mean(axis=0)).mean())
         left = 1 - float(monitor.gain.mean()) / wanted if abs(wanted) > 0.005 else 0.0
-        values = clean + min(max(left, 0.0), 1.0) * (raw - clean)
-        values[: len(LIGHT)] = clean[: len(LIGHT)]
-        return Signals(values, lit)
+        return changed.at(i, good, share).signals(left)
 
 
 Look = Callable[[Image], npt.NDArray[np.float32]]
@@ -168,9 +178,11 @@ def measured(images: Sequence[Image], reference: Reference, look: Look) -> Pool:
     gain = lights.mean(axis=0) - reference.light
     if np.abs(gain).max() < 0.005:
         gain = np.zeros(3)
-    clean, raw = [], []
+    clean, raw, reach = [], [], []
     for image in images:
         seen = compensate(image, gain)
-        clean.append(measure(image, seen, look(seen), reference).values)
+        signals = measure(image, seen, look(seen), reference)
+        clean.append(signals.values)
+        reach.append(signals.reach)
         raw.append(measure(image, image, look(image), reference).values if gain.any() else clean[-1])
-    return Pool(np.stack(clean), np.stack(raw), lights)
+    return Pool(np.stack(clean), np.stack(raw), np.stack(reach), lights)

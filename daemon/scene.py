@@ -12,9 +12,9 @@ import structlog
 from daemon.ledger import Ledger, Row
 from drift.light import Light
 from drift.monitor import CALM, Change, DriftState, Monitor, Trust
-from drift.reference import Reference, Signals
+from drift.reference import GRAINY, Reference, Signals
 from drift.regimes import TAUGHT, Regime, Sighting, regimes_of
-from drift.signals import SIGNALS, Vector
+from drift.signals import LIGHT, SIGNALS, Vector
 from memory.version import Model
 from policies.cards import cards, paused
 
@@ -66,7 +66,7 @@ def columns(monitor: Monitor | None, before: Light | None, signals: Signals | No
         "reference_light": float(reference.mean[0]),
         "next_light": np.array(monitor.light.levels).tobytes(),
         "next_log_ratio": float(monitor.gain.mean()),
-        "signals": np.concatenate([signals.values, signals.light]).tobytes() if signals else None,
+        "signals": _recorded(signals) if signals else None,
     }
 
 
@@ -127,9 +127,15 @@ def _light(row: Row, reference: Reference) -> Light:
     return Light((red, green, blue))
 
 
+def _recorded(signals: Signals) -> bytes:
+    return np.concatenate([signals.values, signals.light, signals.reach[GRAINY]]).tobytes()
+
+
 def _signals(row: Row) -> Signals:
-    values = _doubles(row["signals"])
-    return Signals(values[: len(SIGNALS)], values[len(SIGNALS) :])
+    values, light, of_grain = np.split(_doubles(row["signals"]), [len(SIGNALS), len(SIGNALS) + len(LIGHT)])
+    reach = np.zeros(len(SIGNALS))
+    reach[GRAINY] = of_grain if len(of_grain) else 0.0  # ledgers of format 5 hold what was believed nearest
+    return Signals(values, light, reach)
 
 
 def _doubles(held: bytes) -> Vector:

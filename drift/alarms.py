@@ -34,16 +34,17 @@ class Alarms:
         self._wait = np.zeros(len(SIGNALS), dtype=np.int64)  # calm frames that end a signal's alarm
         self._raised = np.zeros(len(SIGNALS), dtype=np.int64)  # the frame that raised it
         self._begun = np.zeros(len(SIGNALS), dtype=np.int64)  # the frame that its chart began with
-        self._recent = np.zeros((REMEMBERED_FRAMES, len(SIGNALS)))
+        self._recent = np.zeros((2, REMEMBERED_FRAMES, len(SIGNALS)))
         self._times = np.zeros(REMEMBERED_FRAMES, dtype=np.int64)
         self._frames = 0
 
     def update(self, z: Vector, at_ms: int, regimes: Sequence[Regime]) -> bool:
-        """Take in signals z (S,), in taught spreads from the taught mean, of a frame seen at `at_ms`; `regimes` are
-        those known by now. Whether changes are to be looked at: an alarm is new, or it was asked which are over.
+        """Take in where signals lie, z (2, S), in taught spreads from the taught mean, of a frame seen at `at_ms`;
+        `regimes` are those known by now. Whether changes are to be looked at: an alarm is new, or it was asked which
+        are over.
         """
         self.regime = next((r for r in regimes if r.since_ms == self.regime.since_ms), self.regime)
-        self._recent[self._frames % REMEMBERED_FRAMES] = z
+        self._recent[:, self._frames % REMEMBERED_FRAMES] = z
         self._times[self._frames % REMEMBERED_FRAMES] = at_ms
         self._frames += 1
         self._sums = accumulate(self._sums, evidence(self.regime.apart(z), self.regime.limits))
@@ -60,16 +61,18 @@ class Alarms:
     def since(self, names: Collection[str]) -> Frames:
         """The remembered frames (n,) since the first of the signals `names` changed, oldest first."""
         order = self._order()
-        said = evidence(self.regime.apart(self._recent[order]), self.regime.limits)  # (n, S) -> (n, S, 2, T)
+        said = evidence(self.regime.apart(self._recent[:, order]), self.regime.limits)  # (2, n, S) -> (n, S, 2, T)
         first, oldest = len(order), self._frames - len(order)
         for at in (SIGNALS.index(name) for name in names):
             unseen = max(int(self._begun[at]) - oldest, 0)  # a change began with no frame from before its chart
             first = min(first, unseen + onset(said[unseen:, at], self._sums[at]))
         return order[first:]
 
-    def rows(self, frames: Frames) -> npt.NDArray[np.float64]:
-        """The signals (n, S) of remembered frames (n,), in spreads from what is normal in the regime."""
-        return np.clip(self.regime.apart(self._recent[frames]), -Z_CLIP, Z_CLIP)
+    def mean(self, frames: Frames) -> Vector:
+        """The mean signals (S,) of remembered frames (n,), in spreads from what is normal in the regime; where these
+        are not exactly known, the nearest to it.
+        """
+        return nearest(np.clip(self.regime.apart(self._recent[:, frames]), -Z_CLIP, Z_CLIP).mean(axis=1))
 
     def time_ms(self, frame: int) -> int:
         """When a remembered frame was seen."""
@@ -77,8 +80,7 @@ class Alarms:
 
     def newest(self) -> Vector:
         """The mean signals (S,) of the newest `CALM_FRAMES`, in spreads."""
-        mean: Vector = self.rows(self._order()[-CALM_FRAMES:]).mean(axis=0)
-        return mean
+        return self.mean(self._order()[-CALM_FRAMES:])
 
     def _order(self) -> Frames:
         return np.arange(max(self._frames - REMEMBERED_FRAMES, 0), self._frames) % REMEMBERED_FRAMES
@@ -87,7 +89,7 @@ class Alarms:
         """End the alarms of signals whose charts, begun anew since, see little; or all, where those of another regime
         see little in any signal.
         """
-        recent, since = self._recent[self._order()], self._frames - self._raised
+        recent, since = self._recent[:, self._order()], self._frames - self._raised
         fresh = begun(evidence(self.regime.apart(recent), self.regime.limits), self._wait)
         over = self.high & (since >= self._wait) & calm(fresh)
         self.high = self.high & ~over
@@ -101,6 +103,12 @@ class Alarms:
         if fitting:
             self._sums, self.regime = found[min(fitting)[1]]
             self.high, self._begun = np.zeros_like(self.high), self._frames - wait
+
+
+def nearest(z: Vector) -> Vector:
+    """The nearest to 0 (S,) of what lies from z[0] to z[1], (2, S)."""
+    near: Vector = np.clip(0.0, z[0], z[1])
+    return near
 
 
 assert CLIP <= Z_CLIP  # noqa: S101  # what is remembered says as much as what was seen

@@ -41,18 +41,25 @@ def bound(z: Vector, spread_floor: Vector, seed: int) -> Evidence:
     amiss = -drawn.mean(axis=1) / np.maximum(drawn.std(axis=1), spread_floor)  # (draws, S)
     tail = (1 - CONFIDENCE) / (2 * z.shape[1])
     off = np.stack([np.quantile(sign * amiss, 1 - tail, axis=0) for sign in (1, -1)], axis=-1)  # (S, 2)
-    known = np.exp(_sides(np.clip(z, -CLIP, CLIP))).sum(axis=0) * np.exp(TILTS * np.maximum(off, 0)[..., None])
+    clipped = np.clip(z, -CLIP, CLIP)
+    known = np.exp(_sides(clipped, clipped)).sum(axis=0) * np.exp(TILTS * np.maximum(off, 0)[..., None])
     limits: Evidence = np.log((known + np.exp(TILTS * CLIP)) / (n + 1))
     return limits
 
 
 def evidence(z: Vector, limits: Evidence) -> Evidence:
-    """What frames with the first S signals z (..., S) say against the reference, as logarithms (..., S, 2, T).
+    """What frames whose first S signals lie from z[0] to z[1], (2, ..., S), say against the reference, as logarithms
+    (..., S, 2, T): upwards by where they begin, downwards by where they end.
 
     No more than `CLIP` spreads count; `BURST_FRAMES` of a material never raise an alarm from calm.
     """
-    said: Evidence = np.minimum(_sides(np.clip(z, -CLIP, CLIP)) - limits, _MOST[: limits.shape[-3], None, None])
+    said: Evidence = np.minimum(_sides(*np.clip(z, -CLIP, CLIP)) - limits, _MOST[: limits.shape[-3], None, None])
     return said
+
+
+def exactly(z: Vector) -> Vector:
+    """Signals z (..., S) that are known exactly, as from where to where (2, ..., S)."""
+    return np.stack([z, z])
 
 
 def alarming(sums: Evidence) -> npt.NDArray[np.bool_]:
@@ -97,9 +104,9 @@ def onset(said: Evidence, sums: Evidence) -> int:
     return int(since.argmax())
 
 
-def _sides(z: Vector) -> Evidence:
+def _sides(low: Vector, high: Vector) -> Evidence:
     """Upwards and downwards at every tilt: (..., S) -> (..., S, 2, T)."""
-    tilted: Evidence = np.stack([z, -z], axis=-1)[..., None] * TILTS
+    tilted: Evidence = np.stack([low, -high], axis=-1)[..., None] * TILTS
     return tilted
 
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
-from drift.alarms import CALM_FRAMES, Z_CLIP, Alarms, Frames
+from drift.alarms import CALM_FRAMES, Z_CLIP, Alarms, Frames, nearest
 from drift.causes import COMPENSATED, amount, named
 from drift.chart import BURST_FRAMES
 from drift.lamp import Lamp
@@ -107,18 +107,18 @@ class Monitor:
 
         Deterministic: the same sequence of arguments gives the same states, bit for bit.
         """
-        z = (signals.values - self.reference.mean) / self.reference.spread
+        z = signals.z(self.reference)
         left = self._lamp.update(signals.light, flagged=flagged)
         known, look = self._alarms.regime.since_ms, self._alarms.update(z, at_ms, regimes)
         over = self._explain() if look else ()
         regime = self._alarms.regime
         if regime.since_ms == known:
-            seen = np.clip(np.concatenate([left, regime.apart(z)[len(LIGHT) :]]), -Z_CLIP, Z_CLIP)
+            seen = np.clip(np.concatenate([left, nearest(regime.apart(z))[len(LIGHT) :]]), -Z_CLIP, Z_CLIP)
             self._level = self._level + LEVEL_RATE * (seen - self._level)
         else:
             self._level[len(LIGHT) :] = self._alarms.newest()[len(LIGHT) :]
             self._watch = Watch("ADWIN", **ADWIN)
-        noticed = self._news(self._watch.update(regime.apart(z)) & ~self._alarms.high)
+        noticed = self._news(self._watch.update(nearest(regime.apart(z))) & ~self._alarms.high & (z[0] == z[1]))
         self.state = DriftState(
             trust=self._trust(),
             changes=tuple(self._changes.values()),
@@ -168,7 +168,7 @@ class Monitor:
 
     def _named(self, frames: Frames, known: Collection[str]) -> str:
         """What remembered frames (n,) show a change of, where some changes are `known`."""
-        return named(self._alarms.rows(frames).mean(axis=0), len(frames), self.reference.marks, known)
+        return named(self._alarms.mean(frames), len(frames), self.reference.marks, known)
 
     def _change(self, cause: str, high: Collection[str]) -> Change:
         signals = [n for n in SIGNALS if n in high and (_NAMED.get(n, "") == cause or cause not in COMPENSATED)]
@@ -178,7 +178,7 @@ class Monitor:
 
     def _measured(self, cause: str, since_ms: int, since: Frames, signals: Sequence[str]) -> Change:
         """A change as the newest of the remembered frames `since` (n,) show it."""
-        regime, moved = self._alarms.regime, self._alarms.rows(since[-CALM_FRAMES:]).mean(axis=0)
+        regime, moved = self._alarms.regime, self._alarms.mean(since[-CALM_FRAMES:])
         spreads = max((abs(float(moved[SIGNALS.index(name)])) for name in signals), default=0.0)
         taught = regime.offset + regime.scale * moved
         return Change(cause, since_ms, amount(cause, taught, self.reference.spread), round(spreads, 2))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -22,6 +22,7 @@ from drift.signals import (
     Image,
     Patches,
     Vector,
+    grains,
     light,
     material,
     off,
@@ -33,7 +34,7 @@ from drift.signals import (
 FLOOR = np.array([0.02] * 3 + [0.03] + [0.05] * 2 + [0.5, 0.5, 0.25, 0.05])
 MATERIAL_FLOOR = 0.01  # of the length of the mean material
 TRIED_PARTS = 3
-_GRAINY = tuple(SIGNALS.index(name) for name in ("sharpness", "noise", "texture"))
+GRAINY = [SIGNALS.index(name) for name in ("sharpness", "noise", "texture")]
 _MARKS = "marks."
 
 
@@ -93,10 +94,20 @@ class Reference:
 
 @dataclass(frozen=True)
 class Signals:
-    """One frame's signals as measured, in the order of `SIGNALS` (S,), and its light by channel (3,)."""
+    """One frame's signals as measured, in the order of `SIGNALS` (S,), and its light by channel (3,).
+
+    Each may be as much as `reach` (S,) more or less: under another light than the taught one it is not known how much
+    of the grain was scaled with the texture and how much is the sensor's own.
+    """
 
     values: Vector
     light: Vector
+    reach: Vector = field(default_factory=lambda: np.zeros(len(SIGNALS)))
+
+    def z(self, reference: Reference) -> Vector:
+        """From where to where (2, S) the signals lie, in spreads from the reference's mean."""
+        from_to: Vector = np.stack([self.values - self.reach, self.values + self.reach])
+        return (from_to - reference.mean) / reference.spread
 
 
 def measure(raw: Image, compensated: Image, patches: Patches, reference: Reference) -> Signals:
@@ -105,20 +116,10 @@ def measure(raw: Image, compensated: Image, patches: Patches, reference: Referen
     A defect on the part hardly moves them.
     """
     levels = light(raw)
-    seen = picture(levels, compensated, reference.template)
-    brighter = float((levels - light(compensated)).mean())
-    for at in _GRAINY:
-        seen[at] = _nearest(float(reference.mean[at]), float(seen[at]), float(seen[at]) + brighter)
-    return Signals(np.concatenate([seen, off(material(patches), reference.axes)]), levels)
-
-
-def _nearest(wanted: float, one: float, other: float) -> float:
-    """What of the range between two values lies nearest to the one that is wanted.
-
-    Compensation scales texture back to what it was and with it the sensor's own noise, which had not changed. How much
-    of the grain is which is not known, so a change within that range is none.
-    """
-    return min(max(wanted, min(one, other)), max(one, other))
+    as_it_is, scaled = grains(raw, np.array([0.0, (levels - light(compensated)).mean()]))
+    seen, reach = picture(levels, compensated, reference.template, (as_it_is + scaled) / 2), np.zeros(len(SIGNALS))
+    reach[GRAINY] = np.abs(as_it_is - scaled) / 2
+    return Signals(np.concatenate([seen, off(material(patches), reference.axes)]), levels, reach)
 
 
 def refer(
@@ -167,7 +168,7 @@ def left_out(images: Sequence[Image], seen: Sequence[Vector], seed: int) -> Vect
 
 def _values(image: Image, seen: Vector, template: Template, axes: Axes) -> Vector:
     """The signals (S,) of an image (H, W, 3) u8 that needs no compensation, and of its material (D,)."""
-    return np.concatenate([picture(light(image), image, template), off(seen, axes)])
+    return np.concatenate([picture(light(image), image, template, grains(image, np.zeros(1))[0]), off(seen, axes)])
 
 
 def _by_cause(marks: Mapping[str, Sequence[Vector]]) -> Marks:

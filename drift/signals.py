@@ -57,36 +57,40 @@ def material(patches: Patches) -> Vector:
     return _middle(blocks.reshape(count * count, -1), 0.25, 0.75)  # (blocks², D) -> (D,)
 
 
-def picture(levels: Vector, compensated: Image, template: Template) -> Vector:
+def picture(levels: Vector, compensated: Image, template: Template, believed: Vector) -> Vector:
     """The signals (10,) of `LIGHT` and `CAMERA`, and the texture, as measured: logarithms, pixels, degrees.
 
-    Light by the `levels` (3,) of the raw image, the rest by the compensated one (H, W, 3) u8. Sharpness is fine detail
-    in the blocks that have most of it, edges where there are any: they tell a blurred image from a smoother material.
-    Blocks at the ends of the order are left out, so that a defect on the part hardly moves them.
+    Light by the `levels` (3,) of the raw image, contrast and place by the compensated one (H, W, 3) u8; sharpness,
+    noise and texture are the `grains` (3,) to be `believed`.
     """
     red, green, blue = levels
-    grey = cv2.cvtColor(compensated, cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)
+    sharpness, noise, texture = believed
+    grey = _grey(compensated)
     low, high = _quantiles(_histogram(grey), (0.1, 0.9))
+    exposure, contrast = np.log(GREY @ np.exp(levels)), np.log(high - low + 1)
+    shift_and_turn = register(grey, template)
+    return np.array([exposure, red - green, blue - green, contrast, sharpness, noise, *shift_and_turn, texture])
+
+
+def grains(image: Image, brighter: Vector) -> Vector:
+    """Sharpness, noise and texture (n, 3) of an image (H, W, 3) u8, as logarithms, were it darker by the factors whose
+    logarithms are `brighter` (n,).
+
+    Sharpness is fine detail in the blocks that have most of it, edges where there are any: they tell a blurred image
+    from a smoother material. Blocks at the ends of the order are left out, so that a defect on the part hardly moves
+    them. Scaled here and not in the image, whose rounding would be grain of its own.
+    """
+    grey = _grey(image)
     detail = _blocks(cv2.Laplacian(grey, cv2.CV_16S))
     noise = _blocks(cv2.filter2D(grey, cv2.CV_16S, _NOISE))
-    return np.array(
-        [
-            np.log(GREY @ np.exp(levels)),
-            red - green,
-            blue - green,
-            np.log(high - low + 1),
-            np.log(_middle(detail, 0.75, 0.95) + QUANTUM),
-            np.log(_middle(noise, 0.0, 0.25) + QUANTUM),
-            *register(grey, template),
-            np.log(_middle(detail, 0.25, 0.75) + QUANTUM),
-        ]
-    )
+    seen = np.array([_middle(detail, 0.75, 0.95), _middle(noise, 0.0, 0.25), _middle(detail, 0.25, 0.75)])
+    scaled: Vector = np.log(seen * np.exp(-brighter)[:, None] + QUANTUM)
+    return scaled
 
 
 def grain(image: Image) -> float:
     """The standard deviation of the sensor's noise in grey levels, at most: by an image's flattest blocks."""
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    flattest = _middle(_blocks(cv2.filter2D(grey, cv2.CV_16S, _NOISE)), 0.0, 0.25)
+    flattest = _middle(_blocks(cv2.filter2D(_grey(image), cv2.CV_16S, _NOISE)), 0.0, 0.25)
     return float(np.sqrt(np.pi / 2) / 6 * flattest)  # Immerkær, eq. 4
 
 
@@ -109,6 +113,10 @@ def principal(seen: Sequence[Vector], seed: int) -> Axes:
     filler = np.random.default_rng(seed).standard_normal((AXES, stacked.shape[1]))
     basis = np.linalg.qr(np.concatenate([rows, filler])[:AXES].T)[0].T  # (D, K) -> (K, D)
     return Axes(centre, basis)
+
+
+def _grey(image: Image) -> Image:
+    return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)
 
 
 def _histogram(image: Image, channel: int = 0) -> Vector:

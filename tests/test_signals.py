@@ -7,6 +7,7 @@ import pytest
 from conftest import material_of
 
 from daemon.rendered import Flaw, Scene, part
+from drift.alarms import nearest
 from drift.causes import amount, named, tried
 from drift.light import compensate
 from drift.reference import Reference, measure, refer
@@ -23,8 +24,7 @@ def reference() -> Reference:
 
 def spreads(reference: Reference, image: Image, compensated: Image | None = None) -> Vector:
     clean = image if compensated is None else compensated
-    seen = measure(image, clean, material_of(clean), reference)
-    return (seen.values - reference.mean) / reference.spread
+    return nearest(measure(image, clean, material_of(clean), reference).z(reference))
 
 
 def test_signals_of_good_parts_lie_around_zero(reference: Reference) -> None:

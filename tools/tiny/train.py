@@ -27,6 +27,7 @@ from torch import Tensor, nn
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from bench.protocol import WEIGHTS, load, need_shared, shots
+from memory.processor import keep_freed_memory
 from memory.tiny import OUTPUTS, Tiny
 from tools.tiny.pictures import SIDE_PX, picture, seen
 
@@ -82,7 +83,8 @@ def _drawn(seed: int, number: int, tiles: list[npt.NDArray[np.uint8]]) -> npt.ND
 
 
 def _batch(images: npt.NDArray[np.uint8]) -> Tensor:
-    return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255  # (N, H, W, 3) -> (N, 3, H, W)
+    pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255  # (N, H, W, 3) -> (N, 3, H, W)
+    return pixels.contiguous(memory_format=torch.channels_last)
 
 
 def _convolutions(network: Tiny) -> list[nn.Sequential]:
@@ -136,10 +138,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of pictures, weights and order")
     parser.add_argument("--folder", type=Path, default=Path(".tiny"), help="where work is kept until it is done")
     given = parser.parse_args()
+    keep_freed_memory()
     files = shards(given.folder, given.pictures, given.seed)
     weights = weights_of(files)
     torch.manual_seed(given.seed)
-    network = normed(Tiny())
+    network = normed(Tiny()).to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=1e-3)
     each = len(files) * (SHARD // BATCH)
     for epoch in range(resumed(given.folder, network, optimizer), given.epochs):
@@ -147,8 +150,10 @@ def main() -> None:
         told, lost = batches(files, np.random.default_rng((given.seed, epoch, 2))), []
         for step, (images, fine, coarse) in enumerate(track(told, description=f"epoch {epoch + 1}", total=each)):
             optimizer.param_groups[0]["lr"] = rate((epoch + step / each) / given.epochs)
-            maps = network(images)
-            loss = sum((((m - t) ** 2) * w).mean() for m, t, w in zip(maps, (fine, coarse), weights, strict=True))
+            with torch.autocast("cpu", torch.bfloat16):
+                maps = network(images)
+            told_by = zip(maps, (fine, coarse), weights, strict=True)
+            loss = sum((((m.float() - t) ** 2) * w).mean() for m, t, w in told_by)
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
