@@ -28,6 +28,7 @@ NEWEST_FRAMES = 3_000
 SHEET_TILES = 24
 TILE_PX = 160
 DRIFTS = "SELECT kind, at_ms, detail FROM events WHERE kind IN ('drift', 'drift_over') ORDER BY id DESC LIMIT 100"
+REGIMES = "SELECT at_ms, detail FROM events WHERE kind = 'regime' ORDER BY id DESC LIMIT 20"
 GROUPS = {"light left over": LIGHT, "camera": CAMERA, "material": MATERIAL}
 HOLDS = "SELECT detail FROM events WHERE kind = 'hold' ORDER BY id DESC LIMIT 50"
 TALLEST = 3.0  # in thresholds; higher scores are drawn at the edge
@@ -89,6 +90,7 @@ def render(engine: Engine, store: Store, title: str) -> str:
         scores=_scores(frames, answers),
         drift=_drift(frames),
         cards=_cards(ledger, engine.drift()),
+        regimes=[_regime(row) for row in ledger.all(REGIMES)],
         versions=[_version(v) for v in reversed(store.history())],
         holds=[json.loads(r["detail"]) for r in ledger.all(HOLDS)],
         sheet=_sheet(engine, frames, answers),
@@ -171,6 +173,12 @@ def _cards(ledger: Ledger, now: DriftState) -> list[dict[str, Any]]:
         else:
             shown.append(told | {"since": _minute(told["since_ms"]), "until": None} | end.pop(told["cause"], {}))
     return shown
+
+
+def _regime(row: Row) -> dict[str, str]:
+    """When which conditions were back; none first seen are the taught ones."""
+    since_ms = json.loads(row["detail"])["since_ms"]
+    return {"at": _minute(row["at_ms"]), "first": _minute(since_ms) if since_ms else ""}
 
 
 def _minute(at_ms: int) -> str:

@@ -136,3 +136,12 @@ def test_fewer_parts_make_a_more_careful_chart() -> None:
     few, many = (taught(rng.standard_normal((n, COUNT)))[2] for n in (8, 200))
     assert (few.mean(axis=0) > many.mean(axis=0)).all()
     assert len(MATERIAL) == 5
+
+
+def test_what_is_not_exactly_known_speaks_by_its_nearer_end() -> None:
+    _, _, limits = taught(np.random.default_rng(5).standard_normal((40, COUNT)))
+    low, high = np.full(COUNT, -2.0), np.full(COUNT, 3.0)
+    said = evidence(np.stack([low, high]), limits)
+    assert np.array_equal(said[:, 0], evidence(exactly(low), limits)[:, 0])
+    assert np.array_equal(said[:, 1], evidence(exactly(high), limits)[:, 1])
+    assert (said < 0).all(), "a range around what is normal says nothing against it"

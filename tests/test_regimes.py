@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from test_lesson import answer, learn
 from test_policies import LIMITS, around, confirmed, model, scratch
 
-from daemon import provenance, terminal
+from daemon import provenance, report, terminal
 from daemon.rendered import STEADY, Scene, part
 from daemon.service import Service
 from drift.monitor import CALM, DriftState, Monitor, Trust
@@ -230,5 +230,7 @@ def test_the_night_shift_comes_back_to_its_own_regime(service: Service) -> None:
     last = service.engine.ledger.frame("s1079")
     assert last is not None
     assert str(provenance.why(service.store, service.engine.ledger, last)["regime"]).startswith("20")
+    page = report.render(service.engine, service.store, "Test")
+    assert "are known; what differs from them" in page
     service.engine.recover()
     assert service.engine.drift().known == night.regime, "also after a restart"

@@ -19,6 +19,7 @@ from daemon.service import Service
 from daemon.wire import Wire
 from drift.monitor import CALM, Change, Trust
 from drift.reference import Reference
+from drift.signals import LIGHT, SIGNALS
 from memory.extract import Extractor
 from policies.admission import Candidate, Hold, propose
 from policies.cards import Action, cards, paused
@@ -189,3 +190,14 @@ def test_a_burst_of_defects_is_no_drift(service: Service) -> None:
         service.engine.judge(frame(f"burr{number}", png(740 + number, flaw=Flaw.BURR)))
     assert service.engine.drift().trust is Trust.STABLE
     assert not told(service, "drift")
+
+
+def test_recorded_signals_come_back_to_the_bit_and_older_ones_as_they_were_believed(service: Service) -> None:
+    (row,) = shown(service, 700, 1, Scene(light=1.3))
+    assert service.engine.active is not None
+    held = np.frombuffer(row["signals"])
+    seen = scene._signals(row)
+    assert scene._recorded(seen) == row["signals"]
+    older = scene._signals({"signals": held[: len(SIGNALS) + len(LIGHT)].tobytes()})  # type: ignore[arg-type]  # a row by name
+    assert np.array_equal(older.values, seen.values)
+    assert not older.reach.any()

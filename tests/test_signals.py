@@ -93,6 +93,21 @@ def test_compensated_light_is_no_change_of_grain_or_sharpness(reference: Referen
     assert moved[len(LIGHT) : len(LIGHT) + len(CAMERA)].max() < 1.5
 
 
+@pytest.mark.parametrize("bright", [0.75, 1.3])
+def test_grain_under_another_light_is_a_range_and_under_the_taught_one_a_number(
+    reference: Reference, bright: float
+) -> None:
+    scene, at = Scene(light=bright), SIGNALS.index("noise")
+    seen = measure(
+        part(50, scene), compensate(part(50, scene), np.full(3, np.log(bright))), np.ones((256, 6)), reference
+    )
+    assert seen.reach[at] == pytest.approx(abs(np.log(bright)) / 2, rel=0.3)
+    assert seen.reach[SIGNALS.index("contrast")] == 0
+    low, high = seen.z(reference)
+    assert low[at] < high[at]
+    assert not measure(part(50), part(50), np.ones((256, 6)), reference).reach.any()
+
+
 def test_amounts_are_in_plain_units(reference: Reference) -> None:
     def said(cause: str, scene: Scene) -> str:
         moved = np.stack([spreads(reference, part(i, scene)) for i in range(50, 70)]).mean(axis=0)
