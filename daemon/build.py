@@ -58,9 +58,11 @@ def extractor(settings: Settings) -> Extractor:
     import torch
 
     from memory.extract import Extractor
+    from memory.processor import keep_freed_memory
     from memory.search import search_with
 
     given = settings.extractor
+    keep_freed_memory()
     torch.set_num_threads(given.threads)
     search_with(given.threads)
     made = Extractor(

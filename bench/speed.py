@@ -1,0 +1,104 @@
+"""How many images a second, beside anomalib's PatchCore: the same machine, images, backbone, weights and bank.
+
+usage: python bench/speed.py [--backbones driftline-tiny …] [--banks 1000 10000 50000] [--rounds 3]
+
+JPEG bytes in, verdict and 256² anomaly map out, batch 1, two threads. Both run in processes of their own, in turns;
+anomalib lives in an environment of its own, which is made here once. Markdown on stdout, progress on stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from bench.protocol import auroc, load, shots
+from bench.speed_protocol import BACKBONES, backbone, images_of, wanted
+
+ROOT = Path(__file__).resolve().parents[1]
+HOME = ROOT / ".venv-anomalib"
+PEER = "anomalib[core]==2.7.0"
+SIDES = ("Driftline", "anomalib")
+
+
+def python(side: str) -> Path:
+    """The interpreter of a side; anomalib's is made where it is missing, on top of ours, so that torch is the same."""
+    if side == "Driftline":
+        return Path(sys.executable)
+    made = HOME / "bin" / "python"
+    if not made.exists():
+        print(f"making {HOME} for anomalib, once", file=sys.stderr, flush=True)
+        subprocess.run([sys.executable, "-m", "venv", str(HOME)], check=True)
+        site = next((HOME / "lib").glob("python3*")) / "site-packages"
+        (site / "driftline.pth").write_text(str(Path(np.__file__).resolve().parents[1]))
+        subprocess.run([str(made), "-m", "pip", "install", "--quiet", PEER], check=True)
+    return made
+
+
+def run(side: str, given: Path, folder: Path) -> dict[str, Any]:
+    """One side's times in milliseconds, its scores and its peak memory."""
+    script, told = {"Driftline": "speed_ours.py", "anomalib": "speed_anomalib.py"}[side], folder / "told.json"
+    subprocess.run([str(python(side)), "-W", "ignore", str(ROOT / "bench" / script), str(given), str(told)], check=True)
+    return dict(json.loads(told.read_text()))
+
+
+def peak_gflops() -> float:
+    """What two threads of this machine do in a matrix product."""
+    import torch
+
+    torch.set_num_threads(2)
+    one = torch.rand(2048, 2048)
+    best = 0.0
+    for _ in range(10):
+        started = time.perf_counter()
+        one @ one
+        best = max(best, 2 * 2048**3 / (time.perf_counter() - started) / 1e9)
+    return best
+
+
+def main() -> None:
+    """A row for every backbone and bank."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--backbones", nargs="*", default=list(BACKBONES))
+    parser.add_argument("--banks", type=int, nargs="*", default=[1_000, 10_000, 50_000])
+    parser.add_argument("--rounds", type=int, default=3, help="how often both sides have their turn")
+    given = parser.parse_args()
+    truth = np.array([s.defective for s in wanted()])
+    print(f"{len(images_of(wanted()))} images; a matrix product does {peak_gflops():.0f} GFLOPS on two threads.\n")
+    heads = "p50, ms | p99, ms | images a second | peak MiB | AUROC"
+    print(f"| backbone | bank | side | {heads} |\n| --- | --- | --- | --- | --- | --- | --- | --- |")
+    for name in given.backbones:
+        extract = backbone(name)
+        taught = [s for s in shots() if s.role in {"setup", "stream"}]
+        taught = taught[:: 1 if max(given.banks) > 40_000 else 3]
+        patches = np.concatenate([extract(load(s)).patches for s in taught])
+        for size in given.banks:
+            rows = np.random.default_rng(0).permutation(len(patches))[:size]
+            with tempfile.TemporaryDirectory() as folder:
+                bank = Path(folder) / "given.npz"
+                np.savez(bank, backbone=name, vectors=patches[rows])
+                sides = SIDES[:1] if name == "driftline-tiny" else SIDES  # timm, and so anomalib, does not know tiny
+                told = [[run(side, bank, Path(folder)) for side in sides] for _ in range(given.rounds)]
+            for at, side in enumerate(sides):
+                mine = [row[at] for row in told]
+                p50, p99 = (float(np.median([np.percentile(m["ms"], p) for m in mine])) for p in (50, 99))
+                rate = 1000 / float(np.median([np.mean(m["ms"]) for m in mine]))
+                rss = max(m["rss_mib"] for m in mine)
+                found = auroc(np.array(mine[0]["scores"]), truth)
+                print(
+                    f"| {name} | {size:,} | {side} | {p50:.1f} | {p99:.1f} | {rate:.1f} | {rss:.0f} | {found:.3f} |",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()

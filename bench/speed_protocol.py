@@ -1,0 +1,31 @@
+"""What both sides of bench/speed.py are given: the same images and the same backbones."""
+
+from __future__ import annotations
+
+from bench.protocol import Shot, extractor, shots, tiny
+from memory.extract import Extractor
+
+INPUT_PX = MAP_PX = 256
+WARM = 10
+IMAGES = 110
+BACKBONES = ("driftline-tiny", "mobilenetv2_100", "resnet18", "wide_resnet50_2")
+
+
+def backbone(name: str) -> Extractor:
+    """A backbone by name; without weights here, ResNets are random, which takes as long."""
+    if name == "driftline-tiny":
+        return tiny()
+    if name == "mobilenetv2_100":
+        return extractor()
+    return Extractor(model=name, layers=(2, 3), weights="untrained", input_px=INPUT_PX, normalize=True, device="cpu")
+
+
+def wanted() -> list[Shot]:
+    """Probes, good ones and defects, in the protocol's order."""
+    probes = [s for s in shots() if s.role == "probe"]
+    return probes[:: max(len(probes) // IMAGES, 1)][:IMAGES]
+
+
+def images_of(rows: list[Shot]) -> list[bytes]:
+    """Their files."""
+    return [s.image.read_bytes() for s in rows]
