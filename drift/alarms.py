@@ -15,7 +15,7 @@ from drift.signals import SIGNALS, Vector
 Z_CLIP = 20.0
 REMEMBERED_FRAMES = 512
 SETTLE_FRAMES = 16  # whether alarms are over is asked so often
-CALM_FRAMES = 32  # what ends an alarm at least; or twice as many as it took to see the change
+CALM_FRAMES = 32  # what ends an alarm at least; or twice as many as it took to see it
 
 Frames = npt.NDArray[np.int64]
 
@@ -86,19 +86,20 @@ class Alarms:
         return np.arange(max(self._frames - REMEMBERED_FRAMES, 0), self._frames) % REMEMBERED_FRAMES
 
     def _settle(self, regimes: Sequence[Regime]) -> None:
-        """End the alarms of signals whose charts, begun anew since, see little; or all, where those of another regime
-        see little in any signal.
+        """End the alarms of signals whose charts, begun anew since, see little; and all, where no chart of this regime
+        or of another one sees much in as many frames as the clearest alarm asks for.
         """
         recent, since = self._recent[:, self._order()], self._frames - self._raised
         fresh = begun(evidence(self.regime.apart(recent), self.regime.limits), self._wait)
         over = self.high & (since >= self._wait) & calm(fresh)
         self.high = self.high & ~over
         self._sums[over], self._begun[over] = fresh[over], (self._frames - self._wait)[over]
-        wait = np.full(len(SIGNALS), self._wait[self.high].max(initial=0))
-        if not self.high.any() or (since[self.high] < wait[0]).any():
+        clearest = int(np.where(self.high, self._wait, REMEMBERED_FRAMES + 1).argmin())
+        if not self.high.any() or since[clearest] < self._wait[clearest]:
             return
-        others = [regime for regime in regimes if regime.since_ms != self.regime.since_ms]
-        found = [(begun(evidence(r.apart(recent), r.limits), wait), r) for r in others]
+        wait = np.full(len(SIGNALS), self._wait[clearest])
+        candidates = [self.regime, *(r for r in regimes if r.since_ms != self.regime.since_ms)]
+        found = [(begun(evidence(r.apart(recent), r.limits), wait), r) for r in candidates]
         fitting = [(float(sums.sum()), at) for at, (sums, _) in enumerate(found) if calm(sums).all()]
         if fitting:
             self._sums, self.regime = found[min(fitting)[1]]
