@@ -51,8 +51,10 @@ class Alarms:
         new = np.flatnonzero(alarming(self._sums) & ~self.high).tolist()
         for at in new:
             took = len(self.since([SIGNALS[at]]))
+            # One that joins in late, and so asks for many, waits no longer than the clearest of those that are high.
+            clearest = int(self._wait[self.high].min(initial=REMEMBERED_FRAMES))
             self.high[at], self._raised[at] = True, self._frames
-            self._wait[at] = min(max(2 * took, CALM_FRAMES), REMEMBERED_FRAMES)
+            self._wait[at] = min(max(2 * took, CALM_FRAMES), clearest)
         asked = bool(self.high.any()) and self._frames % SETTLE_FRAMES == 0
         if asked:
             self._settle(regimes)
@@ -86,8 +88,8 @@ class Alarms:
         return np.arange(max(self._frames - REMEMBERED_FRAMES, 0), self._frames) % REMEMBERED_FRAMES
 
     def _settle(self, regimes: Sequence[Regime]) -> None:
-        """End the alarms of signals whose charts, begun anew since, see little; and all, where no chart of this regime
-        or of another one sees much in as many frames as the clearest alarm asks for.
+        """End the alarms of signals whose charts, begun anew since, see little; and all, where those of this regime or
+        of another one see little and no other chart raises an alarm.
         """
         recent, since = self._recent[:, self._order()], self._frames - self._raised
         fresh = begun(evidence(self.regime.apart(recent), self.regime.limits), self._wait)
@@ -100,7 +102,8 @@ class Alarms:
         wait = np.full(len(SIGNALS), self._wait[clearest])
         candidates = [self.regime, *(r for r in regimes if r.since_ms != self.regime.since_ms)]
         found = [(begun(evidence(r.apart(recent), r.limits), wait), r) for r in candidates]
-        fitting = [(float(sums.sum()), at) for at, (sums, _) in enumerate(found) if calm(sums).all()]
+        calm_enough = [np.where(self.high, calm(sums), ~alarming(sums)).all() for sums, _ in found]
+        fitting = [(float(found[at][0].sum()), at) for at in np.flatnonzero(calm_enough).tolist()]
         if fitting:
             self._sums, self.regime = found[min(fitting)[1]]
             self.high, self._begun = np.zeros_like(self.high), self._frames - wait

@@ -158,8 +158,8 @@ class Monitor:
         causes = dict.fromkeys(_NAMED[name] for name in LIGHT if name in high)
         shown = [name for name in (*CAMERA, *MATERIAL) if name in high]
         if shown:
-            cause = self._named(self._alarms.since(shown), causes)
             held = [c for c in self._changes if c not in COMPENSATED]
+            cause = self._named(self._alarms.since(shown), {*causes, *held})
             if cause == "material" and not high & set(MATERIAL):
                 causes |= dict.fromkeys(held)  # ten defects look like a new material until its own chart says so
             elif cause not in COMPENSATED or not causes:
