@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from daemon import build, feedback, revocation, versions
 from daemon.config import (
-    ExtractorSettings,
     MemorySettings,
     PolicySettings,
     RedisSettings,
@@ -49,6 +50,11 @@ class Shot:
         return f"{self.chapter}-{self.number}"
 
     @property
+    def part_id(self) -> str:
+        """What the line calls the part: a part that goes round again gets a new id."""
+        return str(self.number) if self.chapter != "round-again" else self.frame_id
+
+    @property
     def truth(self) -> str:
         """What an attentive operator answers."""
         return self.answer or ("defect" if self.flaw else "good")
@@ -71,11 +77,10 @@ def script() -> list[Shot]:
 
 
 def settings(out: Path) -> Settings:
-    """The demo's settings: random features by explicit name and a broker inside this process."""
+    """The demo's settings: the backbone that is shipped, and a broker inside this process."""
     return Settings(
         line="demo",
         state_dir=out / "state",
-        extractor=ExtractorSettings(model="resnet18", layers=(1, 2), weights="untrained"),
         memory=MemorySettings(bank_patches=4_000, lesson_patches=600),
         # Its week passes in a minute, so an hour's questions must last for all of it.
         policy=PolicySettings(false_reject_rate=0.05, audit_share=0.1, lesson_after=10, asks_per_hour=200),
@@ -150,7 +155,7 @@ def story(service: Service) -> dict[str, object]:
         "versions": len(service.store.history()),
         "refused as defect-like": ", ".join(refused) or "nothing",
         "held": held["reason"] if held else "nothing",
-        "features": "random weights: this shows the loop, not the detection",
+        "features": f"{service.engine.settings.extractor.model}, shipped with Driftline",
     }
 
 
@@ -162,14 +167,26 @@ def png(image: Image) -> bytes:
 def _shoot(service: Service, shot: Shot, done: Callable[[Shot, Row], None]) -> None:
     """Judge a part; who is asked answers, and a flaw that passed is found by hand and reported."""
     image = png(part(shot.number, shot.scene, shot.flaw))
-    row = verdict(service, shot.frame_id, {"part_id": str(shot.number), "image": image})
+    row = verdict(service, shot.frame_id, {"part_id": shot.part_id, "image": image})
     if row["asked"] or shot.truth == "defect":
-        tell(service, feedback.answer(shot.frame_id, shot.truth, shot.operator))
+        marked = _marked(shot) if shot.truth == "defect" and row["verdict"] == "OK" else None
+        tell(service, feedback.answer(shot.frame_id, shot.truth, shot.operator, marked))
     done(shot, row)
 
 
+def _marked(shot: Shot) -> str:
+    """The box that whoever finds the flaw draws around it, as feedback has it."""
+    changed = (
+        np.abs(part(shot.number, shot.scene, shot.flaw).astype(int) - part(shot.number, shot.scene)).max(axis=2) > 16
+    )
+    left, top, width, height = cv2.boundingRect(changed.astype(np.uint8))
+    side = changed.shape[0]
+    return json.dumps([edge / side for edge in (left, top, left + width, top + height)])
+
+
 def _bad_shift(service: Service) -> None:
-    """Before any defect is known, a careless operator confirms a stained part as good, and such a part then passes.
+    """Before any defect is known, a careless operator confirms a stained part as good, also when it goes round again:
+    one answer would teach nothing new, two parts that show the same do, and the next such part passes.
 
     It is found by hand and reported: the patches that hid it leave the bank. Then all that this operator said is
     taken back, and the version is rebuilt without it.
@@ -178,7 +195,8 @@ def _bad_shift(service: Service) -> None:
     def unseen(*_: object) -> None:
         """These frames are not part of the script's progress."""
 
-    _shoot(service, Shot("shift", 900, STEADY, Flaw.STAIN, "good", CARELESS), unseen)
+    for chapter in ("shift", "round-again"):
+        _shoot(service, Shot(chapter, 900, STEADY, Flaw.STAIN, "good", CARELESS), unseen)
     service.learn("a careless shift")
     _shoot(service, Shot("missed", 900, STEADY, Flaw.STAIN), unseen)
     service.learn("a missed defect")

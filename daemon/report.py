@@ -83,6 +83,7 @@ def render(engine: Engine, store: Store, title: str) -> str:
     return page.render(
         title=title,
         line=engine.settings.line,
+        backbone=engine.settings.extractor.model,
         made=max((row["judged_ms"] for row in frames), default=0),
         untrained=engine.extractor.untrained,
         counts=ledger.counts(),

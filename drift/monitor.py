@@ -171,7 +171,7 @@ class Monitor:
         return named(self._alarms.mean(frames), len(frames), self.reference.marks, known)
 
     def _change(self, cause: str, high: Collection[str]) -> Change:
-        signals = [n for n in SIGNALS if n in high and (_NAMED.get(n, "") == cause or cause not in COMPENSATED)]
+        signals = [n for n in SIGNALS if n in high and (_NAMED[n] == cause if n in LIGHT else cause not in COMPENSATED)]
         since = self._alarms.since(signals or high)
         before = self._changes.get(cause)
         return self._measured(cause, before.since_ms if before else self._alarms.time_ms(since[0]), since, signals)

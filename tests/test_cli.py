@@ -213,6 +213,9 @@ def test_the_whole_demo(tmp_path: Path) -> None:
     )
     story = json.loads(done.stdout)
     assert "careless-1900" in story["refused as defect-like"]
+    assert story["remedied by un-admitting patches"] == "missed-900"
+    assert "answers by bert" in story["revoked"]
+    assert story["features"].startswith("driftline-tiny")
     assert story["versions"] >= 4
     assert "in-process broker" in done.stderr
     assert (tmp_path / "report.html").stat().st_size > 50_000

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from daemon.rendered import part
+from daemon.rendered import Flaw, part
 from memory.errors import DriftlineError, WeightsError
 from memory.extract import Extractor
 from memory.replay import Defect, Replay, box_region, worst_region
@@ -68,6 +68,16 @@ def test_features_are_deterministic_exact_in_float16_and_row_major(extractor: Ex
     assert row < one.grid[0] / 2 < column
 
 
+TINY: dict[str, object] = {
+    "model": "driftline-tiny",
+    "layers": (2, 3),
+    "weights": "shipped",
+    "input_px": 256,
+    "normalize": True,
+    "device": "cpu",
+}
+
+
 def test_the_fingerprint_names_everything_that_matters(extractor: Extractor) -> None:
     def made(**other: object) -> str:
         given: dict[str, object] = {"model": "resnet18", "layers": (1,), "weights": "untrained"}
@@ -114,3 +124,23 @@ def test_an_unknown_model_layer_or_image_is_told(extractor: Extractor) -> None:
             Extractor(model=model, layers=layers, weights="untrained", input_px=64, normalize=True, device="cpu")
     with pytest.raises(DriftlineError, match="expected an image"):
         extractor(np.zeros((10, 10, 3), dtype=np.uint8))
+
+
+def test_the_shipped_backbone_needs_no_network_and_sees_what_its_teacher_s_layers_would() -> None:
+    made = Extractor(**TINY)  # type: ignore[arg-type]  # plain values by name
+    assert not made.untrained
+    assert made.fingerprint == Extractor(**TINY).fingerprint  # type: ignore[arg-type]  # as above
+    seen = made(part(1)[:, :, :])
+    assert seen.grid == (32, 32)
+    assert seen.patches.shape == (1024, 32 + 96)
+    scratched, plain = made(part(1, flaw=Flaw.SCRATCH)).patches, seen.patches
+    moved = np.linalg.norm(scratched - plain, axis=1)
+    assert moved.max() > 20 * np.median(moved), "a defect changes the patches that show it"
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"weights": "hub"}, {"model": "resnet18"}, {"layers": (1, 2)}, {"weights": "/nowhere.safetensors"}]
+)
+def test_shipped_weights_fit_the_shipped_backbone_only(wrong: dict[str, object]) -> None:
+    with pytest.raises(DriftlineError, match="driftline-tiny"):
+        Extractor(**(TINY | wrong))  # type: ignore[arg-type]  # plain values by name
