@@ -47,9 +47,9 @@ def main() -> None:
         called.plot(at, [row] * len(at), "|", color="0.25", markersize=9)
         first = at[0]
         amounts = [card["amount"] for i in at[:40] for card in given["cards"][i] if card["cause"] == cause]
-        called.text(first, row + 0.22, amounts[-1], fontsize=8, color="0.25")
+        called.text(first, row + 0.32, amounts[-1], fontsize=8, color="0.25")
     called.set_yticks([-1, *range(len(causes))], ["scene", *causes])
-    called.set(ylim=(-1.6, len(causes)), xlabel="frames")
+    called.set(ylim=(-2.6, len(causes) + 0.2), xlabel="frames")
     called.legend(fontsize=8, loc="lower right", ncols=4)
     figure.savefig(sys.argv[2], dpi=110)
 

@@ -219,15 +219,15 @@ def test_the_night_shift_comes_back_to_its_own_regime(service: Service) -> None:
     row = service.engine.ledger.frame("s740")
     assert row is not None
     assert json.loads(row["drift"])["regime"] == night.regime
-    day = shown(800, 200, STEADY)
+    day = shown(800, 80, STEADY)
     assert (day.trust, day.regime) == (Trust.STABLE, TAUGHT)
-    again = shown(1000, 80, DIM)
+    again = shown(900, 70, DIM)
     assert (again.trust, again.known, again.regime) == (Trust.STABLE, night.regime, night.regime)
     events = service.engine.ledger.all("SELECT detail FROM events WHERE kind = 'regime'")
     assert json.loads(events[-1]["detail"])["since_ms"] == night.regime
     said = service.status()["drift"]
     assert "in the regime first seen 20" in dict(terminal.scene(said))["scene"]  # type: ignore[arg-type]  # a dictionary
-    last = service.engine.ledger.frame("s1079")
+    last = service.engine.ledger.frame("s969")
     assert last is not None
     assert str(provenance.why(service.store, service.engine.ledger, last)["regime"]).startswith("20")
     page = report.render(service.engine, service.store, "Test")

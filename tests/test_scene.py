@@ -44,7 +44,7 @@ def test_a_change_is_told_once_when_it_comes_and_once_when_it_goes(service: Serv
     assert str(card["amount"]).startswith("light -")
     assert service.engine.drift().trust is Trust.COMPENSATING
     assert [t["now"] for t in told(service, "trust")][:1] == [Trust.COMPENSATING]
-    shown(service, 760, 300, STEADY)
+    shown(service, 760, 90, STEADY)
     assert [t["cause"] for t in told(service, "drift_over")].count("light") == 1
     assert told(service, "trust")[-1]["now"] == Trust.STABLE
     assert len([t for t in told(service, "drift") if t["cause"] == "light"]) == 1
