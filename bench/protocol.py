@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from daemon.frames import decode
 from memory.extract import Extractor
+from memory.processor import keep_freed_memory
 
 SHARED = Path(os.environ.get("DRIFTLINE_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 TILES = SHARED / "data" / "magnetic-tiles"
@@ -81,6 +82,7 @@ def tiny() -> Extractor:
 def extractor() -> Extractor:
     """MobileNetV2 with the shared weights, whose normalisation is folded in."""
     need_shared()
+    keep_freed_memory()
     return Extractor(
         model="mobilenetv2_100", layers=(2, 3), weights=str(WEIGHTS), input_px=256, normalize=False, device="cpu"
     )

@@ -43,7 +43,10 @@ class Extractor:
         self.untrained = weights == "untrained"
         self.device = _device(device)
         network = _network(model, tuple(layers), weights)
-        self._network = network.eval().requires_grad_(requires_grad=False).to(self.device)
+        frozen = network.eval().requires_grad_(requires_grad=False)
+        self._network = frozen.to(
+            self.device, memory_format=torch.channels_last
+        )  # as images come: the fastest on a CPU
         config: Mapping[str, Any] = network.pretrained_cfg
         mean, std = (config["mean"], config["std"]) if normalize else ((0.0,) * 3, (1.0,) * 3)
         self._mean = torch.tensor(mean, device=self.device).view(1, 3, 1, 1)
