@@ -6,7 +6,6 @@ usage: python bench/speed_ours.py GIVEN.npz RESULT.json; GIVEN holds the backbon
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
 from pathlib import Path
@@ -17,7 +16,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench.speed_protocol import MAP_PX, WARM, backbone, images_of, wanted
+from bench.speed_protocol import MAP_PX, WARM, backbone, images_of, peak_mib, wanted
 from daemon.frames import decode
 from drift.monitor import CALM
 from memory.bank import gather
@@ -43,8 +42,7 @@ def main() -> None:
         decide(score.value, threshold, CALM)
         took.append(1000 * (time.perf_counter() - started))
         scores.append(score.value)
-    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    Path(sys.argv[2]).write_text(json.dumps({"ms": took[WARM:], "scores": scores, "rss_mib": peak_mib}))
+    Path(sys.argv[2]).write_text(json.dumps({"ms": took[WARM:], "scores": scores, "rss_mib": peak_mib()}))
 
 
 if __name__ == "__main__":
