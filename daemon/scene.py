@@ -90,8 +90,9 @@ def tell(ledger: Ledger, before: DriftState, after: DriftState, frame_id: str, n
     known = {change.cause for change in before.changes}
     for card in cards(after):
         if card.cause not in known:
-            ledger.event(now_ms, "drift", frame_id=frame_id, **asdict(card))
-            log.warning("drift", **asdict(card))
+            told = asdict(card) | {"action": str(card.action)}
+            ledger.event(now_ms, "drift", frame_id=frame_id, **told)
+            log.warning("drift", **told)
     for change in after.over:
         ledger.event(now_ms, "drift_over", frame_id=frame_id, **asdict(change))
     for change in after.noticed:
