@@ -94,10 +94,11 @@ class Engine:
                 do="restore the extractor section of config.yaml, or teach into a new state_dir",
             )
         threshold = Threshold.of(model.version.threshold)
+        regimes = scene.regimes(model, self.settings.memory.seed)
+        model.contents.bank.ready()
         with self._switching:
             before = self.active
             same = before is not None and scene.reference_id(before.model) == scene.reference_id(model)
-            regimes = scene.regimes(model, self.settings.memory.seed)
             monitor = before.monitor if before and same else scene.monitor(self.ledger, model, regimes)
             self.active = Active(model, threshold, monitor, regimes)
             dropped, self.trial = self.trial, None

@@ -64,6 +64,7 @@ def learn(engine: Engine, store: Store, cause: str) -> Version | Hold | Trial:
             engine.ledger.event(engine.clock_ms(), "trial", frames=frames, added=list(outcome.proposal.added))
             log.info("proposal on trial", frames=frames)
     if frames and (shadow.seen(engine.ledger, trial.begun) < frames or engine.drift().trust is Trust.UNTRUSTED):
+        trial.proven.proposal.contents.bank.ready()
         engine.trial = trial
         return trial
     trust = _outcome(engine, trial) if frames else None

@@ -94,6 +94,10 @@ class Bank:
     def __len__(self) -> int:
         return len(self.vectors)
 
+    def ready(self) -> None:
+        """Make now what scoring needs; the first image would wait for it otherwise."""
+        self._index.ready()
+
     def score(self, features: Features) -> Score:
         """Score one image: its contrast, raised where it is like a confirmed defect (`Shown`).
 

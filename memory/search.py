@@ -59,6 +59,11 @@ class Index:
             found[lost] = self._flat.search(patches[lost], 1)[1]
         return self._nearest(patches, found)
 
+    def ready(self) -> None:
+        """Make now what a quick search needs, so that no image has to wait for it."""
+        if len(self.vectors) >= QUICK_FROM:
+            _ = self._cells
+
     @cached_property
     def _cells(self) -> faiss.IndexIVFFlat:
         width, cells = self.vectors.shape[1], int(CELLS * len(self.vectors) ** 0.5)

@@ -149,3 +149,15 @@ def test_a_large_bank_is_searched_quickly_and_decides_exactly(seed: int) -> None
     assert quick.nearest[quick.map.argmax()] == exact.nearest[exact.map.argmax()]
     assert (quick.map >= exact.map * (1 - 1e-5)).all()
     assert (quick.map > exact.map * (1 + 1e-5)).any(), "the test's own premise: it does err"
+
+
+def test_a_bank_that_is_ready_lets_no_image_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cells of a large bank take up to seconds: whoever activates a version makes them, not its first frame."""
+    bank = gather([("a", np.random.default_rng(0).standard_normal((QUICK_FROM, 4)).astype(np.float32))])
+    bank.ready()
+
+    def late(*_: object) -> None:
+        raise AssertionError("made while an image waits")
+
+    monkeypatch.setattr("memory.search.faiss.IndexIVFFlat", late)
+    assert bank.score(features(np.zeros((4, 4)))).value > 0
