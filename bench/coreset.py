@@ -21,7 +21,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench.protocol import load, shots, tiny
-from bench.speed import python
+from bench.speed import anomalib
 from memory.coreset import nearest_squared, select
 
 CHILD = """
@@ -63,7 +63,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         held = Path(folder) / "patches.npy"
         np.save(held, patches)
-        command = [str(python("anomalib")), "-W", "ignore", "-c", CHILD, str(held), str(given.budget)]
+        command = [str(anomalib()), "-W", "ignore", "-c", CHILD, str(held), str(given.budget)]
         told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
     theirs = radius(told["rows"])
     print(f"| anomalib's loop | {told['seconds']:.1f} | {theirs:.3f} |")

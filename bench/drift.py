@@ -75,7 +75,7 @@ def onset(setting: Setting, change: Change, streams: int, rng: np.random.Generat
         for at in range(len(stream.parts)):
             signals = stream.frame(at, monitor)
             state = monitor.update(signals, at, flagged=False)
-            z.append((signals.values - setting.reference.mean) / setting.reference.spread)
+            z.append(setting.reference.z(signals.values))
             told = _told(state)
             if delay is None and at >= BEFORE and told:
                 delay = at - BEFORE + 1

@@ -21,7 +21,7 @@ from drift.watch import Watch
 
 ROOT = Path(__file__).resolve().parents[1]
 HOME = ROOT / ".venv-peers"
-ALIBI = ("alibi-detect[torch]==0.13.0",)
+ALIBI = "alibi-detect[torch]==0.13.0"
 # From the most to the least sensitive; the first that is quiet enough is taken. KSWIN and MMD are slow: fewer frames.
 TUNED: dict[str, tuple[str, Sequence[float], int]] = {
     "ADWIN": ("delta", (0.05, 0.02, 0.01, 0.005, 0.002, 0.0005, 1e-4, 1e-5, 1e-6), 200_000),
@@ -84,13 +84,24 @@ def mmd(
 
 
 def child(script: str, *arguments: str) -> None:
-    """Run one of the benchmarks' scripts in the peers' environment."""
-    python = HOME / "bin" / "python"
-    if not python.exists():
-        print(f"making {HOME} for alibi-detect, once", file=sys.stderr, flush=True)
-        subprocess.run([sys.executable, "-m", "venv", str(HOME)], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *ALIBI], check=True)
-    subprocess.run([str(python), "-W", "ignore", str(ROOT / "bench" / script), *arguments], check=True)
+    """Run one of the benchmarks' scripts in alibi-detect's environment."""
+    interpreter = python(HOME, ALIBI)
+    subprocess.run([str(interpreter), "-W", "ignore", str(ROOT / "bench" / script), *arguments], check=True)
+
+
+def python(home: Path, package: str, *, on_ours: bool = False) -> Path:
+    """The interpreter of an environment that holds a peer's package, made where it is missing: by itself, or on top of
+    ours, so that torch is the same.
+    """
+    made = home / "bin" / "python"
+    if not made.exists():
+        print(f"making {home} for {package}, once", file=sys.stderr, flush=True)
+        subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
+        if on_ours:
+            site = next((home / "lib").glob("python3*")) / "site-packages"
+            (site / "driftline.pth").write_text(str(Path(np.__file__).resolve().parents[1]))
+        subprocess.run([str(made), "-m", "pip", "install", "--quiet", package], check=True)
+    return made
 
 
 def median_delay(delays: Sequence[int | None]) -> float:

@@ -14,7 +14,7 @@ from bench.protocol import load, shots
 from bench.scenes import Setting, exposure
 from drift.light import compensate
 from drift.monitor import DriftState, Monitor
-from drift.reference import Reference, measure, refer
+from drift.reference import measure, refer
 from drift.signals import Vector
 from memory.extract import Extractor
 from policies.cards import cards
@@ -32,12 +32,12 @@ def rendered_day(setting: Setting, path: Path, rng: np.random.Generator) -> None
             for at in range(len(stream.parts)):
                 signals = stream.frame(at, monitor)
                 states.append(monitor.update(signals, len(states), flagged=False))
-                z.append(_spreads(signals.values, setting.reference))
+                z.append(setting.reference.z(signals.values))
         marks.append((len(states) - LASTING - 1, f"{cause} {size}"))
     for at in range(BETWEEN):
         signals = setting.stream(change, 1, 0, rng).frame(0, monitor)
         states.append(monitor.update(signals, len(states) + at, flagged=False))
-        z.append(_spreads(signals.values, setting.reference))
+        z.append(setting.reference.z(signals.values))
     _draw("A rendered line: one thing after another", np.stack(z), states, marks, path)
 
 
@@ -59,12 +59,8 @@ def real_exposures(backbone: Extractor, path: Path, rng: np.random.Generator) ->
             image = compensate(raw, monitor.gain)
             signals = measure(raw, image, look(image), reference)
             states.append(monitor.update(signals, len(states), flagged=False))
-            z.append(_spreads(signals.values, reference))
+            z.append(reference.z(signals.values))
     _draw("Real tiles under six real exposures, and back", np.stack(z), states, marks, path)
-
-
-def _spreads(values: Vector, reference: Reference) -> Vector:
-    return (values - reference.mean) / reference.spread
 
 
 def _draw(title: str, z: Vector, states: list[DriftState], marks: list[tuple[int, str]], path: Path) -> None:

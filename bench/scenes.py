@@ -72,7 +72,7 @@ class Setting:
 
     def z(self, pool: Pool) -> Vector:
         """A pool's signals (n, S) in spreads, compensated."""
-        return (pool.clean - self.reference.mean) / self.reference.spread
+        return self.reference.z(pool.clean)
 
     def stream(self, change: Change, before: int, after: int, rng: np.random.Generator) -> Stream:
         """A stream of frames that the change comes into after `before` good ones."""
@@ -162,7 +162,7 @@ def _taught(images: Sequence[Image], look: Look) -> tuple[Reference, Vector]:
     patches = [look(image) for image in images]
     reference = refer(images, patches, look, 0)
     values = left_out(images, [material(of_one) for of_one in patches], 0)
-    return reference, (values - reference.mean) / reference.spread
+    return reference, reference.z(values)
 
 
 def exposure(shot: Shot) -> int:

@@ -21,33 +21,26 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from bench.peers import ROOT, python
 from bench.protocol import auroc, load, shots
-from bench.speed_protocol import BACKBONES, backbone, images_of, wanted
+from bench.speed_protocol import BACKBONES, backbone, wanted
 
-ROOT = Path(__file__).resolve().parents[1]
 HOME = ROOT / ".venv-anomalib"
 PEER = "anomalib[core]==2.7.0"
 SIDES = ("Driftline", "anomalib")
 
 
-def python(side: str) -> Path:
-    """The interpreter of a side; anomalib's is made where it is missing, on top of ours, so that torch is the same."""
-    if side == "Driftline":
-        return Path(sys.executable)
-    made = HOME / "bin" / "python"
-    if not made.exists():
-        print(f"making {HOME} for anomalib, once", file=sys.stderr, flush=True)
-        subprocess.run([sys.executable, "-m", "venv", str(HOME)], check=True)
-        site = next((HOME / "lib").glob("python3*")) / "site-packages"
-        (site / "driftline.pth").write_text(str(Path(np.__file__).resolve().parents[1]))
-        subprocess.run([str(made), "-m", "pip", "install", "--quiet", PEER], check=True)
-    return made
+def anomalib() -> Path:
+    """The interpreter of anomalib's environment."""
+    return python(HOME, PEER, on_ours=True)
 
 
 def run(side: str, given: Path, folder: Path) -> dict[str, Any]:
     """One side's times in milliseconds, its scores and its peak memory."""
-    script, told = {"Driftline": "speed_ours.py", "anomalib": "speed_anomalib.py"}[side], folder / "told.json"
-    subprocess.run([str(python(side)), "-W", "ignore", str(ROOT / "bench" / script), str(given), str(told)], check=True)
+    ours, told = side == "Driftline", folder / "told.json"
+    interpreter, script = (Path(sys.executable), "speed_ours.py") if ours else (anomalib(), "speed_anomalib.py")
+    command = [str(interpreter), "-W", "ignore", str(ROOT / "bench" / script), str(given), str(told)]
+    subprocess.run(command, check=True)
     return dict(json.loads(told.read_text()))
 
 
@@ -73,7 +66,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="how often both sides have their turn")
     given = parser.parse_args()
     truth = np.array([s.defective for s in wanted()])
-    print(f"{len(images_of(wanted()))} images; a matrix product does {peak_gflops():.0f} GFLOPS on two threads.\n")
+    print(f"{len(truth)} images; a matrix product does {peak_gflops():.0f} GFLOPS on two threads.\n")
     heads = "p50, ms | p99, ms | images a second | peak MiB | AUROC"
     print(f"| backbone | bank | side | {heads} |\n| --- | --- | --- | --- | --- | --- | --- | --- |")
     for name in given.backbones:

@@ -18,7 +18,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench.speed_protocol import INPUT_PX, WARM, backbone, images_of, peak_mib, wanted
+from bench.speed_protocol import INPUT_PX, WARM, backbone, images, peak_mib
 
 
 def main() -> None:
@@ -33,7 +33,7 @@ def main() -> None:
     model.memory_bank = torch.from_numpy(vectors)
     mean, std = ours._mean, ours._std
     took, scores = [], []
-    for data in images_of(wanted()):
+    for data in images():
         started = time.perf_counter()
         picture = Image.open(io.BytesIO(data)).convert("RGB").resize((INPUT_PX, INPUT_PX), Image.Resampling.BILINEAR)
         pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].float() / 255  # (H, W, 3) -> (1, 3, H, W)

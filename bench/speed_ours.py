@@ -16,7 +16,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench.speed_protocol import MAP_PX, WARM, backbone, images_of, peak_mib, wanted
+from bench.speed_protocol import MAP_PX, WARM, backbone, images, peak_mib
 from daemon.frames import decode
 from drift.monitor import CALM
 from memory.bank import gather
@@ -35,7 +35,7 @@ def main() -> None:
     keep_freed_memory()
     extract, bank, threshold = backbone(name), gather([("bank", vectors)]), calibrate([1.0], 0.5)
     took, scores = [], []
-    for data in images_of(wanted()):
+    for data in images():
         started = time.perf_counter()
         score = bank.score(extract(decode(data, extract.input_px, 10**8)))
         cv2.resize(score.map, (MAP_PX, MAP_PX), interpolation=cv2.INTER_LINEAR)

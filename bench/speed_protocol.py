@@ -28,9 +28,9 @@ def wanted() -> list[Shot]:
     return probes[:: max(len(probes) // IMAGES, 1)][:IMAGES]
 
 
-def images_of(rows: list[Shot]) -> list[bytes]:
+def images() -> list[bytes]:
     """Their files."""
-    return [s.image.read_bytes() for s in rows]
+    return [s.image.read_bytes() for s in wanted()]
 
 
 def peak_mib() -> float:

@@ -7,9 +7,9 @@ from collections.abc import Collection, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from drift.chart import CLIP, accumulate, alarming, begun, calm, evidence, onset
+from drift.chart import CLIP, Evidence, accumulate, alarming, begun, calm, evidence, onset
 from drift.reference import Reference
-from drift.regimes import Regime, regimes_of
+from drift.regimes import Regime
 from drift.signals import SIGNALS, Vector
 
 Z_CLIP = 20.0
@@ -28,7 +28,7 @@ class Alarms:
     """
 
     def __init__(self, reference: Reference) -> None:
-        self.regime = regimes_of({}, reference, 0)[0]
+        self.regime = Regime.taught(reference)
         self.high = np.zeros(len(SIGNALS), dtype=bool)
         self._sums = np.zeros_like(reference.limits)
         self._wait = np.zeros(len(SIGNALS), dtype=np.int64)  # calm frames that end a signal's alarm
@@ -49,12 +49,8 @@ class Alarms:
         self._frames += 1
         self._sums = accumulate(self._sums, evidence(self.regime.apart(z), self.regime.limits))
         new = np.flatnonzero(alarming(self._sums) & ~self.high).tolist()
-        for at in new:
-            took = len(self.since([SIGNALS[at]]))
-            # One that joins in late, and so asks for many, waits no longer than the clearest of those that are high.
-            clearest = int(self._wait[self.high].min(initial=REMEMBERED_FRAMES))
-            self.high[at], self._raised[at] = True, self._frames
-            self._wait[at] = min(max(2 * took, CALM_FRAMES), clearest)
+        if new:
+            self._raise(new)
         asked = bool(self.high.any()) and self._frames % SETTLE_FRAMES == 0
         if asked:
             self._settle(regimes)
@@ -62,13 +58,8 @@ class Alarms:
 
     def since(self, names: Collection[str]) -> Frames:
         """The remembered frames (n,) since the first of the signals `names` changed, oldest first."""
-        order = self._order()
-        said = evidence(self.regime.apart(self._recent[:, order]), self.regime.limits)  # (2, n, S) -> (n, S, 2, T)
-        first, oldest = len(order), self._frames - len(order)
-        for at in (SIGNALS.index(name) for name in names):
-            unseen = max(int(self._begun[at]) - oldest, 0)  # a change began with no frame from before its chart
-            first = min(first, unseen + onset(said[unseen:, at], self._sums[at]))
-        return order[first:]
+        said = self._said()
+        return self._order()[min(self._onset(SIGNALS.index(name), said) for name in names) :]
 
     def mean(self, frames: Frames) -> Vector:
         """The mean signals (S,) of remembered frames (n,), in spreads from what is normal in the regime; where these
@@ -84,15 +75,36 @@ class Alarms:
         """The mean signals (S,) of the newest `CALM_FRAMES`, in spreads."""
         return self.mean(self._order()[-CALM_FRAMES:])
 
+    def _said(self) -> Evidence:
+        """What the remembered frames say against the regime (n, S, 2, T), oldest first."""
+        return evidence(self.regime.apart(self._recent[:, self._order()]), self.regime.limits)
+
+    def _onset(self, at: int, said: Evidence) -> int:
+        """Which of the remembered frames, that `said` this, the change of a signal began with."""
+        unseen = max(int(self._begun[at]) - (self._frames - len(said)), 0)  # with none from before its chart
+        return unseen + onset(said[unseen:, at], self._sums[at])
+
     def _order(self) -> Frames:
         return np.arange(max(self._frames - REMEMBERED_FRAMES, 0), self._frames) % REMEMBERED_FRAMES
+
+    def _raise(self, signals: Sequence[int]) -> None:
+        """Hold the alarms of some signals, each for calm frames by how long it took to see the change.
+
+        One that joins in late, and so asks for many, waits no longer than the clearest of those that are high.
+        """
+        said = self._said()
+        for at in signals:
+            took = len(said) - self._onset(at, said)
+            clearest = int(self._wait[self.high].min(initial=REMEMBERED_FRAMES))
+            self.high[at], self._raised[at] = True, self._frames
+            self._wait[at] = min(max(2 * took, CALM_FRAMES), clearest)
 
     def _settle(self, regimes: Sequence[Regime]) -> None:
         """End the alarms of signals whose charts, begun anew since, see little; and all, where those of this regime or
         of another one see little and no other chart raises an alarm.
         """
         recent, since = self._recent[:, self._order()], self._frames - self._raised
-        fresh = begun(evidence(self.regime.apart(recent), self.regime.limits), self._wait)
+        fresh = begun(self._said(), self._wait)
         over = self.high & (since >= self._wait) & calm(fresh)
         self.high = self.high & ~over
         self._sums[over], self._begun[over] = fresh[over], (self._frames - self._wait)[over]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -23,6 +22,7 @@ from drift.signals import (
     Patches,
     Vector,
     grains,
+    grey_of,
     light,
     material,
     off,
@@ -86,6 +86,11 @@ class Reference:
             marks={name.removeprefix(_MARKS): rows for name, rows in arrays.items() if name.startswith(_MARKS)},
         )
 
+    def z(self, values: Vector) -> Vector:
+        """Signals (..., S) as measured, in spreads from the mean."""
+        spreads: Vector = (values - self.mean) / self.spread
+        return spreads
+
     @property
     def blind(self) -> bool:
         """Whether it sees light only: it was taught before causes were known, and teaching again opens its eyes."""
@@ -106,8 +111,7 @@ class Signals:
 
     def z(self, reference: Reference) -> Vector:
         """From where to where (2, S) the signals lie, in spreads from the reference's mean."""
-        from_to: Vector = np.stack([self.values - self.reach, self.values + self.reach])
-        return (from_to - reference.mean) / reference.spread
+        return reference.z(np.stack([self.values - self.reach, self.values + self.reach]))
 
 
 def measure(raw: Image, compensated: Image, patches: Patches, reference: Reference) -> Signals:
@@ -137,7 +141,7 @@ def refer(
     axes, mean = principal(seen, seed), values.mean(axis=0)
     floor = np.concatenate([FLOOR, np.full(len(SIGNALS) - len(FLOOR), MATERIAL_FLOOR * np.linalg.norm(axes.centre))])
     spread = np.maximum(values.std(axis=0), floor)
-    template = join([pictured(_grey(image)) for image in images])
+    template = join([pictured(grey_of(image)) for image in images])
     marks: dict[str, list[Vector]] = {}
     chosen = np.linspace(0, len(images) - 1, min(TRIED_PARTS, len(images))).round().astype(int)
     for at in chosen.tolist():
@@ -158,7 +162,7 @@ def refer(
 
 def left_out(images: Sequence[Image], seen: Sequence[Vector], seed: int) -> Vector:
     """The signals (n, S) of n parts, images (H, W, 3) u8 and their materials (D,), each against all the others."""
-    pictures = [pictured(_grey(image)) for image in images]
+    pictures = [pictured(grey_of(image)) for image in images]
     joined, values = join(pictures), []
     for i, image in enumerate(images):
         axes = principal([*seen[:i], *seen[i + 1 :]], seed)
@@ -177,10 +181,6 @@ def _by_cause(marks: Mapping[str, Sequence[Vector]]) -> Marks:
     for variant, rows in marks.items():
         found.setdefault(variant.split(" ", maxsplit=1)[0], []).append(np.mean(rows, axis=0))
     return {cause: np.stack(rows) for cause, rows in found.items()}
-
-
-def _grey(image: Image) -> npt.NDArray[np.uint8]:
-    return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)
 
 
 def _blind(arrays: Mapping[str, npt.NDArray[np.float64]]) -> Reference:

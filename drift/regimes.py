@@ -34,6 +34,12 @@ class Regime:
     scale: Vector
     limits: Evidence
 
+    @classmethod
+    def taught(cls, reference: Reference) -> Regime:
+        """That of the taught parts."""
+        nothing = np.zeros(len(reference.mean))
+        return cls(TAUGHT, nothing, nothing + 1, reference.limits)
+
     def apart(self, z: Vector) -> Vector:
         """Signals z (..., S), in taught spreads from the taught mean, as spreads from what is normal here (..., S)."""
         away: Vector = (z - self.offset) / self.scale
@@ -54,13 +60,12 @@ class Sighting:
 
 def regimes_of(parts: Parts, reference: Reference, seed: int) -> tuple[Regime, ...]:
     """The taught regime, then every other of which enough parts were confirmed, by their `parts`."""
-    nothing = np.zeros(len(reference.mean))
-    regimes = [Regime(TAUGHT, nothing, nothing + 1, reference.limits)]
+    regimes = [Regime.taught(reference)]
     for since_ms, signals in _signals(parts).items():
         if len(signals) >= ENOUGH_PARTS:
-            z = (signals - reference.mean) / reference.spread
+            z = reference.z(signals)
             offset, scale = z.mean(axis=0), np.maximum(z.std(axis=0), 1.0)
-            regimes.append(Regime(since_ms, offset, scale, bound((z - offset) / scale, nothing + 1, seed)))
+            regimes.append(Regime(since_ms, offset, scale, bound((z - offset) / scale, np.ones(len(offset)), seed)))
     return tuple(regimes)
 
 
@@ -76,8 +81,8 @@ def extended(parts: Parts, seen: Sequence[Sighting]) -> dict[str, npt.NDArray[np
             held = signals.get(one.regime, np.empty((0, len(one.signals))))
             signals[one.regime] = np.concatenate([held, one.signals[None]])[:MOST_PARTS]
             last[one.regime] = max(one.at_ms, last.get(one.regime, 0))
-    worth = {since_ms: (len(rows) >= ENOUGH_PARTS, last[since_ms], since_ms) for since_ms, rows in signals.items()}
-    kept = sorted(sorted(signals, key=lambda since_ms: worth[since_ms])[-MOST_REGIMES:])
+    worth = sorted(signals, key=lambda since_ms: (len(signals[since_ms]) >= ENOUGH_PARTS, last[since_ms], since_ms))
+    kept = sorted(worth[-MOST_REGIMES:])
     return {f"signals.{since_ms}": signals[since_ms] for since_ms in kept} | {
         f"last.{since_ms}": np.array([last[since_ms]], dtype=np.float64) for since_ms in kept
     }

@@ -36,6 +36,11 @@ class Axes:
     axes: Vector
 
 
+def grey_of(image: Image) -> Image:
+    """An image (H, W, 3) u8 as brightness (H, W) u8."""
+    return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)
+
+
 def light(raw: Image) -> Vector:
     """The logarithm of each colour channel's brightness (3,) in an image (H, W, 3) u8: mean of its middle 80 %."""
     levels: Vector = np.log([_trimmed_mean(_histogram(raw, channel)) + 1 for channel in range(3)])
@@ -65,7 +70,7 @@ def picture(levels: Vector, compensated: Image, template: Template, believed: Ve
     """
     red, green, blue = levels
     sharpness, noise, texture = believed
-    grey = _grey(compensated)
+    grey = grey_of(compensated)
     low, high = _quantiles(_histogram(grey), (0.1, 0.9))
     exposure, contrast = np.log(GREY @ np.exp(levels)), np.log(high - low + 1)
     shift_and_turn = register(grey, template)
@@ -80,7 +85,7 @@ def grains(image: Image, brighter: Vector) -> Vector:
     from a smoother material. Blocks at the ends of the order are left out, so that a defect on the part hardly moves
     them. Scaled here and not in the image, whose rounding would be grain of its own.
     """
-    grey = _grey(image)
+    grey = grey_of(image)
     detail = _blocks(cv2.Laplacian(grey, cv2.CV_16S))
     noise = _blocks(cv2.filter2D(grey, cv2.CV_16S, _NOISE))
     seen = np.array([_middle(detail, 0.75, 0.95), _middle(noise, 0.0, 0.25), _middle(detail, 0.25, 0.75)])
@@ -90,7 +95,7 @@ def grains(image: Image, brighter: Vector) -> Vector:
 
 def grain(image: Image) -> float:
     """The standard deviation of the sensor's noise in grey levels, at most: by an image's flattest blocks."""
-    flattest = _middle(_blocks(cv2.filter2D(_grey(image), cv2.CV_16S, _NOISE)), 0.0, 0.25)
+    flattest = _middle(_blocks(cv2.filter2D(grey_of(image), cv2.CV_16S, _NOISE)), 0.0, 0.25)
     return float(np.sqrt(np.pi / 2) / 6 * flattest)  # Immerkær, eq. 4
 
 
@@ -113,10 +118,6 @@ def principal(seen: Sequence[Vector], seed: int) -> Axes:
     filler = np.random.default_rng(seed).standard_normal((AXES, stacked.shape[1]))
     basis = np.linalg.qr(np.concatenate([rows, filler])[:AXES].T)[0].T  # (D, K) -> (K, D)
     return Axes(centre, basis)
-
-
-def _grey(image: Image) -> Image:
-    return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)
 
 
 def _histogram(image: Image, channel: int = 0) -> Vector:

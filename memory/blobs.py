@@ -61,7 +61,11 @@ def decode(blobs: Mapping[str, bytes]) -> Contents:
                     Defect(sample, _features(defects, i), defects[f"region.{i:06d}"]) for i, sample in enumerate(sick)
                 )
             ),
-            held_out=HeldOut(good, tuple(_features(held, i) for i in range(len(good))), _whole(held.get("regimes"))),
+            held_out=HeldOut(
+                good,
+                tuple(_features(held, i) for i in range(len(good))),
+                tuple(int(n) for n in held.get("regimes", ())),
+            ),
             reference=parts["reference"][0],
             regimes=parts["regimes"][0] if "regimes" in parts else {},  # before format 5 there were none
         )
@@ -102,10 +106,6 @@ def _numbered(name: str, arrays: list[Any]) -> Arrays:
 def _features(arrays: Arrays, i: int) -> Features:
     rows, columns = (int(n) for n in arrays[f"grid.{i:06d}"])
     return Features(arrays[f"patches.{i:06d}"].astype(np.float32), (rows, columns))
-
-
-def _whole(numbers: npt.NDArray[Any] | None) -> tuple[int, ...]:
-    return () if numbers is None else tuple(int(n) for n in numbers)
 
 
 def _bytes(arrays: Arrays, samples: tuple[str, ...]) -> bytes:

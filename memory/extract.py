@@ -44,9 +44,8 @@ class Extractor:
         self.device = _device(device)
         network = _network(model, tuple(layers), weights)
         frozen = network.eval().requires_grad_(requires_grad=False)
-        self._network = frozen.to(
-            self.device, memory_format=torch.channels_last
-        )  # as images come: the fastest on a CPU
+        # As images come: the fastest on a CPU.
+        self._network = frozen.to(self.device, memory_format=torch.channels_last)
         config: Mapping[str, Any] = network.pretrained_cfg
         mean, std = (config["mean"], config["std"]) if normalize else ((0.0,) * 3, (1.0,) * 3)
         self._mean = torch.tensor(mean, device=self.device).view(1, 3, 1, 1)

@@ -1,7 +1,7 @@
 """driftline-tiny: a small student of MobileNetV2's features, so that a plant needs no internet.
 
 Trained by tools/tiny/train.py (docs/driftline-tiny.md says on what). Only convolutions and ReLU, since these are what a
-CPU does fastest: it takes a fifth of its teacher's time.
+CPU does fastest: it takes half of its teacher's time.
 """
 
 from __future__ import annotations

@@ -130,7 +130,7 @@ def test_the_shipped_backbone_needs_no_network_and_sees_what_its_teacher_s_layer
     made = Extractor(**TINY)  # type: ignore[arg-type]  # plain values by name
     assert not made.untrained
     assert made.fingerprint == Extractor(**TINY).fingerprint  # type: ignore[arg-type]  # as above
-    seen = made(part(1)[:, :, :])
+    seen = made(part(1))
     assert seen.grid == (32, 32)
     assert seen.patches.shape == (1024, 32 + 96)
     scratched, plain = made(part(1, flaw=Flaw.SCRATCH)).patches, seen.patches

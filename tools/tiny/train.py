@@ -17,16 +17,14 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import timm
 import torch
 from rich.progress import track
 from safetensors.torch import load_file, save_file
-from timm.models import load_state_dict
 from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from bench.protocol import WEIGHTS, load, need_shared, shots
+from bench.protocol import extractor, load, shots
 from memory.processor import keep_freed_memory
 from memory.tiny import OUTPUTS, Tiny
 from tools.tiny.pictures import SIDE_PX, picture, seen
@@ -38,23 +36,13 @@ BATCH = 32
 RATE = 2e-3
 
 
-def teacher() -> nn.Module:
-    """MobileNetV2 up to stride 16 with the shared weights, which take RGB in [0, 1]."""
-    need_shared()
-    network = timm.create_model("mobilenetv2_100", features_only=True, out_indices=(2, 3))
-    found = {k.replace(".", "_"): v for k, v in load_state_dict(str(WEIGHTS), use_ema=False, weights_only=True).items()}
-    wanted = network.state_dict()
-    network.load_state_dict({name: found.get(name.replace(".", "_"), wanted[name]) for name in wanted})
-    return network.eval()
-
-
 def shards(folder: Path, count: int, seed: int) -> list[Path]:
     """Files of so many pictures with the teacher's maps, made where they are missing."""
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / f"pictures-{seed}-{at:04d}.npz" for at in range(count // SHARD)]
     missing = [at for at, file in enumerate(files) if not file.exists()]
     if missing:
-        network = teacher()
+        network = extractor()._network  # the teacher, which takes RGB in [0, 1]
         tiles = [load(s) for s in shots() if s.role in {"setup", "stream"}]
         for at in track(missing, description="pictures"):
             images = np.stack([_drawn(seed, at * SHARD + i, tiles) for i in range(SHARD)])
