@@ -27,11 +27,11 @@ def main() -> None:
         name, vectors = str(held["backbone"]), held["vectors"]
     torch.set_num_threads(2)
     ours = backbone(name)
-    layers = ours._network.feature_info.module_name()
+    layers = ours.network.network.feature_info.module_name()
     model = PatchcoreModel(layers=layers, backbone=name, pre_trained=False, num_neighbors=1).eval()
-    model.feature_extractor.feature_extractor.load_state_dict(ours._network.state_dict())
+    model.feature_extractor.feature_extractor.load_state_dict(ours.network.network.state_dict())
     model.memory_bank = torch.from_numpy(vectors)
-    mean, std = ours._mean, ours._std
+    mean, std = ours.network.mean, ours.network.std
     took, scores = [], []
     for data in images():
         started = time.perf_counter()

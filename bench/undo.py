@@ -114,8 +114,8 @@ def main() -> None:
         backbone = build.extractor(lived)
         line = service(lived, backbone)
         paths = [row.image for row in rows if row.role == "setup"]
-        ledger = line.engine.ledger
-        teach(paths, backbone, line.store, ledger, lived, "engineer", build.clock_ms(), untracked)
+        ledger, kept = line.engine.ledger, line.engine.kept
+        teach(paths, backbone, line.store, ledger, kept, lived, "engineer", build.clock_ms(), untracked)
         line.start()
         live(line, rows)
         head = versions.current(line.store).version

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import redis
 import structlog
 
+from daemon.backend import Quick
 from daemon.config import Settings
 from daemon.engine import Engine
 from daemon.frames import KeptFrames
@@ -93,9 +94,20 @@ def wire(settings: Settings) -> Wire:
     return Wire(client, url, settings.redis.prefix, settings.line)
 
 
-def engine(settings: Settings, opened: State) -> Engine:
-    """A line's engine for commands that score without serving: no streams, nothing active yet."""
+def prover(settings: Settings, opened: State) -> Engine:
+    """A line's engine for commands that prove and compare, by torch alone; nothing is active yet."""
     return Engine(settings, extractor(settings), opened.ledger, opened.kept, clock_ms)
+
+
+def engine(settings: Settings, opened: State, backbone: Extractor) -> Engine:
+    """A line's engine that judges by the chosen backend. Raises DriftlineError where its library is not installed."""
+    from memory.backends import Torch, library
+
+    given, quick = settings.extractor, None
+    if given.backend != Torch.name:
+        library(given.backend)
+        quick = Quick(given.backend, backbone, given.threads, settings.state_dir / "backends")
+    return Engine(settings, backbone, opened.ledger, opened.kept, clock_ms, quick)
 
 
 def service(settings: Settings, opened: State, backbone: Extractor, streams: Wire) -> Service:
@@ -106,8 +118,7 @@ def service(settings: Settings, opened: State, backbone: Extractor, streams: Wir
         if given.kind == "folder"
         else RedisFrames(streams, given.allowed_roots, given.max_bytes)
     )
-    engine = Engine(settings, backbone, opened.ledger, opened.kept, clock_ms)
-    return Service(engine, opened.store, source, streams)
+    return Service(engine(settings, opened, backbone), opened.store, source, streams)
 
 
 @contextmanager

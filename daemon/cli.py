@@ -41,11 +41,20 @@ def teach(
     given = terminal.settings(config, overrides)
     paths = teaching.images_in(folder)
     opened, backbone = build.state(given), build.extractor(given)
+    engine = build.engine(given, opened, backbone)
     with terminal.progress() as shown:
         made = teaching.teach(
-            paths, backbone, opened.store, opened.ledger, given, operator, build.clock_ms(), terminal.tracker(shown)
+            paths,
+            backbone,
+            opened.store,
+            opened.ledger,
+            opened.kept,
+            given,
+            operator,
+            build.clock_ms(),
+            terminal.tracker(shown),
         )
-    threshold = made.threshold
+    threshold, judge = made.threshold, engine.appoint(opened.store.load(made.version))
     terminal.answer(
         {
             "version": made.version.number,
@@ -58,10 +67,12 @@ def teach(
             "threshold_without": threshold.without,
             "held_out": len(threshold.scores),
             "refused": made.refused,
+            "backend": judge.extractor.backend.made,
+            "backend_refused": judge.refused,
         },
         as_json=as_json,
         text=f"version {made.version.number}: {made.version.bank_size} patches, threshold {threshold.value:.4f}; "
-        f"{len(made.refused)} images refused\n{terminal.promise(threshold)}",
+        f"{len(made.refused)} images refused\n{terminal.promise(threshold)}\n{terminal.judged_by(judge)}",
     )
 
 
@@ -127,7 +138,7 @@ def revoke(
     opened = build.state(given)
     since_ms, until_ms = (int(t.replace(tzinfo=UTC).timestamp() * 1000) if t else None for t in (since, until))
     ids = revocation.answers_of(opened.ledger, frames or (), taught_by, since_ms, until_ms)
-    engine = build.engine(given, opened)
+    engine = build.prover(given, opened)
     engine.activate(current(opened.store))
     made = revocation.revoke(engine, opened.store, ids, operator, reason)
     told = {

@@ -68,7 +68,7 @@ def score(
 
     given = terminal.settings(config, overrides)
     opened = build.state(given)
-    engine = build.engine(given, opened)
+    engine = build.engine(given, opened, build.extractor(given))
     engine.activate(current(opened.store))
     active = engine.active
     assert active is not None  # noqa: S101  # activate just set it

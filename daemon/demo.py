@@ -110,6 +110,7 @@ def play(out: Path, track: Track, shown: Callable[[list[Shot]], object], done: C
         engine.extractor,
         opened.store,
         opened.ledger,
+        opened.kept,
         given,
         "line engineer",
         build.clock_ms(),

@@ -16,6 +16,7 @@ from daemon import build
 from daemon.config import Settings
 from memory.errors import DriftlineError
 from memory.store import Store
+from policies.parity import Parity
 from policies.threshold import Threshold
 
 LOW_DISK_BYTES = 2_000_000_000
@@ -43,6 +44,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         ("redis", _redis),
         ("weights", _weights),
         ("store", _store),
+        ("backend", _backend),
     ):
         yield from _guarded(check, examined, settings)
 
@@ -113,6 +115,30 @@ def _weights(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             "weights", FAIL, f"version {head.number} was taught with another extractor", "restore it, or teach anew"
         )
+
+
+def _backend(settings: Settings) -> Iterator[Finding]:
+    from memory.backends import Torch, library
+
+    name, head = settings.extractor.backend, Store(settings.state_dir / "store").head()
+    if name == Torch.name:
+        yield Finding("backend", OK, "torch")
+        return
+    library(name)
+    held = build.state(settings).ledger.certificate(head.sha256, name) if head else None
+    if head is None or held is None:
+        yield Finding("backend", OK, f"{name}, to be compared with torch by the next `teach` or `run`")
+        return
+    refusal = Parity.of(held["parity"]).refusal
+    if refusal:
+        yield Finding(
+            "backend",
+            WARN,
+            f"{name} refused for version {head.number}: {refusal}",
+            "torch judges; set another extractor.backend",
+        )
+    else:
+        yield Finding("backend", OK, f"{held['made']}, certified for version {head.number}")
 
 
 def _store(settings: Settings) -> Iterator[Finding]:

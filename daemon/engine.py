@@ -14,9 +14,11 @@ import numpy as np
 import structlog
 
 from daemon import scene, shadow
+from daemon.backend import Judge, Quick
 from daemon.config import Settings
 from daemon.frames import ImageRejected, KeptFrames, decode
 from daemon.ledger import Ledger, Row
+from daemon.pictures import Pictures
 from daemon.sources import Frame
 from drift.light import compensate
 from drift.monitor import CALM, DriftState, Monitor
@@ -42,9 +44,14 @@ class Active:
     """What judges now: replaced whole, never changed, except for the monitor, which only the scorer touches."""
 
     model: Model
-    threshold: Threshold
+    judge: Judge
     monitor: Monitor
     regimes: tuple[Regime, ...]
+
+    @property
+    def threshold(self) -> Threshold:
+        """The threshold of all parts together."""
+        return self.judge.threshold
 
     @property
     def now(self) -> Threshold:
@@ -72,18 +79,22 @@ class Engine:
         ledger: Ledger,
         kept: KeptFrames,
         clock_ms: Callable[[], int],
+        quick: Quick | None = None,
     ) -> None:
         self.settings = settings
         self.extractor = extractor
         self.ledger = ledger
         self.kept = kept
         self.clock_ms = clock_ms
+        self.quick = quick
+        self.pictures = Pictures(ledger, kept, extractor.input_px, settings.source.max_pixels)
         self.active: Active | None = None
         self.trial: shadow.Trial | None = None
         self._switching = threading.Lock()
 
     def activate(self, model: Model) -> None:
-        """Judge with `model` from the next frame on. The monitor stays where the reference is the same.
+        """Judge with `model` from the next frame on, until then with the one before, by the chosen backend where it is
+        certified. The monitor stays where the reference is the same.
 
         Raises ExtractorMismatch when the version was taught with another extractor.
         """
@@ -93,18 +104,24 @@ class Engine:
                 came=f"the configured one, {self.extractor.fingerprint[:12]}",
                 do="restore the extractor section of config.yaml, or teach into a new state_dir",
             )
-        threshold = Threshold.of(model.version.threshold)
+        judge = self.appoint(model)
         regimes = scene.regimes(model, self.settings.memory.seed)
         model.contents.bank.ready()
         with self._switching:
             before = self.active
             same = before is not None and scene.reference_id(before.model) == scene.reference_id(model)
             monitor = before.monitor if before and same else scene.monitor(self.ledger, model, regimes)
-            self.active = Active(model, threshold, monitor, regimes)
+            self.active = Active(model, judge, monitor, regimes)
             dropped, self.trial = self.trial, None
         if dropped is not None:
             self.ledger.event(self.clock_ms(), "trial_dropped", reason=f"version {model.version.number} came first")
-        log.info("version active", version=model.version.number, threshold=round(threshold.value, 4))
+        log.info("version active", version=model.version.number, threshold=round(judge.threshold.value, 4))
+
+    def appoint(self, model: Model) -> Judge:
+        """Who judges by `model`: the chosen backend where it is certified, which may take seconds, or else torch."""
+        if self.quick is None:
+            return Judge(self.extractor, Threshold.of(model.version.threshold))
+        return self.quick.appoint(model, self.pictures, self.ledger, self.clock_ms())
 
     def recover(self) -> None:
         """Rebuild the monitor from the ledger, after a frame was measured but could not be recorded."""
@@ -147,6 +164,7 @@ class Engine:
                 "p_value": decision.p_value,
                 "threshold": threshold.value if threshold and scored else None,
                 "version": active.model.version.number if active else None,
+                "backend": active.judge.extractor.backend.made if active and scored else None,
                 "nearest": json.dumps(_nearest(scored.score, active)) if active and scored else None,
                 "reference": scene.reference_id(active.model) if active else None,
                 "drift": json.dumps(asdict(drift) if drift else {}),
@@ -200,24 +218,18 @@ class Engine:
         """Score an image under the light as estimated now, leaving no trace. Raises ImageRejected."""
         raw = decode(data, self.extractor.input_px, self.settings.source.max_pixels)
         image = compensate(raw, active.monitor.gain)
-        features = self.extractor(image)
+        features = active.judge.extractor(image)
         score = active.model.contents.bank.score(features)
         return Scored(image, score, features, measure(raw, image, features.patches, active.monitor.reference))
 
     def features(self, row: Row) -> Features | None:
-        """The features of a judged frame as they were scored; None where its image is gone or was altered.
+        """The reference's features of a judged frame as it was seen; None where its image is gone or was altered.
 
         Under another reference than the frame's, its light is taken relative to that one.
         """
-        data = self.kept.image(row["kept"]) if row["kept"] else None
-        if data is None or hashlib.sha256(data).hexdigest() != row["image_sha256"]:
-            return None
-        try:
-            raw = decode(data, self.extractor.input_px, self.settings.source.max_pixels)
-        except ImageRejected:
-            return None
         gain = scene.gain_under(row, self.active.monitor.reference) if self.active else scene.gain(row)
-        return self.extractor(compensate(raw, gain))
+        image = self.pictures.of(row, gain)
+        return None if image is None else self.extractor(image)
 
     def drift(self) -> DriftState:
         """What the monitor believes now; stable where nothing is active yet."""

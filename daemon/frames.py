@@ -103,7 +103,7 @@ class KeptFrames:
 
     def keep(self, frame_id: str, data: bytes, anomaly: npt.NDArray[np.float32] | None, durable: bool) -> str:
         """Write a frame and return its name here; `durable` waits for the disk."""
-        name = hashlib.sha256(frame_id.encode()).hexdigest()[:32]
+        name = self.name(frame_id)
         target = self._root / name[:2] / name
         target.parent.mkdir(exist_ok=True)
         _write(target.with_suffix(".image"), lambda path: path.write_bytes(data), durable=durable)
@@ -111,6 +111,11 @@ class KeptFrames:
             map16 = anomaly.astype(np.float16)
             _write(target.with_suffix(".npy"), lambda path: _save(path, map16), durable=durable)
         return name
+
+    @staticmethod
+    def name(frame_id: str) -> str:
+        """A frame's name here."""
+        return hashlib.sha256(frame_id.encode()).hexdigest()[:32]
 
     def image(self, name: str) -> bytes | None:
         """The kept bytes, or None once retention has removed them."""

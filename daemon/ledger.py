@@ -135,6 +135,20 @@ class Ledger:
             if fresh:
                 self.event(at_ms, "version", number=number, **detail)
 
+    def certificate(self, version_sha256: str, backend: str) -> dict[str, Any] | None:
+        """What a backend, as it was `made`, scored beside the reference for a version; None if never compared."""
+        query = "SELECT made, parity FROM certificates WHERE version_sha256 = ? AND backend = ?"
+        row = self.one(query, version_sha256, backend)
+        return {"made": row["made"], "parity": json.loads(row["parity"])} if row else None
+
+    def certify(self, version_sha256: str, backend: str, made: str, at_ms: int, parity: Mapping[str, Any]) -> None:
+        """Record what was compared, instead of what was before."""
+        with self._write() as db:
+            db.execute(
+                "INSERT OR REPLACE INTO certificates VALUES (?, ?, ?, ?, ?)",
+                (version_sha256, backend, made, at_ms, json.dumps(parity)),
+            )
+
     def say(self, name: str, value: Mapping[str, Any]) -> None:
         """Publish a part of the service's status for other processes to read."""
         with self._write() as db:

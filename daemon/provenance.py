@@ -37,6 +37,7 @@ def why(store: Store, ledger: Ledger, row: Row) -> dict[str, Any]:
     aside = ledger.one("SELECT at_ms, reason FROM quarantine WHERE frame_id = ?", row["frame_id"])
     return {
         **{key: row[key] for key in ("frame_id", "part_id", "verdict", "reason", "score", "threshold", "p_value")},
+        "backend": row["backend"] or "torch",
         "judged_at": iso(row["judged_ms"]),
         "regime": iso(seen_in) if (seen_in := scene.regime(row)) else "taught",
         "version": _heading(judged_by) if judged_by else row["version"],

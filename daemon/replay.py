@@ -87,11 +87,15 @@ def dataset(source: Path) -> Dataset:
 
 
 def aside(settings: Settings, roots: Iterable[Path]) -> Settings:
-    """The settings of a replay: a state folder and stream names of its own, so that it never touches the line."""
+    """The settings of a replay: a state folder and stream names of its own, so that it never touches the line.
+
+    Torch judges it: the images that would certify another backend are the line's.
+    """
     return settings.model_copy(
         update={
             "line": f"{settings.line}-replay",
             "state_dir": settings.state_dir.with_name(f"{settings.state_dir.name}-replay"),
+            "extractor": settings.extractor.model_copy(update={"backend": "torch"}),
             "source": settings.source.model_copy(update={"kind": "redis", "allowed_roots": tuple(roots)}),
         }
     )
@@ -120,6 +124,7 @@ def prepare(service: Service, data: Dataset, live: Store, track: Track) -> Taugh
             engine.extractor,
             service.store,
             engine.ledger,
+            engine.kept,
             engine.settings,
             OPERATOR,
             engine.clock_ms(),

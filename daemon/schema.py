@@ -86,4 +86,14 @@ ALTER TABLE frames ADD COLUMN taught_light BLOB;
 ALTER TABLE frames ADD COLUMN next_light BLOB
 """
 
-STEPS = (FIRST, SECOND, THIRD, FOURTH, FIFTH)
+# Which backend gave the features that a frame was judged by, torch where none is named; and what was compared before.
+SIXTH = """
+ALTER TABLE frames ADD COLUMN backend TEXT;
+CREATE TABLE certificates (
+    version_sha256 TEXT NOT NULL, backend TEXT NOT NULL, made TEXT NOT NULL, at_ms INTEGER NOT NULL,
+    parity TEXT NOT NULL,
+    PRIMARY KEY (version_sha256, backend)
+)
+"""
+
+STEPS = (FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH)

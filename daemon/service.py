@@ -142,6 +142,8 @@ class Service:
             "version": engine.active.model.version.number if engine.active else None,
             "device": str(engine.extractor.device),
             "untrained_weights": engine.extractor.untrained,
+            "backend": engine.active.judge.extractor.backend.made if engine.active else None,
+            "backend_refused": engine.active.judge.refused if engine.active else None,
             "broker": self.wire.url,
             "trouble": dict(self.trouble),
             "trial": self._trial(),

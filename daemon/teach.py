@@ -11,8 +11,9 @@ import numpy as np
 import structlog
 
 from daemon.config import MemorySettings, Settings
-from daemon.frames import SUFFIXES, ImageRejected, decode, read_allowed
+from daemon.frames import SUFFIXES, ImageRejected, KeptFrames, decode, read_allowed
 from daemon.ledger import Ledger
+from daemon.pictures import keep_taught
 from daemon.versions import announce, iso
 from drift.reference import refer
 from memory.bank import LANDMARKS, gather, levelled, subset
@@ -65,6 +66,7 @@ def teach(
     extractor: Extractor,
     store: Store,
     ledger: Ledger,
+    kept: KeptFrames,
     settings: Settings,
     who: str,
     now_ms: int,
@@ -85,8 +87,8 @@ def teach(
         )
     raw = gather([(name, f.patches) for name, f in zip(names, features, strict=True)])
     nothing = np.empty((0, raw.vectors.shape[1]), dtype=np.float32)
-    kept = select(nothing, raw.vectors, settings.memory.bank_patches, settings.memory.seed)
-    bank = levelled(subset(raw, kept), raw.vectors[kept[:LANDMARKS]], features)
+    rows = select(nothing, raw.vectors, settings.memory.bank_patches, settings.memory.seed)
+    bank = levelled(subset(raw, rows), raw.vectors[rows[:LANDMARKS]], features)
     chosen = _calibrating(len(features), settings.memory)
     held_out = HeldOut(tuple(names[i] for i in chosen), tuple(features[i] for i in chosen))
     patches = [f.patches for f in features]
@@ -97,6 +99,8 @@ def teach(
     settled, threshold = settle(Contrasts(bank), replay, held_out, settings.policy.false_reject_rate)
     contents = Contents(settled.bank, replay, held_out, reference, settled)
     gate = _prove(base, contents, threshold, extractor)
+    for i in chosen:
+        keep_taught(kept, names[i], images[i])
     version = store.commit(
         contents,
         parent=head,

@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from daemon import build
+from daemon.backend import Judge
 from daemon.config import Settings, load
 from policies.threshold import CONFIDENCE, Threshold
 
@@ -59,6 +60,12 @@ def promise(threshold: Threshold) -> str:
             " see whether that part is good, for what is no odder will pass"
         )
     return "; ".join(said)
+
+
+def judged_by(judge: Judge) -> str:
+    """What computes the features that parts are judged by, and why it is not what was chosen."""
+    made = f"judged by {judge.extractor.backend.made}"
+    return f"{made}, since extractor.backend was refused: {escape(judge.refused)}" if judge.refused else made
 
 
 def scene(drift: Mapping[str, Any]) -> list[tuple[str, str]]:

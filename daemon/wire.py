@@ -94,8 +94,9 @@ class Wire:
         self.ready = True
 
     @_guarded
-    def read(self, stream: str, block_ms: int | None = None) -> list[Message]:
-        """Up to `BATCH` entries: first our own unacknowledged ones, then others' abandoned ones, then new ones."""
+    def read(self, stream: str, block_ms: int = 0) -> list[Message]:
+        """Up to `BATCH` entries: first our own unacknowledged ones, then others' abandoned ones, then new ones, for which
+        it waits `block_ms`."""
         if stream not in self._caught_up:
             # Each batch is acknowledged before the next read, so "0" walks through what is pending.
             own = self._messages(self._client.xreadgroup(GROUP, CONSUMER, {self._names[stream]: "0"}, count=BATCH))
@@ -106,7 +107,9 @@ class Wire:
         if claimed:
             return self._messages([(self._names[stream], claimed)])
         return self._messages(
-            self._client.xreadgroup(GROUP, CONSUMER, {self._names[stream]: ">"}, count=BATCH, block=block_ms)
+            self._client.xreadgroup(
+                GROUP, CONSUMER, {self._names[stream]: ">"}, count=BATCH, block=block_ms or None
+            )  # 0 would wait for ever
         )
 
     @_guarded

@@ -147,11 +147,14 @@ class Bank:
         """
         return self._index.exact(features.patches, candidates)
 
-    def level(self, features: Features) -> float:
-        """How far the image lies from the landmarks as a whole, within what taught parts show; 1 without landmarks."""
+    def level(self, features: Features, taught: Features | None = None) -> float:
+        """How far the image lies from the landmarks as a whole, within what taught parts show; 1 without landmarks.
+
+        By `taught`, the features that it was taught by where these are another backend's, its own landmarks are known.
+        """
         if len(self.landmarks) == 0:
             return 1.0
-        return min(max(_calm(self, features), self.levels[0]), self.levels[1])
+        return min(max(_calm(self, features, taught or features), self.levels[0]), self.levels[1])
 
     def provenance(self, row: int) -> str:
         """The sample that gave the bank's patch `row`."""
@@ -163,12 +166,13 @@ def _contrast(features: Features, distance: Vectors, nearest: npt.NDArray[np.int
     return Score(value=float(contrast.max()), map=contrast, nearest=nearest, level=level)
 
 
-def _calm(bank: Bank, features: Features, *, own: bool = False) -> float:
-    """The distance below which the calmest tenth of patches lies, to landmarks that the image did not give itself,
-    unless its `own` are to count: by those a taught part would be calmer than any other."""
+def _calm(bank: Bank, features: Features, taught: Features | None) -> float:
+    """The distance below which the calmest tenth of patches lies, to landmarks that the image did not give itself, as
+    it was `taught`: by its own it would be calmer than any other part. To all landmarks where that is None."""
     distance, nearest = bank._marks.exact(features.patches)
-    given = np.unique(nearest[distance == 0])
-    if not own and 0 < len(given) < len(bank.landmarks):
+    known, which = (distance, nearest) if taught is None or taught is features else bank._marks.exact(taught.patches)
+    given = np.unique(which[known == 0])
+    if taught is not None and 0 < len(given) < len(bank.landmarks):
         distance, _ = Index(np.delete(bank.landmarks, given, axis=0)).exact(features.patches)
     return float(np.quantile(distance, CALM_SHARE))
 
@@ -179,9 +183,9 @@ def levelled(bank: Bank, landmarks: Vectors, taught: Sequence[Features]) -> Bank
     Unchanged where calm patches are alike to the bit (drawn pictures, masked ground): there is no level then.
     """
     marked = replace(bank, landmarks=landmarks)
-    if min(_calm(marked, features, own=True) for features in taught) == 0:
+    if min(_calm(marked, features, None) for features in taught) == 0:
         return bank
-    levels = [_calm(marked, features) for features in taught]
+    levels = [_calm(marked, features, features) for features in taught]
     return replace(marked, levels=(min(levels), max(levels)))
 
 

@@ -51,10 +51,17 @@ class Contrasts:
         self.bank = bank
         self._found = {(id(one.features), one.without, id(one.region)): one for one in found}
 
-    def of(self, features: Features, without: str | None = None, region: Region | None = None) -> Score:
+    def of(
+        self,
+        features: Features,
+        without: str | None = None,
+        region: Region | None = None,
+        taught: Features | None = None,
+    ) -> Score:
         """The image's contrast by the patches of all samples but one; by all where no other gave any.
 
-        Outside of `region` (rows, columns) it is 0, and the nearest row -1.
+        Outside of `region` (rows, columns) it is 0, and the nearest row -1. `taught` are the image's features as it was
+        taught, where these are another backend's.
         """
         key = (id(features), without, id(region))
         found = self._found.get(key)
@@ -62,7 +69,7 @@ class Contrasts:
             everywhere = np.ones(features.grid, dtype=bool) if region is None else region
             at = np.flatnonzero(everywhere)  # (rows, columns) -> (n,) of P
             distance, nearest = _search(self.bank, features, at, _others(self.bank, without))
-            found = _Found(features, without, region, at, distance, nearest, self.bank.level(features))
+            found = _Found(features, without, region, at, distance, nearest, self.bank.level(features, taught))
             self._found[key] = found
         return found.score
 

@@ -1,10 +1,11 @@
-"""An image becomes patch features: with `memory.tiny` the only module that imports torch, and the only one timm."""
+"""An image becomes patch features; the only module that imports timm."""
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 from timm.models import load_state_dict
 
 from memory import tiny
+from memory.backends import Backend, PatchNetwork, Torch
 from memory.errors import DriftlineError, WeightsError
 from memory.features import Features, Image
 
@@ -24,14 +26,14 @@ class Extractor:
 
     `model` is any timm model, or driftline-tiny, whose weights are `shipped` with Driftline (memory/tiny.py).
 
-    The maps of `layers` are averaged over 3×3 neighbourhoods, brought to the first layer's grid and
-    concatenated: the locally aware patch features of PatchCore (Roth et al., "Towards Total Recall in
-    Industrial Anomaly Detection", CVPR 2022, section 3.1, equation 2).
+    The maps of `layers` become the locally aware patch features of PatchCore (`memory.backends.PatchNetwork`).
 
     `weights` is `hub` (timm's hub or its local cache), `shipped`, a path to a .safetensors or .pth file, or `untrained`
     (seeded random weights: for demonstrations, by explicit name only). `normalize` applies the backbone's own
     mean and standard deviation; switch it off for weights that have them folded in. `device` is `auto`,
     `cpu`, `cuda`, ...
+
+    It is computed by torch in full float32, the reference that every other `backend` must agree with: see `on`.
 
     Raises WeightsError when weights are missing or do not fit, DriftlineError for a model timm does not know.
     """
@@ -42,17 +44,20 @@ class Extractor:
         self.input_px = input_px
         self.untrained = weights == "untrained"
         self.device = _device(device)
-        network = _network(model, tuple(layers), weights)
-        frozen = network.eval().requires_grad_(requires_grad=False)
-        # As images come: the fastest on a CPU.
-        self._network = frozen.to(self.device, memory_format=torch.channels_last)
-        config: Mapping[str, Any] = network.pretrained_cfg
-        mean, std = (config["mean"], config["std"]) if normalize else ((0.0,) * 3, (1.0,) * 3)
-        self._mean = torch.tensor(mean, device=self.device).view(1, 3, 1, 1)
-        self._std = torch.tensor(std, device=self.device).view(1, 3, 1, 1)
-        self.fingerprint = _fingerprint(network, model, tuple(layers), input_px, (mean, std))
+        network = _network(model, tuple(layers), weights).eval().requires_grad_(requires_grad=False)
+        config = network.pretrained_cfg
+        scaling = (config["mean"], config["std"]) if normalize else ((0.0,) * 3, (1.0,) * 3)
+        self.fingerprint = _fingerprint(network, model, tuple(layers), input_px, scaling)
+        self.network = PatchNetwork(network, *scaling).eval()
+        self.grid = self.network.grid(input_px)
+        self.backend: Backend = Torch(self.network, self.device)
 
-    @torch.inference_mode()
+    def on(self, backend: Backend) -> Extractor:
+        """The same weights, computed by another backend: near to the same features, and sooner."""
+        other = copy.copy(self)
+        other.backend = backend
+        return other
+
     def __call__(self, image: Image) -> Features:
         """Features of an RGB image (input_px, input_px, 3) u8.
 
@@ -64,26 +69,14 @@ class Extractor:
                 came=f"{image.shape}",
                 do="decode it with daemon.frames.decode",
             )
-        pixels = torch.from_numpy(image).to(self.device)
-        batch = pixels.permute(2, 0, 1)[None].float() / 255  # (H, W, 3) -> (1, 3, H, W)
-        maps = [
-            torch.nn.functional.avg_pool2d(m, kernel_size=3, stride=1, padding=1)
-            for m in self._network((batch - self._mean) / self._std)
-        ]
-        rows, columns = maps[0].shape[-2:]
-        aligned = [maps[0]] + [
-            torch.nn.functional.interpolate(m, size=(rows, columns), mode="bilinear", align_corners=False)
-            for m in maps[1:]
-        ]
-        stacked = torch.cat(aligned, dim=1)[0]  # (D, rows, columns)
-        patches = stacked.flatten(1).T.half().float().contiguous()  # (D, rows, columns) -> (rows * columns, D)
+        patches = torch.from_numpy(self.backend(image)).half().float()
         if not bool(torch.isfinite(patches).all()):
             raise DriftlineError(
                 expected="finite features within ±65504 (float16)",
                 came="an overflow or NaN from the backbone",
                 do="choose other extractor.layers or another extractor.model",
             )
-        return Features(patches=patches.cpu().numpy(), grid=(int(rows), int(columns)))
+        return Features(patches=patches.numpy(), grid=self.grid)
 
 
 def _device(name: str) -> torch.device:

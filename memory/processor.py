@@ -8,6 +8,7 @@ distances stay the same.
 from __future__ import annotations
 
 import ctypes
+import platform
 from collections.abc import Collection, MutableMapping
 from pathlib import Path
 
@@ -32,6 +33,13 @@ def tell_openblas(environ: MutableMapping[str, str], cpuinfo: Path = CPUINFO) ->
     name = kernels(line.split())
     if name:
         environ[VARIABLE] = name
+
+
+def processor(cpuinfo: Path = CPUINFO) -> str:
+    """The processor's name; what Python knows of it where the system does not tell."""
+    told = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = (text.split(":", 1)[1].strip() for text in told if text.startswith("model name"))
+    return next(names, platform.machine())
 
 
 def keep_freed_memory() -> bool:

@@ -97,9 +97,8 @@ def settle(contrasts: Contrasts, replay: Replay, held_out: HeldOut, rate: float)
     """
     bank, found = contrasts.bank, good_scores(contrasts, held_out)
     use = np.bincount(np.concatenate([score.nearest for score in found]), minlength=len(bank)).astype(np.int32)
-    threshold = _named(calibrate([score.value for score in found], rate), held_out.samples, found)
     shown = [contrasts.of(defect.features, region=defect.region).value for defect in replay.defects]
-    threshold = replace(threshold, own=_own(threshold, held_out, found, shown))
+    threshold = threshold_of(held_out, [score.value for score in found], shown, rate)
     bound = threshold.at(STANDING_OUT)
     told = [bank.vectors[:0], *(telling(contrasts, defect, bound) for defect in replay.defects)]
     bank = replace(bank, use=use, shown=Shown(np.concatenate(told)))
@@ -109,15 +108,22 @@ def settle(contrasts: Contrasts, replay: Replay, held_out: HeldOut, rate: float)
     return contrasts.on(replace(bank, shown=memory)), threshold
 
 
-def _named(threshold: Threshold, samples: Sequence[str], found: Sequence[Score]) -> Threshold:
+def threshold_of(held_out: HeldOut, found: Sequence[float], shown: Sequence[float], rate: float) -> Threshold:
+    """The threshold, also by regime, of calibration parts with the scores `found`, where confirmed defects have those
+    `shown` in their regions."""
+    pooled = _named(calibrate(found, rate), held_out.samples, found)
+    return replace(pooled, own=_own(pooled, held_out, found, shown))
+
+
+def _named(threshold: Threshold, samples: Sequence[str], found: Sequence[float]) -> Threshold:
     """The threshold with the part that sets it; of equals the first."""
-    at = [score.value for score in found].index(threshold.value)
-    rest = [score.value for i, score in enumerate(found) if i != at]
+    at = list(found).index(threshold.value)
+    rest = [score for i, score in enumerate(found) if i != at]
     without = calibrate(rest, threshold.rate).value if rest else threshold.value
     return replace(threshold, set_by=samples[at], without=without)
 
 
-def _own(pooled: Threshold, held_out: HeldOut, found: Sequence[Score], shown: Sequence[float]) -> dict[int, Threshold]:
+def _own(pooled: Threshold, held_out: HeldOut, found: Sequence[float], shown: Sequence[float]) -> dict[int, Threshold]:
     """Thresholds of regimes from their own calibration parts, as Mondrian conformal prediction has it (Vovk, Gammerman
     and Shafer 2005, section 4.5).
 
@@ -128,7 +134,7 @@ def _own(pooled: Threshold, held_out: HeldOut, found: Sequence[Score], shown: Se
     own: dict[int, Threshold] = {}
     for regime in sorted(set(held_out.regimes)):
         at = [i for i, of in enumerate(held_out.regimes) if of == regime]
-        mine = calibrate([found[i].value for i in at], pooled.rate)
+        mine = calibrate([found[i] for i in at], pooled.rate)
         if len(at) < len(found) and mine.honest and mine.value < faintest:
             own[regime] = _named(mine, [held_out.samples[i] for i in at], [found[i] for i in at])
     return own

@@ -180,6 +180,7 @@ def service(untaught: Service, good_parts: Path) -> Service:
         engine.extractor,
         untaught.store,
         engine.ledger,
+        engine.kept,
         engine.settings,
         "pytest",
         NOW_MS,

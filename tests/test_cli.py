@@ -94,6 +94,7 @@ def test_a_line_s_day(
         "weights": "warn",
         "store": "ok",
         "threshold": "warn",
+        "backend": "ok",
     }
     assert driftline("config", "check")["line"] == "clitest"
 

@@ -271,6 +271,5 @@ def test_a_hold_is_told_as_an_event(service: Service) -> None:
 
 def _teach(service: Service, folder: Path):  # type: ignore[no-untyped-def]  # the return type is teach's own
     engine = service.engine
-    return teach(
-        images_in(folder), engine.extractor, service.store, engine.ledger, engine.settings, "x", NOW_MS, untracked
-    )
+    args = (service.store, engine.ledger, engine.kept, engine.settings, "x", NOW_MS, untracked)
+    return teach(images_in(folder), engine.extractor, *args)

@@ -91,7 +91,7 @@ def test_the_fingerprint_names_everything_that_matters(extractor: Extractor) -> 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
 def test_a_local_file_of_weights_is_loaded_strictly(tmp_path: Path, extractor: Extractor, suffix: str) -> None:
-    state = {k: torch.full_like(v, 0.01).contiguous() for k, v in extractor._network.state_dict().items()}
+    state = {k: torch.full_like(v, 0.01).contiguous() for k, v in extractor.network.network.state_dict().items()}
     given = {"model": "resnet18", "layers": (1,), "input_px": INPUT_PX, "normalize": True, "device": "cpu"}
 
     def saved(name: str, tensors: dict[str, torch.Tensor]) -> str:
@@ -103,7 +103,7 @@ def test_a_local_file_of_weights_is_loaded_strictly(tmp_path: Path, extractor: E
         return str(path)
 
     loaded = Extractor(weights=saved("whole", state), **given)  # type: ignore[arg-type]  # plain values by name
-    assert float(next(iter(loaded._network.parameters())).mean()) == pytest.approx(0.01)
+    assert float(next(iter(loaded.network.network.parameters())).mean()) == pytest.approx(0.01)
     assert not loaded.untrained
     missing = {k: v for k, v in state.items() if k != "conv1.weight"}
     with pytest.raises(WeightsError, match=r"conv1\.weight"):

@@ -125,7 +125,7 @@ def test_a_failing_backbone_costs_the_frame_not_the_service(service: Service, mo
         def broken(_batch: object) -> None:
             raise RuntimeError("CUDA out of memory")
 
-        patch.setattr(service.engine.extractor, "_network", broken)
+        patch.setattr(service.engine.extractor, "backend", broken)
         said = shown(service, "f", png(504))
     assert said["verdict"] == b"UNKNOWN"
     assert b"out of memory" in said["reason"]
@@ -423,6 +423,7 @@ def test_a_version_committed_elsewhere_is_taken_up(service: Service, settings: S
         service.engine.extractor,
         elsewhere.store,
         elsewhere.ledger,
+        elsewhere.kept,
         settings,
         "x",
         NOW_MS,
@@ -434,7 +435,8 @@ def test_a_version_committed_elsewhere_is_taken_up(service: Service, settings: S
 
 def _teach(service: Service, folder: Path) -> None:
     engine = service.engine
-    teach(images_in(folder), engine.extractor, service.store, engine.ledger, engine.settings, "x", NOW_MS, untracked)
+    args = (service.store, engine.ledger, engine.kept, engine.settings, "x", NOW_MS, untracked)
+    teach(images_in(folder), engine.extractor, *args)
 
 
 def _confirm_new_material(service: Service) -> None:

@@ -36,6 +36,11 @@ def test_frames_come_in_order_once(streams: Wire) -> None:
     assert restarted(streams).read("frames") == []
 
 
+@pytest.mark.timeout(10)
+def test_without_time_to_wait_it_does_not_wait(streams: Wire) -> None:
+    assert streams.read("frames", 0) == []
+
+
 def test_what_was_sent_before_the_first_start_is_not_missed(streams: Wire) -> None:
     streams._client.xadd("driftline:line1:frames", {"n": "early"})
     assert [m.text("n") for m in streams.read("frames")] == ["early"]

@@ -42,7 +42,7 @@ def shards(folder: Path, count: int, seed: int) -> list[Path]:
     files = [folder / f"pictures-{seed}-{at:04d}.npz" for at in range(count // SHARD)]
     missing = [at for at, file in enumerate(files) if not file.exists()]
     if missing:
-        network = extractor()._network  # the teacher, which takes RGB in [0, 1]
+        network = extractor().network.network  # the teacher, which takes RGB in [0, 1]
         tiles = [load(s) for s in shots() if s.role in {"setup", "stream"}]
         for at in track(missing, description="pictures"):
             images = np.stack([_drawn(seed, at * SHARD + i, tiles) for i in range(SHARD)])

@@ -1,0 +1,96 @@
+"""The backend that `extractor.backend` names: it judges in torch's place, under a certificate for each version."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from daemon import scene
+from daemon.ledger import Ledger
+from daemon.pictures import Pictures
+from memory.features import Features
+from memory.version import Model
+from policies.parity import Parity, compare
+from policies.threshold import Threshold
+
+if TYPE_CHECKING:
+    from memory.extract import Extractor
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Judge:
+    """What scores frames, and the threshold of its own scores. `refused` says why the chosen backend does not."""
+
+    extractor: Extractor
+    threshold: Threshold
+    refused: str | None = None
+
+
+class Quick:
+    """A backend other than the reference. Banks are made by the reference alone, so backends may change at any time.
+
+    A version is judged by it only where it gives every calibration part and every confirmed defect the reference's
+    verdict (`policies.parity`). Otherwise the reference judges: slower, and said in log, event and status.
+    """
+
+    def __init__(self, name: str, reference: Extractor, threads: int, folder: Path) -> None:
+        self.name = name
+        self._reference = reference
+        self._threads = threads
+        self._folder = folder
+        self._made: dict[str, Extractor] = {}
+
+    def appoint(self, model: Model, pictures: Pictures, ledger: Ledger, now_ms: int) -> Judge:
+        """Who judges by this version; a certificate that is not on record is made now, which takes seconds.
+
+        Raises DriftlineError where the backend's library is not installed.
+        """
+        quick, version = self._compiled(model, pictures), model.version
+        held = ledger.certificate(version.sha256, self.name)
+        if held is None or held["made"] != quick.backend.made:
+            parity = compare(model, lambda sample: _look(quick, pictures, sample))
+            ledger.certify(version.sha256, self.name, quick.backend.made, now_ms, parity.to_json())
+            ledger.event(now_ms, "backend", number=version.number, backend=quick.backend.made, **told(parity))
+        else:
+            parity = Parity.of(held["parity"])
+        if parity.refusal is not None or parity.threshold is None:
+            log.error("backend refused: torch judges", backend=self.name, reason=parity.refusal)
+            return Judge(self._reference, Threshold.of(version.threshold), parity.refusal)
+        log.info("backend certified", backend=quick.backend.made, parts=parity.parts, defects=parity.defects)
+        return Judge(quick, parity.threshold)
+
+    def _compiled(self, model: Model, pictures: Pictures) -> Extractor:
+        """The backend for parts as this version was taught them: eight bits are spread over what these need."""
+        from memory.backends import compiled
+
+        taught = scene.reference_id(model)
+        if taught not in self._made:
+            images = [image for s in model.contents.held_out.samples if (image := pictures.sample(s)) is not None]
+            kept = self._folder / f"{self.name}-{self._reference.fingerprint[:12]}-{taught}"
+            backend = compiled(
+                self.name, self._reference.network, self._reference.input_px, self._threads, kept, images
+            )
+            self._made = {taught: self._reference.on(backend)}
+        return self._made[taught]
+
+
+def told(parity: Parity) -> dict[str, object]:
+    """What people are told of a comparison."""
+    return {
+        "certified": parity.refusal is None,
+        "parts": parity.parts,
+        "defects": parity.defects,
+        "worst": round(parity.worst, 5),
+        "shift": round(parity.shift, 3),
+        **({"reason": parity.refusal} if parity.refusal else {}),
+    }
+
+
+def _look(quick: Extractor, pictures: Pictures, sample: str) -> Features | None:
+    image = pictures.sample(sample)
+    return None if image is None else quick(image)

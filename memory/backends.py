@@ -1,0 +1,216 @@
+"""What computes the backbone: torch, the reference, or a quicker library that must agree (`policies.parity`)."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from memory.errors import DriftlineError
+from memory.features import Image, Patches
+from memory.processor import processor
+
+# Which library computes each, by its name in Python and on PyPI, and the extra of ours that brings it.
+LIBRARIES = {
+    "openvino": ("openvino", "openvino"),
+    "openvino-bf16": ("openvino", "openvino"),
+    "openvino-int8": ("openvino", "openvino"),
+    "onnx": ("onnxruntime", "onnx"),
+}
+# Pooling and resampling are cheap, and round to eight bits badly: zeros around the map are not among its values.
+IN_FLOAT = ("AvgPool", "Interpolate", "Concat")
+
+
+class Backend(Protocol):
+    """Computes a `PatchNetwork` of images (H, W, 3) u8 in patches (P, D) f32, one thread at a time.
+
+    `name` is what configurations call it; `made` says what exactly computes: library, its version, and processor.
+    """
+
+    name: str
+    made: str
+
+    def __call__(self, image: Image) -> Patches: ...
+
+
+class PatchNetwork(nn.Module):
+    """An image (H, W, 3) u8 becomes patches (P, D) f32, in row-major order of the grid, of a network's maps.
+
+    The maps are averaged over 3×3 neighbourhoods, brought to the first map's grid and concatenated: the locally aware
+    patch features of PatchCore (Roth et al., "Towards Total Recall in Industrial Anomaly Detection", CVPR 2022,
+    section 3.1, equation 2). All of it is one graph, so that a backend can compile the whole.
+    """
+
+    def __init__(self, network: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        self.network = network
+        self.mean: Tensor
+        self.std: Tensor
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Patches (P, D) of an image (H, W, 3) u8."""
+        maps = [nn.functional.avg_pool2d(m, kernel_size=3, stride=1, padding=1) for m in self._maps(image)]
+        grid = maps[0].shape[-2:]
+        aligned = [maps[0]] + [
+            nn.functional.interpolate(m, size=grid, mode="bilinear", align_corners=False) for m in maps[1:]
+        ]
+        return torch.cat(aligned, dim=1)[0].flatten(1).T  # (1, D, rows, columns) -> (P, D)
+
+    @torch.inference_mode()
+    def grid(self, input_px: int) -> tuple[int, int]:
+        """Rows and columns of the patches of an image (input_px, input_px, 3)."""
+        rows, columns = self._maps(torch.zeros((input_px, input_px, 3), dtype=torch.uint8))[0].shape[-2:]
+        return int(rows), int(columns)
+
+    def _maps(self, image: Tensor) -> list[Tensor]:
+        batch = image.permute(2, 0, 1)[None].float() / 255  # (H, W, 3) -> (1, 3, H, W)
+        maps: list[Tensor] = self.network((batch - self.mean) / self.std)
+        return maps
+
+
+class Torch:
+    """The reference: torch in float32, on a processor or a GPU."""
+
+    name = "torch"
+
+    def __init__(self, network: PatchNetwork, device: torch.device) -> None:
+        # As images come: the fastest on a CPU.
+        self._network = network.to(device).to(memory_format=torch.channels_last)
+        self._device = device
+        self.made = f"torch {version('torch')} on {device}"
+        torch.backends.cudnn.allow_tf32 = False  # a GPU's features must be those of a PC without one
+
+    @torch.inference_mode()
+    def __call__(self, image: Image) -> Patches:
+        patches: Patches = self._network(torch.from_numpy(image).to(self._device)).contiguous().cpu().numpy()
+        return patches
+
+
+class OpenVino:
+    """Intel's library: `openvino` computes in float32, `openvino-bf16` in bfloat16 where the processor can, and a
+    network that `quantized` made in eight bits."""
+
+    def __init__(self, name: str, model: Any, threads: int) -> None:
+        core = library(name).Core()
+        precision = "bf16" if name == "openvino-bf16" else "f32"
+        if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+            raise DriftlineError(
+                expected="a processor that computes in bfloat16",
+                came=processor(),
+                do="set extractor.backend to openvino",
+            )
+        wanted = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_NUM_THREADS": threads,
+            "INFERENCE_PRECISION_HINT": precision,
+        }
+        self.name, self.made = name, _made(name)
+        self._request = core.compile_model(model, "CPU", wanted).create_infer_request()
+
+    def __call__(self, image: Image) -> Patches:
+        self._request.infer([image], share_inputs=True)
+        patches: Patches = np.array(self._request.get_output_tensor().data)  # the next image overwrites its own
+        return patches
+
+
+class OnnxRuntime:
+    """Microsoft's library, in float32."""
+
+    name = "onnx"
+
+    def __init__(self, network: PatchNetwork, input_px: int, threads: int) -> None:
+        ort = library(self.name)
+        program = torch.onnx.export(_exported(network, input_px), verbose=False)
+        assert program is not None  # noqa: S101  # only writing to a file returns none
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        self._session = ort.InferenceSession(
+            program.model_proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+        self._input = self._session.get_inputs()[0].name
+        self.made = _made(self.name)
+
+    def __call__(self, image: Image) -> Patches:
+        patches: Patches = self._session.run(None, {self._input: image})[0]
+        return patches
+
+
+def compiled(
+    name: str, network: PatchNetwork, input_px: int, threads: int, kept: Path, taught: Sequence[Image]
+) -> Backend:
+    """The network on the backend of this `name`, which may use so many `threads`.
+
+    One in eight bits is quantized once, by the images `taught` (input_px, input_px, 3) u8, and `kept` in a folder.
+    Raises DriftlineError where its library is not installed, or the processor cannot do it.
+    """
+    if name == OnnxRuntime.name:
+        return OnnxRuntime(network, input_px, threads)
+    model = quantized(network, input_px, kept, taught) if name == "openvino-int8" else _converted(network, input_px)
+    return OpenVino(name, model, threads)
+
+
+def quantized(network: PatchNetwork, input_px: int, kept: Path, taught: Sequence[Image]) -> Any:
+    """The network in eight bits, from the folder `kept` if it is there; NNCF corrects biases by their layer's error."""
+    ov, file = library("openvino-int8"), "network.xml"
+    if not kept.exists():
+        nncf = import_module("nncf")
+        model = nncf.quantize(
+            _converted(network, input_px),
+            nncf.Dataset(taught, lambda image: image),
+            subset_size=len(taught),
+            fast_bias_correction=False,
+            ignored_scope=nncf.IgnoredScope(types=list(IN_FLOAT), validate=False),
+        )
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=kept.parent) as draft:  # a crash leaves the whole or nothing
+            whole = Path(draft) / kept.name
+            ov.save_model(model, whole / file, compress_to_fp16=False)
+            whole.rename(kept)
+    try:
+        return ov.Core().read_model(kept / file)
+    except RuntimeError as error:
+        raise DriftlineError(
+            expected=f"the network in eight bits in {kept}",
+            came=str(error)[:300],
+            do="remove that folder: it is made again",
+        ) from error
+
+
+def library(name: str) -> Any:
+    """The library that computes a backend. Raises DriftlineError where it is not installed."""
+    module, extra = LIBRARIES[name]
+    # Intel's libraries tell Google how they are used unless this one is missing; nothing may leave a plant.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # Python's own sign for "not there"
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise DriftlineError(
+            expected=f"{module}, which computes extractor.backend {name}",
+            came=str(error),
+            do=f"pip install 'driftline[{extra}]', or set extractor.backend to torch",
+        ) from error
+
+
+def _converted(network: PatchNetwork, input_px: int) -> Any:
+    return library("openvino").convert_model(_exported(network, input_px))
+
+
+def _exported(network: PatchNetwork, input_px: int) -> torch.export.ExportedProgram:
+    # Any GPU is the reference's.
+    return torch.export.export(copy.deepcopy(network).cpu(), (torch.zeros((input_px, input_px, 3), dtype=torch.uint8),))
+
+
+def _made(name: str) -> str:
+    module, _ = LIBRARIES[name]
+    return f"{module} {version(module)} on {processor()}"

@@ -1,0 +1,80 @@
+"""A quicker backend gives the reference's features, or says why it cannot."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import INPUT_PX, png
+
+from daemon.frames import decode
+from memory import backends
+from memory.backends import Backend, compiled
+from memory.errors import DriftlineError
+from memory.extract import Extractor
+from memory.features import Image
+
+THREADS = 2
+
+
+@pytest.fixture(scope="module")
+def images() -> list[Image]:
+    return [decode(png(number), INPUT_PX, 10**6) for number in range(4)]
+
+
+def made(name: str, extractor: Extractor, kept: Path, images: list[Image]) -> Backend:
+    return compiled(name, extractor.network, extractor.input_px, THREADS, kept, images)
+
+
+def apart(one: Extractor, other: Extractor, images: list[Image]) -> float:
+    """How far features are from the reference's, as a share of their length."""
+    pairs = [(one(i).patches, other(i).patches) for i in images]
+    return float(np.mean([np.linalg.norm(a - b) / np.linalg.norm(a) for a, b in pairs]))
+
+
+@pytest.mark.parametrize(("name", "near"), [("openvino", 1e-4), ("onnx", 1e-4), ("openvino-int8", 0.05)])
+def test_a_backend_is_near_the_reference(
+    name: str, near: float, extractor: Extractor, images: list[Image], tmp_path: Path
+) -> None:
+    quick = extractor.on(made(name, extractor, tmp_path / "kept", images))
+    assert apart(extractor, quick, images) < near
+    assert quick(images[0]).grid == extractor(images[0]).grid
+    assert (quick.fingerprint, quick.backend.name) == (extractor.fingerprint, name)
+    first = quick(images[0]).patches
+    quick(images[1])
+    assert np.array_equal(first, quick(images[0]).patches)
+
+
+def test_eight_bits_are_spread_once(extractor: Extractor, images: list[Image], tmp_path: Path) -> None:
+    kept = tmp_path / "backends" / "kept"
+    first = made("openvino-int8", extractor, kept, images)
+    again = made("openvino-int8", extractor, kept, [])
+    assert np.array_equal(first(images[0]), again(images[0]))
+    assert [p.name for p in kept.parent.iterdir()] == ["kept"]
+    (kept / "network.xml").write_text("torn")
+    with pytest.raises(DriftlineError, match="remove that folder"):
+        made("openvino-int8", extractor, kept, [])
+
+
+def test_a_processor_without_bfloat16_is_told(
+    extractor: Extractor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    core = type(backends.library("openvino").Core())
+    monkeypatch.setattr(core, "get_property", lambda *_: ["FP32"])
+    with pytest.raises(DriftlineError, match="bfloat16"):
+        made("openvino-bf16", extractor, tmp_path / "kept", [])
+
+
+@pytest.mark.parametrize(("name", "extra"), [("openvino-int8", "openvino"), ("onnx", "onnx")])
+def test_a_library_that_is_not_installed_is_named(name: str, extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, backends.LIBRARIES[name][0], None)
+    with pytest.raises(DriftlineError, match=rf"pip install 'driftline\[{extra}\]'"):
+        backends.library(name)
+
+
+def test_nobody_is_told_how_it_is_used() -> None:
+    backends.library("openvino")
+    with pytest.raises(ImportError):
+        __import__("openvino_telemetry")

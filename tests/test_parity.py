@@ -1,0 +1,210 @@
+"""A backend judges only versions of which it says what the reference says; otherwise torch judges, and it is told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from conftest import NOW_MS, frame, make_service, png
+
+from daemon import doctor, feedback
+from daemon.config import Settings
+from daemon.frames import decode
+from daemon.ledger import Row
+from daemon.rendered import STEADY, Flaw, Scene
+from daemon.service import Service
+from daemon.wire import Wire
+from memory import backends
+from memory.backends import Backend
+from memory.extract import Extractor
+from memory.features import Image, Patches
+from memory.version import Model, Version
+from policies.parity import TOLERANCE, Parity, compare
+from policies.threshold import Threshold
+
+Change = Callable[[Patches], Patches]
+
+
+class StandIn:
+    """Torch's patches, changed: a library that computes almost, or wrongly."""
+
+    name = "onnx"
+
+    def __init__(self, reference: Backend, change: Change, made: str = "stand-in 1") -> None:
+        self.made = made
+        self._reference = reference
+        self._change = change
+
+    def __call__(self, image: Image) -> Patches:
+        return self._change(self._reference(image))
+
+
+def nearly(patches: Patches) -> Patches:
+    return patches * np.float32(1.0005)
+
+
+def noisy(patches: Patches) -> Patches:
+    return patches + np.random.default_rng(0).normal(0, 0.3, patches.shape).astype(np.float32)
+
+
+def grey(patches: Patches) -> Patches:
+    """Everything looks like the middle of the image: no defect is seen."""
+    return np.broadcast_to(patches.mean(axis=0), patches.shape).astype(np.float32)
+
+
+def start(
+    settings: Settings, extractor: Extractor, wire: Wire, patch: pytest.MonkeyPatch, change: Change, made: str = "one"
+) -> Service:
+    """The taught line's service after it was given another backend."""
+    patch.setattr(backends, "compiled", lambda *_: StandIn(extractor.backend, change, made))
+    given = settings.model_copy(update={"extractor": settings.extractor.model_copy(update={"backend": "onnx"})})
+    service = make_service(given, extractor, wire)
+    service.start()
+    return service
+
+
+def teach_defect(service: Service) -> None:
+    for number in (610, 611):
+        service.engine.judge(frame(f"d{number}", burred(number)))
+        feedback.record(service.engine.ledger, feedback.answer(f"d{number}", "defect", "anna"), NOW_MS)
+    service.recalibrate()
+    assert len(service.store.load(service.store.version(2)).contents.replay) == 2
+
+
+def burred(number: int) -> bytes:
+    return png(number, STEADY, Flaw.BURR)
+
+
+def comparisons(service: Service) -> list[dict[str, object]]:
+    rows = service.engine.ledger.all("SELECT detail FROM events WHERE kind = 'backend' ORDER BY id")
+    return [json.loads(row["detail"]) for row in rows]
+
+
+def judged(service: Service, frame_id: str, flaw: Flaw | None = None) -> Row:
+    return service.engine.judge(frame(frame_id, png(700, STEADY, flaw)))
+
+
+def head(service: Service) -> Model:
+    version = service.store.head()
+    assert version is not None
+    return service.store.load(version)
+
+
+def test_the_reference_agrees_with_itself_to_the_bit(service: Service, extractor: Extractor) -> None:
+    teach_defect(service)
+    model, pictures = head(service), service.engine.pictures
+
+    def look(sample: str) -> object:
+        image = pictures.sample(sample)
+        return None if image is None else extractor(image)
+
+    parity = compare(model, look)  # type: ignore[arg-type]  # features or none
+    assert (parity.parts, parity.defects) == (16, 2)
+    assert (parity.worst, parity.shift, parity.differing, parity.gone) == (0, 0, (), ())
+    assert parity.threshold == Threshold.of(model.version.threshold)
+    assert Parity.of(json.loads(json.dumps(parity.to_json()))) == parity
+
+
+def test_a_backend_that_agrees_judges(
+    service: Service, settings: Settings, extractor: Extractor, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    teach_defect(service)
+    plain = judged(service, "plain")
+    quick = start(settings, extractor, wire, monkeypatch, nearly)
+    assert quick.status()["backend"] == "one"
+    assert quick.status()["backend_refused"] is None
+    row = judged(quick, "f")
+    assert (plain["backend"], row["backend"]) == (extractor.backend.made, "one")
+    assert row["score"] == pytest.approx(plain["score"], rel=TOLERANCE)
+    assert 0 < abs(row["threshold"] - plain["threshold"]) < TOLERANCE * plain["threshold"]
+    assert judged(quick, "flawed", Flaw.BURR)["verdict"] == "NG"
+    (said,) = comparisons(quick)
+    assert said["certified"]
+    assert 0 < float(str(said["worst"])) < TOLERANCE
+
+
+@pytest.mark.parametrize("change", [noisy, grey])
+def test_a_broken_backend_is_refused_with_the_figures(
+    change: Change,
+    service: Service,
+    settings: Settings,
+    extractor: Extractor,
+    wire: Wire,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    teach_defect(service)
+    quick = start(settings, extractor, wire, monkeypatch, change)
+    refused = str(quick.status()["backend_refused"])
+    assert "%" in refused or "spreads" in refused
+    assert quick.status()["backend"] == extractor.backend.made
+    assert judged(quick, "f", Flaw.BURR)["backend"] == extractor.backend.made
+    (said,) = comparisons(quick)
+    assert (said["certified"], said["reason"]) == (False, refused)
+    (found,) = (f for f in doctor.examine(quick.engine.settings) if f.check == "backend")
+    assert found.level == doctor.WARN
+    assert refused in found.found
+
+
+@pytest.mark.usefixtures("service")
+def test_a_backend_that_misses_a_confirmed_defect_is_refused(
+    settings: Settings, extractor: Extractor, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It agrees on every good part; the first defect that it would pass costs it its place, and the line does not
+    stop: torch judges the version that learned the defect."""
+    good, *flawed = (decode(data, extractor.input_px, 10**6) for data in (png(0), *map(burred, (610, 611))))
+    missed = {extractor.backend(image).tobytes() for image in flawed}
+
+    def blind(patches: Patches) -> Patches:
+        return extractor.backend(good) if patches.tobytes() in missed else patches
+
+    quick = start(settings, extractor, wire, monkeypatch, blind)
+    assert quick.status()["backend"] == "one"
+    teach_defect(quick)
+    assert quick.status()["version"] == 2
+    assert "d610, d611 would be judged otherwise" in str(quick.status()["backend_refused"])
+    assert judged(quick, "f", Flaw.BURR)["verdict"] == "NG"
+    assert [said["certified"] for said in comparisons(quick)] == [True, False]
+
+
+def test_a_version_is_compared_once_for_each_build_of_a_backend(
+    service: Service, settings: Settings, extractor: Extractor, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for made in ("one", "one", "two"):
+        start(settings, extractor, wire, monkeypatch, nearly, made)
+    assert [said["backend"] for said in comparisons(service)] == ["one", "two"]
+
+
+def test_a_lost_image_proves_nothing(
+    service: Service, settings: Settings, extractor: Extractor, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    teach_defect(service)
+    row = service.engine.ledger.frame("d610")
+    assert row is not None
+    service.engine.kept.drop(row["kept"])
+    quick = start(settings, extractor, wire, monkeypatch, nearly)
+    assert "d610" in str(quick.status()["backend_refused"])
+    assert "gone" in str(quick.status()["backend_refused"])
+
+
+@pytest.mark.usefixtures("service")
+def test_what_is_learned_is_the_reference_s(
+    settings: Settings, extractor: Extractor, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lessons under a quick backend make the same bank as without it, so that backends may change at any time."""
+    quick = start(settings, extractor, wire, monkeypatch, nearly)
+    for number in range(3):
+        quick.engine.judge(frame(f"g{number}", png(630 + number, Scene(wear=1.0, warmth=1.0))))
+        feedback.record(quick.engine.ledger, feedback.answer(f"g{number}", "good", "anna"), NOW_MS)
+    quick.recalibrate()
+    made = quick.store.version(2)
+    assert isinstance(made, Version)
+    bank = quick.store.load(made).contents.bank
+    assert set(made.added) & set(bank.samples)
+    assert quick.status()["backend"] == "one"
+    for row in np.flatnonzero(np.isin(bank.origin, [bank.samples.index(name) for name in made.added])):
+        image = quick.engine.pictures.sample(bank.provenance(int(row)))
+        assert image is not None
+        assert np.array_equal(bank.vectors[row], extractor(image).patches[bank.place[row]])
+    assert comparisons(quick)[-1]["number"] == 2
