@@ -95,8 +95,8 @@ class Wire:
 
     @_guarded
     def read(self, stream: str, block_ms: int = 0) -> list[Message]:
-        """Up to `BATCH` entries: first our own unacknowledged ones, then others' abandoned ones, then new ones, for which
-        it waits `block_ms`."""
+        """Up to `BATCH` entries: first our own unacknowledged ones, then others' abandoned ones, then new ones, waiting
+        `block_ms` for these."""
         if stream not in self._caught_up:
             # Each batch is acknowledged before the next read, so "0" walks through what is pending.
             own = self._messages(self._client.xreadgroup(GROUP, CONSUMER, {self._names[stream]: "0"}, count=BATCH))
@@ -106,11 +106,9 @@ class Wire:
         claimed = self._client.xautoclaim(self._names[stream], GROUP, CONSUMER, CLAIM_IDLE_MS, count=BATCH)[1]
         if claimed:
             return self._messages([(self._names[stream], claimed)])
-        return self._messages(
-            self._client.xreadgroup(
-                GROUP, CONSUMER, {self._names[stream]: ">"}, count=BATCH, block=block_ms or None
-            )  # 0 would wait for ever
-        )
+        wait_ms = block_ms or None  # to Redis 0 is for ever
+        new = self._client.xreadgroup(GROUP, CONSUMER, {self._names[stream]: ">"}, count=BATCH, block=wait_ms)
+        return self._messages(new)
 
     @_guarded
     def acknowledge(self, message: Message) -> None:

@@ -56,7 +56,7 @@ def disagreeing(service: Service) -> list[str]:
     on_trial(service)
     assert service.engine.active is not None
     strict = replace(service.engine.active.threshold, value=0.0)
-    service.engine.active = replace(service.engine.active, threshold=strict)
+    service.engine.active = replace(service.engine.active, judge=replace(service.engine.active.judge, threshold=strict))
     names = [f"worn{i}" for i in range(FRAMES)]
     assert [judge(service, name, 600 + i)["verdict"] for i, name in enumerate(names)] == ["NG"] * FRAMES
     differ = [str(row["id"]) for row in events(service, "trial_disagrees")]
