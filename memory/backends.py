@@ -26,7 +26,8 @@ LIBRARIES = {
     "openvino-int8": ("openvino", "openvino"),
     "onnx": ("onnxruntime", "onnx"),
 }
-# Pooling and resampling are cheap, and round to eight bits badly: zeros around the map are not among its values.
+# Left in float, as the first convolution is. Pooling and resampling are cheap and round badly: zeros around the map
+# are not among its values. With the first convolution in eight bits scores on tiles differ by 7 %, without it by 1 %.
 IN_FLOAT = ("AvgPool", "Interpolate", "Concat")
 
 
@@ -88,7 +89,7 @@ class Torch:
         # As images come: the fastest on a CPU.
         self._network = network.to(device).to(memory_format=torch.channels_last)
         self._device = device
-        self.made = f"torch {version('torch')} on {device}"
+        self.made = f"{self.name} {version('torch')}, {device}"
         torch.backends.cudnn.allow_tf32 = False  # a GPU's features must be those of a PC without one
 
     @torch.inference_mode()
@@ -164,13 +165,14 @@ def quantized(network: PatchNetwork, input_px: int, kept: Path, taught: Sequence
     """The network in eight bits, from the folder `kept` if it is there; NNCF corrects biases by their layer's error."""
     ov, file = library("openvino-int8"), "network.xml"
     if not kept.exists():
-        nncf = import_module("nncf")
+        nncf, model = import_module("nncf"), _converted(network, input_px)
+        first = next(op.get_friendly_name() for op in model.get_ordered_ops() if op.get_type_name() == "Convolution")
         model = nncf.quantize(
-            _converted(network, input_px),
+            model,
             nncf.Dataset(taught, lambda image: image),
             subset_size=len(taught),
             fast_bias_correction=False,
-            ignored_scope=nncf.IgnoredScope(types=list(IN_FLOAT), validate=False),
+            ignored_scope=nncf.IgnoredScope([first], types=list(IN_FLOAT), validate=False),
         )
         kept.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=kept.parent) as draft:  # a crash leaves the whole or nothing
@@ -213,4 +215,4 @@ def _exported(network: PatchNetwork, input_px: int) -> torch.export.ExportedProg
 
 def _made(name: str) -> str:
     module, _ = LIBRARIES[name]
-    return f"{module} {version(module)} on {processor()}"
+    return f"{name}, {module} {version(module)}, {processor()}"
