@@ -10,11 +10,13 @@ import sys
 import time
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import memory  # noqa: F401, I001  # as in the service: before any numeric library
+
 import cv2
 import numpy as np
 import torch
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench.speed_protocol import MAP_PX, WARM, backbone, images, peak_mib
 from daemon.frames import decode

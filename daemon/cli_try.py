@@ -75,7 +75,8 @@ def score(
     rows: list[dict[str, Any]] = []
     for path in images:
         try:
-            found = engine.look(read_allowed(path, (path.resolve().parent,), given.source.max_bytes), active)
+            data = read_allowed(path, (path.resolve().parent,), given.source.max_bytes)
+            found = engine.look(engine.decode(data), active)
         except ImageRejected as error:
             said, value = unknown(str(error)), None
         else:

@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -130,10 +131,11 @@ class Engine:
                 made = scene.monitor(self.ledger, self.active.model, self.active.regimes)
                 self.active = replace(self.active, monitor=made)
 
-    def judge(self, frame: Frame) -> Row:
+    def judge(self, frame: Frame, decoded: Future[Image] | None = None) -> Row:
         """Give a frame its one verdict, durable in the ledger; one judged before keeps its earlier verdict.
 
-        Never raises for a bad image. Raises sqlite3.OperationalError or OSError where the disk refuses.
+        It may be `decoded` beforehand. Never raises for a bad image. Raises sqlite3.OperationalError or OSError where
+        the disk refuses.
         """
         earlier = self.ledger.frame(frame.frame_id)
         if earlier is not None:
@@ -143,7 +145,7 @@ class Engine:
         threshold = active.now if active else None
         started = time.perf_counter()
         now_ms = self.clock_ms()
-        scored, drift, decision = self._decide(frame, active, now_ms)
+        scored, drift, decision = self._decide(frame, decoded, active, now_ms)
         timings = {"judge_ms": round((time.perf_counter() - started) * 1000, 3)}
         audit = scored is not None and audited(frame.frame_id, self.settings.policy.audit_share)
         tried = shadow.tried(self.trial, scored.features, decision.verdict, believed.regime) if scored else None
@@ -186,7 +188,7 @@ class Engine:
         return row
 
     def _decide(
-        self, frame: Frame, active: Active | None, now_ms: int
+        self, frame: Frame, decoded: Future[Image] | None, active: Active | None, now_ms: int
     ) -> tuple[Scored | None, DriftState | None, Decision]:
         if frame.data is None or frame.problem is not None:
             return None, None, unknown(frame.problem or "the frame carries no image")
@@ -196,7 +198,7 @@ class Engine:
         if deadline_ms is not None and age_ms > deadline_ms:
             return None, None, unknown(f"deadline passed: {age_ms} ms old, {deadline_ms} ms allowed")
         try:
-            scored = self.look(frame.data, active)
+            scored = self.look(decoded.result() if decoded else self.decode(frame.data), active)
         except ImageRejected as error:
             return None, None, unknown(str(error))
         except Exception as error:  # out of memory, a device lost, ...: this frame's trouble, not the service's
@@ -214,9 +216,12 @@ class Engine:
         used = spent["n"] / policy.asks_per_hour if spent and policy.asks_per_hour else 1.0
         return asked(decision.verdict, decision.p_value or 1.0, used, policy.review_rate, disputed)
 
-    def look(self, data: bytes, active: Active) -> Scored:
-        """Score an image under the light as estimated now, leaving no trace. Raises ImageRejected."""
-        raw = decode(data, self.extractor.input_px, self.settings.source.max_pixels)
+    def decode(self, data: bytes) -> Image:
+        """An image as the backbone takes it. Raises ImageRejected."""
+        return decode(data, self.extractor.input_px, self.settings.source.max_pixels)
+
+    def look(self, raw: Image, active: Active) -> Scored:
+        """Score a decoded image under the light as estimated now, leaving no trace."""
         image = compensate(raw, active.monitor.gain)
         features = active.judge.extractor(image)
         score = active.model.contents.bank.score(features)

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import math
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import asdict, replace
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict
 
 import structlog
 
 from daemon import feedback, lesson, shadow, versions
 from daemon.engine import Engine
-from daemon.sources import Frame, Source
+from daemon.sources import Frame, Source, reused
 from daemon.verdicts import verdict_fields
 from daemon.wire import Wire, WireLost
 from memory.errors import StaleParent, StoreError
+from memory.features import Image
 from memory.store import Store
 from policies.cards import cards
 
@@ -87,10 +88,9 @@ class Service:
                 self._away("redis", error)
                 self.stopping.wait(self._backoff_s)
                 return
-            for frame in frames:
-                if self.stopping.is_set():
-                    return
-                self._frame(frame)
+            self._judge(frames)
+            if self.stopping.is_set():
+                return
             self._over_wire(self._answers)
             self._over_wire(self._outbox)
             self._back("disk")
@@ -163,17 +163,36 @@ class Service:
         of, differ = self.engine.settings.policy.shadow_frames, len(shadow.disagreements(ledger, trial.begun))
         return {"frames": shadow.seen(ledger, trial.begun), "of": of, "disagreed": differ}
 
-    def _frame(self, frame: Frame) -> None:
+    def _judge(self, frames: Sequence[Frame]) -> None:
+        """Judge a batch in order. While one frame is judged, the next is decoded and the one before is published."""
+        with ThreadPoolExecutor(1) as decoding, ThreadPoolExecutor(1) as publishing:
+            images = [decoding.submit(self.engine.decode, f.data) if f.data is not None else None for f in frames]
+            behind: Future[None] | None = None
+            for frame, image in zip(frames, images, strict=True):
+                if self.stopping.is_set():
+                    decoding.shutdown(cancel_futures=True)
+                    break
+                judged = self._frame(frame, image)
+                if behind:
+                    behind.result()
+                behind = publishing.submit(self._publish, judged)
+            if behind:
+                behind.result()
+
+    def _frame(self, frame: Frame, image: Future[Image] | None) -> Frame:
         ledger, now_ms = self.engine.ledger, self.engine.clock_ms()
         earlier = ledger.frame(frame.frame_id)
         if earlier is not None and frame.data is not None:
-            frame = _reused(frame, earlier["image_sha256"])
+            frame = reused(frame, earlier["image_sha256"])
             earlier = ledger.frame(frame.frame_id)
-        self.engine.judge(frame)
+        self.engine.judge(frame, image)
         if earlier is not None:
             ledger.event(now_ms, "frame_again", frame_id=frame.frame_id)
         elif frame.problem is not None:
             ledger.event(now_ms, "frame_refused", frame_id=frame.frame_id, reason=frame.problem)
+        return frame
+
+    def _publish(self, frame: Frame) -> None:
         self._over_wire(self._outbox)
         try:
             self.source.acknowledge(frame)
@@ -230,18 +249,3 @@ class Service:
             log.info(f"{what} back")
             self._backoff_s = BACKOFF_FIRST_S
             self.engine.ledger.event(self.engine.clock_ms(), f"{what}_back")
-
-
-def _reused(frame: Frame, image_sha256: str | None) -> Frame:
-    """The frame itself where it is the same image again; one with a problem where its id named another before.
-
-    A counter that starts anew must not make new parts look judged: the line gets an UNKNOWN, with the reason.
-    """
-    digest = hashlib.sha256(frame.data or b"").hexdigest()
-    if image_sha256 in {None, digest}:
-        return frame
-    return replace(
-        frame,
-        frame_id=f"{frame.frame_id}@{digest[:12]}",
-        problem=f"frame id {frame.frame_id} was used before for another image; ids must be unique for ever",
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import time
 from dataclasses import dataclass, field, replace
@@ -38,6 +39,21 @@ class Frame:
     data: bytes | None
     problem: str | None = None
     receipt: object = field(default=None, repr=False)
+
+
+def reused(frame: Frame, image_sha256: str | None) -> Frame:
+    """The frame itself where it is the same image again; one with a problem where its id named another before.
+
+    A counter that starts anew must not make new parts look judged: the line gets an UNKNOWN, with the reason.
+    """
+    digest = hashlib.sha256(frame.data or b"").hexdigest()
+    if image_sha256 in {None, digest}:
+        return frame
+    return replace(
+        frame,
+        frame_id=f"{frame.frame_id}@{digest[:12]}",
+        problem=f"frame id {frame.frame_id} was used before for another image; ids must be unique for ever",
+    )
 
 
 class Source(Protocol):

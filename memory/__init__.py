@@ -1,1 +1,7 @@
 """What normal looks like: features, the bank, its versions and their store."""
+
+import os
+
+from memory.processor import tell_libraries
+
+tell_libraries(os.environ)  # they read it while they are loaded, and every package of ours imports this one first

@@ -17,7 +17,7 @@ LIKEST = np.float32(10.0)
 ALIKE = np.float32(1e6)
 CALM_SHARE = 0.1
 LANDMARKS = 250
-RECHECKED = 32
+RECHECKED = 16
 
 
 @dataclass(frozen=True)

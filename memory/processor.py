@@ -13,6 +13,9 @@ from collections.abc import Collection, MutableMapping
 from pathlib import Path
 
 VARIABLE = "OPENBLAS_CORETYPE"
+# torch, faiss, numpy and OpenVINO have threads of their own, which look for work for tens of milliseconds after each
+# call and take the cores from one another: a frame took twice as long.
+SLEEPING = {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_THREAD_TIMEOUT": "4"}  # 2 to the power of 4 turns
 CPUINFO = Path("/proc/cpuinfo")
 # glibc's malloc.h: options of mallopt, and what they are set to, in bytes; the first takes no more.
 KEPT = {-3: 32 << 20, -1: 256 << 20}  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
@@ -25,8 +28,10 @@ def kernels(flags: Collection[str]) -> str | None:
     return "Haswell" if {"avx2", "fma"} <= set(flags) else None
 
 
-def tell_openblas(environ: MutableMapping[str, str], cpuinfo: Path = CPUINFO) -> None:
-    """Name the kernels in `environ`, unless they are named already or the processor is not known (only Linux tells)."""
+def tell_libraries(environ: MutableMapping[str, str], cpuinfo: Path = CPUINFO) -> None:
+    """Set in `environ`, but for what is set already, the kernels' name and that idle threads sleep at once."""
+    for variable, value in SLEEPING.items():
+        environ.setdefault(variable, value)
     if VARIABLE in environ or not cpuinfo.exists():
         return
     line = next((text for text in cpuinfo.read_text().splitlines() if text.startswith("flags")), "")

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from functools import cached_property
 
+import faiss
 import numpy as np
 import numpy.typing as npt
-
-from memory.processor import tell_openblas
-
-tell_openblas(os.environ)
-import faiss  # noqa: E402  # it reads the environment while it is loaded
 
 Vectors = npt.NDArray[np.float32]
 Found = tuple[Vectors, npt.NDArray[np.int64]]
 QUICK_FROM = 2_000  # smaller sets are searched exactly in the same time
 CELLS = 4  # times the root of the number of vectors
 PROBED = 4
+FEW = 64
 
 
 def search_with(threads: int) -> None:
@@ -42,7 +38,8 @@ class Index:
 
         Of so many `candidates` that the search ranks first within rounding, the nearest is chosen exactly.
         """
-        _, found = self._flat.search(patches, min(candidates, len(self.vectors)))
+        wanted = min(candidates, len(self.vectors))
+        found = self._few(patches, wanted) if len(patches) < FEW else self._flat.search(patches, wanted)[1]
         return self._nearest(patches, found)
 
     def quick(self, patches: Vectors) -> Found:
@@ -62,7 +59,22 @@ class Index:
     def ready(self) -> None:
         """Make now what a quick search needs, so that no image has to wait for it."""
         if len(self.vectors) >= QUICK_FROM:
-            _ = self._cells
+            _ = self._cells, self._lengths
+
+    def _few(self, patches: Vectors, wanted: int) -> npt.NDArray[np.int64]:
+        """The rows (P, wanted) that a search of few patches ranks first; faiss takes three times as long for so few."""
+        squared = self._lengths - 2 * (patches @ self.vectors.T)  # (P, N), each without ‖patch‖², which ranks nothing
+        found = np.empty((len(patches), wanted), dtype=np.int64)
+        for rank in range(wanted):
+            found[:, rank] = squared.argmin(axis=1)
+            squared[np.arange(len(patches)), found[:, rank]] = np.inf
+        return found
+
+    @cached_property
+    def _lengths(self) -> Vectors:
+        """‖v‖² of every vector (N,)."""
+        squared: Vectors = np.einsum("nd,nd->n", self.vectors, self.vectors)
+        return squared
 
     @cached_property
     def _cells(self) -> faiss.IndexIVFFlat:
@@ -72,6 +84,7 @@ class Index:
         index.train(self.vectors)
         index.add(self.vectors)
         index.nprobe = PROBED
+        index.parallel_mode = 3  # over patches, after one search for their cells: a fifth sooner on two cores
         return index
 
     def _nearest(self, patches: Vectors, found: npt.NDArray[np.int64]) -> Found:

@@ -1,15 +1,16 @@
-"""The search runs on kernels that fit the processor, whatever faiss' own library takes it for."""
+"""Libraries run on kernels that fit the processor, and do not take the cores from one another."""
 
 from __future__ import annotations
 
-import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-import memory.search
-from memory.processor import VARIABLE, kernels, tell_openblas
+from memory.processor import SLEEPING, VARIABLE, kernels, tell_libraries
 
+ROOT = Path(__file__).resolve().parents[1]
 WIDE = "avx2 fma avx512f avx512bw avx512dq avx512vl avx512_bf16"
 
 
@@ -20,27 +21,35 @@ def test_the_newest_kernels_that_can_run_are_named(flags: str, name: str | None)
     assert kernels(flags.split()) == name
 
 
-def test_what_the_user_named_stays(tmp_path: Path) -> None:
+def test_what_the_user_set_stays(tmp_path: Path) -> None:
     cpuinfo = tmp_path / "cpuinfo"
     cpuinfo.write_text(f"processor : 0\nflags : {WIDE}\n")
-    mine = {VARIABLE: "Zen"}
-    tell_openblas(mine, cpuinfo)
-    assert mine == {VARIABLE: "Zen"}
+    mine = {VARIABLE: "Zen", "OMP_WAIT_POLICY": "ACTIVE"}
+    tell_libraries(mine, cpuinfo)
+    assert mine == SLEEPING | {VARIABLE: "Zen", "OMP_WAIT_POLICY": "ACTIVE"}
     empty: dict[str, str] = {}
-    tell_openblas(empty, cpuinfo)
-    assert empty == {VARIABLE: "SkylakeX"}
+    tell_libraries(empty, cpuinfo)
+    assert empty == SLEEPING | {VARIABLE: "SkylakeX"}
 
 
-def test_where_the_processor_is_not_told_nothing_is_named(tmp_path: Path) -> None:
+def test_where_the_processor_is_not_told_no_kernels_are_named(tmp_path: Path) -> None:
     environ: dict[str, str] = {}
-    tell_openblas(environ, tmp_path / "nothing")
+    tell_libraries(environ, tmp_path / "nothing")
     (tmp_path / "arm").write_text("processor : 0\nFeatures : asimd\n")
-    tell_openblas(environ, tmp_path / "arm")
-    assert environ == {}
+    tell_libraries(environ, tmp_path / "arm")
+    assert environ == SLEEPING
 
 
-def test_it_is_named_before_faiss_is_loaded() -> None:
-    told: dict[str, str] = {}
-    tell_openblas(told)
-    assert memory.search.Index
-    assert told.get(VARIABLE) is None or VARIABLE in os.environ
+def test_libraries_are_told_before_any_is_loaded() -> None:
+    script = (
+        "import sys, memory.processor as processor\n"
+        "told = processor.tell_libraries\n"
+        "def first(*given):\n"
+        "    assert not {'numpy', 'torch', 'faiss'} & set(sys.modules), sorted(sys.modules)\n"
+        "    told(*given)\n"
+        "processor.tell_libraries = first\n"
+        "del sys.modules['memory']\n"
+        "import daemon.cli\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
