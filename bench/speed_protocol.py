@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from bench.protocol import Shot, extractor, shots, tiny
@@ -9,6 +11,7 @@ from memory.extract import Extractor
 
 INPUT_PX = MAP_PX = 256
 WARM = 10
+ENOUGH_S = 30.0  # a side that takes longer for all images stops, after `WARM` and twice as many more
 IMAGES = 110
 BACKBONES = ("driftline-tiny", "mobilenetv2_100", "resnet18", "wide_resnet50_2")
 
@@ -31,6 +34,19 @@ def wanted() -> list[Shot]:
 def images() -> list[bytes]:
     """Their files."""
     return [s.image.read_bytes() for s in wanted()]
+
+
+def timed(score: Callable[[bytes], float]) -> dict[str, object]:
+    """Milliseconds an image after the first `WARM`, the scores, and the most memory held."""
+    took: list[float] = []
+    scores: list[float] = []
+    for data in images():
+        started = time.perf_counter()
+        scores.append(score(data))
+        took.append(1000 * (time.perf_counter() - started))
+        if sum(took) > 1000 * ENOUGH_S and len(took) >= 3 * WARM:
+            break
+    return {"ms": took[WARM:], "scores": scores, "rss_mib": peak_mib()}
 
 
 def peak_mib() -> float:
