@@ -11,8 +11,8 @@ import structlog
 from daemon import scene
 from daemon.ledger import Ledger
 from daemon.pictures import Pictures
-from memory.features import Features
-from memory.version import Model
+from memory.features import Features, Image
+from memory.version import Model, Version
 from policies.parity import Parity, compare
 from policies.threshold import Threshold
 
@@ -50,33 +50,35 @@ class Quick:
 
         Raises DriftlineError where the backend's library is not installed.
         """
-        quick, version = self._compiled(model, pictures), model.version
+        version = model.version
+        taught = [image for s in model.contents.held_out.samples if (image := pictures.sample(s)) is not None]
+        if not taught:
+            return self._refused(version, "the images of its calibration parts were not kept: teach again")
+        quick = self._compiled(scene.reference_id(model), taught)
         held = ledger.certificate(version.sha256, self.name)
-        if held is None or held["made"] != quick.backend.made:
+        parity = Parity.of(held["parity"]) if held and held["made"] == quick.backend.made else None
+        if parity is None or parity.gone:  # what was gone may be back
             parity = compare(model, lambda sample: _look(quick, pictures, sample))
             ledger.certify(version.sha256, self.name, quick.backend.made, now_ms, parity.to_json())
             ledger.event(now_ms, "backend", number=version.number, backend=quick.backend.made, **told(parity))
-        else:
-            parity = Parity.of(held["parity"])
         if parity.refusal is not None or parity.threshold is None:
-            log.error("backend refused: torch judges", backend=self.name, reason=parity.refusal)
-            return Judge(self._reference, Threshold.of(version.threshold), parity.refusal)
+            return self._refused(version, parity.refusal)
         log.info("backend certified", backend=quick.backend.made, parts=parity.parts, defects=parity.defects)
         return Judge(quick, parity.threshold)
 
-    def _compiled(self, model: Model, pictures: Pictures) -> Extractor:
-        """The backend for parts as this version was taught them: eight bits are spread over what these need."""
+    def _refused(self, version: Version, reason: str | None) -> Judge:
+        log.error("backend refused: torch judges", backend=self.name, reason=reason)
+        return Judge(self._reference, Threshold.of(version.threshold), reason)
+
+    def _compiled(self, reference: str, taught: list[Image]) -> Extractor:
+        """The backend for parts that were taught with this reference: eight bits are spread over what these need."""
         from memory.backends import compiled
 
-        taught = scene.reference_id(model)
-        if taught not in self._made:
-            images = [image for s in model.contents.held_out.samples if (image := pictures.sample(s)) is not None]
-            kept = self._folder / f"{self.name}-{self._reference.fingerprint[:12]}-{taught}"
-            backend = compiled(
-                self.name, self._reference.network, self._reference.input_px, self._threads, kept, images
-            )
-            self._made = {taught: self._reference.on(backend)}
-        return self._made[taught]
+        if reference not in self._made:
+            on = self._reference
+            kept = self._folder / f"{self.name}-{on.fingerprint[:12]}-{reference}"
+            self._made = {reference: on.on(compiled(self.name, on.network, on.input_px, self._threads, kept, taught))}
+        return self._made[reference]
 
 
 def told(parity: Parity) -> dict[str, object]:

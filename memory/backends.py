@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import sys
+import threading
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import version
@@ -32,7 +33,7 @@ IN_FLOAT = ("AvgPool", "Interpolate", "Concat")
 
 
 class Backend(Protocol):
-    """Computes a `PatchNetwork` of images (H, W, 3) u8 in patches (P, D) f32, one thread at a time.
+    """Computes a `PatchNetwork`: images (H, W, 3) u8 become patches (P, D) f32, in any thread.
 
     `name` is what configurations call it; `made` says what exactly computes: library, its version, and processor.
     """
@@ -118,10 +119,14 @@ class OpenVino:
         }
         self.name, self.made = name, _made(name)
         self._request = core.compile_model(model, "CPU", wanted).create_infer_request()
+        self._busy = (
+            threading.Lock()
+        )  # a version is compared while frames are judged
 
     def __call__(self, image: Image) -> Patches:
-        self._request.infer([image], share_inputs=True)
-        patches: Patches = np.array(self._request.get_output_tensor().data)  # the next image overwrites its own
+        with self._busy:
+            self._request.infer([image], share_inputs=True)
+            patches: Patches = np.array(self._request.get_output_tensor().data)  # the next image overwrites its own
         return patches
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,16 @@ def test_a_backend_is_near_the_reference(
     first = quick(images[0]).patches
     quick(images[1])
     assert np.array_equal(first, quick(images[0]).patches)
+
+
+def test_frames_are_judged_while_a_version_is_compared(
+    extractor: Extractor, images: list[Image], tmp_path: Path
+) -> None:
+    quick = made("openvino", extractor, tmp_path / "kept", images)
+    alone = [quick(image) for image in images]
+    with ThreadPoolExecutor(4) as threads:
+        together = list(threads.map(quick, images * 20))
+    assert all(np.array_equal(one, alone[i % len(images)]) for i, one in enumerate(together))
 
 
 def test_eight_bits_are_spread_once(extractor: Extractor, images: list[Image], tmp_path: Path) -> None:

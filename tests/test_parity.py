@@ -186,6 +186,20 @@ def test_a_lost_image_proves_nothing(
     quick = start(settings, extractor, wire, monkeypatch, nearly)
     assert "d610" in str(quick.status()["backend_refused"])
     assert "gone" in str(quick.status()["backend_refused"])
+    service.engine.kept.keep("d610", burred(610), None, durable=True)
+    again = start(settings, extractor, wire, monkeypatch, nearly)
+    assert again.status()["backend_refused"] is None
+
+
+def test_a_line_that_kept_no_images_is_told_to_teach_again(
+    service: Service, settings: Settings, extractor: Extractor, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As lines of before backends could be chosen."""
+    for name in head(service).contents.held_out.samples:
+        service.engine.kept.drop(service.engine.kept.name(f"taught {name}"))
+    quick = start(settings, extractor, wire, monkeypatch, nearly)
+    assert "teach again" in str(quick.status()["backend_refused"])
+    assert judged(quick, "f")["backend"] == extractor.backend.made
 
 
 @pytest.mark.usefixtures("service")
