@@ -2,7 +2,7 @@
 
 usage: python bench/speed.py [--backbones driftline-tiny …] [--banks 1000 10000 50000] [--rounds 3]
 
-JPEG bytes in, verdict and 256² anomaly map out, batch 1, two threads. Both run in processes of their own, in turns;
+JPEG bytes in, verdict and 256² anomaly map out, batch 1, two threads. All run in processes of their own, in turns;
 anomalib lives in an environment of its own, which is made here once. Markdown on stdout, progress on stderr.
 """
 
@@ -25,7 +25,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench.peers import ROOT, python
 from bench.protocol import auroc, load, shots
-from bench.speed_protocol import BACKBONES, backbone, wanted
+from bench.speed_protocol import BACKBONES, INPUT_PX, backbone, wanted
+from memory.extract import Extractor
 
 HOME = ROOT / ".venv-anomalib"
 PEER = "anomalib[core]==2.7.0"
@@ -44,15 +45,15 @@ def anomalib() -> Path:
     return python(HOME, PEER, on_ours=True)
 
 
-def run(side: tuple[str, str], given: Path, folder: Path) -> dict[str, Any] | None:
-    """One side's times in milliseconds, its scores and its peak memory; None where it fails."""
+def run(side: tuple[str, str], given: Path, folder: Path) -> list[dict[str, Any]] | None:
+    """One side's times in milliseconds, its scores and its peak memory, for each bank; None where it fails."""
     (who, backend), told = side, folder / "told.json"
     ours = who == "Driftline"
     interpreter, script = (Path(sys.executable), "speed_ours.py") if ours else (anomalib(), "speed_anomalib.py")
     command = [str(interpreter), "-W", "ignore", str(ROOT / "bench" / script), str(given), backend, str(told)]
     if subprocess.run(command, check=False, stdout=sys.stderr).returncode:
         return None
-    return dict(json.loads(told.read_text()))
+    return list(json.loads(told.read_text()))
 
 
 def peak_gflops() -> float:
@@ -69,6 +70,22 @@ def peak_gflops() -> float:
     return best
 
 
+def stolen() -> tuple[int, int]:
+    """Ticks of all processors that the host took for other machines since the start, and all ticks."""
+    ticks = [int(n) for n in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    return ticks[7], sum(ticks)
+
+
+def gflop(extract: Extractor) -> float:
+    """Billions of multiplications and additions that a backbone takes for one image."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        extract.network(torch.zeros((INPUT_PX, INPUT_PX, 3), dtype=torch.uint8))
+    return float(counter.get_total_flops()) / 1e9
+
+
 def main() -> None:
     """A row for every backbone and bank."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -76,8 +93,14 @@ def main() -> None:
     parser.add_argument("--banks", type=int, nargs="*", default=[1_000, 10_000, 50_000])
     parser.add_argument("--rounds", type=int, default=3, help="how often both sides have their turn")
     given = parser.parse_args()
+    before = stolen()
     truth = np.array([s.defective for s in wanted()])
-    print(f"{len(truth)} images; a matrix product does {peak_gflops():.0f} GFLOPS on two threads.\n")
+    peak = peak_gflops()
+    print(f"{len(truth)} images; a matrix product does {peak:.0f} GFLOPS on two threads.")
+    for name in given.backbones:
+        work = gflop(backbone(name))
+        print(f"{name} takes {work:.2f} GFLOP an image, {1000 * work / peak:.1f} ms at that peak.")
+    print()
     heads = "p50, ms | p99, ms | images a second | peak MiB | AUROC"
     print(f"| backbone | bank | side | {heads} |\n| --- | --- | --- | --- | --- | --- | --- | --- |", flush=True)
     for name in given.backbones:
@@ -86,18 +109,20 @@ def main() -> None:
         taught = taught[:: 1 if max(given.banks) > 40_000 else 3]
         patches = np.concatenate([extract(load(s)).patches for s in taught])
         sides = [s for s in SIDES if s[0] == "Driftline" or name != "driftline-tiny"]  # which timm does not know
-        for size in given.banks:
-            rows = np.random.default_rng(0).permutation(len(patches))[:size]
-            with tempfile.TemporaryDirectory() as folder:
-                bank = Path(folder) / "given.npz"
-                np.savez(bank, backbone=name, vectors=patches[rows])
-                told = [[run(side, bank, Path(folder)) for side in sides] for _ in range(given.rounds)]
+        rows = np.random.default_rng(0).permutation(len(patches))[: max(given.banks)]
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "given.npz"
+            np.savez(file, backbone=name, vectors=patches[rows], sizes=sorted(given.banks))
+            told = [[run(side, file, Path(folder)) for side in sides] for _ in range(given.rounds)]
+        for at, size in enumerate(sorted(given.banks)):
             for side, rounds in zip(sides, zip(*told, strict=True), strict=True):
-                print(f"| {name} | {size:,} | {' '.join(side)} | {_row(rounds, truth)} |", flush=True)
+                mine = [banks[at] for banks in rounds if banks]
+                print(f"| {name} | {size:,} | {' '.join(side)} | {_row(mine, truth)} |", flush=True)
+    took, of = (now - then for now, then in zip(stolen(), before, strict=True))
+    print(f"\nOther machines took {took / of:.0%} of the processors' time meanwhile.")
 
 
-def _row(rounds: Sequence[dict[str, Any] | None], truth: npt.NDArray[np.bool_]) -> str:
-    mine = [told for told in rounds if told]
+def _row(mine: Sequence[dict[str, Any]], truth: npt.NDArray[np.bool_]) -> str:
     if not mine:
         return "failed | | | |"
     p50, p99 = (float(np.median([np.percentile(m["ms"], p) for m in mine])) for p in (50, 99))

@@ -1,6 +1,6 @@
 """Driftline's part of bench/speed.py, in a process of its own: JPEG bytes in, verdict and 256² map out.
 
-usage: python bench/speed_ours.py GIVEN.npz BACKEND RESULT.json; GIVEN holds the backbone's name and the bank.
+usage: python bench/speed_ours.py GIVEN.npz BACKEND RESULT.json; GIVEN holds the backbone's name and the banks.
 """
 
 from __future__ import annotations
@@ -32,16 +32,15 @@ from policies.verdict import decide
 def main() -> None:
     """Score the images."""
     with np.load(sys.argv[1]) as held:
-        name, vectors = str(held["backbone"]), held["vectors"]
+        name, vectors, sizes = str(held["backbone"]), held["vectors"], held["sizes"].tolist()
     search_with(2)
     torch.set_num_threads(2)
     keep_freed_memory()
-    extract, bank, threshold = backbone(name), gather([("bank", vectors)]), calibrate([1.0], 0.5)
+    extract, threshold, told = backbone(name), calibrate([1.0], 0.5), []
     if sys.argv[2] != "torch":
         taught = [load(s) for s in shots() if s.role == "setup"]
         kept = Path(sys.argv[1]).with_name(sys.argv[2])
         extract = extract.on(compiled(sys.argv[2], extract.network, extract.input_px, 2, kept, taught))
-    bank.ready()
 
     def score(data: bytes) -> float:
         found = bank.score(extract(decode(data, extract.input_px, 10**8)))
@@ -49,7 +48,11 @@ def main() -> None:
         decide(found.value, threshold, CALM)
         return found.value
 
-    Path(sys.argv[3]).write_text(json.dumps(timed(score)))
+    for size in sizes:
+        bank = gather([("bank", vectors[:size])])
+        bank.ready()
+        told.append(timed(score))
+    Path(sys.argv[3]).write_text(json.dumps(told))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from typing import Annotated
 import structlog
 import typer
 
-from daemon import build, cli_try, doctor, feedback, provenance, terminal
+from daemon import build, cli_console, cli_try, doctor, feedback, provenance, terminal
 from daemon.cli_versions import config_app, versions_app
 from daemon.terminal import Config, Json, Set
 from daemon.versions import current
@@ -25,7 +25,7 @@ app = typer.Typer(
 )
 app.add_typer(versions_app, name="versions")
 app.add_typer(config_app, name="config")
-for command in (cli_try.replay, cli_try.score, cli_try.demo):
+for command in (cli_try.replay, cli_try.score, cli_try.demo, cli_console.console, cli_console.token):
     app.command()(command)
 log = structlog.get_logger()
 Who = Annotated[str, typer.Option("--operator", help="who says so, for the audit log")]

@@ -105,6 +105,15 @@ class ScheduleSettings(Section):
     misfire_grace_s: int = Field(300, ge=1, description="a job this late still runs; later is logged as missed")
 
 
+class ConsoleSettings(Section):
+    """What serves people and other programs over HTTP."""
+
+    host: str = Field("127.0.0.1", description="address to listen on; beyond this PC only with tokens or proxies")
+    port: int = Field(8090, ge=1, le=65535, description="port to listen on")
+    tokens: Path | None = Field(None, description="file of `driftline token`; null: nobody needs one")
+    proxies: tuple[str, ...] = Field((), description="addresses whose X-Forwarded-User and -Role are believed")
+
+
 class Settings(BaseSettings):
     """All settings of one line."""
 
@@ -126,6 +135,7 @@ class Settings(BaseSettings):
     redis: RedisSettings = RedisSettings()
     retention: RetentionSettings = RetentionSettings()
     schedule: ScheduleSettings = ScheduleSettings()
+    console: ConsoleSettings = ConsoleSettings()
 
     @classmethod
     def settings_customise_sources(  # type: ignore[override]  # all sources come by name

@@ -34,6 +34,23 @@ def decode(data: bytes, input_px: int, max_pixels: int) -> Image:
     stretched, so exposure keeps its meaning. Raises ImageRejected for anything truncated, animated, smaller
     than `MIN_SIDE_PX`, larger than `max_pixels` (nothing is decoded then), or no image at all.
     """
+    pixels = _pixels(data, input_px, max_pixels)
+    shrinks = max(pixels.shape[:2]) > input_px
+    resized = cv2.resize(pixels, (input_px, input_px), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return np.ascontiguousarray(resized, dtype=np.uint8)
+
+
+def pictured(data: bytes, most_px: int, max_pixels: int) -> Image:
+    """The image as people look at it: in its own shape, RGB (H, W, 3) u8, at most `most_px` high and wide. Raises
+    ImageRejected."""
+    pixels = _pixels(data, most_px, max_pixels)
+    shrink = min(most_px / max(pixels.shape[:2]), 1.0)
+    smaller = cv2.resize(pixels, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA) if shrink < 1 else pixels
+    return np.ascontiguousarray(smaller, dtype=np.uint8)
+
+
+def _pixels(data: bytes, least_px: int, max_pixels: int) -> Image:
+    """All pixels (H, W, 3) u8; of a JPEG perhaps fewer, but `least_px` of them a side where it has so many."""
     try:
         with PIL.Image.open(io.BytesIO(data)) as image:
             width, height = image.size
@@ -44,8 +61,8 @@ def decode(data: bytes, input_px: int, max_pixels: int) -> Image:
             if getattr(image, "n_frames", 1) > 1:
                 raise _rejected("a still image", f"{image.n_frames} frames", "send single frames")  # type: ignore[attr-defined]  # only animated formats have it
             if image.format == "JPEG":
-                image.draft(None, (input_px, input_px))  # decode at a fraction of the size where that suffices
-            pixels = _rgb(image)
+                image.draft(None, (least_px, least_px))  # decode at a fraction of the size where that suffices
+            return _rgb(image)
     except ImageRejected:
         raise
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, ...
@@ -54,9 +71,6 @@ def decode(data: bytes, input_px: int, max_pixels: int) -> Image:
             f"{len(data)} bytes, {type(error).__name__}: {error}",
             "check the camera or cable",
         ) from error
-    shrinks = max(pixels.shape[:2]) > input_px
-    resized = cv2.resize(pixels, (input_px, input_px), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    return np.ascontiguousarray(resized, dtype=np.uint8)
 
 
 def _rgb(image: PIL.Image.Image) -> Image:

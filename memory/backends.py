@@ -119,9 +119,7 @@ class OpenVino:
         }
         self.name, self.made = name, _made(name)
         self._request = core.compile_model(model, "CPU", wanted).create_infer_request()
-        self._busy = (
-            threading.Lock()
-        )  # a version is compared while frames are judged
+        self._busy = threading.Lock()  # a version is compared while frames are judged
 
     def __call__(self, image: Image) -> Patches:
         with self._busy:

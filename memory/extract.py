@@ -9,9 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import timm
 import torch
-from timm.models import load_state_dict
 
 from memory import tiny
 from memory.backends import Backend, PatchNetwork, Torch
@@ -99,6 +97,8 @@ def _network(model: str, layers: tuple[int, ...], weights: str) -> Any:
         )
     if model == tiny.NAME:
         return tiny.trained(layers)
+    import timm  # it takes seconds: driftline-tiny does not need it
+
     if model not in timm.list_models():
         raise DriftlineError(
             expected="a timm model with features_only support",
@@ -122,6 +122,8 @@ def _network(model: str, layers: tuple[int, ...], weights: str) -> Any:
 
 def _load(network: torch.nn.Module, path: Path) -> None:
     """Load a local weights file strictly: every tensor of the feature network must be in it."""
+    from timm.models import load_state_dict
+
     try:
         found = load_state_dict(str(path), use_ema=False, weights_only=True)
     except Exception as error:  # safetensors, zip and pickle readers each raise their own types

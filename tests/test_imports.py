@@ -28,12 +28,14 @@ DOORS = {
     "redis": {"daemon/wire.py", "daemon/build.py", "daemon/doctor.py"},
     "sqlite3": {"daemon/ledger.py", "daemon/service.py", "daemon/doctor.py"},
     "apscheduler": {"daemon/schedule.py"},
+    "fastapi": {f"daemon/console/{name}.py" for name in ("access", "api", "app", "health", "pages")},
+    "uvicorn": {"daemon/cli_console.py"},
     "pickle": set(),
 }
 
 
 def modules() -> list[str]:
-    return [str(p.relative_to(ROOT)) for package in MAY_IMPORT for p in sorted((ROOT / package).glob("*.py"))]
+    return [str(p.relative_to(ROOT)) for package in MAY_IMPORT for p in sorted((ROOT / package).rglob("*.py"))]
 
 
 def imported(path: str) -> Iterator[str]:

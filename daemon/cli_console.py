@@ -1,0 +1,54 @@
+"""`driftline console` and `token`: what serves people over HTTP."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import structlog
+import typer
+
+from daemon import build, terminal
+from daemon.terminal import Config, Json, Set
+
+log = structlog.get_logger()
+
+
+def console(config: Config = None, overrides: Set = None) -> None:
+    """Serve the HTTP API of a line until stopped, beside `driftline run`, on this PC alone unless console says more."""
+    import uvicorn
+
+    from daemon.console.access import access
+    from daemon.console.app import application
+    from daemon.console.line import Line
+
+    given = terminal.settings(config, overrides)
+    guard = access(given.console)
+    app = application(Line(given, build.state(given), build.wire(given)), guard)
+    log.info("console", url=f"http://{given.console.host}:{given.console.port}", open=guard.open)
+    uvicorn.run(
+        app,
+        host=given.console.host,
+        port=given.console.port,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,  # whom a proxy says who asks is ours to believe: console.proxies
+        timeout_graceful_shutdown=3,
+    )
+
+
+def token(
+    name: str,
+    role: Annotated[Literal["viewer", "operator", "engineer"], typer.Argument(help="viewer, operator or engineer")],
+    file: Annotated[Path, typer.Option(help="the file that console.tokens names")] = Path("tokens.json"),
+    as_json: Json = False,
+) -> None:
+    """Make a token by which NAME is known to the console; it is shown once."""
+    from daemon.console.access import Role, grant
+
+    made = grant(file, name, Role[role.upper()])
+    terminal.answer(
+        {"name": name, "role": role, "token": made, "file": str(file)},
+        as_json=as_json,
+        text=f"{made}\n{name} is {role} by it: `Authorization: Bearer …`. It is shown once; {file} keeps its digest",
+    )

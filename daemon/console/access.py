@@ -1,0 +1,146 @@
+"""Who may do what: roles by bearer token or by a trusted proxy; every route names the least role that it serves."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from fastapi import Depends, HTTPException, Request
+
+from daemon.config import ConfigError, ConsoleSettings
+
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+COOKIE = "driftline"
+MAX_NAME_CHARS = 64
+
+
+class Role(IntEnum):
+    """Each may do what those before it may."""
+
+    VIEWER = 1
+    OPERATOR = 2
+    ENGINEER = 3
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks, by the name that the audit log will hold."""
+
+    name: str
+    role: Role
+
+
+@dataclass(frozen=True)
+class Access:
+    """How callers are known. Without tokens and proxies everyone on this PC is an engineer, and nobody else gets in."""
+
+    tokens: Mapping[str, Caller]
+    proxies: frozenset[str]
+
+    @property
+    def open(self) -> bool:
+        """Whether nobody has to say who they are."""
+        return not self.tokens and not self.proxies
+
+    def caller(self, request: Request) -> Caller | None:
+        """Who sent a request; None where that is not known."""
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        given = token if scheme.lower() == "bearer" else request.cookies.get(COOKIE, "")
+        if given:
+            return self.tokens.get(_digest(given))
+        if request.client and request.client.host in self.proxies:
+            return _named(request.headers.get("x-forwarded-user", ""), request.headers.get("x-forwarded-role", ""))
+        if self.open:
+            return Caller(request.headers.get("x-operator", "")[:MAX_NAME_CHARS] or "console", Role.ENGINEER)
+        return None
+
+
+def access(given: ConsoleSettings) -> Access:
+    """The access that the settings describe. Raises ConfigError where it would let anybody in from outside, and for a
+    file of tokens that cannot be read."""
+    found = Access(_tokens(given.tokens) if given.tokens else {}, frozenset(given.proxies))
+    if found.open and given.host not in LOOPBACK:
+        raise ConfigError(
+            expected="tokens or trusted proxies for a console that other PCs can reach",
+            came=f"console.host={given.host} with neither",
+            do="`driftline token NAME ROLE`, and name its file in console.tokens; or leave console.host at 127.0.0.1",
+        )
+    return found
+
+
+def grant(file: Path, name: str, role: Role) -> str:
+    """A new token for `name`, whose digest is added to the file; the token itself is told here and never again."""
+    held = json.loads(file.read_text()) if file.exists() else {}
+    token = secrets.token_urlsafe(32)
+    held[_digest(token)] = {"name": name, "role": role.name.lower()}
+    file.touch(mode=0o600)
+    file.write_text(json.dumps(held, indent=1))
+    return token
+
+
+def need(least: Role) -> Any:
+    """A dependency: the caller, who has at least this role. Answers 401 to strangers, 403 to lower roles."""
+
+    def caller(request: Request) -> Caller:
+        found: Caller | None = request.app.state.access.caller(request)
+        if found is None:
+            raise HTTPException(401, "say who you are: send a bearer token", headers={"WWW-Authenticate": "Bearer"})
+        if found.role < least:
+            raise HTTPException(403, f"{found.name} is {found.role.name.lower()}; this takes {least.name.lower()}")
+        return found
+
+    caller.least = least  # type: ignore[attr-defined]  # a test reads of every route what it takes
+    return Depends(caller)
+
+
+Viewer = Annotated[Caller, need(Role.VIEWER)]
+Operator = Annotated[Caller, need(Role.OPERATOR)]
+Engineer = Annotated[Caller, need(Role.ENGINEER)]
+
+
+def from_elsewhere(request: Request) -> bool:
+    """Whether another site's page made a browser send this request, which must change nothing (CSRF)."""
+    if request.method in SAFE:
+        return False
+    if request.headers.get("sec-fetch-site", "none") not in {"same-origin", "none"}:
+        return True
+    origin = request.headers.get("origin")
+    return origin is not None and urlsplit(origin).netloc != request.headers.get("host")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a Host header names this PC; on an open console any other is DNS rebinding."""
+    return (urlsplit(f"//{host}").hostname or "") in LOOPBACK
+
+
+def _tokens(file: Path) -> dict[str, Caller]:
+    try:
+        held = json.loads(file.read_text())
+        return {digest: _known(entry["name"], entry["role"]) for digest, entry in held.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(
+            expected="a file of tokens that `driftline token` wrote",
+            came=f"{file}: {type(error).__name__}: {error}",
+            do="correct console.tokens, or make one with `driftline token NAME ROLE`",
+        ) from error
+
+
+def _known(name: str, role: str) -> Caller:
+    return Caller(name, Role[role.upper()])
+
+
+def _named(name: str, role: str) -> Caller | None:
+    known = {r.name.lower(): r for r in Role}
+    return Caller(name[:MAX_NAME_CHARS], known[role.lower()]) if name and role.lower() in known else None
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

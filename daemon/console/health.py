@@ -1,0 +1,78 @@
+"""Is it alive, is it ready, and what did it count: for supervisors and Prometheus."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import numpy as np
+from fastapi import APIRouter, Request, Response
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from daemon.console.access import Viewer
+from daemon.console.line import Line
+from daemon.wire import WireLost
+
+NEWEST = 1_000
+router = APIRouter(tags=["health"])
+
+
+@router.get("/healthz")
+def healthz() -> dict[str, str]:
+    """The console answers."""
+    return {"console": "alive"}
+
+
+@router.get("/readyz")
+def readyz(request: Request, response: Response) -> dict[str, bool]:
+    """Whether frames are judged: the service runs with a bank, its probe image was scored, and Redis answers."""
+    line: Line = request.app.state.line
+    said = line.status()
+    try:
+        line.wire.ping()
+        reachable = True
+    except WireLost:
+        reachable = False
+    ready = {"service": bool(said["running"]), "bank": said.get("version") is not None, "redis": reachable}
+    response.status_code = 200 if all(ready.values()) else 503
+    return ready
+
+
+@router.get("/metrics")
+def metrics(request: Request, _: Viewer) -> Response:
+    """What the ledger counts, for Prometheus."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(Counted(request.app.state.line))
+    return Response(generate_latest(registry), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+class Counted(Collector):
+    """The ledger's counts. Rows that retention deletes leave them, so they are gauges."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+
+    def collect(self) -> Iterator[Metric]:
+        """Every metric, read now."""
+        recorded = GaugeMetricFamily(
+            "driftline_recorded", "Rows in the ledger: verdicts, answers, lessons, events", labels=["what", "kind"]
+        )
+        for name, count in self._line.opened.ledger.counts().items():
+            what, _, kind = name.partition(".")
+            recorded.add_metric([what, kind], count)
+        yield recorded
+        said = self._line.status()
+        yield GaugeMetricFamily("driftline_running", "1 while the service runs", value=float(said["running"]))
+        yield GaugeMetricFamily("driftline_version", "The version that judges", value=said.get("version") or 0)
+        yield GaugeMetricFamily(
+            "driftline_reviews_waiting", "Parts that people are asked about", value=len(self._line.reviews(10_000))
+        )
+        took = GaugeMetricFamily("driftline_judge_ms", "Milliseconds a frame, of the newest", labels=["quantile"])
+        rows = self._line.opened.ledger.all("SELECT timings FROM frames ORDER BY seq DESC LIMIT ?", NEWEST)
+        if rows:
+            spent = [json.loads(row["timings"])["judge_ms"] for row in rows]
+            for share in (0.5, 0.99):
+                took.add_metric([str(share)], float(np.quantile(spent, share)))
+        yield took

@@ -1,0 +1,210 @@
+"""What the console reads of a line, and the two ways in which it changes one: an answer, and a way back."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from daemon import build, feedback, provenance, versions
+from daemon.config import Settings
+from daemon.engine import Engine
+from daemon.frames import ImageRejected, pictured
+from daemon.heatmap import overlay
+from daemon.ledger import Row
+from daemon.wire import Wire
+from memory.errors import DriftlineError
+from memory.features import Image
+from policies.verdict import decide
+
+FRESH_SNAPSHOTS = 3
+PICTURE_PX = 1_024
+FRAME = (
+    "SELECT seq, frame_id, part_id, judged_ms, verdict, reason, score, threshold, p_value, version, asked FROM frames"
+)
+# First what was not passed, then the oddest of what was, within the hour's questions that the service has asked.
+REVIEWS = (
+    f"{FRAME} WHERE asked = 1 AND kept IS NOT NULL AND score IS NOT NULL"  # noqa: S608  # constants
+    f" AND frame_id NOT IN (SELECT frame_id FROM feedback WHERE {feedback.COUNTS})"
+    " ORDER BY verdict = 'OK', p_value, seq DESC LIMIT ?"
+)
+
+
+class Answered(DriftlineError):
+    """Somebody else has answered about this part: nothing was sent."""
+
+
+@dataclass
+class Line:
+    """One line as other processes see it: its state folder and its streams."""
+
+    settings: Settings
+    opened: build.State
+    wire: Wire
+    _engine: Engine | None = field(default=None, init=False)
+    _scoring: threading.Lock = field(default_factory=threading.Lock, init=False)
+
+    def frames(self, before: int | None, verdict: str | None, limit: int) -> list[dict[str, Any]]:
+        """The newest judged frames, newest first, of those `before` a sequence number."""
+        query = f"{FRAME} WHERE seq < ? AND (? IS NULL OR verdict = ?) ORDER BY seq DESC LIMIT ?"
+        rows = self.opened.ledger.all(query, before or 2**62, verdict, verdict, limit)
+        return [dict(row) for row in rows]
+
+    def after(self, seq: int, limit: int) -> list[dict[str, Any]]:
+        """Frames judged since one, oldest first."""
+        rows = self.opened.ledger.all(f"{FRAME} WHERE seq > ? ORDER BY seq LIMIT ?", seq, limit)
+        return [dict(row) for row in rows]
+
+    def reviews(self, limit: int) -> list[dict[str, Any]]:
+        """Parts that people are asked about and nobody has answered for, the most urgent first."""
+        return [dict(row) for row in self.opened.ledger.all(REVIEWS, limit)]
+
+    def row(self, frame_id: str) -> Row:
+        """A judged frame. Raises FeedbackRejected for one that never was."""
+        return feedback.judged(self.opened.ledger, frame_id)
+
+    def why(self, name: str) -> list[dict[str, Any]]:
+        """Why a frame, or each frame of a part, was judged so. Raises DriftlineError where there is none."""
+        ledger = self.opened.ledger
+        return [provenance.why(self.opened.store, ledger, row) for row in provenance.frames_of(ledger, name)]
+
+    def answer(self, given: feedback.Answer, *, despite: bool) -> str:
+        """Send an answer the way that every client does; its entry in the stream.
+
+        Raises Answered where another operator's answer stands, unless it is given `despite` that; then people
+        disagree, and nothing is learned of the part until they do. Raises WireLost without Redis.
+        """
+        self.row(given.frame_id)
+        standing = self.opened.ledger.all(
+            f"SELECT operator, verdict, received_ms FROM feedback WHERE frame_id = ? AND operator <> ?"  # noqa: S608  # constant
+            f" AND {feedback.COUNTS} ORDER BY id",
+            given.frame_id,
+            given.operator,
+        )
+        if standing and not despite:
+            first = standing[0]
+            raise Answered(
+                expected="a part that nobody has answered for",
+                came=f"{first['operator']} said {first['verdict']} at {versions.iso(first['received_ms'])}",
+                do="skip it, or send it again with despite=true if you disagree",
+            )
+        return self.wire.send("feedback", given.fields())
+
+    def versions(self) -> list[dict[str, Any]]:
+        """All versions, newest first, without their blobs."""
+        shown = ("number", "parent", "cause", "who", "created_at", "bank_size", "feedback_through", "restores")
+        made = self.opened.store.history()
+        return [
+            {name: getattr(v, name) for name in shown}
+            | {"threshold": v.threshold["value"], "added": len(v.added), "removed": len(v.removed), "sha256": v.sha256}
+            for v in reversed(made)
+        ]
+
+    def version(self, number: int) -> dict[str, Any]:
+        """One version's whole manifest. Raises StoreError where there is none."""
+        version = self.opened.store.version(number)
+        return {**json.loads(version.encode()), "sha256": version.sha256}
+
+    def rollback(self, number: int, who: str) -> dict[str, Any]:
+        """A new version with an old one's contents; the service takes it up by itself. Raises StoreError."""
+        made = versions.rollback(self.opened.store, self.opened.ledger, number, who, build.clock_ms())
+        return {"version": made.number, "restores": number, "missed": list(made.gate["missed"])}
+
+    def status(self) -> dict[str, Any]:
+        """What the service last said of itself, and whether it still runs."""
+        said = self.opened.ledger.said("service") or {}
+        late_ms = build.clock_ms() - said.get("heartbeat_ms", 0)
+        fresh = late_ms < FRESH_SNAPSHOTS * 1000 * self.settings.schedule.snapshot_s
+        return {**said, "running": bool(said) and "stopped_ms" not in said and fresh}
+
+    def drift(self, limit: int) -> dict[str, Any]:
+        """How the scene is now, and what was told of it, newest first."""
+        kinds = ("drift", "drift_over", "drift_noticed", "regime", "trust")
+        marks = ", ".join("?" * len(kinds))
+        rows = self.opened.ledger.all(
+            f"SELECT at_ms, kind, detail FROM events WHERE kind IN ({marks}) ORDER BY id DESC LIMIT ?",  # noqa: S608  # marks
+            *kinds,
+            limit,
+        )
+        told = [{"at_ms": r["at_ms"], "kind": r["kind"], **json.loads(r["detail"])} for r in rows]
+        return {"now": self.status().get("drift"), "told": told}
+
+    def audit(self) -> Iterator[dict[str, Any]]:
+        """Every change of what the line knows, who made it and when, oldest first within each kind."""
+        for version in self.opened.store.history():
+            detail = {"cause": version.cause, "added": len(version.added), "removed": len(version.removed)}
+            yield _entry(version.created_at, "version", version.who, str(version.number), detail)
+        ledger = self.opened.ledger
+        for row in ledger.all("SELECT * FROM feedback ORDER BY id"):
+            detail = {"verdict": row["verdict"], "effect": row["effect"], "answer": row["id"]}
+            yield _entry(versions.iso(row["received_ms"]), "answer", row["operator"], row["frame_id"], detail)
+        for row in ledger.all("SELECT * FROM revoked ORDER BY feedback_id"):
+            detail = {"reason": row["reason"]}
+            yield _entry(versions.iso(row["at_ms"]), "revocation", row["who"], str(row["feedback_id"]), detail)
+        for row in ledger.all("SELECT * FROM quarantine ORDER BY at_ms"):
+            yield _entry(versions.iso(row["at_ms"]), "set aside", "gate", row["frame_id"], {"reason": row["reason"]})
+
+    def picture(self, seq: int, *, heat: bool) -> Image | None:
+        """A frame as its camera saw it (H, W, 3) u8, with its anomaly map if asked for; None where it is gone.
+
+        The scale of the map is fixed by the threshold that judged it, so a calm part looks calm.
+        """
+        row = self.opened.ledger.one("SELECT kept, threshold FROM frames WHERE seq = ?", seq)
+        data = self.opened.kept.image(row["kept"]) if row and row["kept"] else None
+        if row is None or data is None:
+            return None
+        try:
+            image = pictured(data, PICTURE_PX, self.settings.source.max_pixels)
+        except ImageRejected:
+            return None
+        anomaly = self.opened.kept.anomaly(row["kept"]) if heat and row["threshold"] else None
+        return image if anomaly is None else overlay(image, anomaly, row["threshold"])
+
+    def troubles(self, said: dict[str, Any]) -> list[str]:
+        """What people at the line should know, in words."""
+        told = [f"{what} is away: {error}" for what, error in (said.get("trouble") or {}).items()]
+        if not said["running"]:
+            told.insert(0, "The service is not running: no part is judged.")
+        if said.get("version") is None and said["running"]:
+            told.append("Nothing was taught yet: every part is UNKNOWN.")
+        if said.get("backend_refused"):
+            told.append(f"Torch judges, since the chosen backend was refused: {said['backend_refused']}")
+        cards = (said.get("drift") or {}).get("cards", ())
+        return told + [f"{card['cause']}: {card['amount']}, likely {card['reason']}. {card['do']}" for card in cards]
+
+    def summary(self) -> dict[str, Any]:
+        """The status with what a page needs beside it."""
+        said = self.status()
+        return {**said, "troubles": self.troubles(said), "waiting": len(self.reviews(1_000))}
+
+    def score(self, data: bytes) -> dict[str, Any]:
+        """What the newest version says of an image in today's light; nothing is recorded. One at a time.
+
+        Raises ImageRejected for what is no image, StoreError before anything was taught.
+        """
+        with self._scoring:
+            if self._engine is None:
+                backbone = build.extractor(self.settings)
+                self._engine = build.engine(self.settings, self.opened, backbone)
+            engine, head = self._engine, versions.current(self.opened.store)
+            if engine.active is None or engine.active.model.version.number != head.version.number:
+                engine.activate(head)
+            active = engine.active
+            assert active is not None  # noqa: S101  # activate set it
+            found = engine.look(engine.decode(data), active)
+            said = decide(found.score.value, active.now, engine.drift())
+        return {
+            "verdict": said.verdict,
+            "reason": said.reason,
+            "score": found.score.value,
+            "threshold": active.now.value,
+            "p_value": said.p_value,
+            "version": head.version.number,
+            "map": found.score.map.tolist(),
+        }
+
+
+def _entry(at: str, kind: str, who: str, what: str, detail: dict[str, Any]) -> dict[str, Any]:
+    return {"at": at, "kind": kind, "who": who, "what": what, "detail": json.dumps(detail, ensure_ascii=False)}

@@ -1,0 +1,59 @@
+"""One reader of the ledger for all who watch: what is new is told to each, and a slow one holds up nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from daemon.console.line import Line
+
+POLL_S = 0.25
+STATUS_EVERY = 8  # polls
+BATCH = 50
+WAITING = 100
+
+
+class News:
+    """Reads a line's newest frames and status while anybody watches."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self._watching: set[asyncio.Queue[str]] = set()
+
+    @contextmanager
+    def subscribed(self) -> Iterator[asyncio.Queue[str]]:
+        """A queue of events as they go over the wire. Whoever lets `WAITING` of them pile up loses the oldest."""
+        mine: asyncio.Queue[str] = asyncio.Queue(WAITING)
+        self._watching.add(mine)
+        try:
+            yield mine
+        finally:
+            self._watching.discard(mine)
+
+    async def run(self) -> None:
+        """Read until cancelled."""
+        newest, polls = None, 0
+        while True:
+            await asyncio.sleep(POLL_S)
+            if not self._watching:
+                newest = None
+                continue
+            if newest is None:
+                last = await asyncio.to_thread(self._line.frames, None, None, 1)
+                newest = last[0]["seq"] if last else 0
+            for frame in await asyncio.to_thread(self._line.after, newest, BATCH):
+                newest = frame["seq"]
+                self._tell("frame", frame)
+            if polls % STATUS_EVERY == 0:
+                self._tell("status", await asyncio.to_thread(self._line.summary))
+            polls += 1
+
+    def _tell(self, kind: str, what: dict[str, Any]) -> None:
+        text = f"event: {kind}\ndata: {json.dumps(what, default=str)}\n\n"
+        for queue in self._watching:
+            if queue.full():
+                queue.get_nowait()
+            queue.put_nowait(text)

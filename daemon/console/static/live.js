@@ -1,0 +1,49 @@
+"use strict";
+// The newest part, large, and those before it.
+const STRIP = 14;
+const by = (id) => document.getElementById(id);
+
+function show(frame) {
+  const image = by("image");
+  image.hidden = false;
+  by("nothing").hidden = true;
+  image.src = imageOf(frame, true);
+  by("verdict").textContent = frame.verdict;
+  by("verdict").className = `verdict ${frame.verdict}`;
+  by("reason").textContent = frame.reason;
+  by("part").textContent = frame.part_id;
+  by("version").textContent = frame.version ?? "none";
+  by("at").textContent = new Date(frame.judged_ms).toLocaleTimeString();
+  const share = frame.score === null ? 0 : frame.score / frame.threshold;
+  by("number").textContent = frame.score === null ? "none" : `${frame.score.toFixed(3)} of ${frame.threshold.toFixed(3)}`;
+  by("score").style.width = `${Math.min(share / 2, 1) * 100}%`;
+  by("score").className = share > 1 ? "over" : "";
+}
+
+function add(frame) {
+  const strip = by("strip");
+  strip.prepend(tile(frame));
+  while (strip.children.length > STRIP) strip.lastElementChild.remove();
+}
+
+function scene(status) {
+  const trust = status.drift?.trust ?? "unknown";
+  by("lamp").className = `lamp ${trust}`;
+  by("scene").textContent = trust;
+  by("waiting").textContent = status.waiting;
+  by("troubles").replaceChildren(...status.troubles.map((text) => {
+    const item = document.createElement("li");
+    item.textContent = text;
+    return item;
+  }));
+}
+
+async function fill() {
+  const frames = await get(`/api/frames?limit=${STRIP}`);
+  by("strip").replaceChildren(...frames.map(tile));
+  if (frames.length) show(frames[0]);
+}
+
+news.addEventListener("frame", ({ detail }) => { show(detail); add(detail); });
+news.addEventListener("status", ({ detail }) => scene(detail));
+news.addEventListener("back", fill);

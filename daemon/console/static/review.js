@@ -1,0 +1,159 @@
+"use strict";
+// Answers with one key each. They wait a moment, so that U takes one back, and are kept through a lost connection:
+// each has a key of its own, so sending it again counts once.
+const HELD_MS = 4000;
+const AGAIN_MS = 2000;
+const KEPT = `driftline-answers-${document.body.dataset.line}`;
+const by = (id) => document.getElementById(id);
+let queue = [];
+let chosen = new Set();
+let region = null;
+let heat = true;
+let filled = false;
+let unsent = JSON.parse(localStorage.getItem(KEPT) ?? "[]");
+
+const keep = () => localStorage.setItem(KEPT, JSON.stringify(unsent));
+const tell = (text, trouble) => { by("told").textContent = text; by("told").className = trouble ? "told trouble" : "told"; };
+const current = () => queue[0];
+
+function draw() {
+  const frame = current();
+  by("nothing").hidden = Boolean(frame);
+  by("image").hidden = !frame;
+  by("region").hidden = true;
+  region = null;
+  for (const id of ["good", "defect", "skip"]) by(id).disabled = !frame;
+  by("undo").disabled = !unsent.some((answer) => !answer.sending);
+  by("asked").textContent = frame ? `${frame.verdict} · ${frame.part_id}` : "All answered";
+  by("asked").className = `verdict small ${frame?.verdict ?? ""}`;
+  by("reason").textContent = frame?.reason ?? "";
+  if (frame) by("image").src = imageOf(frame, heat);
+  by("queue").replaceChildren(...queue.slice(0, 60).map((each, at) => {
+    const item = tile(each);
+    if (at === 0 || chosen.has(each.frame_id)) item.classList.add("chosen");
+    item.addEventListener("click", (event) => (event.shiftKey ? upTo(at) : front(at)));
+    return item;
+  }));
+}
+
+function front(at) {
+  queue.unshift(...queue.splice(at, 1));
+  chosen.clear();
+  draw();
+}
+
+function upTo(at) {
+  for (const frame of queue.slice(0, at + 1)) chosen.add(frame.frame_id);
+  tell(`${chosen.size} parts are chosen: one key answers for all.`);
+  draw();
+}
+
+function answer(verdict) {
+  const taken = chosen.size ? queue.filter((frame) => chosen.has(frame.frame_id)) : queue.slice(0, 1);
+  if (!taken.length) return;
+  const marked = taken.length === 1 && verdict === "defect" ? region : null;
+  for (const frame of taken) {
+    unsent.push({ frame, verdict, region: marked, key: crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`, at: Date.now() });
+  }
+  queue = queue.filter((frame) => !taken.includes(frame));
+  chosen.clear();
+  keep();
+  tell(`${taken.map((frame) => frame.part_id).join(", ")}: ${verdict}`);
+  draw();
+}
+
+function skip() {
+  if (queue.length) queue.push(queue.shift());
+  draw();
+}
+
+function undo() {
+  const waiting = unsent.filter((each) => !each.sending);
+  if (!waiting.length) return tell("That was sent already: answer again to correct it.", true);
+  const last = waiting[waiting.length - 1];
+  unsent = unsent.filter((each) => each !== last);
+  keep();
+  queue.unshift(last.frame);
+  tell(`${last.frame.part_id}: taken back`);
+  draw();
+}
+
+async function send() {
+  const due = unsent.filter((each) => !each.sending && Date.now() - each.at >= HELD_MS);
+  for (const each of due) {
+    each.sending = true;
+    try {
+      const body = { frame_id: each.frame.frame_id, verdict: each.verdict, region: each.region, key: each.key };
+      const reply = await fetch("/api/answers", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+      if (reply.status === 503 || reply.status === 429) throw new Error("later");
+      if (!reply.ok) tell(`${each.frame.part_id}: not taken. ${(await reply.json()).came ?? reply.statusText}`, true);
+      unsent = unsent.filter((other) => other !== each);
+    } catch {
+      each.sending = false;
+      tell(`${unsent.length} answers wait for the connection.`, true);
+      break;
+    } finally {
+      keep();
+    }
+  }
+  by("undo").disabled = !unsent.some((each) => !each.sending);
+}
+
+async function fill() {
+  const answered = new Set(unsent.map((each) => each.frame.frame_id));
+  const known = new Set(queue.map((frame) => frame.frame_id));
+  const asked = (await get("/api/reviews?limit=200")).filter((frame) => !answered.has(frame.frame_id));
+  const still = new Set(asked.map((frame) => frame.frame_id));
+  const next = [...queue.filter((frame) => still.has(frame.frame_id)), ...asked.filter((frame) => !known.has(frame.frame_id))];
+  const same = next.length === queue.length && next.every((frame, at) => frame === queue[at]);
+  queue = next;
+  if (!same || !filled) draw(); // a mark that is being drawn stays
+  filled = true;
+}
+
+// Where the image itself lies on the stage, which keeps its shape.
+function shares(event) {
+  const image = by("image");
+  const box = image.getBoundingClientRect();
+  const scale = Math.min(box.width / image.naturalWidth, box.height / image.naturalHeight);
+  const [width, height] = [image.naturalWidth * scale, image.naturalHeight * scale];
+  const [left, top] = [box.left + (box.width - width) / 2, box.top + (box.height - height) / 2];
+  const within = (value) => Math.min(Math.max(value, 0), 1);
+  return { x: within((event.clientX - left) / width), y: within((event.clientY - top) / height), left, top, width, height };
+}
+
+function mark(from, to) {
+  const stage = by("stage").getBoundingClientRect();
+  const [left, right] = [Math.min(from.x, to.x), Math.max(from.x, to.x)];
+  const [top, bottom] = [Math.min(from.y, to.y), Math.max(from.y, to.y)];
+  region = right - left > 0.01 && bottom - top > 0.01 ? [left, top, right, bottom] : null;
+  const box = by("region");
+  box.hidden = !region;
+  box.style.left = `${to.left - stage.left + left * to.width}px`;
+  box.style.top = `${to.top - stage.top + top * to.height}px`;
+  box.style.width = `${(right - left) * to.width}px`;
+  box.style.height = `${(bottom - top) * to.height}px`;
+}
+
+let from = null;
+by("stage").addEventListener("pointerdown", (event) => {
+  if (!current()) return;
+  event.preventDefault();
+  by("stage").setPointerCapture(event.pointerId);
+  from = shares(event);
+});
+by("stage").addEventListener("pointermove", (event) => { if (from) mark(from, shares(event)); });
+by("stage").addEventListener("pointerup", (event) => { if (from) mark(from, shares(event)); from = null; });
+
+const keys = { g: () => answer("good"), d: () => answer("defect"), s: skip, u: undo, ArrowLeft: undo, h: () => { heat = !heat; draw(); } };
+document.addEventListener("keydown", (event) => {
+  const act = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+  if (!act || event.ctrlKey || event.metaKey || event.altKey) return;
+  event.preventDefault();
+  act();
+});
+for (const [id, key] of [["good", "g"], ["defect", "d"], ["skip", "s"], ["undo", "u"], ["heat", "h"]]) by(id).addEventListener("click", keys[key]);
+news.addEventListener("back", fill);
+news.addEventListener("status", fill);
+unsent.forEach((each) => { each.sending = false; });
+setInterval(send, AGAIN_MS / 4);

@@ -1,0 +1,253 @@
+"""The HTTP API: what it tells, what it changes, and whom it lets do so."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from conftest import NOW_MS, frame, png
+from fastapi.routing import APIRoute
+from fastapi.testclient import TestClient
+
+from daemon import build, feedback
+from daemon.config import ConfigError, ConsoleSettings, Settings
+from daemon.console import api, health, pages
+from daemon.console.access import Role, access, grant
+from daemon.console.app import CHANGES_A_MINUTE, application
+from daemon.console.line import Line
+from daemon.rendered import STEADY, Flaw
+from daemon.service import Service
+from daemon.wire import Wire
+from memory.extract import Extractor
+
+HERE = "http://127.0.0.1"
+PUBLIC = {"/healthz", "/readyz"}
+Client = Callable[..., TestClient]
+
+
+@pytest.fixture
+def line(service: Service, settings: Settings, wire: Wire) -> Line:
+    """The line as the console's process sees it, with some parts judged."""
+    for number in (500, 501):
+        service.engine.judge(frame(f"good{number}", png(number)))
+    service.engine.judge(frame("bad/1?#", png(610, STEADY, Flaw.BURR)))
+    service.engine.ledger.say("service", service.status())
+    return Line(settings, build.state(settings), wire)
+
+
+@pytest.fixture
+def client(line: Line) -> Iterator[TestClient]:
+    """A browser on this PC, before an open console."""
+    with TestClient(application(line, access(ConsoleSettings())), base_url=HERE) as made:
+        yield made
+
+
+@pytest.fixture
+def guarded(line: Line, tmp_path: Path) -> Callable[[str | None], TestClient]:
+    """Browsers elsewhere: one for each role, or for a stranger."""
+    file = tmp_path / "tokens.json"
+    tokens = {role.name.lower(): grant(file, f"{role.name.lower()} anna", role) for role in Role}
+    app = application(line, access(ConsoleSettings(host="0.0.0.0", tokens=file)))  # noqa: S104  # nothing listens
+
+    def made(role: str | None) -> TestClient:
+        headers = {"Authorization": f"Bearer {tokens[role]}"} if role else {}
+        return TestClient(app, base_url="https://driftline.plant", headers=headers)
+
+    return made
+
+
+def test_frames_are_told_newest_first(client: TestClient) -> None:
+    told = client.get("/api/frames").json()
+    assert [f["frame_id"] for f in told] == ["bad/1?#", "good501", "good500"]
+    assert [f["frame_id"] for f in client.get("/api/frames", params={"before": told[0]["seq"]}).json()] == [
+        "good501",
+        "good500",
+    ]
+    assert [f["frame_id"] for f in client.get("/api/frames", params={"verdict": "NG"}).json()] == ["bad/1?#"]
+
+
+def test_why_names_bank_and_teacher(client: TestClient) -> None:
+    (told,) = client.get("/api/why/bad%2F1%3F%23").json()
+    assert (told["verdict"], told["version"]["cause"], told["version"]["who"]) == ("NG", "teach", "pytest")
+    assert client.get("/api/why/never").status_code == 404
+
+
+def test_an_answer_goes_through_the_stream_and_counts_once(client: TestClient, service: Service) -> None:
+    given = {"frame_id": "bad/1?#", "verdict": "defect", "region": [0.1, 0.1, 0.4, 0.5], "key": "k1"}
+    for _ in range(2):
+        sent = client.post("/api/answers", json=given, headers={"X-Operator": "anna"})
+        assert sent.status_code == 202, sent.text
+    service.turn(0)
+    (row,) = service.engine.ledger.all("SELECT * FROM feedback")
+    assert (row["operator"], row["verdict"], json.loads(row["region"])) == ("anna", "defect", [0.1, 0.1, 0.4, 0.5])
+
+
+def test_the_first_answer_wins_and_the_second_is_told(client: TestClient, service: Service) -> None:
+    feedback.record(service.engine.ledger, feedback.answer("bad/1?#", "defect", "bert"), NOW_MS)
+    given = {"frame_id": "bad/1?#", "verdict": "good"}
+    told = client.post("/api/answers", json=given, headers={"X-Operator": "anna"})
+    assert told.status_code == 409
+    assert "bert said defect" in told.json()["came"]
+    assert client.post("/api/answers", json={**given, "despite": True}).status_code == 202
+
+
+def test_what_is_asked_and_not_answered_is_to_be_reviewed(client: TestClient, service: Service) -> None:
+    assert [r["frame_id"] for r in client.get("/api/reviews").json()][:1] == ["bad/1?#"]
+    feedback.record(service.engine.ledger, feedback.answer("bad/1?#", "defect", "bert"), NOW_MS)
+    assert "bad/1?#" not in [r["frame_id"] for r in client.get("/api/reviews").json()]
+
+
+def test_a_version_is_rolled_back_by_name(client: TestClient, service: Service) -> None:
+    made = client.post("/api/versions/1/rollback", headers={"X-Operator": "eva"})
+    assert made.status_code == 201
+    assert [v["cause"] for v in client.get("/api/versions").json()] == ["rollback", "teach"]
+    assert client.get("/api/versions/2").json()["who"] == "eva"
+    assert client.get("/api/versions/99").status_code == 409
+    service.notice_versions()
+    assert service.status()["version"] == 2
+
+
+def test_the_audit_log_is_told_whole(client: TestClient, service: Service) -> None:
+    feedback.record(service.engine.ledger, feedback.answer("good500", "good", "=cmd()"), NOW_MS)
+    lines = [json.loads(text) for text in client.get("/api/audit").text.splitlines()]
+    assert {(r["kind"], r["who"]) for r in lines} == {("version", "pytest"), ("answer", "=cmd()")}
+    rows = list(csv.DictReader(io.StringIO(client.get("/api/audit", params={"format": "csv"}).text)))
+    assert len(rows) == len(lines)
+    assert {r["who"] for r in rows} == {"pytest", "'=cmd()"}, "no formula reaches a spreadsheet"
+
+
+def test_drift_is_told(client: TestClient) -> None:
+    told = client.get("/api/drift").json()
+    assert told["now"]["trust"]
+    assert isinstance(told["told"], list)
+
+
+def test_an_image_is_scored_and_nothing_recorded(
+    client: TestClient, line: Line, extractor: Extractor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "extractor", lambda _: extractor)
+    before = line.opened.ledger.counts()
+    told = client.post("/api/score", content=png(610, STEADY, Flaw.BURR)).json()
+    assert (told["verdict"], told["version"]) == ("NG", 1)
+    assert max(map(max, told["map"])) == pytest.approx(told["score"])
+    assert client.post("/api/score", content=b"no image").status_code == 422
+    assert line.opened.ledger.counts() == before
+
+
+def test_a_line_engineer_sees_whether_it_is_ready(
+    client: TestClient, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert client.get("/healthz").json() == {"console": "alive"}
+    assert client.get("/readyz").json() == {"service": True, "bank": True, "redis": True}
+    monkeypatch.setattr(line.wire, "_client", redis.Redis(port=1, socket_connect_timeout=0.1))
+    assert client.get("/readyz").status_code == 503
+    assert client.post("/api/answers", json={"frame_id": "good500", "verdict": "good"}).status_code == 503
+
+
+def test_prometheus_reads_what_was_counted(client: TestClient) -> None:
+    told = client.get("/metrics").text
+    assert 'driftline_recorded{kind="OK",what="frames"} 2.0' in told
+    assert "driftline_version 1.0" in told
+    assert 'driftline_judge_ms{quantile="0.99"}' in told
+
+
+def requests() -> Iterator[tuple[str, str, Role | None]]:
+    """Every route with a path that it takes, and the least role that it serves."""
+    for route in (*health.router.routes, *api.router.routes, *pages.router.routes):
+        assert isinstance(route, APIRoute)
+        least = [d.call.least for d in route.dependant.dependencies if hasattr(d.call, "least")]
+        path = route.path.replace(":path", "").format(number=1, name="good500", seq=1, kind="image")
+        for method in sorted(route.methods):
+            yield method, path, *(least or [None])
+
+
+@pytest.mark.parametrize(("method", "path", "least"), list(requests()))
+def test_strangers_and_lower_roles_change_nothing(
+    guarded: Client, line: Line, method: str, path: str, least: Role | None
+) -> None:
+    assert (least is None) == (path in PUBLIC)
+    held = lambda: (line.opened.store.newest_number(), line.wire.entries("feedback"), line.opened.ledger.counts())  # noqa: E731  # two uses, one line
+    for role in (None, *Role):
+        if least is not None and (role is None or role < least):
+            before = held()
+            body = {"frame_id": "good500", "verdict": "good"}
+            answer = guarded(role.name.lower() if role else None).request(method, path, json=body)
+            assert answer.status_code == (403 if role else 401)
+            assert before == held()
+
+
+def test_a_token_s_name_is_the_operator_s(guarded: Client, line: Line) -> None:
+    sent = guarded("operator").post(
+        "/api/answers", json={"frame_id": "good500", "verdict": "good"}, headers={"X-Operator": "mallory"}
+    )
+    assert sent.status_code == 202
+    (entry,) = line.wire.entries("feedback")
+    assert entry[1]["operator"] == b"operator anna"
+
+
+@pytest.mark.parametrize("token", ["", "wrong", "é" * 300])
+def test_a_wrong_token_is_a_stranger(guarded: Client, token: str) -> None:
+    with guarded(None) as client:
+        client.cookies.set("driftline", token.encode("ascii", "ignore").decode() or "x")
+        assert client.get("/api/status").status_code == 401
+
+
+def test_a_trusted_proxy_says_who_asks(line: Line) -> None:
+    known = application(line, access(ConsoleSettings(host="0.0.0.0", proxies=("testclient",))))  # noqa: S104  # nothing listens
+    with TestClient(known, base_url="https://driftline.plant") as client:
+        assert client.get("/api/status").status_code == 401
+        said = {"X-Forwarded-User": "anna", "X-Forwarded-Role": "viewer"}
+        assert client.get("/api/status", headers=said).status_code == 200
+        assert client.post("/api/versions/1/rollback", headers=said).status_code == 403
+        assert client.get("/api/status", headers=said | {"X-Forwarded-Role": "root"}).status_code == 401
+    other = application(line, access(ConsoleSettings(host="0.0.0.0", proxies=("10.0.0.1",))))  # noqa: S104  # nothing listens
+    with TestClient(other, base_url="https://driftline.plant") as client:
+        assert client.get("/api/status", headers=said).status_code == 401
+
+
+def test_nobody_gets_in_from_outside_by_accident(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="tokens or trusted proxies"):
+        access(ConsoleSettings(host="0.0.0.0"))  # noqa: S104  # it is refused
+    (tmp_path / "torn.json").write_text("{")
+    with pytest.raises(ConfigError, match="driftline token"):
+        access(ConsoleSettings(tokens=tmp_path / "torn.json"))
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Host": "evil.example"},
+    ],
+)
+def test_another_site_s_page_changes_nothing(client: TestClient, line: Line, headers: dict[str, str]) -> None:
+    body = {"frame_id": "good500", "verdict": "good"}
+    assert client.post("/api/answers", json=body, headers=headers).status_code == 403
+    assert line.wire.entries("feedback") == []
+    own = {"Origin": HERE, "Sec-Fetch-Site": "same-origin"}
+    assert client.post("/api/answers", json=body, headers=own).status_code == 202
+
+
+def test_bodies_and_rates_are_bounded(client: TestClient, settings: Settings) -> None:
+    assert client.post("/api/answers", content=b"x" * 70_000).status_code == 413
+    assert client.post("/api/score", headers={"Content-Length": str(settings.source.max_bytes + 1)}).status_code == 413
+    assert client.post("/api/score", content=iter([b"chunk"])).status_code == 411
+    for _ in range(CHANGES_A_MINUTE):
+        last = client.post("/api/answers", json={})
+    assert last.status_code == 429
+    assert int(last.headers["Retry-After"]) >= 1
+    assert client.get("/api/status").status_code == 200
+
+
+def test_every_answer_forbids_foreign_content(client: TestClient) -> None:
+    for path in ("/api/status", "/healthz", "/nothing"):
+        headers = client.get(path).headers
+        assert "default-src 'none'" in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
