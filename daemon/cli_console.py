@@ -15,7 +15,7 @@ log = structlog.get_logger()
 
 
 def console(config: Config = None, overrides: Set = None) -> None:
-    """Serve the HTTP API of a line until stopped, beside `driftline run`, on this PC alone unless console says more."""
+    """Serve the line's pages and its HTTP API until stopped, beside `driftline run`."""
     import uvicorn
 
     from daemon.console.access import access

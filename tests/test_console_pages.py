@@ -127,7 +127,7 @@ def test_the_newest_part_is_shown_as_it_is_judged(page: Page, url: str, line: tu
     line[0].wire.send("frames", {"frame_id": "new", "part_id": "4711", "image": png(504)})
     expect(page.locator("#part")).to_have_text("4711")
     expect(page.locator("#verdict")).to_have_text("OK")
-    assert page.evaluate("document.getElementById('image').naturalWidth") > 0
+    until(lambda: page.evaluate("document.getElementById('image').naturalWidth > 0"))
 
 
 def test_parts_are_answered_by_key_and_taken_back(page: Page, url: str, line: tuple[Service, Settings]) -> None:
@@ -149,7 +149,7 @@ def test_parts_are_answered_by_key_and_taken_back(page: Page, url: str, line: tu
 def test_a_region_is_dragged(page: Page, url: str, line: tuple[Service, Settings]) -> None:
     page.goto(f"{url}/review")
     expect(page.locator("#queue li")).to_have_count(3)
-    page.wait_for_function("document.getElementById('image').naturalWidth > 0")
+    until(lambda: page.evaluate("document.getElementById('image').naturalWidth > 0"))
     box = page.locator("#image").bounding_box()
     assert box
     side = min(box["width"], box["height"])

@@ -39,7 +39,8 @@ function scene(status) {
 }
 
 async function fill() {
-  const frames = await get(`/api/frames?limit=${STRIP}`);
+  const frames = await get(`/api/frames?limit=${STRIP}`).catch(() => null);
+  if (!frames) return;
   by("strip").replaceChildren(...frames.map(tile));
   if (frames.length) show(frames[0]);
 }

@@ -100,9 +100,11 @@ async function send() {
 }
 
 async function fill() {
+  const told = await get("/api/reviews?limit=200").catch(() => null); // without a connection what is here stays
+  if (!told) return;
   const answered = new Set(unsent.map((each) => each.frame.frame_id));
   const known = new Set(queue.map((frame) => frame.frame_id));
-  const asked = (await get("/api/reviews?limit=200")).filter((frame) => !answered.has(frame.frame_id));
+  const asked = told.filter((frame) => !answered.has(frame.frame_id));
   const still = new Set(asked.map((frame) => frame.frame_id));
   const next = [...queue.filter((frame) => still.has(frame.frame_id)), ...asked.filter((frame) => !known.has(frame.frame_id))];
   const same = next.length === queue.length && next.every((frame, at) => frame === queue[at]);
