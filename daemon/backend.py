@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,9 +52,10 @@ class Quick:
         Raises DriftlineError where the backend's library is not installed.
         """
         version = model.version
-        taught = [image for s in model.contents.held_out.samples if (image := pictures.sample(s)) is not None]
-        if not taught:
+        parts = model.contents.held_out.samples
+        if all(pictures.sample(part) is None for part in parts):
             return self._refused(version, "the images of its calibration parts were not kept: teach again")
+        taught = (image for part in parts if (image := pictures.sample(part)) is not None)
         quick = self._compiled(scene.reference_id(model), taught)
         held = ledger.certificate(version.sha256, self.name)
         parity = Parity.of(held["parity"]) if held and held["made"] == quick.backend.made else None
@@ -70,7 +72,7 @@ class Quick:
         log.error("backend refused: torch judges", backend=self.name, reason=reason)
         return Judge(self._reference, Threshold.of(version.threshold), reason)
 
-    def _compiled(self, reference: str, taught: list[Image]) -> Extractor:
+    def _compiled(self, reference: str, taught: Iterable[Image]) -> Extractor:
         """The backend for parts that were taught with this reference: eight bits are spread over what these need."""
         from memory.backends import compiled
 

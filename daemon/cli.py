@@ -177,13 +177,11 @@ def status(config: Config = None, overrides: Set = None, as_json: Json = False) 
     """Show the service, its version, drift and counts."""
     given = terminal.settings(config, overrides)
     opened = build.state(given)
-    said = opened.ledger.said("service") or {}
-    late_ms = build.clock_ms() - said.get("heartbeat_ms", 0)
-    running = bool(said) and "stopped_ms" not in said and late_ms < 3000 * given.schedule.snapshot_s
+    said = opened.ledger.service(build.clock_ms(), given.schedule.fresh_ms)
     head = opened.store.head()
     held = opened.ledger.one("SELECT detail FROM events WHERE kind = 'hold' ORDER BY id DESC LIMIT 1")
     shown = {
-        "running": running,
+        "running": said["running"],
         "head": head.number if head else None,
         "last_hold": json.loads(held["detail"]) if held else None,
         **said,

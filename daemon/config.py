@@ -104,6 +104,11 @@ class ScheduleSettings(Section):
     retention_s: float = Field(600, gt=0, description="delete what retention no longer keeps, trim streams")
     misfire_grace_s: int = Field(300, ge=1, description="a job this late still runs; later is logged as missed")
 
+    @property
+    def fresh_ms(self) -> float:
+        """A service that said nothing for longer than three snapshots take is not running."""
+        return 3_000 * self.snapshot_s
+
 
 class ConsoleSettings(Section):
     """What serves people and other programs over HTTP."""

@@ -159,6 +159,12 @@ class Ledger:
         row = self.one("SELECT value FROM status WHERE name = ?", name)
         return json.loads(row["value"]) if row else None
 
+    def service(self, now_ms: int, fresh_ms: float) -> dict[str, Any]:
+        """What the service last said of itself, and whether it still is `running`: it spoke within `fresh_ms`."""
+        said = self.said("service") or {}
+        fresh = now_ms - said.get("heartbeat_ms", 0) < fresh_ms
+        return {**said, "running": bool(said) and "stopped_ms" not in said and fresh}
+
     def published(self, table: str, key: int) -> None:
         """Mark a frame's verdict or an event as published."""
         statement = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -151,7 +151,7 @@ class OnnxRuntime:
 
 
 def compiled(
-    name: str, network: PatchNetwork, input_px: int, threads: int, kept: Path, taught: Sequence[Image]
+    name: str, network: PatchNetwork, input_px: int, threads: int, kept: Path, taught: Iterable[Image]
 ) -> Backend:
     """The network on the backend of this `name`, which may use so many `threads`.
 
@@ -164,16 +164,16 @@ def compiled(
     return OpenVino(name, model, threads)
 
 
-def quantized(network: PatchNetwork, input_px: int, kept: Path, taught: Sequence[Image]) -> Any:
+def quantized(network: PatchNetwork, input_px: int, kept: Path, taught: Iterable[Image]) -> Any:
     """The network in eight bits, from the folder `kept` if it is there; NNCF corrects biases by their layer's error."""
     ov, file = library("openvino-int8"), "network.xml"
     if not kept.exists():
-        nncf, model = import_module("nncf"), _converted(network, input_px)
+        nncf, model, images = import_module("nncf"), _converted(network, input_px), list(taught)
         first = next(op.get_friendly_name() for op in model.get_ordered_ops() if op.get_type_name() == "Convolution")
         model = nncf.quantize(
             model,
-            nncf.Dataset(taught, lambda image: image),
-            subset_size=len(taught),
+            nncf.Dataset(images, lambda image: image),
+            subset_size=len(images),
             fast_bias_correction=False,
             ignored_scope=nncf.IgnoredScope([first], types=list(IN_FLOAT), validate=False),
         )

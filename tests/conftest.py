@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -39,6 +40,7 @@ hypothesis.settings.register_profile("driftline", deadline=None)
 hypothesis.settings.load_profile("driftline")
 
 INPUT_PX = 64
+ROOT = Path(__file__).resolve().parents[1]
 NOW_MS = 1_790_000_000_000
 
 
@@ -188,6 +190,11 @@ def service(untaught: Service, good_parts: Path) -> Service:
     )
     untaught.start()
     return untaught
+
+
+def fresh_python(script: str) -> subprocess.CompletedProcess[str]:
+    """What a script did in a process of its own, where nothing of ours is imported yet."""
+    return subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 def frame(frame_id: str, data: bytes | None, problem: str | None = None) -> Frame:

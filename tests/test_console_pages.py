@@ -8,11 +8,10 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 import uvicorn
-from conftest import RealRedis, frame, make_service, png
+from conftest import RealRedis, frame, png
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from daemon import build
@@ -22,12 +21,9 @@ from daemon.console.app import application
 from daemon.console.line import Line
 from daemon.rendered import STEADY, Flaw
 from daemon.service import Service
-from daemon.teach import images_in, teach
 from daemon.wire import Wire
-from memory.extract import Extractor
 
 pytestmark = pytest.mark.redis
-NOTHING_SHOWN: Callable[..., object] = lambda paths, _what: paths  # noqa: E731  # a name for one line
 
 
 @pytest.fixture(scope="module")
@@ -45,16 +41,15 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def line(
-    settings: Settings, extractor: Extractor, real_redis: RealRedis, good_parts: Path
-) -> Iterator[tuple[Service, Settings]]:
+def wire(settings: Settings, real_redis: RealRedis) -> Wire:
+    """The line's streams, over a real Redis."""
+    return Wire(real_redis.client(), real_redis.url, settings.redis.prefix, settings.line)
+
+
+@pytest.fixture
+def line(service: Service, settings: Settings) -> Iterator[tuple[Service, Settings]]:
     """A taught line whose service turns in a thread."""
-    streams = Wire(real_redis.client(), real_redis.url, settings.redis.prefix, settings.line)
-    service = make_service(settings, extractor, streams)
     engine = service.engine
-    args = (service.store, engine.ledger, engine.kept, settings, "pytest", build.clock_ms(), NOTHING_SHOWN)
-    teach(images_in(good_parts), extractor, *args)  # type: ignore[arg-type]  # the last shows nothing
-    service.start()
     for number, flaw in ((500, None), (610, Flaw.BURR), (611, Flaw.BURR), (612, Flaw.BURR)):
         engine.judge(frame(f"f{number}", png(number, STEADY, flaw)))
     ended = threading.Event()
@@ -74,7 +69,7 @@ def line(
 @pytest.fixture
 def url(line: tuple[Service, Settings], real_redis: RealRedis) -> Iterator[str]:
     """The console of that line, served by uvicorn."""
-    service, settings = line
+    _, settings = line
     streams = Wire(real_redis.client(), real_redis.url, settings.redis.prefix, settings.line)
     app = application(Line(settings, build.state(settings), streams), access(ConsoleSettings()))
     with socket.socket() as probe:
@@ -88,7 +83,6 @@ def url(line: tuple[Service, Settings], real_redis: RealRedis) -> Iterator[str]:
     yield f"http://127.0.0.1:{port}"
     server.should_exit = True
     thread.join()
-    del service
 
 
 @pytest.fixture

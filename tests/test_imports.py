@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import ast
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from conftest import ROOT, fresh_python
 
-ROOT = Path(__file__).resolve().parents[1]
 MAY_IMPORT = {
     "memory": {"memory"},
     "drift": {"drift"},
@@ -72,5 +69,5 @@ def test_reading_versions_does_not_import_torch_and_nothing_connects() -> None:
         "import daemon.cli\n"
         "sys.exit('torch was imported' if 'torch' in sys.modules else 0)\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = fresh_python(script)
     assert done.returncode == 0, done.stderr

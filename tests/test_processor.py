@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from conftest import fresh_python
 
 from memory.processor import SLEEPING, VARIABLE, kernels, tell_libraries
 
-ROOT = Path(__file__).resolve().parents[1]
 WIDE = "avx2 fma avx512f avx512bw avx512dq avx512vl avx512_bf16"
 
 
@@ -51,5 +49,5 @@ def test_libraries_are_told_before_any_is_loaded() -> None:
         "del sys.modules['memory']\n"
         "import daemon.cli\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = fresh_python(script)
     assert done.returncode == 0, done.stderr

@@ -124,7 +124,7 @@ def is_loopback(host: str) -> bool:
 def _tokens(file: Path) -> dict[str, Caller]:
     try:
         held = json.loads(file.read_text())
-        return {digest: _known(entry["name"], entry["role"]) for digest, entry in held.items()}
+        return {digest: Caller(entry["name"], Role[entry["role"].upper()]) for digest, entry in held.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(
             expected="a file of tokens that `driftline token` wrote",
@@ -133,13 +133,9 @@ def _tokens(file: Path) -> dict[str, Caller]:
         ) from error
 
 
-def _known(name: str, role: str) -> Caller:
-    return Caller(name, Role[role.upper()])
-
-
 def _named(name: str, role: str) -> Caller | None:
-    known = {r.name.lower(): r for r in Role}
-    return Caller(name[:MAX_NAME_CHARS], known[role.lower()]) if name and role.lower() in known else None
+    known = Role.__members__.get(role.upper())
+    return Caller(name[:MAX_NAME_CHARS], known) if name and known else None
 
 
 def _digest(token: str) -> str:

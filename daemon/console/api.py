@@ -1,4 +1,4 @@
-"""The HTTP API; `/docs` shows it. Every route names the least role that it serves."""
+"""The HTTP API; `/openapi.json` describes it. Every route names the least role that it serves."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -117,8 +118,6 @@ def audit(
 @router.post("/score", openapi_extra={"requestBody": {"content": {"image/*": {}}, "required": True}})
 async def score(request: Request, _: Operator) -> dict[str, Any]:
     """What the newest version says of the image in the body; nothing is recorded."""
-    from fastapi.concurrency import run_in_threadpool
-
     return await run_in_threadpool(_line(request).score, await request.body())
 
 

@@ -27,7 +27,7 @@ def healthz() -> dict[str, str]:
 
 @router.get("/readyz")
 def readyz(request: Request, response: Response) -> dict[str, bool]:
-    """Whether frames are judged: the service runs with a bank, its probe image was scored, and Redis answers."""
+    """Whether frames are judged: the service runs with a bank, and Redis answers."""
     line: Line = request.app.state.line
     said = line.status()
     try:
@@ -67,7 +67,7 @@ class Counted(Collector):
         yield GaugeMetricFamily("driftline_running", "1 while the service runs", value=float(said["running"]))
         yield GaugeMetricFamily("driftline_version", "The version that judges", value=said.get("version") or 0)
         yield GaugeMetricFamily(
-            "driftline_reviews_waiting", "Parts that people are asked about", value=len(self._line.reviews(10_000))
+            "driftline_reviews_waiting", "Parts that people are asked about", value=self._line.waiting()
         )
         took = GaugeMetricFamily("driftline_judge_ms", "Milliseconds a frame, of the newest", labels=["quantile"])
         rows = self._line.opened.ledger.all("SELECT timings FROM frames ORDER BY seq DESC LIMIT ?", NEWEST)

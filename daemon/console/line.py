@@ -13,23 +13,21 @@ from daemon.config import Settings
 from daemon.engine import Engine
 from daemon.frames import ImageRejected, pictured
 from daemon.heatmap import overlay
-from daemon.ledger import Row
 from daemon.wire import Wire
 from memory.errors import DriftlineError
 from memory.features import Image
 from policies.verdict import decide
 
-FRESH_SNAPSHOTS = 3
 PICTURE_PX = 1_024
 FRAME = (
     "SELECT seq, frame_id, part_id, judged_ms, verdict, reason, score, threshold, p_value, version, asked FROM frames"
 )
-# First what was not passed, then the oddest of what was, within the hour's questions that the service has asked.
-REVIEWS = (
-    f"{FRAME} WHERE asked = 1 AND kept IS NOT NULL AND score IS NOT NULL"  # noqa: S608  # constants
-    f" AND frame_id NOT IN (SELECT frame_id FROM feedback WHERE {feedback.COUNTS})"
-    " ORDER BY verdict = 'OK', p_value, seq DESC LIMIT ?"
+WAITING = (
+    "asked = 1 AND kept IS NOT NULL AND score IS NOT NULL"  # noqa: S608  # constants
+    f" AND frame_id NOT IN (SELECT frame_id FROM feedback WHERE {feedback.COUNTS})"  # constant
 )
+# First what was not passed, then the oddest of what was, within the hour's questions that the service has asked.
+REVIEWS = f"{FRAME} WHERE {WAITING} ORDER BY verdict = 'OK', p_value, seq DESC LIMIT ?"
 
 
 class Answered(DriftlineError):
@@ -61,9 +59,10 @@ class Line:
         """Parts that people are asked about and nobody has answered for, the most urgent first."""
         return [dict(row) for row in self.opened.ledger.all(REVIEWS, limit)]
 
-    def row(self, frame_id: str) -> Row:
-        """A judged frame. Raises FeedbackRejected for one that never was."""
-        return feedback.judged(self.opened.ledger, frame_id)
+    def waiting(self) -> int:
+        """How many parts wait for an answer."""
+        row = self.opened.ledger.one(f"SELECT count(*) AS n FROM frames WHERE {WAITING}")  # noqa: S608  # constant
+        return int(row["n"]) if row else 0
 
     def why(self, name: str) -> list[dict[str, Any]]:
         """Why a frame, or each frame of a part, was judged so. Raises DriftlineError where there is none."""
@@ -73,10 +72,11 @@ class Line:
     def answer(self, given: feedback.Answer, *, despite: bool) -> str:
         """Send an answer the way that every client does; its entry in the stream.
 
-        Raises Answered where another operator's answer stands, unless it is given `despite` that; then people
-        disagree, and nothing is learned of the part until they do. Raises WireLost without Redis.
+        Raises FeedbackRejected for a frame that was never judged, WireLost without Redis, and Answered where another
+        operator's answer stands, unless it is given `despite` that; then people disagree, and nothing is learned of the
+        part until they do.
         """
-        self.row(given.frame_id)
+        feedback.judged(self.opened.ledger, given.frame_id)
         standing = self.opened.ledger.all(
             f"SELECT operator, verdict, received_ms FROM feedback WHERE frame_id = ? AND operator <> ?"  # noqa: S608  # constant
             f" AND {feedback.COUNTS} ORDER BY id",
@@ -104,8 +104,8 @@ class Line:
 
     def version(self, number: int) -> dict[str, Any]:
         """One version's whole manifest. Raises StoreError where there is none."""
-        version = self.opened.store.version(number)
-        return {**json.loads(version.encode()), "sha256": version.sha256}
+        manifest: dict[str, Any] = json.loads(self.opened.store.version(number).encode())
+        return manifest
 
     def rollback(self, number: int, who: str) -> dict[str, Any]:
         """A new version with an old one's contents; the service takes it up by itself. Raises StoreError."""
@@ -114,10 +114,7 @@ class Line:
 
     def status(self) -> dict[str, Any]:
         """What the service last said of itself, and whether it still runs."""
-        said = self.opened.ledger.said("service") or {}
-        late_ms = build.clock_ms() - said.get("heartbeat_ms", 0)
-        fresh = late_ms < FRESH_SNAPSHOTS * 1000 * self.settings.schedule.snapshot_s
-        return {**said, "running": bool(said) and "stopped_ms" not in said and fresh}
+        return self.opened.ledger.service(build.clock_ms(), self.settings.schedule.fresh_ms)
 
     def drift(self, limit: int) -> dict[str, Any]:
         """How the scene is now, and what was told of it, newest first."""
@@ -162,7 +159,7 @@ class Line:
         anomaly = self.opened.kept.anomaly(row["kept"]) if heat and row["threshold"] else None
         return image if anomaly is None else overlay(image, anomaly, row["threshold"])
 
-    def troubles(self, said: dict[str, Any]) -> list[str]:
+    def _troubles(self, said: dict[str, Any]) -> list[str]:
         """What people at the line should know, in words."""
         told = [f"{what} is away: {error}" for what, error in (said.get("trouble") or {}).items()]
         if not said["running"]:
@@ -177,7 +174,7 @@ class Line:
     def summary(self) -> dict[str, Any]:
         """The status with what a page needs beside it."""
         said = self.status()
-        return {**said, "troubles": self.troubles(said), "waiting": len(self.reviews(1_000))}
+        return {**said, "troubles": self._troubles(said), "waiting": self.waiting()}
 
     def score(self, data: bytes) -> dict[str, Any]:
         """What the newest version says of an image in today's light; nothing is recorded. One at a time.

@@ -28,17 +28,9 @@ templates = Jinja2Templates(HERE / "templates")
 def live(request: Request, caller: Viewer) -> Response:
     """The newest part and its verdict, readable at two metres."""
     line: Line = request.app.state.line
-    status = line.status()
-    trust = (status.get("drift") or {}).get("trust", "unknown")
-    return _page(
-        request,
-        caller,
-        "live",
-        status=status,
-        trust=trust,
-        waiting=len(line.reviews(1000)),
-        troubles=line.troubles(status),
-    )
+    said = line.summary()
+    trust = (said.get("drift") or {}).get("trust", "unknown")
+    return _page(request, caller, "live", said=said, trust=trust)
 
 
 @router.get("/review", response_class=HTMLResponse)

@@ -1,7 +1,8 @@
 "use strict";
 // What all pages share: the stream of news, and whether it is there.
 const news = new EventTarget();
-const link = document.getElementById("link");
+const by = (id) => document.getElementById(id);
+const link = by("link");
 const get = (path) => fetch(path, { headers: { Accept: "application/json" } }).then((r) => (r.ok ? r.json() : Promise.reject(r)));
 const imageOf = (frame, heat) => `/frames/${frame.seq}/${heat ? "heat" : "image"}.jpg`;
 

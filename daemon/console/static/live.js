@@ -1,7 +1,6 @@
 "use strict";
 // The newest part, large, and those before it.
 const STRIP = 14;
-const by = (id) => document.getElementById(id);
 
 function show(frame) {
   const image = by("image");

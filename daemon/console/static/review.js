@@ -4,7 +4,6 @@
 const HELD_MS = 4000;
 const AGAIN_MS = 2000;
 const KEPT = `driftline-answers-${document.body.dataset.line}`;
-const by = (id) => document.getElementById(id);
 let queue = [];
 let chosen = new Set();
 let region = null;
@@ -15,6 +14,7 @@ let unsent = JSON.parse(localStorage.getItem(KEPT) ?? "[]");
 const keep = () => localStorage.setItem(KEPT, JSON.stringify(unsent));
 const tell = (text, trouble) => { by("told").textContent = text; by("told").className = trouble ? "told trouble" : "told"; };
 const current = () => queue[0];
+const held = () => unsent.filter((answer) => !answer.sending);
 
 function draw() {
   const frame = current();
@@ -23,7 +23,7 @@ function draw() {
   by("region").hidden = true;
   region = null;
   for (const id of ["good", "defect", "skip"]) by(id).disabled = !frame;
-  by("undo").disabled = !unsent.some((answer) => !answer.sending);
+  by("undo").disabled = !held().length;
   by("asked").textContent = frame ? `${frame.verdict} · ${frame.part_id}` : "All answered";
   by("asked").className = `verdict small ${frame?.verdict ?? ""}`;
   by("reason").textContent = frame?.reason ?? "";
@@ -68,9 +68,8 @@ function skip() {
 }
 
 function undo() {
-  const waiting = unsent.filter((each) => !each.sending);
-  if (!waiting.length) return tell("That was sent already: answer again to correct it.", true);
-  const last = waiting[waiting.length - 1];
+  const last = held().at(-1);
+  if (!last) return tell("That was sent already: answer again to correct it.", true);
   unsent = unsent.filter((each) => each !== last);
   keep();
   queue.unshift(last.frame);
@@ -79,7 +78,7 @@ function undo() {
 }
 
 async function send() {
-  const due = unsent.filter((each) => !each.sending && Date.now() - each.at >= HELD_MS);
+  const due = held().filter((each) => Date.now() - each.at >= HELD_MS);
   for (const each of due) {
     each.sending = true;
     try {
@@ -96,7 +95,7 @@ async function send() {
       keep();
     }
   }
-  by("undo").disabled = !unsent.some((each) => !each.sending);
+  by("undo").disabled = !held().length;
 }
 
 async function fill() {
