@@ -114,8 +114,7 @@ def main() -> None:
         backbone = build.extractor(lived)
         line = service(lived, backbone)
         paths = [row.image for row in rows if row.role == "setup"]
-        ledger, kept = line.engine.ledger, line.engine.kept
-        teach(paths, backbone, line.store, ledger, kept, lived, "engineer", build.clock_ms(), untracked)
+        teach(paths, line.engine, line.store, "engineer", untracked)
         line.start()
         live(line, rows)
         head = versions.current(line.store).version

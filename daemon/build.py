@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ import redis
 import structlog
 
 from daemon.backend import Quick
-from daemon.config import Settings
+from daemon.config import ConfigError, Settings
 from daemon.engine import Engine
 from daemon.frames import KeptFrames
 from daemon.ledger import Ledger
@@ -110,14 +111,37 @@ def engine(settings: Settings, opened: State, backbone: Extractor) -> Engine:
     return Engine(settings, backbone, opened.ledger, opened.kept, clock_ms, quick)
 
 
+def frames_of(settings: Settings, streams: Wire) -> Source:
+    """The configured source. Raises ConfigError where a camera is asked for and none is named, or its library is not
+    installed."""
+    given = settings.source
+    if given.kind == "redis":
+        return RedisFrames(streams, given.allowed_roots, given.max_bytes)
+    if given.kind == "folder":
+        return WatchedFolder(given.folder, given.settle_ms, given.max_bytes)
+    from daemon.cameras import Camera, GenICam, OpenCv
+
+    address, producer = given.camera, str(given.producer)
+    if address is None or (given.kind == "genicam" and given.producer is None):
+        raise ConfigError(
+            expected="source.camera, and for kind genicam source.producer",
+            came="no address" if address is None else "no .cti file",
+            do="name the camera in config.yaml",
+        )
+    if given.kind == "camera":
+        return Camera(settings.line, lambda: OpenCv(address), given.every_ms)
+    if find_spec("harvesters") is None:
+        raise ConfigError(
+            expected="harvesters, which GenICam needs",
+            came="it is not installed",
+            do="pip install 'driftline[genicam]'",
+        )
+    return Camera(settings.line, lambda: GenICam(producer, address), given.every_ms)
+
+
 def service(settings: Settings, opened: State, backbone: Extractor, streams: Wire) -> Service:
     """A line's service, ready to `start`."""
-    given = settings.source
-    source: Source = (
-        WatchedFolder(given.folder, given.settle_ms, given.max_bytes)
-        if given.kind == "folder"
-        else RedisFrames(streams, given.allowed_roots, given.max_bytes)
-    )
+    source = frames_of(settings, streams)
     return Service(engine(settings, opened, backbone), opened.store, source, streams)
 
 

@@ -11,8 +11,9 @@ from typing import Annotated
 
 import structlog
 import typer
+from rich.markup import escape
 
-from daemon import build, cli_console, cli_try, doctor, feedback, provenance, terminal
+from daemon import build, cli_console, cli_data, cli_plant, cli_try, doctor, feedback, provenance, terminal
 from daemon.cli_versions import config_app, versions_app
 from daemon.terminal import Config, Json, Set
 from daemon.versions import current
@@ -25,8 +26,10 @@ app = typer.Typer(
 )
 app.add_typer(versions_app, name="versions")
 app.add_typer(config_app, name="config")
-for command in (cli_try.replay, cli_try.score, cli_try.demo, cli_console.console, cli_console.token):
+for command in (cli_try.replay, cli_try.score, cli_try.demo, cli_console.console, cli_console.token, cli_plant.plant):
     app.command()(command)
+app.command(name="import")(cli_data.import_labelled)
+app.command(name="export")(cli_data.export_reviewed)
 log = structlog.get_logger()
 Who = Annotated[str, typer.Option("--operator", help="who says so, for the audit log")]
 
@@ -43,17 +46,7 @@ def teach(
     opened, backbone = build.state(given), build.extractor(given)
     engine = build.engine(given, opened, backbone)
     with terminal.progress() as shown:
-        made = teaching.teach(
-            paths,
-            backbone,
-            opened.store,
-            opened.ledger,
-            opened.kept,
-            given,
-            operator,
-            build.clock_ms(),
-            terminal.tracker(shown),
-        )
+        made = teaching.teach(paths, engine, opened.store, operator, terminal.tracker(shown))
     threshold, judge = made.threshold, engine.appoint(opened.store.load(made.version))
     terminal.answer(
         {
@@ -72,7 +65,7 @@ def teach(
         },
         as_json=as_json,
         text=f"version {made.version.number}: {made.version.bank_size} patches, threshold {threshold.value:.4f}; "
-        f"{len(made.refused)} images refused\n{terminal.promise(threshold)}\n{terminal.judged_by(judge)}",
+        f"{len(made.refused)} images refused\n{escape(threshold.promise)}\n{terminal.judged_by(judge)}",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,6 +12,7 @@ import typer
 from daemon import build, terminal
 from daemon.terminal import Config, Json, Set
 
+NICENESS = 10  # frames come first
 log = structlog.get_logger()
 
 
@@ -24,6 +26,7 @@ def console(config: Config = None, overrides: Set = None) -> None:
 
     given = terminal.settings(config, overrides)
     guard = access(given.console)
+    os.nice(NICENESS)
     app = application(Line(given, build.state(given), build.wire(given)), guard)
     log.info("console", url=f"http://{given.console.host}:{given.console.port}", open=guard.open)
     uvicorn.run(

@@ -81,10 +81,10 @@ def score(
             said, value = unknown(str(error)), None
         else:
             value = found.score.value
-            said = decide(value, active.threshold, engine.drift())
+            said = decide(value, active.now, engine.drift())
             if heatmap:
                 heatmap.mkdir(parents=True, exist_ok=True)
-                picture = overlay(found.image, found.score.map, active.threshold.value)
+                picture = overlay(found.image, found.score.map, active.now)
                 cv2.imwrite(str(heatmap / f"{path.stem}.png"), picture[:, :, ::-1])
         rows.append(
             {

@@ -12,21 +12,17 @@ import cv2
 import numpy as np
 
 from daemon import build, feedback, revocation, versions
-from daemon.config import (
-    MemorySettings,
-    PolicySettings,
-    RedisSettings,
-    Settings,
-    SourceSettings,
-)
+from daemon.config import Settings
 from daemon.ledger import Row
 from daemon.rendered import STEADY, Flaw, Scene, part
 from daemon.replay import tell, verdict
+from daemon.sections import MemorySettings, PolicySettings, RedisSettings, SourceSettings
 from daemon.service import Service
 from daemon.teach import Track, images_in, teach
 from memory.features import Image
 
 TAUGHT_PARTS = 60
+GOODS = "good-parts"
 OPERATOR = "anna"
 CARELESS = "bert"
 FLAWS = (Flaw.SCRATCH, Flaw.STAIN, Flaw.BURR, Flaw.CHIP)
@@ -58,6 +54,13 @@ class Shot:
     def truth(self) -> str:
         """What an attentive operator answers."""
         return self.answer or ("defect" if self.flaw else "good")
+
+
+# Folders of rendered parts with which the README's tour teaches and feeds a line of its own.
+TOUR = {
+    "known-defects": [Shot(flaw, 3000 + i, STEADY, flaw) for i, flaw in enumerate(2 * FLAWS)],
+    "parts": [Shot("part", n, STEADY, FLAWS[n % len(FLAWS)] if n % 6 == 5 else None) for n in range(4000, 4036)],
+}
 
 
 def script() -> list[Shot]:
@@ -95,27 +98,17 @@ def play(out: Path, track: Track, shown: Callable[[list[Shot]], object], done: C
     Teach; a careless shift, a defect missed for it, reported and remedied, and the shift revoked; the stream with an
     operator who answers; a careless answer that is refused, and a rollback.
     """
-    for name in ("state", "good-parts"):
+    for name in ("state", GOODS, *TOUR):
         shutil.rmtree(out / name, ignore_errors=True)
-    folder = out / "good-parts"
-    folder.mkdir(parents=True)
-    for number in range(TAUGHT_PARTS):
-        (folder / f"part-{number:03d}.png").write_bytes(png(part(number)))
+    folder = out / GOODS
+    _render(folder, [Shot("part", number, STEADY) for number in range(TAUGHT_PARTS)])
+    for name, tour in TOUR.items():
+        _render(out / name, tour)
     given = settings(out)
     opened, streams = build.state(given), build.wire(given)
     service = build.service(given, opened, build.extractor(given), streams)
     engine = service.engine
-    teach(
-        images_in(folder),
-        engine.extractor,
-        opened.store,
-        opened.ledger,
-        opened.kept,
-        given,
-        "line engineer",
-        build.clock_ms(),
-        track,
-    )
+    teach(images_in(folder), engine, opened.store, "line engineer", track)
     service.start()
     _bad_shift(service)
     shots = script()
@@ -158,6 +151,12 @@ def story(service: Service) -> dict[str, object]:
         "held": held["reason"] if held else "nothing",
         "features": f"{service.engine.settings.extractor.model}, shipped with Driftline",
     }
+
+
+def _render(folder: Path, shots: list[Shot]) -> None:
+    folder.mkdir(parents=True)
+    for shot in shots:
+        (folder / f"{shot.chapter}-{shot.number:03d}.png").write_bytes(png(part(shot.number, shot.scene, shot.flaw)))
 
 
 def png(image: Image) -> bytes:

@@ -20,6 +20,7 @@ from daemon.config import Settings
 from daemon.frames import ImageRejected, KeptFrames, decode
 from daemon.ledger import Ledger, Row
 from daemon.pictures import Pictures
+from daemon.probe import probe
 from daemon.sources import Frame
 from drift.light import compensate
 from drift.monitor import CALM, DriftState, Monitor
@@ -91,6 +92,7 @@ class Engine:
         self.pictures = Pictures(ledger, kept, extractor.input_px, settings.source.max_pixels)
         self.active: Active | None = None
         self.trial: shadow.Trial | None = None
+        self.probe_ms: float | None = None
         self._switching = threading.Lock()
 
     def activate(self, model: Model) -> None:
@@ -116,6 +118,7 @@ class Engine:
             dropped, self.trial = self.trial, None
         if dropped is not None:
             self.ledger.event(self.clock_ms(), "trial_dropped", reason=f"version {model.version.number} came first")
+        self.probe_ms = probe(self, model)
         log.info("version active", version=model.version.number, threshold=round(judge.threshold.value, 4))
 
     def appoint(self, model: Model) -> Judge:

@@ -10,6 +10,7 @@ import structlog
 from daemon import scene, shadow
 from daemon.engine import Engine
 from daemon.feedback import Answer, settled, standing
+from daemon.rate import in_force
 from daemon.shadow import Begun, Trial
 from daemon.versions import current, gate_record, iso, published
 from drift.monitor import CALM, DriftState, Trust
@@ -55,7 +56,8 @@ def learn(engine: Engine, store: Store, cause: str) -> Version | Hold | Trial:
         lesson = before or _begun(engine, base.version, cause)
         span = ((base.version.feedback_through, lesson.through),)
         # What was on trial before a restart was proposed when the scene was trusted.
-        outcome = proven(engine, base, span, CALM if before else engine.drift())
+        rate = in_force(store, engine.settings.policy.false_reject_rate)
+        outcome = proven(engine, base, span, CALM if before else engine.drift(), rate)
         if isinstance(outcome, Hold):
             return _held(engine, lesson, outcome)
         trial = Trial(outcome, lesson)
@@ -150,14 +152,17 @@ def _tell(engine: Engine, hold: Hold) -> None:
     log.warning("lesson held", reason=hold.reason, blamed=list(hold.blamed))
 
 
-def proven(engine: Engine, base: Model, spans: Sequence[tuple[int, int]], drift: DriftState) -> Proven | Hold:
-    """What `base` becomes by the answers of `spans`, each (after, through], if the gate lets it.
+def proven(
+    engine: Engine, base: Model, spans: Sequence[tuple[int, int]], drift: DriftState, rate: float
+) -> Proven | Hold:
+    """What `base` becomes by the answers of `spans`, each (after, through], at this false-reject rate, if the gate lets
+    it.
 
     Whom the gate blames for a defect it would forget is quarantined; the rest was proposed again.
     Each span was a lesson, so together they may add as many patches as so many lessons.
     """
     limits = engine.settings.limits
-    limits = replace(limits, lesson=limits.lesson * len(spans))
+    limits = replace(limits, lesson=limits.lesson * len(spans), rate=rate)
     seed = engine.settings.memory.seed + base.version.number
     outcome, holds = decide(base, _confirmed(engine, base, spans), drift, limits, seed)
     for hold in holds:

@@ -119,17 +119,7 @@ def prepare(service: Service, data: Dataset, live: Store, track: Track) -> Taugh
         return None
     engine.ledger.say("replay", this)
     if data.setup:
-        return teach(
-            data.setup,
-            engine.extractor,
-            service.store,
-            engine.ledger,
-            engine.kept,
-            engine.settings,
-            OPERATOR,
-            engine.clock_ms(),
-            track,
-        )
+        return teach(data.setup, engine, service.store, OPERATOR, track)
     head = live.head()
     if head is None:
         raise ReplayError(

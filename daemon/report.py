@@ -6,23 +6,23 @@ import base64
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import jinja2
 
-from daemon.config import Settings
 from daemon.engine import Engine
 from daemon.frames import decode
 from daemon.heatmap import overlay
 from daemon.ledger import Ledger, Row
+from daemon.plot import Axes, Frame
 from daemon.scene import gain
-from daemon.versions import iso
+from daemon.versions import iso, threshold_behind
 from drift.light import compensate
 from drift.monitor import DriftState, Trust
 from drift.signals import CAMERA, LIGHT, MATERIAL
 from memory.store import Store
+from policies.threshold import Threshold
 
 NEWEST_FRAMES = 3_000
 SHEET_TILES = 24
@@ -32,44 +32,7 @@ REGIMES = "SELECT at_ms, detail FROM events WHERE kind = 'regime' ORDER BY id DE
 GROUPS = {"light left over": LIGHT, "camera": CAMERA, "material": MATERIAL}
 HOLDS = "SELECT detail FROM events WHERE kind = 'hold' ORDER BY id DESC LIMIT 50"
 TALLEST = 3.0  # in thresholds; higher scores are drawn at the edge
-WIDTH, HEIGHT, LEFT, TOP = 1100, 240, 52, 18
-
-
-@dataclass(frozen=True)
-class Axes:
-    """Maps frame index and value to SVG coordinates inside the plot's frame."""
-
-    count: int
-    low: float
-    high: float
-
-    def x(self, index: float) -> float:
-        """Horizontal position of a frame."""
-        return round(LEFT + (WIDTH - LEFT - 8) * index / max(self.count - 1, 1), 1)
-
-    def y(self, value: float) -> float:
-        """Vertical position of a value, clipped to the frame."""
-        share = (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
-        return round(TOP + (HEIGHT - 2 * TOP) * (1 - share), 1)
-
-    @property
-    def ticks(self) -> list[tuple[float, str]]:
-        """About four horizontal lines with their labels."""
-        step = _step((self.high - self.low) / 4)
-        first = math.ceil(self.low / step) * step
-        return [
-            (self.y(first + i * step), f"{first + i * step:.4g}") for i in range(int((self.high - first) / step) + 1)
-        ]
-
-    def line(self, values: Sequence[float | None]) -> list[str]:
-        """The polylines through the values, broken where one is missing."""
-        runs: list[list[str]] = [[]]
-        for i, value in enumerate(values):
-            if value is None:
-                runs.append([])
-            else:
-                runs[-1].append(f"{self.x(i)},{self.y(value)}")
-        return [" ".join(run) for run in runs if run]
+PLOT = Frame(width=1100, height=240, left=52, top=18)
 
 
 def render(engine: Engine, store: Store, title: str) -> str:
@@ -94,8 +57,8 @@ def render(engine: Engine, store: Store, title: str) -> str:
         regimes=[_regime(row) for row in ledger.all(REGIMES)],
         versions=[_version(v) for v in reversed(store.history())],
         holds=[json.loads(r["detail"]) for r in ledger.all(HOLDS)],
-        sheet=_sheet(engine, frames, answers),
-        size={"width": WIDTH, "height": HEIGHT, "left": LEFT, "top": TOP},
+        sheet=_sheet(engine, store, frames, answers),
+        size=PLOT,
     )
 
 
@@ -114,7 +77,7 @@ def _tally(frames: list[Row], answers: dict[str, Row]) -> dict[str, int]:
 
 def _scores(frames: list[Row], answers: dict[str, Row]) -> dict[str, Any]:
     limit = max((r["threshold"] for r in frames if r["threshold"] is not None), default=1.0)
-    axes = Axes(len(frames), 0, TALLEST * limit)
+    axes = Axes(PLOT, len(frames), 0, TALLEST * limit)
     dots = [
         {
             "x": axes.x(i),
@@ -145,10 +108,10 @@ def _drift(frames: list[Row]) -> dict[str, Any]:
         group: [_farthest(s["deviation"], names) if s else None for s in states] for group, names in GROUPS.items()
     }
     reach = max((abs(v) for values in series.values() for v in values if v is not None), default=1.0)
-    axes = Axes(len(frames), -max(reach, 2.0), max(reach, 2.0))
+    axes = Axes(PLOT, len(frames), -max(reach, 2.0), max(reach, 2.0))
     percent = [None if s is None else (math.exp(s["log_ratio"]) - 1) * 100 for s in states]
     known = [v for v in percent if v is not None]
-    light = Axes(len(frames), min([-20.0, *known]) * 1.1, max([20.0, *known]) * 1.1)
+    light = Axes(PLOT, len(frames), min([-20.0, *known]) * 1.1, max([20.0, *known]) * 1.1)
     return {
         "axes": axes,
         "series": {name: axes.line(values) for name, values in series.items()},
@@ -203,13 +166,13 @@ def _version(version: Any) -> dict[str, Any]:
     }
 
 
-def _sheet(engine: Engine, frames: list[Row], answers: dict[str, Row]) -> list[dict[str, Any]]:
+def _sheet(engine: Engine, store: Store, frames: list[Row], answers: dict[str, Row]) -> list[dict[str, Any]]:
     """Flagged frames, evenly over time, with their maps."""
     flagged = [r for r in frames if r["verdict"] == "NG" and r["kept"]]
     every = max(math.ceil(len(flagged) / SHEET_TILES), 1)
     tiles = []
     for row in flagged[::every]:
-        picture = tile(engine, row, engine.settings)
+        picture = tile(engine, row, threshold_behind(store, row))
         if picture is not None:
             tiles.append(
                 {
@@ -223,17 +186,12 @@ def _sheet(engine: Engine, frames: list[Row], answers: dict[str, Row]) -> list[d
     return tiles
 
 
-def tile(engine: Engine, row: Row, settings: Settings) -> bytes | None:
+def tile(engine: Engine, row: Row, threshold: Threshold | None) -> bytes | None:
     """A small JPEG of a kept frame under its anomaly map, or None once it is gone."""
     data, anomaly = engine.kept.image(row["kept"]), engine.kept.anomaly(row["kept"])
-    if data is None or anomaly is None:
+    if data is None or anomaly is None or threshold is None:
         return None
-    raw = decode(data, engine.extractor.input_px, settings.source.max_pixels)
-    picture = overlay(compensate(raw, gain(row)), anomaly, row["threshold"])
+    raw = decode(data, engine.extractor.input_px, engine.settings.source.max_pixels)
+    picture = overlay(compensate(raw, gain(row)), anomaly, threshold)
     small = cv2.resize(picture, (TILE_PX, TILE_PX), interpolation=cv2.INTER_AREA)
     return cv2.imencode(".jpg", small[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
-
-
-def _step(rough: float) -> float:
-    power = 10.0 ** math.floor(math.log10(rough))
-    return next(power * m for m in (1, 2, 5, 10) if power * m >= rough)

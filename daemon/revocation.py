@@ -11,6 +11,7 @@ from daemon.engine import Engine
 from daemon.feedback import settled
 from daemon.ledger import Ledger
 from daemon.lesson import proven
+from daemon.rate import in_force
 from daemon.versions import current, gate_record, iso, published
 from drift.monitor import CALM
 from memory.errors import DriftlineError, StoreError
@@ -71,10 +72,11 @@ def revoke(engine: Engine, store: Store, ids: tuple[int, ...], who: str, reason:
     base, spans = _base(store, head.version, ids)
     start = replace(base, contents=replace(base.contents, replay=_replay(engine, head, base, spans, ids)))
     # What was learned is put in order whatever the camera shows at this moment.
-    outcome = proven(engine, start, spans, CALM)
+    rate = in_force(store, engine.settings.policy.false_reject_rate)
+    outcome = proven(engine, start, spans, CALM, rate)
     if isinstance(outcome, Hold):
         log.warning("nothing is learned anew", version=base.version.number, reason=outcome.reason)
-        old, rate = start.contents, base.version.threshold["rate"]
+        old = start.contents
         settled, threshold = settle(old.contrasts, old.replay, old.held_out, rate)  # the memory of revoked defects goes
         contents = replace(old, bank=settled.bank, follows=settled)
         unchanged = Proposal(start, contents, threshold, (), (), ())

@@ -88,6 +88,10 @@ class Service:
                 self._away("redis", error)
                 self.stopping.wait(self._backoff_s)
                 return
+            if self.source.trouble:
+                self._missing("camera", self.source.trouble)
+            else:
+                self._back("camera")
             self._judge(frames)
             if self.stopping.is_set():
                 return
@@ -140,6 +144,7 @@ class Service:
             "heartbeat_ms": engine.clock_ms(),
             "line": engine.settings.line,
             "version": engine.active.model.version.number if engine.active else None,
+            "probe_ms": engine.probe_ms,
             "device": str(engine.extractor.device),
             "untrained_weights": engine.extractor.untrained,
             "backend": engine.active.judge.extractor.backend.made if engine.active else None,
@@ -235,14 +240,18 @@ class Service:
             self._back("redis")
 
     def _away(self, what: str, error: Exception) -> None:
-        """Say that `what` is away, once, and let each try come a little later, up to `BACKOFF_LAST_S`."""
-        if what not in self.trouble:
-            log.error(f"{what} away", error=str(error))
-            with contextlib.suppress(*DISK_ERRORS):
-                self.engine.ledger.event(self.engine.clock_ms(), f"{what}_away", error=str(error))
-        self.trouble[what] = str(error)
+        """Say that Redis or the disk is away, and let each try come a little later, up to `BACKOFF_LAST_S`."""
+        self._missing(what, str(error))
         self._backoff_s = min(self._backoff_s * 2, BACKOFF_LAST_S)
         self._wire_again_s = time.monotonic() + self._backoff_s
+
+    def _missing(self, what: str, error: str) -> None:
+        """Say once that something is away."""
+        if what not in self.trouble:
+            log.error(f"{what} away", error=error)
+            with contextlib.suppress(*DISK_ERRORS):
+                self.engine.ledger.event(self.engine.clock_ms(), f"{what}_away", error=error)
+        self.trouble[what] = error
 
     def _back(self, what: str) -> None:
         if self.trouble.pop(what, None) is not None:

@@ -57,7 +57,10 @@ def reused(frame: Frame, image_sha256: str | None) -> Frame:
 
 
 class Source(Protocol):
-    """A place that frames come from. What was read and not acknowledged is delivered again after a crash."""
+    """A place that frames come from. What was read and not acknowledged is delivered again after a crash, but for a
+    camera's. `trouble` says why none come, where the source knows."""
+
+    trouble: str | None
 
     def read(self, block_ms: int) -> list[Frame]:
         """The next frames, in order; waits up to `block_ms` for the first. Raises WireLost."""
@@ -73,6 +76,7 @@ class RedisFrames:
     """Frames from the stream `…:frames`: `frame_id`, `image` (bytes) or `path`, optional `part_id`."""
 
     def __init__(self, wire: Wire, roots: tuple[Path, ...], max_bytes: int) -> None:
+        self.trouble: str | None = None
         self._wire = wire
         self._roots = roots
         self._max_bytes = max_bytes
@@ -123,6 +127,7 @@ class WatchedFolder:
     """
 
     def __init__(self, folder: Path, settle_ms: int, max_bytes: int) -> None:
+        self.trouble: str | None = None
         self._folder = folder
         self._settle_ms = settle_ms
         self._max_bytes = max_bytes

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import structlog
 
-from daemon.config import MemorySettings, Settings
-from daemon.frames import SUFFIXES, ImageRejected, KeptFrames, decode, read_allowed
-from daemon.ledger import Ledger
+from daemon.config import Settings
+from daemon.engine import Engine
+from daemon.frames import SUFFIXES, ImageRejected, decode, read_allowed
 from daemon.pictures import keep_taught
+from daemon.sections import MemorySettings
 from daemon.versions import announce, iso
 from drift.reference import refer
 from memory.bank import LANDMARKS, gather, levelled, subset
@@ -41,6 +42,21 @@ class TeachError(DriftlineError):
 
 
 @dataclass(frozen=True)
+class Draft:
+    """What a folder of good parts makes, before anything is durable: the contents of a version, its threshold, what the
+    gate found, and the files that could not be used, each with the reason. `base` is the version that it follows, and
+    `shown` are the images (H, W, 3) u8 of its calibration parts."""
+
+    base: Model | None
+    contents: Contents
+    threshold: Threshold
+    gate: dict[str, object]
+    names: tuple[str, ...]
+    refused: dict[str, str]
+    shown: dict[str, Image]
+
+
+@dataclass(frozen=True)
 class Taught:
     """The version made, its threshold, and the files that could not be used, each with the reason."""
 
@@ -61,23 +77,19 @@ def images_in(folder: Path) -> list[Path]:
     return found
 
 
-def teach(
-    paths: Sequence[Path],
-    extractor: Extractor,
-    store: Store,
-    ledger: Ledger,
-    kept: KeptFrames,
-    settings: Settings,
-    who: str,
-    now_ms: int,
-    track: Track,
-) -> Taught:
-    """Make a version of the good parts in `paths`: they make the bank and, each held out in turn, its threshold.
+def teach(paths: Sequence[Path], engine: Engine, store: Store, who: str, track: Track) -> Taught:
+    """Make a version of the good parts in `paths` (`draft`) and publish it (`publish`)."""
+    return publish(draft(paths, engine, store, track), engine, store, who)
+
+
+def draft(paths: Sequence[Path], engine: Engine, store: Store, track: Track) -> Draft:
+    """What the good parts in `paths` make: they make the bank and, each held out in turn, its threshold.
 
     Over an earlier version, its confirmed defects are kept and the gate applies: a version that would miss
     one is refused. Unreadable files are told and counted, not fatal. Raises TeachError with fewer than
     `MIN_PARTS` usable images, ExtractorMismatch over a version of another extractor.
     """
+    extractor, settings = engine.extractor, engine.settings
     images, features, names, refused = _read(paths, extractor, settings, track)
     if len(features) < MIN_PARTS:
         raise TeachError(
@@ -99,26 +111,33 @@ def teach(
     settled, threshold = settle(Contrasts(bank), replay, held_out, settings.policy.false_reject_rate)
     contents = Contents(settled.bank, replay, held_out, reference, settled)
     gate = _prove(base, contents, threshold, extractor)
-    for i in chosen:
-        keep_taught(kept, names[i], images[i])
+    shown = {names[i]: images[i] for i in chosen}
+    return Draft(base, contents, threshold, gate, tuple(names), refused, shown)
+
+
+def publish(made: Draft, engine: Engine, store: Store, who: str) -> Taught:
+    """Commit a draft; the service takes it up by itself. Raises StaleParent where another version came first since."""
+    base, now_ms = made.base.version if made.base else None, engine.clock_ms()
+    for name, image in made.shown.items():
+        keep_taught(engine.kept, name, image)
     version = store.commit(
-        contents,
-        parent=head,
+        made.contents,
+        parent=base,
         cause="teach",
         who=who,
         created_at=iso(now_ms),
-        extractor=extractor.fingerprint,
-        threshold=threshold.to_json(),
-        added=tuple(sorted(names)),
-        removed=base.contents.bank.samples if base else (),
-        refused=tuple(sorted(refused)),
-        gate=gate,
-        feedback_through=head.feedback_through if head else 0,
+        extractor=engine.extractor.fingerprint,
+        threshold=made.threshold.to_json(),
+        added=tuple(sorted(made.names)),
+        removed=made.base.contents.bank.samples if made.base else (),
+        refused=tuple(sorted(made.refused)),
+        gate=made.gate,
+        feedback_through=base.feedback_through if base else 0,
     )
-    announce(ledger, version, now_ms)
-    for name, reason in refused.items():
-        ledger.event(now_ms, "teach_refused", file=name, reason=reason)
-    return Taught(version, threshold, refused)
+    announce(engine.ledger, version, now_ms)
+    for name, reason in made.refused.items():
+        engine.ledger.event(now_ms, "teach_refused", file=name, reason=reason)
+    return Taught(version, made.threshold, made.refused)
 
 
 def _read(

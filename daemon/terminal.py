@@ -19,7 +19,6 @@ from rich.table import Table
 from daemon import build
 from daemon.backend import Judge
 from daemon.config import Settings, load
-from policies.threshold import CONFIDENCE, Threshold
 
 T = TypeVar("T")
 CONFIG_FILE = Path("config.yaml")
@@ -46,20 +45,6 @@ def answer(value: Mapping[str, Any] | Sequence[Any], *, as_json: bool, text: str
         stdout.print_json(json.dumps(value, default=str))
     else:
         stdout.print(text)
-
-
-def promise(threshold: Threshold) -> str:
-    """What a threshold promises, and the part that it hangs on, if it does."""
-    said = [f"asked for {threshold.rate:.1%} false rejects"]
-    if not threshold.honest:
-        said.append(f"{len(threshold.scores)} good parts support no less than {threshold.guaranteed_rate:.1%}")
-    said.append(f"with {CONFIDENCE:.0%} confidence at most {threshold.confident_rate:.1%}")
-    if threshold.hangs_on_one:
-        said.append(
-            f"{escape(threshold.set_by)} alone sets the threshold, which were {threshold.without:.4f} without it:"
-            " see whether that part is good, for what is no odder will pass"
-        )
-    return "; ".join(said)
 
 
 def judged_by(judge: Judge) -> str:

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 
 import structlog
 
+from daemon import scene
 from daemon.engine import Engine
-from daemon.ledger import Ledger
+from daemon.ledger import Ledger, Row
 from memory.errors import StoreError
 from memory.store import Store
 from memory.version import Model, Version
@@ -25,6 +26,18 @@ def current(store: Store) -> Model:
     if head is None:
         raise StoreError(expected="a taught version", came="an empty store", do="run `driftline teach DIR`")
     return store.load(head)
+
+
+def threshold_behind(store: Store, row: Row) -> Threshold | None:
+    """The threshold that a scored frame was judged by, with the scores that it was calibrated on; None where its
+    version cannot be read any more, or nothing was scored."""
+    if row["version"] is None or row["threshold"] is None:
+        return None
+    try:
+        pooled = Threshold.of(store.version(row["version"]).threshold)
+    except StoreError:
+        return None
+    return replace(pooled.under(scene.regime(row)), value=row["threshold"])
 
 
 def rollback(store: Store, ledger: Ledger, number: int, who: str, now_ms: int) -> Version:

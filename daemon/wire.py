@@ -169,6 +169,12 @@ class Wire:
         return [(e.decode(), _named(f)) for e, f in self._client.xrange(self._names[stream], start)]
 
     @_guarded
+    def waiting(self, stream: str) -> int:
+        """How many entries of a stream we were not given yet, or have not acknowledged."""
+        ours = [group for group in self._client.xinfo_groups(self._names[stream]) if group["name"] == GROUP.encode()]
+        return sum(int(group["pending"]) + int(group.get("lag") or 0) for group in ours)
+
+    @_guarded
     def ping(self) -> None:
         """Raise WireLost unless Redis answers."""
         self._client.ping()

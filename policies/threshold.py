@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from scipy.special import betaincinv
 
 from memory.bank import Score, Shown
 from memory.contrasts import Contrasts
@@ -48,16 +49,10 @@ class Threshold:
         """The false-reject rate that, with `CONFIDENCE`, this very threshold does not exceed.
 
         Given its n scores, of which k lie above it, the rate follows Beta(k + 1, n - k) (Vovk 2012, "Conditional
-        validity of inductive conformal predictors", section 3): the u at which a binomial of n and u has at most k
-        with probability 1 - `CONFIDENCE`, found by halving.
+        validity of inductive conformal predictors", section 3).
         """
-        n, above = len(self.scores), sum(s > self.value for s in self.scores)
-        low, high = 0.0, 1.0
-        for _ in range(50):
-            middle = (low + high) / 2
-            chance = sum(math.comb(n, i) * middle**i * (1 - middle) ** (n - i) for i in range(above + 1))
-            low, high = (middle, high) if chance > 1 - CONFIDENCE else (low, middle)
-        return high
+        above = sum(s > self.value for s in self.scores)
+        return float(betaincinv(above + 1, len(self.scores) - above, CONFIDENCE))
 
     def at(self, rate: float) -> float:
         """The value that the same scores give for another rate."""
@@ -72,6 +67,20 @@ class Threshold:
     def hangs_on_one(self) -> bool:
         """Whether one part's score raises it by more than a tenth: worth a look whether that part is good."""
         return bool(self.set_by) and self.value > 1.1 * self.without
+
+    @property
+    def promise(self) -> str:
+        """What it promises, and the part that it hangs on, if it does, in words."""
+        said = [f"asked for {self.rate:.1%} false rejects"]
+        if not self.honest:
+            said.append(f"{len(self.scores)} good parts support no less than {self.guaranteed_rate:.1%}")
+        said.append(f"with {CONFIDENCE:.0%} confidence at most {self.confident_rate:.1%}")
+        if self.hangs_on_one:
+            said.append(
+                f"{self.set_by} alone sets the threshold, which were {self.without:.4f} without it:"
+                " see whether that part is good, for what is no odder will pass"
+            )
+        return "; ".join(said)
 
     def p_value(self, score: float) -> float:
         """Conformal p-value (1 + #{held-out ≥ score}) / (n + 1) (Vovk et al. 2005; Bates et al. 2023, eq. 2)."""

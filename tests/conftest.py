@@ -176,18 +176,7 @@ def untaught(settings: Settings, extractor: Extractor, wire: Wire) -> Service:
 @pytest.fixture
 def service(untaught: Service, good_parts: Path) -> Service:
     """A taught and started service."""
-    engine = untaught.engine
-    teach(
-        images_in(good_parts),
-        engine.extractor,
-        untaught.store,
-        engine.ledger,
-        engine.kept,
-        engine.settings,
-        "pytest",
-        NOW_MS,
-        untracked,
-    )
+    teach(images_in(good_parts), untaught.engine, untaught.store, "pytest", untracked)
     untaught.start()
     return untaught
 

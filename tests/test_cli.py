@@ -147,7 +147,7 @@ def commands() -> dict[str, Any]:
 def test_every_command_is_in_the_readme_explained_and_answers_in_json(name: str, command: Any) -> None:
     assert f"driftline {name}" in (ROOT / "README.md").read_text()
     assert command.help
-    assert name in {"run", "console"} or "as_json" in {parameter.name for parameter in command.params}
+    assert name in {"run", "console", "plant"} or "as_json" in {parameter.name for parameter in command.params}
 
 
 def start(config: Path, url: str) -> subprocess.Popen[bytes]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import json
+import threading
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -14,19 +19,21 @@ from conftest import NOW_MS, frame, png
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
-from daemon import build, feedback
-from daemon.config import ConfigError, ConsoleSettings, Settings
-from daemon.console import api, health, pages
+from daemon import build, feedback, rate, versions
+from daemon.config import ConfigError, Settings
 from daemon.console.access import Role, access, grant
-from daemon.console.app import CHANGES_A_MINUTE, application
+from daemon.console.app import CHANGES_A_MINUTE, ROUTERS, application
 from daemon.console.line import Line
 from daemon.rendered import STEADY, Flaw
+from daemon.sections import ConsoleSettings
 from daemon.service import Service
+from daemon.versions import current
 from daemon.wire import Wire
 from memory.extract import Extractor
+from policies.threshold import Threshold
 
 HERE = "http://127.0.0.1"
-PUBLIC = {"/healthz", "/readyz"}
+PUBLIC = {"/healthz", "/readyz", "/login", "/logout"}
 Client = Callable[..., TestClient]
 
 
@@ -139,11 +146,120 @@ def test_an_image_is_scored_and_nothing_recorded(
     assert line.opened.ledger.counts() == before
 
 
+def test_a_version_that_cannot_score_is_not_ready(
+    client: TestClient, service: Service, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("device lost")
+
+    monkeypatch.setattr(service.engine, "look", broken)
+    service.engine.activate(current(service.store))
+    line.opened.ledger.say("service", service.status())
+    told = client.get("/readyz")
+    assert (told.status_code, told.json()["probe"]) == (503, False)
+    assert line.opened.ledger.counts()["events.probe_failed"] == 1
+
+
+def test_an_engineer_sets_another_rate_and_lessons_keep_it(client: TestClient, service: Service) -> None:
+    told = client.get("/api/threshold").json()
+    assert (told["version"], len(told["goods"]), len(told["choices"])) == (1, 16, 16)
+    wanted = told["choices"][10]
+    made = client.post("/api/threshold", json={"rate": wanted["rate"]}, headers={"X-Operator": "eva"})
+    assert made.status_code == 201
+    assert made.json()["threshold"] == wanted["value"]
+    service.notice_versions()
+    assert service.engine.active is not None
+    assert service.engine.active.threshold.value == wanted["value"]
+    (newest, *_) = client.get("/api/versions").json()
+    assert (newest["cause"], newest["who"], newest["bank_size"]) == ("threshold", "eva", 400)
+    assert client.get("/api/threshold").json()["value"] == wanted["value"]
+    for wrong in (0, 1, "x"):
+        assert client.post("/api/threshold", json={"rate": wrong}).status_code == 422
+
+
+def test_a_threshold_that_would_forget_a_defect_is_refused(client: TestClient, service: Service) -> None:
+    feedback.record(service.engine.ledger, feedback.answer("bad/1?#", "defect", "bert"), NOW_MS)
+    service.learn("test")
+    told = client.get("/api/threshold").json()
+    assert list(told["defects"]) == ["bad/1?#"]
+    assert told["choices"][-1]["found"] == 1
+    far = replace(Threshold.of(current(service.store).version.threshold), scores=(99.0,), value=99.0)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(rate, "settle", lambda contrasts, *_: (contrasts, far))
+        refused = client.post("/api/threshold", json={"rate": 0.01})
+    assert refused.status_code == 409
+    assert "bad/1?#" in refused.json()["came"]
+    assert service.store.newest_number() == told["version"]
+
+
+def test_good_parts_are_taught_checked_and_go_live(
+    client: TestClient, line: Line, service: Service, extractor: Extractor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "extractor", lambda _: extractor)
+    assert client.post("/api/setup/teach").status_code == 409
+    assert client.post("/api/setup/live").status_code == 409
+    assert client.post("/api/setup/check", content=png(1)).status_code == 409
+    for number in range(12):
+        name = {"name": f"../../{number} & more.PNG"}
+        assert client.put("/api/setup/images", params=name, content=png(number)).status_code == 201
+    assert client.put("/api/setup/images", params={"name": "x.png"}, content=b"no image").status_code == 422
+    kept = sorted((line.settings.state_dir / "uploads").rglob("*"))[1:]
+    assert [path.name for path in kept][:2] == ["00000-0-more.png", "00001-1-more.png"]
+    assert client.post("/api/setup/teach", headers={"X-Operator": "eva"}).status_code == 202
+    told = ended(client)
+    assert told["work"]["error"] is None
+    assert (told["draft"]["parts"], told["draft"]["follows"], told["head"]) == (12, 1, 1)
+    checked = client.post("/api/setup/check", content=png(610, STEADY, Flaw.BURR)).json()
+    assert checked["verdict"] == "NG"
+    assert base64.b64decode(checked["picture"])[:2] == b"\xff\xd8"
+    assert client.post("/api/setup/live", headers={"X-Operator": "eva"}).json() == {"version": 2}
+    service.notice_versions()
+    assert service.status()["version"] == 2
+    assert client.get("/api/versions/2").json()["who"] == "eva"
+    assert client.get("/versions/2/added/0.jpg").headers["content-type"] == "image/jpeg"
+    assert client.get("/versions/2/added/99.jpg").status_code == 404
+    assert client.get("/versions/2/blobs/0.jpg").status_code == 404
+    assert client.get("/api/work").json()["draft"] is None
+
+
+def test_versions_are_compared_by_the_newest_parts(
+    client: TestClient, extractor: Extractor, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "extractor", lambda _: extractor)
+    versions.rollback(service.store, service.engine.ledger, 1, "eva", NOW_MS)
+    assert client.post("/api/versions/1/compare").status_code == 202
+    told = ended(client)
+    assert told["work"]["found"] == {"before": 2, "after": 1, "judged": 3, "differ": []}
+    assert client.post("/api/versions/99/compare").status_code == 409
+
+
+def test_one_piece_of_work_at_a_time(client: TestClient, extractor: Extractor, monkeypatch: pytest.MonkeyPatch) -> None:
+    go = threading.Event()
+    monkeypatch.setattr(build, "extractor", lambda _: go.wait(10) and extractor)
+    assert client.post("/api/versions/1/compare", headers={"X-Operator": "eva"}).status_code == 202
+    busy = client.post("/api/versions/1/compare")
+    assert (busy.status_code, busy.json()["came"]) == (409, "eva is at it: compare")
+    go.set()
+    ended(client)
+    assert client.post("/api/versions/1/compare").status_code == 202
+    ended(client)
+
+
+def ended(client: TestClient) -> dict[str, Any]:
+    """What the console says once its work is done."""
+    for _ in range(400):
+        told: dict[str, Any] = client.get("/api/work").json()
+        if told["work"]["ended"]:
+            return told
+        time.sleep(0.02)
+    raise AssertionError("it did not end")
+
+
 def test_a_line_engineer_sees_whether_it_is_ready(
     client: TestClient, line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert client.get("/healthz").json() == {"console": "alive"}
-    assert client.get("/readyz").json() == {"service": True, "bank": True, "redis": True}
+    assert client.get("/readyz").json() == {"service": True, "bank": True, "probe": True, "redis": True}
     monkeypatch.setattr(line.wire, "_client", redis.Redis(port=1, socket_connect_timeout=0.1))
     assert client.get("/readyz").status_code == 503
     assert client.post("/api/answers", json={"frame_id": "good500", "verdict": "good"}).status_code == 503
@@ -158,10 +274,10 @@ def test_prometheus_reads_what_was_counted(client: TestClient) -> None:
 
 def requests() -> Iterator[tuple[str, str, Role | None]]:
     """Every route with a path that it takes, and the least role that it serves."""
-    for route in (*health.router.routes, *api.router.routes, *pages.router.routes):
+    for route in (r for router in ROUTERS for r in router.routes):
         assert isinstance(route, APIRoute)
         least = [d.call.least for d in route.dependant.dependencies if hasattr(d.call, "least")]
-        path = route.path.replace(":path", "").format(number=1, name="good500", seq=1, kind="image")
+        path = route.path.replace(":path", "").format(number=1, name="good500", seq=1, kind="image", at=0)
         for method in sorted(route.methods):
             yield method, path, *(least or [None])
 
@@ -180,6 +296,22 @@ def test_strangers_and_lower_roles_change_nothing(guarded: Client, line: Line) -
                 assert before == held(), (method, path, role)
                 tried += 1
     assert tried > 15
+
+
+def test_a_browser_keeps_a_token_out_of_reach_of_scripts(guarded: Client) -> None:
+    token = guarded("viewer").headers["Authorization"].removeprefix("Bearer ")
+    with guarded(None) as client:
+        page = client.get("/", headers={"Accept": "text/html"}, follow_redirects=False)
+        assert (page.status_code, page.headers["location"]) == (303, "/login")
+        assert "Your token" in client.get("/login").text
+        assert client.post("/login", json={"token": "wrong"}).status_code == 401
+        assert client.get("/api/status").status_code == 401
+        said = client.post("/login", json={"token": token}).headers["set-cookie"]
+        assert {"HttpOnly", "SameSite=strict", "Secure"} <= set(said.split("; "))
+        assert "viewer anna" in client.get("/", headers={"Accept": "text/html"}).text
+        assert client.post("/api/versions/1/rollback").status_code == 403
+        client.post("/logout")
+        assert client.get("/api/status").status_code == 401
 
 
 def test_a_token_s_name_is_the_operator_s(guarded: Client, line: Line) -> None:

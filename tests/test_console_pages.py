@@ -8,20 +8,24 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import uvicorn
 from conftest import RealRedis, frame, png
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from daemon import build
-from daemon.config import ConsoleSettings, Settings
-from daemon.console.access import access
+from daemon import build, versions
+from daemon.config import Settings
+from daemon.console.access import Role, access, grant
 from daemon.console.app import application
 from daemon.console.line import Line
 from daemon.rendered import STEADY, Flaw
+from daemon.sections import ConsoleSettings
 from daemon.service import Service
 from daemon.wire import Wire
+from memory.extract import Extractor
 
 pytestmark = pytest.mark.redis
 
@@ -66,12 +70,11 @@ def line(service: Service, settings: Settings) -> Iterator[tuple[Service, Settin
     thread.join()
 
 
-@pytest.fixture
-def url(line: tuple[Service, Settings], real_redis: RealRedis) -> Iterator[str]:
-    """The console of that line, served by uvicorn."""
-    _, settings = line
+@contextmanager
+def served(settings: Settings, real_redis: RealRedis, given: ConsoleSettings) -> Iterator[str]:
+    """The console of a line, served by uvicorn."""
     streams = Wire(real_redis.client(), real_redis.url, settings.redis.prefix, settings.line)
-    app = application(Line(settings, build.state(settings), streams), access(ConsoleSettings()))
+    app = application(Line(settings, build.state(settings), streams), access(given))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -86,6 +89,13 @@ def url(line: tuple[Service, Settings], real_redis: RealRedis) -> Iterator[str]:
 
 
 @pytest.fixture
+def url(line: tuple[Service, Settings], real_redis: RealRedis) -> Iterator[str]:
+    """An open console on this PC."""
+    with served(line[1], real_redis, ConsoleSettings()) as found:
+        yield found
+
+
+@pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     """A fresh window, which fails the test on any error of a script or of the content policy."""
     context = browser.new_context(viewport={"width": 1280, "height": 800})
@@ -96,6 +106,12 @@ def page(browser: Browser) -> Iterator[Page]:
     yield made
     context.close()
     assert wrong == []
+
+
+@pytest.fixture
+def small(extractor: Extractor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The console's own backbone is the line's: it is loaded once for all tests."""
+    monkeypatch.setattr(build, "extractor", lambda _: extractor)
 
 
 def answers(service: Service) -> list[tuple[str, str, str]]:
@@ -189,3 +205,118 @@ def test_the_second_to_answer_is_told(page: Page, url: str, line: tuple[Service,
     service.wire.send("feedback", {"frame_id": first, "verdict": "defect", "operator": "bert"})
     expect(page.locator("#told")).to_contain_text("bert said defect", timeout=10_000)
     assert answers(service) == [(first, "defect", "bert")]
+
+
+def test_the_scene_is_drawn_with_its_versions(page: Page, url: str, line: tuple[Service, Settings]) -> None:
+    page.goto(f"{url}/drift")
+    expect(page.locator("#scene")).to_have_text("stable")
+    expect(page.locator("#cards")).to_contain_text("Nothing has changed")
+    expect(page.locator(".chart")).to_have_count(15)
+    assert page.locator(".chart .signal").count() == 15
+    versions.rollback(line[0].store, line[0].engine.ledger, 1, "eva", build.clock_ms())
+    line[0].notice_versions()
+    line[0].wire.send("frames", {"frame_id": "later", "image": png(505)})
+    until(lambda: line[0].engine.ledger.frame("later") is not None)
+    page.goto(f"{url}/drift?hours=1")
+    expect(page.locator(".chart").first).to_contain_text("v2")
+
+
+@pytest.mark.usefixtures("small")
+def test_a_version_is_looked_at_compared_and_brought_back(page: Page, url: str, line: tuple[Service, Settings]) -> None:
+    service = line[0]
+    versions.rollback(service.store, service.engine.ledger, 1, "eva", build.clock_ms())
+    page.goto(f"{url}/versions")
+    expect(page.locator("tbody tr")).to_have_count(2)
+    expect(page.locator("tbody tr").first).to_contain_text("judges")
+    page.get_by_role("link", name="1", exact=True).click()
+    expect(page.locator("h1")).to_have_text("Version 1")
+    until(lambda: page.evaluate("[...document.querySelectorAll('.many img')].every((i) => i.naturalWidth > 0)"))
+    assert page.locator(".many img").count() == 16
+    page.get_by_role("button", name="Compare").click()
+    expect(page.locator("#told")).to_contain_text("None of the newest 4 kept parts", timeout=20_000)
+    page.get_by_role("button", name="Go back to version 1").click()
+    page.get_by_role("button", name="Stay").click()
+    assert service.store.newest_number() == 2
+    page.get_by_role("button", name="Go back to version 1").click()
+    page.get_by_role("button", name="Go back", exact=True).click()
+    expect(page.locator("h1")).to_contain_text("Version 3 judges now")
+    assert versions.current(service.store).version.who == "console"
+
+
+def test_the_threshold_is_dragged_and_judges(page: Page, url: str, line: tuple[Service, Settings]) -> None:
+    page.goto(f"{url}/threshold")
+    expect(page.locator("#line")).to_have_attribute("max", "15")
+    expect(page.locator("#found")).to_have_text("none known")
+    before = page.locator("#value").inner_text()
+    expect(page.locator("#use")).to_be_disabled()
+    box = page.locator("#plot").bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] * 0.9, box["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.2, box["y"] + 50, steps=5)
+    page.mouse.up()
+    assert page.locator("#value").inner_text() < before
+    lowest = page.locator("#rejects").inner_text()
+    page.locator("#line").focus()
+    page.keyboard.press("ArrowRight")
+    assert page.locator("#rejects").inner_text() != lowest
+    wanted = page.locator("#value").inner_text()
+    page.get_by_role("button", name="Judge at this threshold").click()
+    expect(page.locator("#told")).to_contain_text("Version 2 judges")
+    line[0].notice_versions()
+    engine = line[0].engine
+    assert engine.active is not None
+    assert f"{engine.active.threshold.value:.4f}" == wanted
+
+
+@pytest.mark.usefixtures("small")
+def test_a_line_is_taught_checked_and_goes_live(
+    page: Page, url: str, line: tuple[Service, Settings], good_parts: Path, tmp_path: Path
+) -> None:
+    (good_parts / "torn.png").write_bytes(b"no image")
+    known = tmp_path / "known"
+    known.mkdir()
+    for number in (610, 611):
+        (known / f"burr{number}.png").write_bytes(png(number, STEADY, Flaw.BURR))
+    page.goto(f"{url}/setup")
+    expect(page.locator("#live")).to_be_disabled()
+    page.locator("#goods").set_input_files(good_parts)
+    expect(page.locator("#told")).to_have_text("17 images.")
+    page.get_by_role("button", name="Teach").click()
+    expect(page.locator("#told")).to_contain_text("16 parts, 400 patches", timeout=20_000)
+    expect(page.locator("#refused")).to_contain_text("torn.png")
+    assert line[0].store.newest_number() == 1
+    page.locator("#known").set_input_files(known)
+    expect(page.locator("#checked")).to_have_text("2 of 2 known defects found.", timeout=10_000)
+    until(lambda: page.evaluate("[...document.querySelectorAll('#shown img')].every((i) => i.naturalWidth > 0)"))
+    page.get_by_role("button", name="Go live").click()
+    expect(page.locator("#live-told")).to_have_text("Version 2 judges from now on.")
+    line[0].notice_versions()
+    assert line[0].status()["version"] == 2
+
+
+def test_a_stranger_logs_in_and_sees_what_the_role_may_do(
+    page: Page, line: tuple[Service, Settings], real_redis: RealRedis, tmp_path: Path
+) -> None:
+    file = tmp_path / "tokens.json"
+    token = grant(file, "vera", Role.VIEWER)
+    with served(line[1], real_redis, ConsoleSettings(tokens=file)) as url:
+        page.goto(f"{url}/versions")
+        expect(page).to_have_url(f"{url}/login")
+        page.get_by_label("Your token").fill("wrong")
+        page.get_by_role("button", name="Log in").click()
+        expect(page.locator("#told")).to_contain_text("not known")
+        page.get_by_label("Your token").fill(token)
+        page.get_by_role("button", name="Log in").click()
+        expect(page.locator("header")).to_contain_text("vera, viewer")
+        expect(page.locator("nav")).not_to_contain_text("Setup")
+        page.get_by_role("button", name="Log out").click()
+        expect(page).to_have_url(f"{url}/login")
+
+
+@pytest.mark.parametrize("path", ["", "review", "drift", "versions", "versions/1", "threshold", "setup"])
+def test_a_phone_shows_all_of_a_page(page: Page, url: str, path: str) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{url}/{path}")
+    expect(page.locator("#link")).to_have_text("live")
+    assert page.evaluate("document.scrollingElement.scrollWidth") <= 390

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from daemon.frames import ImageRejected, KeptFrames, decode, read_allowed
 from daemon.heatmap import overlay
+from policies.threshold import calibrate
 
 LIMIT = 1_000_000
 
@@ -136,12 +137,13 @@ def test_no_frame_id_leads_outside_the_folder(tmp_path_factory: pytest.TempPathF
     assert kept.anomaly(name) is None
 
 
-def test_the_heatmap_scale_is_fixed_by_the_threshold() -> None:
+def test_the_heatmap_scale_is_fixed_by_good_parts() -> None:
     image = np.full((32, 32, 3), 90, dtype=np.uint8)
-    calm = overlay(image, np.full((4, 4), 0.4, dtype=np.float32), 1.0)
+    goods = calibrate([0.5, 0.6, 1.0], 0.1)
+    calm = overlay(image, np.full((4, 4), 0.6, dtype=np.float32), goods)
     assert np.array_equal(calm, image), "a calm part stays as it is"
     warm = np.full((4, 4), 0.4, dtype=np.float32)
     warm[0, 0] = 1.4
-    marked = np.abs(overlay(image, warm, 1.0).astype(int) - image).sum(-1)
+    marked = np.abs(overlay(image, warm, goods).astype(int) - image).sum(-1)
     assert marked[2, 2] > 0
     assert marked[-1, -1] == 0

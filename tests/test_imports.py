@@ -25,8 +25,14 @@ DOORS = {
     "redis": {"daemon/wire.py", "daemon/build.py", "daemon/doctor.py"},
     "sqlite3": {"daemon/ledger.py", "daemon/service.py", "daemon/doctor.py"},
     "apscheduler": {"daemon/schedule.py"},
-    "fastapi": {f"daemon/console/{name}.py" for name in ("access", "api", "app", "health", "pages")},
+    "fastapi": {f"daemon/console/{name}.py" for name in ("access", "api", "app", "health", "pages")}
+    | {f"daemon/console/{name}.py" for name in ("api_versions", "login", "parts")},
     "uvicorn": {"daemon/cli_console.py"},
+    "paho": {"daemon/plant/mqtt.py"},
+    "httpx": {"daemon/plant/webhook.py"},
+    "pymodbus": {"daemon/plant/modbus.py"},
+    "asyncua": {"daemon/plant/opcua.py"},
+    "scipy": {"policies/outlook.py", "policies/threshold.py"},
     "pickle": set(),
 }
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import NOW_MS, frame, make_service, png, untracked
 
-from daemon import feedback, lesson, versions
+from daemon import feedback, lesson, rate, versions
 from daemon.config import Settings
 from daemon.ledger import Row
 from daemon.rendered import Flaw, Scene
@@ -54,6 +54,17 @@ def test_confirmed_parts_become_the_next_version(service: Service) -> None:
     assert set(head.added) == {"g600", "g601", "g602"}
     assert judge(service, "probe-after", 650)["score"] < before
     assert service.engine.ledger.frame("probe-after")["version"] == 2  # type: ignore[index]  # it was just judged
+
+
+def test_lessons_calibrate_for_the_rate_in_force(service: Service) -> None:
+    head, configured = versions.current(service.store), service.engine.settings.policy.false_reject_rate
+    made = rate.change(head, service.store, service.engine.ledger, 0.25, configured, "eva", NOW_MS)
+    assert {name for name in made.blobs if made.blobs[name] != head.version.blobs[name]} == set()
+    service.notice_versions()
+    confirm(service)
+    service.lesson_if_due()
+    learned = versions.current(service.store).version
+    assert (learned.number, learned.cause, learned.threshold["rate"]) == (3, "admission", 0.25)
 
 
 def test_replayed_feedback_commits_nothing_new(service: Service) -> None:
@@ -270,6 +281,4 @@ def test_a_hold_is_told_as_an_event(service: Service) -> None:
 
 
 def _teach(service: Service, folder: Path):  # type: ignore[no-untyped-def]  # the return type is teach's own
-    engine = service.engine
-    args = (service.store, engine.ledger, engine.kept, engine.settings, "x", NOW_MS, untracked)
-    return teach(images_in(folder), engine.extractor, *args)
+    return teach(images_in(folder), service.engine, service.store, "x", untracked)

@@ -417,26 +417,14 @@ def test_a_restart_goes_on_bit_for_bit(
 def test_a_version_committed_elsewhere_is_taken_up(service: Service, settings: Settings, good_parts: Path) -> None:
     from daemon import build
 
-    elsewhere = build.state(settings)
-    teach(
-        images_in(good_parts),
-        service.engine.extractor,
-        elsewhere.store,
-        elsewhere.ledger,
-        elsewhere.kept,
-        settings,
-        "x",
-        NOW_MS,
-        untracked,
-    )
+    engine = build.engine(settings, build.state(settings), service.engine.extractor)
+    teach(images_in(good_parts), engine, build.state(settings).store, "x", untracked)
     service.notice_versions()
     assert shown(service, "f", png(504))["version"] == b"2"
 
 
 def _teach(service: Service, folder: Path) -> None:
-    engine = service.engine
-    args = (service.store, engine.ledger, engine.kept, engine.settings, "x", NOW_MS, untracked)
-    teach(images_in(folder), engine.extractor, *args)
+    teach(images_in(folder), service.engine, service.store, "x", untracked)
 
 
 def _confirm_new_material(service: Service) -> None:

@@ -10,7 +10,6 @@ from conftest import features
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon import terminal
 from memory.bank import gather, levelled
 from memory.contrasts import Contrasts
 from memory.coreset import select
@@ -109,7 +108,7 @@ def test_a_part_that_alone_sets_the_threshold_is_named() -> None:
     rest = HeldOut(names[:5] + names[6:], tuple(parts[:5] + parts[6:]))
     assert settle(bank, Replay(), rest, 0.05)[1].value == threshold.without < threshold.value
     assert Threshold.of(threshold.to_json()) == threshold
-    said = terminal.promise(threshold)
+    said = threshold.promise
     assert "p5 alone sets the threshold" in said
     assert "no less than 7.7%" in said
     old = {k: v for k, v in threshold.to_json().items() if k not in {"set_by", "without"}}

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 
 from fastapi import Depends, HTTPException, Request
 
-from daemon.config import ConfigError, ConsoleSettings
+from daemon.config import ConfigError
+from daemon.sections import ConsoleSettings
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -55,12 +56,16 @@ class Access:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         given = token if scheme.lower() == "bearer" else request.cookies.get(COOKIE, "")
         if given:
-            return self.tokens.get(_digest(given))
+            return self.holder(given)
         if request.client and request.client.host in self.proxies:
             return _named(request.headers.get("x-forwarded-user", ""), request.headers.get("x-forwarded-role", ""))
         if self.open:
             return Caller(request.headers.get("x-operator", "")[:MAX_NAME_CHARS] or "console", Role.ENGINEER)
         return None
+
+    def holder(self, token: str) -> Caller | None:
+        """Whose token this is."""
+        return self.tokens.get(_digest(token))
 
 
 def access(given: ConsoleSettings) -> Access:
@@ -90,7 +95,7 @@ def need(least: Role) -> Any:
     """A dependency: the caller, who has at least this role. Answers 401 to strangers, 403 to lower roles."""
 
     def caller(request: Request) -> Caller:
-        found: Caller | None = request.app.state.access.caller(request)
+        found: Caller | None = request.app.state.parts.access.caller(request)
         if found is None:
             raise HTTPException(401, "say who you are: send a bearer token", headers={"WWW-Authenticate": "Bearer"})
         if found.role < least:

@@ -8,24 +8,30 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import structlog
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 
-from daemon.console import api, health, pages
+from daemon.console import api, api_versions, health, login, pages
 from daemon.console.access import SAFE, Access, from_elsewhere, is_loopback
+from daemon.console.desk import Busy, NothingTaught
 from daemon.console.line import Answered, Line
-from daemon.console.news import News
+from daemon.console.parts import parts_of
+from daemon.console.uploads import UploadRefused
 from daemon.feedback import FeedbackRejected
 from daemon.frames import ImageRejected
+from daemon.rate import RateRefused
+from daemon.teach import TeachError
 from daemon.wire import WireLost
-from memory.errors import DriftlineError, StoreError
+from memory.errors import DriftlineError, ExtractorMismatch, StoreError
 
-CHANGES_A_MINUTE, READS_A_MINUTE = 300, 6_000
+CHANGES_A_MINUTE, READS_A_MINUTE = 600, 6_000
 SMALL_BODY_BYTES = 64_000
+TAKE_IMAGES = {"/api/score", "/api/setup/images", "/api/setup/check"}
+ROUTERS = (pages.router, login.router, health.router, api.router, api_versions.router)
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; img-src 'self' blob:; style-src 'self'; script-src 'self';"
     " connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
@@ -35,6 +41,12 @@ HEADERS = {
 }
 STATUS: tuple[tuple[type[DriftlineError], int], ...] = (
     (Answered, 409),
+    (Busy, 409),
+    (NothingTaught, 409),
+    (RateRefused, 409),
+    (TeachError, 409),
+    (ExtractorMismatch, 409),
+    (UploadRefused, 507),
     (ImageRejected, 422),
     (FeedbackRejected, 404),
     (WireLost, 503),
@@ -46,28 +58,29 @@ log = structlog.get_logger()
 
 def application(line: Line, access: Access) -> FastAPI:
     """The console of a line. Nothing is read or written before the first request."""
-    news = News(line)
+    parts = parts_of(line, access)
 
     @asynccontextmanager
     async def living(_: FastAPI) -> AsyncIterator[None]:
-        reading = asyncio.create_task(news.run())
+        reading = asyncio.create_task(parts.news.run())
         yield
         reading.cancel()
 
     about = f"Line {line.settings.line}"
     app = FastAPI(title="Driftline", description=about, docs_url=None, redoc_url=None, lifespan=living)
-    app.state.line, app.state.access, app.state.news = line, access, news
+    app.state.parts = parts
     app.mount("/static", StaticFiles(directory=pages.HERE / "static"))
-    app.include_router(pages.router)
-    app.include_router(health.router)
-    app.include_router(api.router)
+    for routes in ROUTERS:
+        app.include_router(routes)
     app.add_exception_handler(DriftlineError, _told)
+    app.add_exception_handler(HTTPException, login.asked)
     limiter = FixedWindowRateLimiter(MemoryStorage())
 
     @app.middleware("http")
     async def guard(request: Request, call_next: Next) -> Response:
         answer = _refused(request, access, line.settings.source.max_bytes, limiter) or await call_next(request)
-        answer.headers.update(HEADERS)
+        for name, value in HEADERS.items():
+            answer.headers.setdefault(name, value)
         return answer
 
     return app
@@ -89,7 +102,7 @@ def _refused(request: Request, access: Access, max_bytes: int, limiter: FixedWin
         length = request.headers.get("content-length", "")
         if not length.isdigit():
             return _no(411, "say how long the body is: Content-Length")
-        allowed = max_bytes if request.url.path == "/api/score" else SMALL_BODY_BYTES
+        allowed = max_bytes if request.url.path in TAKE_IMAGES else SMALL_BODY_BYTES
         if int(length) > allowed:
             return _no(413, f"at most {allowed:,} bytes")
     return None

@@ -6,13 +6,14 @@ import json
 from collections.abc import Iterator
 
 import numpy as np
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from daemon.console.access import Viewer
 from daemon.console.line import Line
+from daemon.console.parts import Given
 from daemon.wire import WireLost
 
 NEWEST = 1_000
@@ -26,25 +27,29 @@ def healthz() -> dict[str, str]:
 
 
 @router.get("/readyz")
-def readyz(request: Request, response: Response) -> dict[str, bool]:
-    """Whether frames are judged: the service runs with a bank, and Redis answers."""
-    line: Line = request.app.state.line
-    said = line.status()
+def readyz(given: Given, response: Response) -> dict[str, bool]:
+    """Whether frames are judged: the service runs with a bank that scored a probe image, and Redis answers."""
+    line, said = given.line, given.line.status()
     try:
         line.wire.ping()
         reachable = True
     except WireLost:
         reachable = False
-    ready = {"service": bool(said["running"]), "bank": said.get("version") is not None, "redis": reachable}
+    ready = {
+        "service": bool(said["running"]),
+        "bank": said.get("version") is not None,
+        "probe": said.get("probe_ms") is not None,
+        "redis": reachable,
+    }
     response.status_code = 200 if all(ready.values()) else 503
     return ready
 
 
 @router.get("/metrics")
-def metrics(request: Request, _: Viewer) -> Response:
+def metrics(given: Given, _: Viewer) -> Response:
     """What the ledger counts, for Prometheus."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(Counted(request.app.state.line))
+    registry.register(Counted(given.line))
     return Response(generate_latest(registry), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 

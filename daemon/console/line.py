@@ -1,24 +1,27 @@
-"""What the console reads of a line, and the two ways in which it changes one: an answer, and a way back."""
+"""What the console reads of a running line, and the answers that it sends."""
 
 from __future__ import annotations
 
 import json
 import threading
+from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import cv2
+
 from daemon import build, feedback, provenance, versions
 from daemon.config import Settings
-from daemon.engine import Engine
 from daemon.frames import ImageRejected, pictured
 from daemon.heatmap import overlay
 from daemon.wire import Wire
 from memory.errors import DriftlineError
 from memory.features import Image
-from policies.verdict import decide
 
 PICTURE_PX = 1_024
+JPEG_QUALITY = 88
+DRAWN = 128
 FRAME = (
     "SELECT seq, frame_id, part_id, judged_ms, verdict, reason, score, threshold, p_value, version, asked FROM frames"
 )
@@ -41,8 +44,8 @@ class Line:
     settings: Settings
     opened: build.State
     wire: Wire
-    _engine: Engine | None = field(default=None, init=False)
-    _scoring: threading.Lock = field(default_factory=threading.Lock, init=False)
+    _drawn: OrderedDict[tuple[int, bool], bytes] = field(default_factory=OrderedDict, init=False)
+    _drawing: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def frames(self, before: int | None, verdict: str | None, limit: int) -> list[dict[str, Any]]:
         """The newest judged frames, newest first, of those `before` a sequence number."""
@@ -92,26 +95,6 @@ class Line:
             )
         return self.wire.send("feedback", given.fields())
 
-    def versions(self) -> list[dict[str, Any]]:
-        """All versions, newest first, without their blobs."""
-        shown = ("number", "parent", "cause", "who", "created_at", "bank_size", "feedback_through", "restores")
-        made = self.opened.store.history()
-        return [
-            {name: getattr(v, name) for name in shown}
-            | {"threshold": v.threshold["value"], "added": len(v.added), "removed": len(v.removed), "sha256": v.sha256}
-            for v in reversed(made)
-        ]
-
-    def version(self, number: int) -> dict[str, Any]:
-        """One version's whole manifest. Raises StoreError where there is none."""
-        manifest: dict[str, Any] = json.loads(self.opened.store.version(number).encode())
-        return manifest
-
-    def rollback(self, number: int, who: str) -> dict[str, Any]:
-        """A new version with an old one's contents; the service takes it up by itself. Raises StoreError."""
-        made = versions.rollback(self.opened.store, self.opened.ledger, number, who, build.clock_ms())
-        return {"version": made.number, "restores": number, "missed": list(made.gate["missed"])}
-
     def status(self) -> dict[str, Any]:
         """What the service last said of itself, and whether it still runs."""
         return self.opened.ledger.service(build.clock_ms(), self.settings.schedule.fresh_ms)
@@ -143,12 +126,24 @@ class Line:
         for row in ledger.all("SELECT * FROM quarantine ORDER BY at_ms"):
             yield _entry(versions.iso(row["at_ms"]), "set aside", "gate", row["frame_id"], {"reason": row["reason"]})
 
+    def jpeg(self, seq: int, *, heat: bool) -> bytes | None:
+        """`picture` as a JPEG: the newest are drawn once for all who watch."""
+        with self._drawing:
+            if (seq, heat) not in self._drawn:
+                pixels = self.picture(seq, heat=heat)
+                if pixels is None:
+                    return None
+                self._drawn[seq, heat] = encoded(pixels)
+                while len(self._drawn) > DRAWN:
+                    self._drawn.popitem(last=False)
+            return self._drawn[seq, heat]
+
     def picture(self, seq: int, *, heat: bool) -> Image | None:
         """A frame as its camera saw it (H, W, 3) u8, with its anomaly map if asked for; None where it is gone.
 
-        The scale of the map is fixed by the threshold that judged it, so a calm part looks calm.
+        The scale of the map is fixed by the good parts of the version that judged it, so a calm part looks calm.
         """
-        row = self.opened.ledger.one("SELECT kept, threshold FROM frames WHERE seq = ?", seq)
+        row = self.opened.ledger.one("SELECT * FROM frames WHERE seq = ?", seq)
         data = self.opened.kept.image(row["kept"]) if row and row["kept"] else None
         if row is None or data is None:
             return None
@@ -156,8 +151,9 @@ class Line:
             image = pictured(data, PICTURE_PX, self.settings.source.max_pixels)
         except ImageRejected:
             return None
-        anomaly = self.opened.kept.anomaly(row["kept"]) if heat and row["threshold"] else None
-        return image if anomaly is None else overlay(image, anomaly, row["threshold"])
+        anomaly = self.opened.kept.anomaly(row["kept"]) if heat else None
+        threshold = versions.threshold_behind(self.opened.store, row)
+        return image if anomaly is None or threshold is None else overlay(image, anomaly, threshold)
 
     def _troubles(self, said: dict[str, Any]) -> list[str]:
         """What people at the line should know, in words."""
@@ -176,31 +172,10 @@ class Line:
         said = self.status()
         return {**said, "troubles": self._troubles(said), "waiting": self.waiting()}
 
-    def score(self, data: bytes) -> dict[str, Any]:
-        """What the newest version says of an image in today's light; nothing is recorded. One at a time.
 
-        Raises ImageRejected for what is no image, StoreError before anything was taught.
-        """
-        with self._scoring:
-            if self._engine is None:
-                backbone = build.extractor(self.settings)
-                self._engine = build.engine(self.settings, self.opened, backbone)
-            engine, head = self._engine, versions.current(self.opened.store)
-            if engine.active is None or engine.active.model.version.number != head.version.number:
-                engine.activate(head)
-            active = engine.active
-            assert active is not None  # noqa: S101  # activate set it
-            found = engine.look(engine.decode(data), active)
-            said = decide(found.score.value, active.now, engine.drift())
-        return {
-            "verdict": said.verdict,
-            "reason": said.reason,
-            "score": found.score.value,
-            "threshold": active.now.value,
-            "p_value": said.p_value,
-            "version": head.version.number,
-            "map": found.score.map.tolist(),
-        }
+def encoded(pixels: Image) -> bytes:
+    """Pixels (H, W, 3) u8 as a JPEG."""
+    return cv2.imencode(".jpg", pixels[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
 
 
 def _entry(at: str, kind: str, who: str, what: str, detail: dict[str, Any]) -> dict[str, Any]:

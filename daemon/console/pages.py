@@ -3,61 +3,117 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-import cv2
-from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.responses import HTMLResponse, StreamingResponse
 from fastapi.templating import Jinja2Templates
 from pydantic import Field
 
-from daemon.console.access import Caller, Viewer
-from daemon.console.line import Line
-from daemon.console.news import News
+from daemon import build
+from daemon.console import charts
+from daemon.console.access import Caller, Engineer, Role, Viewer
+from daemon.console.history import samples_of
+from daemon.console.line import encoded
+from daemon.console.parts import Given, Parts
 
 HERE = Path(__file__).parent
-PAGES = (("/", "Live"), ("/review", "Review"))
-JPEG_QUALITY = 88
+PAGES = (
+    ("/", "Live", Role.VIEWER),
+    ("/review", "Review", Role.VIEWER),
+    ("/drift", "Drift", Role.VIEWER),
+    ("/versions", "Versions", Role.VIEWER),
+    ("/threshold", "Threshold", Role.VIEWER),
+    ("/setup", "Setup", Role.ENGINEER),
+)
+UNCHANGING = {"Cache-Control": "private, max-age=86400, immutable"}
+SHOWN_SAMPLES = 60
 Seq = Annotated[int, Field(ge=1, le=2**62)]
+Number = Annotated[int, Field(ge=1, le=2**53)]
+Hours = Annotated[int, Query(ge=1, le=168)]
 router = APIRouter(include_in_schema=False)
 templates = Jinja2Templates(HERE / "templates")
 
 
+def clock(at_ms: int) -> str:
+    """A time for people."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+templates.env.filters["clock"] = clock
+
+
 @router.get("/", response_class=HTMLResponse)
-def live(request: Request, caller: Viewer) -> Response:
+def live(request: Request, given: Given, caller: Viewer) -> Response:
     """The newest part and its verdict, readable at two metres."""
-    line: Line = request.app.state.line
-    said = line.summary()
+    said = given.line.summary()
     trust = (said.get("drift") or {}).get("trust", "unknown")
-    return _page(request, caller, "live", said=said, trust=trust)
+    return _page(request, given, caller, "live", said=said, trust=trust)
 
 
 @router.get("/review", response_class=HTMLResponse)
-def review(request: Request, caller: Viewer) -> Response:
+def review(request: Request, given: Given, caller: Viewer) -> Response:
     """The parts that people are asked about."""
-    return _page(request, caller, "review")
+    return _page(request, given, caller, "review")
+
+
+@router.get("/drift", response_class=HTMLResponse)
+def drift(request: Request, given: Given, caller: Viewer, hours: Hours = 8) -> Response:
+    """What has changed in the scene, likely why, and every signal over time."""
+    shown = charts.charts(given.line.opened.ledger, hours, build.clock_ms())
+    told = given.line.drift(50)
+    return _page(request, given, caller, "drift", hours=hours, choices=charts.HOURS, told=told, **shown)
+
+
+@router.get("/versions", response_class=HTMLResponse)
+def versions(request: Request, given: Given, caller: Viewer) -> Response:
+    """All versions: who made them, when and why."""
+    return _page(request, given, caller, "versions", versions=given.history.listed())
+
+
+@router.get("/versions/{number}", response_class=HTMLResponse)
+def version(request: Request, given: Given, caller: Viewer, number: Number) -> Response:
+    """One version: what it was taught, what the gate said, what it would judge differently, and the way back to it."""
+    found, head = given.line.opened.store.version(number), given.line.opened.store.head()
+    samples = {kind: names[:SHOWN_SAMPLES] for kind, names in samples_of(found).items()}
+    counts = {kind: len(names) for kind, names in samples_of(found).items()}
+    judges = head is not None and head.number == number
+    return _page(request, given, caller, "version", version=found, samples=samples, counts=counts, judges=judges)
+
+
+@router.get("/threshold", response_class=HTMLResponse)
+def threshold(request: Request, given: Given, caller: Viewer) -> Response:
+    """The one number to set, and what it means."""
+    return _page(request, given, caller, "threshold")
+
+
+@router.get("/setup", response_class=HTMLResponse)
+def setup(request: Request, given: Given, caller: Engineer) -> Response:
+    """From a folder of good parts to a version that judges."""
+    return _page(request, given, caller, "setup")
 
 
 @router.get("/frames/{seq}/{kind}.jpg")
-def image(request: Request, _: Viewer, seq: Seq, kind: str) -> Response:
+def image(given: Given, _: Viewer, seq: Seq, kind: str) -> Response:
     """A kept frame as its camera saw it, or with its anomaly map; no path from a request reaches the disk."""
-    line: Line = request.app.state.line
-    pixels = line.picture(seq, heat=kind == "heat") if kind in {"image", "heat"} else None
-    if pixels is None:
-        raise HTTPException(404, "this image is not kept any more")
-    done, encoded = cv2.imencode(".jpg", pixels[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    assert done  # noqa: S101  # memory only
-    return Response(encoded.tobytes(), media_type="image/jpeg")
+    return _jpeg(given.line.jpeg(seq, heat=kind == "heat") if kind in {"image", "heat"} else None)
+
+
+@router.get("/versions/{number}/{kind}/{at}.jpg")
+def sample(given: Given, _: Viewer, number: Number, kind: str, at: Annotated[int, Field(ge=0, le=2**31)]) -> Response:
+    """A part that a version names, by its place in the version's list."""
+    pixels = given.history.picture(number, kind, at)
+    return _jpeg(encoded(pixels) if pixels is not None else None)
 
 
 @router.get("/events")
-def events(request: Request, _: Viewer) -> StreamingResponse:
+def events(given: Given, _: Viewer) -> StreamingResponse:
     """News as server-sent events: frames as they are judged, and the status."""
-    news: News = request.app.state.news
 
     async def told() -> AsyncIterator[str]:
-        with news.subscribed() as mine:
+        with given.news.subscribed() as mine:
             yield "retry: 2000\n\n"
             while True:
                 yield await mine.get()
@@ -65,7 +121,19 @@ def events(request: Request, _: Viewer) -> StreamingResponse:
     return StreamingResponse(told(), media_type="text/event-stream")
 
 
-def _page(request: Request, caller: Caller, name: str, **shown: Any) -> Response:
-    line: Line = request.app.state.line
-    held = {"line": line.settings.line, "pages": PAGES, "here": request.url.path, "caller": caller}
+def _jpeg(data: bytes | None) -> Response:
+    if data is None:
+        raise HTTPException(404, "this image is not kept any more")
+    return Response(data, media_type="image/jpeg", headers=UNCHANGING)
+
+
+def _page(request: Request, given: Parts, caller: Caller, name: str, **shown: Any) -> Response:
+    held = {
+        "line": given.line.settings.line,
+        "pages": [(path, title) for path, title, least in PAGES if caller.role >= least],
+        "here": request.url.path,
+        "caller": caller,
+        "engineer": caller.role >= Role.ENGINEER,
+        "leaves": not given.access.open,
+    }
     return templates.TemplateResponse(request, f"{name}.html.j2", held | shown)

@@ -1,10 +1,43 @@
 "use strict";
-// What all pages share: the stream of news, and whether it is there.
+// What all pages share: the stream of news, and whether it is there; and how a page asks for a change.
 const news = new EventTarget();
 const by = (id) => document.getElementById(id);
 const link = by("link");
 const get = (path) => fetch(path, { headers: { Accept: "application/json" } }).then((r) => (r.ok ? r.json() : Promise.reject(r)));
 const imageOf = (frame, heat) => `/frames/${frame.seq}/${heat ? "heat" : "image"}.jpg`;
+const tellIn = (id, text, trouble) => { by(id).textContent = text; by(id).className = trouble ? "told trouble" : "told"; };
+const wait = (ms) => new Promise((done) => setTimeout(done, ms));
+
+// Ask for a change. Throws an Error that people can read.
+async function act(path, body, method = "POST") {
+  const headers = body instanceof Blob || body === undefined ? {} : { "Content-Type": "application/json" };
+  const sent = body instanceof Blob || body === undefined ? body : JSON.stringify(body);
+  let reply;
+  for (;;) {
+    try {
+      reply = await fetch(path, { method, headers, body: sent });
+    } catch {
+      throw new Error("No connection to the console.");
+    }
+    if (reply.status !== 429) break;
+    await wait(1000 * Number(reply.headers.get("Retry-After") ?? 1));
+  }
+  const said = await reply.json().catch(() => ({}));
+  if (reply.ok) return said;
+  throw new Error(said.came ? `${said.came}. To do: ${said.do}` : typeof said.detail === "string" ? said.detail : reply.statusText);
+}
+
+// Follow what the console works at until it has ended.
+async function followed(show) {
+  for (;;) {
+    const told = await get("/api/work").catch(() => null);
+    if (told) {
+      show(told.work);
+      if (!told.work || told.work.ended) return told;
+    }
+    await wait(400);
+  }
+}
 
 function listen() {
   const source = new EventSource("/events");
@@ -15,12 +48,12 @@ function listen() {
   }
 }
 
-function tile(frame) {
+function tile(frame, heat) {
   const item = document.createElement("li");
   item.className = frame.verdict;
   item.dataset.frame = frame.frame_id;
   const image = document.createElement("img");
-  image.src = imageOf(frame, false);
+  image.src = imageOf(frame, heat);
   image.alt = "";
   image.loading = "lazy";
   const name = document.createElement("span");
@@ -29,4 +62,5 @@ function tile(frame) {
   return item;
 }
 
+by("logout")?.addEventListener("click", () => act("/logout").finally(() => location.assign("/login")));
 listen();

@@ -29,7 +29,7 @@ function draw() {
   by("reason").textContent = frame?.reason ?? "";
   if (frame) by("image").src = imageOf(frame, heat);
   by("queue").replaceChildren(...queue.slice(0, 60).map((each, at) => {
-    const item = tile(each);
+    const item = tile(each, false);
     if (at === 0 || chosen.has(each.frame_id)) item.classList.add("chosen");
     item.addEventListener("click", (event) => (event.shiftKey ? upTo(at) : front(at)));
     return item;

@@ -1,0 +1,206 @@
+"""What fifty people who watch cost: the time that scoring takes with the console and its viewers, and without.
+
+usage: python bench/console.py [--viewers 50] [--fps 20] [--seconds 30] [--rounds 5]
+
+A line of its own with a real Redis: `driftline run` and `driftline console` as processes, frames at a steady rate,
+rounds with and without viewers in turns. A viewer does what the page does: it holds the stream of news, and loads the
+newest part's image with its anomaly map twice a second. All viewers are one process, of low
+priority as if on other PCs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+import redis
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from daemon import build
+from daemon.config import Settings
+from daemon.ledger import Ledger
+from daemon.rendered import part
+
+GOODS = 40
+SHOWN_EVERY_S = 0.5
+
+
+def port() -> int:
+    """A free one."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def png(number: int) -> bytes:
+    """A rendered part."""
+    return cv2.imencode(".png", part(number)[:, :, ::-1])[1].tobytes()
+
+
+@contextmanager
+def process(*command: str) -> Iterator[None]:
+    """A process that runs meanwhile."""
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as running:
+        try:
+            yield
+        finally:
+            running.terminate()
+            running.wait()
+
+
+async def viewer(at: int, seen: list[int]) -> None:
+    """One person who watches."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", at)
+    writer.write(f"GET /events HTTP/1.1\r\nHost: 127.0.0.1:{at}\r\n\r\n".encode())
+    newest = shown = 0
+
+    async def show() -> None:
+        nonlocal shown
+        images, out = await asyncio.open_connection("127.0.0.1", at)
+        while True:
+            await asyncio.sleep(SHOWN_EVERY_S)
+            if newest == shown:
+                continue
+            out.write(f"GET /frames/{newest}/heat.jpg HTTP/1.1\r\nHost: 127.0.0.1:{at}\r\n\r\n".encode())
+            head = await images.readuntil(b"\r\n\r\n")
+            length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length"))
+            await images.readexactly(int(length.split(b":")[1]))
+            shown = newest
+            seen.append(shown)
+
+    task = asyncio.ensure_future(show())
+    try:
+        while line := await reader.readline():
+            if line.startswith(b"data: ") and b'"seq"' in line:
+                newest = json.loads(line[6:])["seq"]
+    finally:
+        task.cancel()
+        writer.close()
+
+
+async def watch(at: int, count: int, seconds: float) -> None:
+    """So many viewers for so long; how many images they were shown, on stdout."""
+    seen: list[int] = []
+    tasks = [asyncio.ensure_future(viewer(at, seen)) for _ in range(count)]
+    await asyncio.sleep(seconds)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    print(len(seen))
+
+
+def stream(client: redis.Redis, name: str, images: list[bytes], fps: float, seconds: float) -> None:
+    """Frames at a steady rate."""
+    began, sent = time.monotonic(), 0
+    while (now := time.monotonic() - began) < seconds:
+        if sent / fps <= now:
+            fields = {"frame_id": f"{name}-{sent}", "image": images[sent % len(images)]}
+            client.xadd("driftline:bench:frames", fields)  # type: ignore[arg-type]  # its annotation is too narrow
+            sent += 1
+        else:
+            time.sleep(sent / fps - now)
+
+
+def times(ledger: Ledger, client: redis.Redis, name: str) -> dict[str, float]:
+    """p50 and p99 of scoring, and of a frame from its entry in the stream to its verdict's, in ms."""
+    rows = ledger.all("SELECT * FROM frames WHERE frame_id LIKE ? ORDER BY seq", f"{name}-%")
+    rows = rows[len(rows) // 10 :]
+    spent = [json.loads(row["timings"])["judge_ms"] for row in rows]
+    sent = {f[b"frame_id"].decode(): int(e.split(b"-")[0]) for e, f in client.xrange("driftline:bench:frames")}
+    whole = [row["judged_ms"] + s - sent[row["frame_id"]] for row, s in zip(rows, spent, strict=True)]
+    found = {"frames": float(len(rows))}
+    for what, values in {"judge": spent, "whole": whole}.items():
+        for share in (50, 99):
+            found[f"{what} p{share}"] = float(np.percentile(values, share))
+    return found
+
+
+def main() -> None:
+    """Rounds without and with viewers in turns."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--viewers", type=int, default=50)
+    parser.add_argument("--fps", type=float, default=20)
+    parser.add_argument("--seconds", type=float, default=30)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--watch", type=int, help="only be the viewers of a console at this port")
+    given = parser.parse_args()
+    if given.watch:
+        os.nice(19)
+        asyncio.run(watch(given.watch, given.viewers, given.seconds))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        measure(given, Path(folder))
+
+
+def measure(given: argparse.Namespace, root: Path) -> None:
+    """The rounds, in a folder of their own."""
+    server, console = port(), port()
+    (root / "good").mkdir()
+    for number in range(GOODS):
+        (root / "good" / f"{number:03d}.png").write_bytes(png(number))
+    settings = {
+        "line": "bench",
+        "state_dir": str(root / "state"),
+        "redis": {"url": f"redis://127.0.0.1:{server}/0"},
+        "console": {"port": console},
+    }
+    config = root / "config.yaml"
+    config.write_text(json.dumps(settings))
+    here = [sys.executable, "-m", "daemon.cli"]
+    redis_server = shutil.which("redis-server")
+    if redis_server is None:
+        sys.exit("no redis-server on the PATH")
+    subprocess.run([*here, "teach", str(root / "good"), "-c", str(config)], check=True, stderr=subprocess.DEVNULL)
+    images = [png(1_000 + n) for n in range(100)]
+    made: dict[bool, list[dict[str, float]]] = {False: [], True: []}
+    with (
+        process(redis_server, "--port", str(server), "--save", "", "--dir", str(root)),
+        process(*here, "run", "-c", str(config)),
+        process(*here, "console", "-c", str(config)),
+    ):
+        client = redis.Redis(port=server)
+        ledger = build.state(Settings.model_validate(settings)).ledger
+        while ledger.said("service") is None:
+            time.sleep(0.2)
+        stream(client, "warm", images, given.fps, 5)
+        for at in range(2 * given.rounds):
+            watched, name = bool(at % 2), f"round{at}"
+            command = [sys.executable, __file__, "--watch", str(console), "--viewers", str(given.viewers)]
+            command += ["--seconds", str(given.seconds)]
+            viewers = None
+            if watched:
+                viewers = subprocess.Popen(command, stdout=subprocess.PIPE)
+                time.sleep(1)
+            stream(client, name, images, given.fps, given.seconds)
+            time.sleep(1)
+            shown = int(viewers.communicate()[0]) if viewers else 0
+            made[watched].append(times(ledger, client, name) | {"images shown": shown})
+            print(name, made[watched][-1], file=sys.stderr)
+            client.xtrim("driftline:bench:frames", maxlen=0)
+    print("| viewers | judge p50, ms | judge p99, ms | whole p50, ms | whole p99, ms | images shown a second |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for watched, rounds in made.items():
+        keys = ("judge p50", "judge p99", "whole p50", "whole p99", "images shown")
+        values = [float(np.median([r[key] for r in rounds])) for key in keys]
+        values[-1] /= given.seconds
+        print(f"| {given.viewers if watched else 0} | " + " | ".join(f"{v:.1f}" for v in values) + " |")
+    alone, with_all = (float(np.median([r["judge p99"] for r in made[w]])) for w in (False, True))
+    print(f"\nThe viewers add {with_all / alone - 1:+.1%} to the p99 of scoring.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""The HTTP API of what was learned: versions, the threshold, and a new version from good parts."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.concurrency import run_in_threadpool
+from pydantic import BaseModel, ConfigDict, Field
+
+from daemon.console.access import Engineer, Viewer
+from daemon.console.api import IMAGE
+from daemon.console.parts import Given
+
+Number = Annotated[int, Path(ge=1, le=2**53)]
+Name = Annotated[str, Query(min_length=1, max_length=300)]
+router = APIRouter(prefix="/api", tags=["versions"])
+
+
+class Rate(BaseModel):
+    """The false-reject rate to judge at from now on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    rate: float = Field(gt=0, lt=1)
+
+
+@router.get("/versions")
+def versions(given: Given, _: Viewer) -> list[dict[str, Any]]:
+    """All versions, newest first."""
+    return given.history.listed()
+
+
+@router.get("/versions/{number}")
+def version(given: Given, _: Viewer, number: Number) -> dict[str, Any]:
+    """One version's whole manifest."""
+    return given.history.manifest(number)
+
+
+@router.post("/versions/{number}/rollback", status_code=201)
+def rollback(given: Given, caller: Engineer, number: Number) -> dict[str, Any]:
+    """A new version with this one's contents and today's confirmed defects."""
+    return given.history.rollback(number, caller.name)
+
+
+@router.post("/versions/{number}/compare", status_code=202)
+def compare(given: Given, caller: Engineer, number: Number) -> dict[str, Any]:
+    """Begin to judge the newest kept frames again by the version that judges and by this one; see `/api/work`."""
+    given.desk.compare(number, caller.name)
+    return given.desk.told()
+
+
+@router.get("/work")
+def work(given: Given, _: Viewer) -> dict[str, Any]:
+    """What the console works at or did last, and the version that was taught and does not judge yet."""
+    return given.desk.told()
+
+
+@router.get("/threshold")
+def threshold(given: Given, _: Viewer) -> dict[str, Any]:
+    """The threshold, the scores behind it, and what every other threshold would mean."""
+    return given.history.outlook()
+
+
+@router.post("/threshold", status_code=201)
+def judge_at(given: Given, caller: Engineer, wanted: Rate) -> dict[str, Any]:
+    """A version that judges at this false-reject rate; refused where it would miss a confirmed defect."""
+    return given.history.judge_at(wanted.rate, caller.name)
+
+
+@router.post("/setup/begin")
+def begin(given: Given, _: Engineer) -> dict[str, Any]:
+    """Forget the images that were sent to be taught."""
+    given.desk.uploads.begin()
+    return given.desk.told()
+
+
+@router.put("/setup/images", status_code=201, openapi_extra=IMAGE)
+async def add(given: Given, request: Request, _: Engineer, name: Name) -> dict[str, str]:
+    """Send one image of a good part, in the body."""
+    kept = await run_in_threadpool(given.desk.uploads.add, name, await request.body())
+    return {"kept": kept.name}
+
+
+@router.post("/setup/teach", status_code=202)
+def teach(given: Given, caller: Engineer) -> dict[str, Any]:
+    """Begin to make a version of the images that were sent; it does not judge yet. See `/api/work`."""
+    given.desk.teach(caller.name)
+    return given.desk.told()
+
+
+@router.post("/setup/check", openapi_extra=IMAGE)
+async def check(given: Given, request: Request, _: Engineer) -> dict[str, Any]:
+    """What the version that was taught and does not judge yet says of the image in the body."""
+    return await run_in_threadpool(given.desk.check, await request.body())
+
+
+@router.post("/setup/live", status_code=201)
+def live(given: Given, caller: Engineer) -> dict[str, Any]:
+    """Judge by the version that was taught, from now on."""
+    return given.desk.go_live(caller.name)

@@ -1,0 +1,210 @@
+"""What takes a backbone: an image scored, a version taught and checked before it judges, two versions compared."""
+
+from __future__ import annotations
+
+import base64
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import cv2
+import structlog
+
+from daemon import build, counterfactual, versions
+from daemon import teach as teaching
+from daemon.console.line import Line
+from daemon.console.uploads import Uploads
+from daemon.engine import Engine
+from daemon.heatmap import overlay
+from drift.monitor import CALM
+from memory.errors import DriftlineError
+from policies.verdict import decide
+
+if TYPE_CHECKING:
+    from memory.extract import Extractor
+
+COMPARED_FRAMES = 100
+T = TypeVar("T")
+log = structlog.get_logger()
+
+
+class Busy(DriftlineError):
+    """One piece of work at a time: somebody else's is under way."""
+
+
+class NothingTaught(DriftlineError):
+    """There is no draft to check or to publish."""
+
+
+@dataclass
+class Work:
+    """A piece of work, whose it is, and how far it has come."""
+
+    what: str
+    who: str
+    step: str = ""
+    done: int = 0
+    of: int = 0
+    ended: bool = False
+    error: str | None = None
+    found: dict[str, Any] = field(default_factory=dict)
+
+    def track(self, items: Sequence[T], step: str) -> Iterator[T]:
+        """Walk through `items` and tell how far it has come."""
+        self.step, self.done, self.of = step, 0, len(items)
+        for item in items:
+            yield item
+            self.done += 1
+
+
+class Desk:
+    """The console's own backbone, loaded when it is first needed. The service judges on without noticing."""
+
+    def __init__(self, line: Line) -> None:
+        self.line = line
+        self.uploads = Uploads(line.settings.state_dir / "uploads", line.settings.source.max_pixels)
+        self._extractor: Extractor | None = None
+        self._scorer: Engine | None = None
+        self._draft: teaching.Draft | None = None
+        self._work: Work | None = None
+        self._starting, self._loading, self._scoring = threading.Lock(), threading.Lock(), threading.Lock()
+
+    def told(self) -> dict[str, Any]:
+        """The work under way or last done, the draft if there is one, and the version that judges."""
+        head = self.line.opened.store.head()
+        return {
+            "work": asdict(self._work) if self._work else None,
+            "draft": _summary(self._draft) if self._draft else None,
+            "head": head.number if head else None,
+            "uploaded": len(self.uploads.paths()),
+        }
+
+    def score(self, data: bytes) -> dict[str, Any]:
+        """What the newest version says of an image in today's light; nothing is recorded. One at a time.
+
+        Raises ImageRejected for what is no image, StoreError before anything was taught.
+        """
+        with self._scoring:
+            head = versions.current(self.line.opened.store)
+            if self._scorer is None:
+                self._scorer = build.engine(self.line.settings, self.line.opened, self._backbone())
+            engine = self._scorer
+            if engine.active is None or engine.active.model.version.sha256 != head.version.sha256:
+                engine.activate(head)
+            active = engine.active
+            assert active is not None  # noqa: S101  # activate set it
+            found = engine.look(engine.decode(data), active)
+            said = decide(found.score.value, active.now, engine.drift())
+        return {
+            "verdict": said.verdict,
+            "reason": said.reason,
+            "score": found.score.value,
+            "threshold": active.now.value,
+            "p_value": said.p_value,
+            "version": head.version.number,
+            "map": found.score.map.tolist(),
+        }
+
+    def teach(self, who: str) -> None:
+        """Begin to make a draft of the uploaded images. Raises Busy, and TeachError where there are none."""
+        paths = self.uploads.paths()
+        if not paths:
+            raise NothingTaught(
+                expected="images of good parts", came="none since the last draft", do="choose a folder first"
+            )
+
+        def run(work: Work) -> None:
+            engine = self._prover()
+            self._draft = teaching.draft(paths, engine, self.line.opened.store, work.track)
+
+        self._start("teach", who, run)
+
+    def check(self, data: bytes) -> dict[str, Any]:
+        """What the draft would say of an image, with its anomaly map laid over as a JPEG in base64.
+
+        Raises NothingTaught without a draft, ImageRejected for what is no image.
+        """
+        draft = self._drafted()
+        engine = self._prover()
+        image = engine.decode(data)
+        score = draft.contents.bank.score(engine.extractor(image))
+        said = decide(score.value, draft.threshold, CALM)
+        shown = overlay(image, score.map, draft.threshold)
+        jpeg = cv2.imencode(".jpg", shown[:, :, ::-1])[1].tobytes()
+        return {
+            "verdict": said.verdict,
+            "score": score.value,
+            "threshold": draft.threshold.value,
+            "picture": base64.b64encode(jpeg).decode(),
+        }
+
+    def go_live(self, who: str) -> dict[str, Any]:
+        """Publish the draft. Raises NothingTaught without one, StaleParent where another version came first since."""
+        with self._starting:
+            made = teaching.publish(self._drafted(), self._prover(), self.line.opened.store, who)
+            self._draft = None
+            self.uploads.begin()
+        return {"version": made.version.number}
+
+    def compare(self, number: int, who: str) -> None:
+        """Begin to judge the newest kept frames by the version that judges and by this one. Raises Busy, StoreError."""
+        store = self.line.opened.store
+        before, after = versions.current(store), store.load(store.version(number))
+
+        def run(work: Work) -> None:
+            work.found = {"before": before.version.number, "after": number}
+            judged, differ = counterfactual.changed(self._prover(), before, after, COMPARED_FRAMES, work.track)
+            work.found |= {"judged": judged, "differ": differ}
+
+        self._start("compare", who, run)
+
+    def _start(self, what: str, who: str, run: Callable[[Work], None]) -> None:
+        with self._starting:
+            if self._work and not self._work.ended:
+                raise Busy(
+                    expected="one piece of work at a time",
+                    came=f"{self._work.who} is at it: {self._work.what}",
+                    do="wait until it has ended",
+                )
+            self._work = work = Work(what, who)
+
+        def finish() -> None:
+            try:
+                run(work)
+            except DriftlineError as error:
+                work.error = str(error)
+            except Exception as error:  # the console goes on; people see what went wrong
+                log.exception("work failed", what=what)
+                work.error = f"{type(error).__name__}: {error}"
+            finally:
+                work.ended = True
+
+        threading.Thread(target=finish, name=what, daemon=True).start()
+
+    def _drafted(self) -> teaching.Draft:
+        if self._draft is None:
+            raise NothingTaught(expected="a draft", came="none", do="teach good parts first")
+        return self._draft
+
+    def _prover(self) -> Engine:
+        opened = self.line.opened
+        return Engine(self.line.settings, self._backbone(), opened.ledger, opened.kept, build.clock_ms)
+
+    def _backbone(self) -> Extractor:
+        with self._loading:
+            if self._extractor is None:
+                self._extractor = build.extractor(self.line.settings)
+            return self._extractor
+
+
+def _summary(draft: teaching.Draft) -> dict[str, Any]:
+    threshold = draft.threshold
+    return {
+        "parts": len(draft.names),
+        "refused": draft.refused,
+        "patches": len(draft.contents.bank),
+        "threshold": threshold.value,
+        "promise": threshold.promise,
+        "follows": draft.base.version.number if draft.base else None,
+    }

@@ -1,0 +1,48 @@
+"""Where people say who they are in a browser: the token that a program sends as a header is kept as a cookie."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body, HTTPException, Request, Response
+from fastapi.exception_handlers import http_exception_handler
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from daemon.console.access import COOKIE
+from daemon.console.pages import templates
+from daemon.console.parts import Given
+
+COOKIE_S = 90 * 86_400
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/login", response_class=HTMLResponse)
+def page(request: Request, given: Given) -> Response:
+    """Asks for a token."""
+    return templates.TemplateResponse(request, "login.html.j2", {"line": given.line.settings.line})
+
+
+@router.post("/login", status_code=204)
+def login(
+    request: Request, response: Response, given: Given, token: Annotated[str, Body(embed=True, max_length=200)]
+) -> None:
+    """Remember a token in this browser, out of reach of its scripts. Answers 401 for one that nobody has."""
+    if given.access.holder(token) is None:
+        raise HTTPException(401, "this token is not known: ask your line engineer")
+    response.set_cookie(
+        COOKIE, token, max_age=COOKIE_S, httponly=True, samesite="strict", secure=request.url.scheme == "https"
+    )
+
+
+@router.post("/logout", status_code=204)
+def logout(response: Response) -> None:
+    """Forget the token in this browser."""
+    response.delete_cookie(COOKIE)
+
+
+async def asked(request: Request, error: Exception) -> Response:
+    """A stranger who opens a page is asked to log in; every other refusal is told as it is."""
+    assert isinstance(error, HTTPException)  # noqa: S101  # it is registered for these alone
+    if error.status_code == 401 and "text/html" in request.headers.get("accept", ""):
+        return RedirectResponse("/login", 303)
+    return await http_exception_handler(request, error)

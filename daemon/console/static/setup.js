@@ -1,0 +1,109 @@
+"use strict";
+// From a folder of good parts to a version that judges: send, teach, check, go live.
+const IMAGES = /\.(bmp|gif|jpe?g|png|tiff?|webp)$/i;
+const images = (input) => [...input.files].filter((file) => IMAGES.test(file.name));
+const steps = ["check", "live"];
+
+function refused(name, why) {
+  const item = document.createElement("li");
+  item.textContent = `${name}: ${why}`;
+  by("refused").append(item);
+}
+
+function progress(of, done) {
+  by("progress").hidden = done >= of;
+  by("progress").max = Math.max(of, 1);
+  by("progress").value = done;
+}
+
+function ready(draft) {
+  for (const step of steps) by(`step-${step}`).setAttribute("aria-disabled", String(!draft));
+  by("known").disabled = by("live").disabled = !draft;
+  if (!draft) return;
+  tellIn("told", `${draft.parts} parts, ${draft.patches} patches, threshold ${draft.threshold.toFixed(4)}: ${draft.promise}.`);
+  by("follows").textContent = draft.follows ? `It follows version ${draft.follows} and keeps its confirmed defects.` : "It is the first version: until it is live every part is UNKNOWN.";
+}
+
+async function send(files) {
+  await act("/api/setup/begin");
+  for (const [at, file] of files.entries()) {
+    tellIn("told", `Sending ${at + 1} of ${files.length}…`);
+    progress(files.length, at);
+    try {
+      await act(`/api/setup/images?name=${encodeURIComponent(file.name)}`, file, "PUT");
+    } catch (error) {
+      refused(file.name, error.message);
+    }
+  }
+}
+
+by("goods").addEventListener("change", () => {
+  const count = images(by("goods")).length;
+  tellIn("told", count ? `${count} images.` : "There are no images in this folder.", !count);
+  by("teach").disabled = !count;
+});
+
+async function follow() {
+  const told = await followed((work) => {
+    if (!work || work.what !== "teach") return;
+    tellIn("told", `${work.step || "loading the backbone"}: ${work.done} of ${work.of}`);
+    progress(work.of, work.done);
+  });
+  by("progress").hidden = true;
+  if (told.work?.error) tellIn("told", told.work.error, true);
+  for (const [name, why] of Object.entries(told.draft?.refused ?? {})) refused(name.split("/").at(-1), why);
+  ready(told.draft);
+}
+
+by("teach").addEventListener("click", async () => {
+  by("teach").disabled = true;
+  by("refused").replaceChildren();
+  ready(null);
+  try {
+    await send(images(by("goods")));
+    await act("/api/setup/teach");
+    await follow();
+  } catch (error) {
+    tellIn("told", error.message, true);
+  }
+  by("teach").disabled = false;
+});
+
+function tileOf(file, said) {
+  const item = document.createElement("li");
+  item.className = said.verdict;
+  const image = document.createElement("img");
+  image.src = URL.createObjectURL(new Blob([Uint8Array.from(atob(said.picture), (c) => c.charCodeAt(0))], { type: "image/jpeg" }));
+  image.alt = "";
+  const name = document.createElement("span");
+  name.textContent = `${said.verdict} ${(said.score / said.threshold).toFixed(2)} ${file.name}`;
+  item.append(image, name);
+  return item;
+}
+
+by("known").addEventListener("change", async () => {
+  by("shown").replaceChildren();
+  const files = images(by("known"));
+  let found = 0;
+  for (const [at, file] of files.entries()) {
+    try {
+      const said = await act("/api/setup/check", file);
+      found += said.verdict === "NG";
+      by("shown").append(tileOf(file, said));
+      tellIn("checked", `${found} of ${at + 1} known defects found.`);
+    } catch (error) {
+      tellIn("checked", `${file.name}: ${error.message}`, true);
+    }
+  }
+});
+
+by("live").addEventListener("click", async () => {
+  try {
+    const made = await act("/api/setup/live");
+    ready(null);
+    tellIn("live-told", `Version ${made.version} judges from now on.`);
+  } catch (error) {
+    tellIn("live-told", error.message, true);
+  }
+});
+get("/api/work").then((told) => (told.work && !told.work.ended ? follow() : ready(told.draft))).catch(() => {});

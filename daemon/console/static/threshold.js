@@ -1,0 +1,102 @@
+"use strict";
+// Scores of good parts and of confirmed defects, and a line between them that says what it would mean.
+const SVG = "http://www.w3.org/2000/svg";
+const [WIDTH, HEIGHT, FOOT, BINS] = [1000, 320, 30, 60];
+const percent = (share) => `${(100 * share).toFixed(1)} %`;
+const range = ([low, high], show) => `${show(low)} to ${show(high)}, with 95 % confidence`;
+let told = null;
+let high = 1;
+
+function draw(name, attributes, text) {
+  const made = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  if (text !== undefined) made.textContent = text;
+  by("plot").append(made);
+  return made;
+}
+
+const across = (score) => Math.min(score / high, 1) * WIDTH;
+
+function bars(scores, kind, most) {
+  const counts = Array(BINS).fill(0);
+  for (const score of scores) counts[Math.min(Math.floor((score / high) * BINS), BINS - 1)] += 1;
+  counts.forEach((count, at) => {
+    const tall = (count / most) * (HEIGHT - FOOT - 20);
+    if (count) draw("rect", { class: kind, x: (at * WIDTH) / BINS + 1, y: HEIGHT - FOOT - tall, width: WIDTH / BINS - 2, height: tall });
+  });
+}
+
+function most(...groups) {
+  return Math.max(1, ...groups.map((scores) => {
+    const counts = Array(BINS).fill(0);
+    for (const score of scores) counts[Math.min(Math.floor((score / high) * BINS), BINS - 1)] += 1;
+    return Math.max(...counts);
+  }));
+}
+
+function plot() {
+  const defects = Object.values(told.defects);
+  high = 1.15 * Math.max(...told.goods, told.value, Math.min(Math.max(0, ...defects), 3 * told.value));
+  by("plot").replaceChildren();
+  const tallest = most(told.goods, defects);
+  bars(told.goods, "goods", tallest);
+  bars(defects, "defects", tallest);
+  draw("line", { class: "axis", x1: 0, x2: WIDTH, y1: HEIGHT - FOOT, y2: HEIGHT - FOOT });
+  for (let at = 0; at <= 4; at += 1) draw("text", { x: (WIDTH * at) / 4, y: HEIGHT - 8, "text-anchor": at === 0 ? "start" : at === 4 ? "end" : "middle" }, ((high * at) / 4).toPrecision(3));
+  draw("line", { class: "now", x1: across(told.value), x2: across(told.value), y1: 0, y2: HEIGHT - FOOT });
+  draw("line", { class: "chosen", id: "chosen", y1: 0, y2: HEIGHT - FOOT });
+}
+
+const chosen = () => told.choices[Number(by("line").value)];
+
+function show() {
+  const choice = chosen();
+  const [parts, defects] = [told.parts_in_8_hours, Object.keys(told.defects).length];
+  for (const end of ["x1", "x2"]) by("chosen").setAttribute(end, across(choice.value));
+  by("value").textContent = choice.value.toFixed(4);
+  by("rank").textContent = `in force: ${told.value.toFixed(4)}`;
+  by("rejects").textContent = percent(choice.rate);
+  by("rejects-range").textContent = range(choice.false_rejects, percent);
+  by("parts").textContent = parts;
+  by("shift").textContent = (parts * choice.rate).toFixed(1);
+  by("shift-range").textContent = range(choice.false_rejects, (share) => (parts * share).toFixed(1));
+  by("found").textContent = defects ? `${choice.found} of ${defects}` : "none known";
+  by("recall-range").textContent = `recall ${range(choice.recall, percent)}`;
+  by("use").disabled = by("all").dataset.engineer !== "true" || choice.value === told.value;
+}
+
+async function fill() {
+  const fresh = await get("/api/threshold").catch((reply) => reply);
+  by("nothing").hidden = fresh.status !== 409;
+  by("all").hidden = !fresh.choices;
+  if (!fresh.choices) return;
+  told = fresh;
+  by("line").max = told.choices.length - 1;
+  by("line").value = told.choices.findLastIndex((choice) => choice.value <= told.value);
+  plot();
+  show();
+}
+
+// The line is dragged where the pointer is, and not by equal steps: scores lie close together in places.
+function nearest(event) {
+  const box = by("plot").getBoundingClientRect();
+  const score = ((event.clientX - box.left) / box.width) * high;
+  const apart = told.choices.map((choice) => Math.abs(choice.value - score));
+  by("line").value = apart.indexOf(Math.min(...apart));
+  show();
+}
+let dragging = false;
+by("plot").addEventListener("pointerdown", (event) => { dragging = true; by("plot").setPointerCapture(event.pointerId); nearest(event); });
+by("plot").addEventListener("pointermove", (event) => { if (dragging) nearest(event); });
+by("plot").addEventListener("pointerup", () => { dragging = false; });
+by("line").addEventListener("input", show);
+by("use").addEventListener("click", async () => {
+  try {
+    const made = await act("/api/threshold", { rate: chosen().rate });
+    await fill();
+    tellIn("told", `Version ${made.version} judges at ${percent(made.rate)} false rejects.`);
+  } catch (error) {
+    tellIn("told", error.message, true);
+  }
+});
+fill();

@@ -1,0 +1,48 @@
+"use strict";
+// What going back to a version would change, and going back.
+const number = by("version").dataset.number;
+
+function progress(work) {
+  by("progress").hidden = !work || work.ended;
+  if (work?.of) { by("progress").max = work.of; by("progress").value = work.done; }
+}
+
+function differing({ judged, differ, before, after }) {
+  tellIn("told", differ.length
+    ? `${differ.length} of the newest ${judged} kept parts would be judged differently than by version ${before}:`
+    : `None of the newest ${judged} kept parts would be judged differently than by version ${before}.`);
+  by("differ").replaceChildren(...differ.map((one) => {
+    const item = document.createElement("li");
+    item.className = one.verdicts[1];
+    item.textContent = `${one.frame_id}: ${one.verdicts.join(" → ")} (${one.scores.join(" → ")} thresholds, ${before} → ${after})`;
+    return item;
+  }));
+}
+
+by("compare")?.addEventListener("click", async () => {
+  by("compare").disabled = true;
+  tellIn("told", "Comparing…");
+  try {
+    await act(`/api/versions/${number}/compare`);
+    const { work } = await followed(progress);
+    if (work.error) tellIn("told", work.error, true);
+    else differing(work.found);
+  } catch (error) {
+    tellIn("told", error.message, true);
+  }
+  by("compare").disabled = false;
+});
+
+by("rollback")?.addEventListener("click", () => by("sure").showModal());
+by("sure").addEventListener("close", async () => {
+  if (by("sure").returnValue !== "yes") return;
+  try {
+    const made = await act(`/api/versions/${number}/rollback`);
+    location.assign(`/versions/${made.version}`);
+  } catch (error) {
+    tellIn("told", error.message, true);
+  }
+});
+for (const image of document.querySelectorAll(".many img")) {
+  image.addEventListener("error", () => image.classList.add("gone")); // not every taught part's image is kept
+}

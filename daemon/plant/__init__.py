@@ -1,0 +1,1 @@
+"""The plant's wires: verdicts out to MQTT, webhook, Modbus TCP and OPC UA, and frames in by MQTT."""

@@ -1,0 +1,86 @@
+"""All configured wires at once, each kept going whatever becomes of the others."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from importlib import import_module
+
+import structlog
+
+from daemon.config import Settings
+from daemon.plant.feed import Feed
+from memory.errors import DriftlineError
+
+EXTRAS = {"mqtt": "paho", "webhook": "httpx", "modbus": "pymodbus", "opcua": "asyncua"}
+BACKOFF_FIRST_S, BACKOFF_LAST_S = 0.5, 60.0
+Serve = Callable[[Feed], Awaitable[None]]
+log = structlog.get_logger()
+
+
+class NoWire(DriftlineError):
+    """Nothing is configured, or the library of what is configured is not installed."""
+
+
+def wanted(settings: Settings) -> dict[str, Serve]:
+    """The wires that are configured. Raises NoWire where there is none, or one's library is missing."""
+    on = {
+        "mqtt": settings.mqtt.host is not None,
+        "webhook": settings.webhook.url is not None,
+        "modbus": settings.modbus.port is not None,
+        "opcua": settings.opcua.port is not None,
+    }
+    names = [name for name, is_on in on.items() if is_on]
+    if not names:
+        raise NoWire(
+            expected="mqtt.host, webhook.url, modbus.port or opcua.port in config.yaml",
+            came="none of them",
+            do="set one; `driftline config schema` lists all",
+        )
+    return {name: _serve(name) for name in names}
+
+
+async def keep(feed: Feed, wires: dict[str, Serve]) -> None:
+    """Keep all wires going until cancelled."""
+    async with asyncio.TaskGroup() as together:
+        together.create_task(feed.watch())
+        for name, serve in wires.items():
+            together.create_task(_kept(feed, name, serve))
+
+
+async def _kept(feed: Feed, name: str, serve: Serve) -> None:
+    """One wire: what ends it is told once, and it is begun again, later each time."""
+    backoff_s, away = BACKOFF_FIRST_S, False
+    loop = asyncio.get_running_loop()
+    while True:
+        began_s = loop.time()
+        log.info("wire begins", wire=name)
+        reason = "it ended"
+        try:
+            await serve(feed)
+        except* Exception as errors:
+            reason = "; ".join(str(error) or type(error).__name__ for error in _plain(errors))
+        if loop.time() - began_s > BACKOFF_LAST_S:
+            backoff_s, away = BACKOFF_FIRST_S, False  # it went well in between
+        if not away:
+            feed.tell("plant_away", wire=name, error=reason)
+        log.error("wire away", wire=name, error=reason, again_in_s=backoff_s)
+        away = True
+        await asyncio.sleep(backoff_s)
+        backoff_s = min(2 * backoff_s, BACKOFF_LAST_S)
+
+
+def _plain(errors: BaseExceptionGroup) -> list[BaseException]:
+    return [e for one in errors.exceptions for e in (_plain(one) if isinstance(one, BaseExceptionGroup) else [one])]
+
+
+def _serve(name: str) -> Serve:
+    try:
+        found: Serve = import_module(f"daemon.plant.{name}").serve
+    except ImportError as error:
+        raise NoWire(
+            expected=f"{EXTRAS[name]}, which the wire {name} needs",
+            came=str(error),
+            do=f"pip install 'driftline[{name}]'",
+        ) from error
+    return found

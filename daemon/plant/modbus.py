@@ -1,0 +1,86 @@
+"""Modbus TCP: the newest verdict and the line's state, for a PLC that reads them."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from pymodbus.constants import ExcCodes
+from pymodbus.server import ModbusTcpServer
+from pymodbus.simulator import DataType, SimData, SimDevice
+
+from daemon.plant.feed import Feed
+
+COILS = ("acknowledge",)
+INPUTS = ("ready", "busy", "result_valid", "result_ok", "unknown")
+REGISTERS = ("sequence_high", "sequence_low", "score_per_mille", "version", "trust", "overruns")
+TRUST = {"unknown": 0, "stable": 1, "compensating": 2, "drifting": 3, "untrusted": 4}
+WORD = 65_535
+READ_INPUTS, READ_REGISTERS, WRITE_COIL, WRITE_COILS = 2, 4, 5, 15
+
+
+@dataclass
+class Result:
+    """The newest verdict as the PLC reads it: `valid` until it acknowledges; one that came before counts as overrun."""
+
+    sequence: int = 0
+    ok: bool = False
+    unknown: bool = False
+    score_per_mille: int = 0
+    valid: bool = False
+    overruns: int = 0
+
+    def take(self, verdict: dict[str, Any]) -> None:
+        """Hold a verdict. The score is told per mille of the threshold."""
+        self.overruns = (self.overruns + self.valid) & WORD
+        score, threshold = verdict["score"], verdict["threshold"]
+        self.sequence, self.valid = verdict["seq"], True
+        self.ok, self.unknown = verdict["verdict"] == "OK", verdict["verdict"] == "UNKNOWN"
+        self.score_per_mille = min(round(1000 * score / threshold), WORD) if score is not None and threshold else 0
+
+
+async def serve(feed: Feed) -> None:
+    """Serve the registers until cancelled. Raises OSError where the port is taken.
+
+    Discrete inputs from 0: ready, busy, result valid, result OK, UNKNOWN. Input registers from 0: the verdict's number
+    (two words, high first), score per mille of the threshold, version, trust (0 unknown, 1 stable, 2 compensating,
+    3 drifting, 4 untrusted), overruns. The PLC writes coil 0, acknowledge, to say that it has read the result: result
+    valid falls, and the coil by itself. UNKNOWN is never OK: both bits are told.
+    """
+    given, result = feed.settings.modbus, Result()
+
+    async def answer(code: int, start: int, address: int, count: int, held: list[Any], given: Any) -> ExcCodes | None:
+        del start, address, count
+        if code == READ_INPUTS:
+            states = (feed.condition.ready, feed.condition.busy, result.valid, result.ok, result.unknown)
+            held[0] = sum(int(state) << bit for bit, state in enumerate(states))
+        elif code == READ_REGISTERS:
+            number, version = result.sequence, feed.condition.version or 0
+            trust = TRUST.get(feed.condition.trust, 0)
+            held[:] = [
+                number >> 16 & WORD,
+                number & WORD,
+                result.score_per_mille,
+                version & WORD,
+                trust,
+                result.overruns,
+            ]
+        elif code in {WRITE_COIL, WRITE_COILS} and given and given[0]:
+            result.valid = False
+            given[0] = False
+        return None
+
+    blocks = (
+        [SimData(0, count=1, values=[False] * 16, datatype=DataType.BITS)],
+        [SimData(0, count=1, values=[False] * 16, datatype=DataType.BITS)],
+        [SimData(0, count=1, values=0, datatype=DataType.REGISTERS)],
+        [SimData(0, count=len(REGISTERS), values=0, datatype=DataType.REGISTERS)],
+    )
+    server = ModbusTcpServer(SimDevice(0, simdata=blocks, action=answer), address=(given.host, int(given.port or 0)))
+    await server.serve_forever(background=True)
+    try:
+        async for verdict in feed.verdicts("modbus", missed=False):
+            result.take(verdict)
+    finally:
+        await asyncio.shield(server.shutdown())  # type: ignore[no-untyped-call]  # pymodbus leaves it so

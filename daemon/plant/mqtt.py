@@ -1,0 +1,152 @@
+"""MQTT: verdicts and the line's condition out, frames in."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import asdict
+from typing import Any
+
+import paho.mqtt.client as paho
+import structlog
+from paho.mqtt.enums import CallbackAPIVersion
+
+from daemon.plant.feed import Condition, Feed
+from daemon.wire import WireLost
+from memory.errors import DriftlineError
+
+ONLINE, OFFLINE = "online", "offline"
+TAKEN_S = 10.0
+CONDITION_S = 0.5
+log = structlog.get_logger()
+
+
+class BrokerLost(DriftlineError):
+    """The broker does not answer or did not take a message."""
+
+
+async def serve(feed: Feed) -> None:
+    """Tell the broker every verdict at least once (QoS 1) and put on the line what comes under `frame`, until
+    cancelled. Raises BrokerLost where the broker goes away; nothing is lost then.
+
+    Under `PREFIX/LINE/`: `verdict` (JSON), `condition` (JSON, retained) and `availability` (`online` or `offline`,
+    retained, with `offline` as the last will). Frames come as image bytes under `frame/FRAME_ID`, or under `frame` as
+    JSON with `frame_id`, `path` and perhaps `part_id`.
+    """
+    given = feed.settings.mqtt
+    root = f"{given.prefix}/{feed.line}"
+    loop, frames = asyncio.get_running_loop(), asyncio.Queue[paho.MQTTMessage]()
+    connected, lost = asyncio.Event(), asyncio.Event()
+    client = paho.Client(CallbackAPIVersion.VERSION2, f"driftline-{feed.line}", clean_session=False, manual_ack=True)
+    if given.username is not None:
+        client.username_pw_set(given.username, given.password.get_secret_value() if given.password else None)
+    if given.tls:
+        client.tls_set()
+    client.will_set(f"{root}/availability", OFFLINE, qos=1, retain=True)
+
+    def on_connect(client: paho.Client, _data: object, _flags: object, code: Any, _properties: object) -> None:
+        if code.is_failure:
+            log.error("MQTT broker refused us", reason=str(code))
+            return
+        client.subscribe([(f"{root}/frame", 1), (f"{root}/frame/+", 1)])
+        loop.call_soon_threadsafe(connected.set)
+
+    def on_message(_client: object, _data: object, message: paho.MQTTMessage) -> None:
+        loop.call_soon_threadsafe(frames.put_nowait, message)
+
+    def on_disconnect(*_: object) -> None:
+        loop.call_soon_threadsafe(lost.set)
+
+    client.on_connect = on_connect
+    client.on_message = on_message
+    client.on_disconnect = on_disconnect
+    try:
+        await asyncio.to_thread(client.connect, str(given.host), given.port)
+        client.loop_start()
+        await asyncio.wait_for(connected.wait(), TAKEN_S)
+        async with asyncio.TaskGroup() as together:
+            together.create_task(_verdicts(feed, client, root))
+            together.create_task(_condition(feed, client, root))
+            together.create_task(_frames(feed, client, frames, root))
+            together.create_task(_until(lost))
+    except (OSError, TimeoutError) as error:
+        raise _lost(feed, str(error) or "no answer") from error
+    finally:
+        if client.is_connected():
+            client.publish(f"{root}/availability", OFFLINE, qos=1, retain=True).wait_for_publish(1)
+        client.disconnect()
+        # Not awaited by a cancelled task: paho's thread ends by itself once it is disconnected.
+        client.loop_stop()
+
+
+async def _verdicts(feed: Feed, client: paho.Client, root: str) -> None:
+    async for verdict in feed.verdicts("mqtt", missed=True):
+        await _publish(feed, client, f"{root}/verdict", verdict, retain=False)
+
+
+async def _condition(feed: Feed, client: paho.Client, root: str) -> None:
+    told: Condition | None = None
+    while True:
+        if (now := feed.condition) != told:
+            if told is None or told.ready != now.ready:
+                sent = client.publish(f"{root}/availability", ONLINE if now.ready else OFFLINE, qos=1, retain=True)
+                await asyncio.to_thread(sent.wait_for_publish, TAKEN_S)
+            await _publish(feed, client, f"{root}/condition", asdict(now) | {"ready": now.ready}, retain=True)
+            told = now
+        await asyncio.sleep(CONDITION_S)
+
+
+async def _publish(feed: Feed, client: paho.Client, topic: str, what: dict[str, Any], *, retain: bool) -> None:
+    sent = client.publish(topic, json.dumps(what, ensure_ascii=False), qos=1, retain=retain)
+    try:
+        await asyncio.to_thread(sent.wait_for_publish, TAKEN_S)
+    except (RuntimeError, ValueError) as error:
+        raise _lost(feed, str(error)) from error
+    if not sent.is_published():
+        raise _lost(feed, f"it did not take a message within {TAKEN_S:.0f} s")
+
+
+async def _frames(feed: Feed, client: paho.Client, frames: asyncio.Queue[paho.MQTTMessage], root: str) -> None:
+    """A message is acknowledged once its frame is in the stream, or refused: the broker sends no more than a few beyond
+    that, and again after a crash what was not."""
+    while True:
+        message = await frames.get()
+        fields = _fields(message, root)
+        if fields is None:
+            feed.tell("mqtt_refused", topic=message.topic, bytes=len(message.payload))
+            log.warning("MQTT message refused", topic=message.topic)
+        while fields is not None:
+            try:
+                await feed.put(fields)
+                break
+            except WireLost:
+                await asyncio.sleep(1)  # the line's Redis is away, which the service tells; the broker waits
+        client.ack(message.mid, message.qos)
+
+
+def _fields(message: paho.MQTTMessage, root: str) -> dict[str, str | bytes] | None:
+    """The frame that a message carries; None where it carries none."""
+    name = message.topic.removeprefix(f"{root}/frame").strip("/")
+    if name:
+        return {"frame_id": name, "image": bytes(message.payload)}
+    try:
+        said = json.loads(message.payload)
+        return (
+            {key: str(said[key]) for key in ("frame_id", "part_id", "path") if key in said} if "path" in said else None
+        )
+    except (ValueError, TypeError):
+        return None
+
+
+async def _until(lost: asyncio.Event) -> None:
+    await lost.wait()
+    raise OSError("the broker closed the connection")
+
+
+def _lost(feed: Feed, came: str) -> BrokerLost:
+    given = feed.settings.mqtt
+    return BrokerLost(
+        expected=f"an MQTT broker at {given.host}:{given.port}",
+        came=came,
+        do="start it or correct the mqtt section; verdicts are told again from where it stopped",
+    )

@@ -1,0 +1,143 @@
+"""OPC UA: the states of OPC 40100-1 (Machine Vision) and the newest result."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import IntEnum
+from typing import Any
+
+from asyncua import ua
+from asyncua.common.node import Node
+from asyncua.server.server import Server
+
+from daemon.plant.feed import Condition, Feed
+
+NAMESPACE = "urn:driftline:vision"
+CONDITION_S = 0.1
+
+
+class State(IntEnum):
+    """The states of VisionStateMachineType and VisionAutomaticModeStateMachineType by their numbers (OPC 40100-1,
+    tables 82 and 97)."""
+
+    PREOPERATIONAL = 1
+    HALTED = 2
+    ERROR = 3
+    OPERATIONAL = 4
+    INITIALIZED = 5
+    READY = 6
+    SINGLE_EXECUTION = 7
+    CONTINUOUS_EXECUTION = 8
+
+
+NAMES = {state: state.name.title().replace("_", "") for state in State}
+EVALUATION = {"OK": 1, "NG": 2, "UNKNOWN": 3}  # OPC 40001-101: OK, not OK, not decidable
+
+
+def states(now: Condition) -> tuple[State, State | None]:
+    """The state of the vision system, and within Operational that of its automatic mode."""
+    if not now.running:
+        return State.HALTED, None
+    if now.troubles or (now.version is not None and not now.probed):
+        return State.ERROR, None
+    if now.version is None:
+        return State.PREOPERATIONAL, None
+    return State.OPERATIONAL, State.CONTINUOUS_EXECUTION if now.busy else State.READY
+
+
+async def serve(feed: Feed) -> None:
+    """Serve the vision system's states and its newest result until cancelled. Raises OSError where the port is taken.
+
+    Under Objects/VisionSystem: VisionStateMachine/CurrentState and its Number, the same of its
+    VisionAutomaticModeStateMachine, and ResultManagement/Result.
+    """
+    given = feed.settings.opcua
+    server = Server()
+    await server.init()
+    server.set_endpoint(f"opc.tcp://{given.host}:{given.port}/driftline")
+    server.set_server_name(f"Driftline {feed.line}")
+    server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+    space = await server.register_namespace(NAMESPACE)
+    system = await server.nodes.objects.add_object(space, "VisionSystem")
+    machine = await Machine.made(system, space, "VisionStateMachine")
+    mode = await Machine.made(machine.node, space, "VisionAutomaticModeStateMachine")
+    results = await Results.made(await system.add_object(space, "ResultManagement"), space)
+    async with server, asyncio.TaskGroup() as together:
+        together.create_task(_follow(feed, machine, mode))
+        together.create_task(_told(feed, results))
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A state machine as clients see it: its object, the name of its current state, and that state's number."""
+
+    node: Node
+    state: Node
+    number: Node
+
+    @classmethod
+    async def made(cls, parent: Node, space: int, name: str) -> Machine:
+        """A machine below `parent`, in no state yet."""
+        node = await parent.add_object(space, name)
+        state = await node.add_variable(space, "CurrentState", ua.LocalizedText(""))
+        return cls(node, state, await state.add_property(space, "Number", 0, ua.VariantType.UInt32))
+
+    async def enter(self, state: State | None) -> None:
+        """Be in a state; None in none."""
+        await self.number.write_value(ua.Variant(state or 0, ua.VariantType.UInt32))
+        await self.state.write_value(ua.LocalizedText(NAMES[state] if state else ""))
+
+
+@dataclass(frozen=True)
+class Results:
+    """The newest result: its variables by name, of which ResultId is written last."""
+
+    variables: dict[str, Node]
+
+    @classmethod
+    async def made(cls, parent: Node, space: int) -> Results:
+        """A result that nobody has given yet."""
+        node = await parent.add_object(space, "Result")
+        plain: dict[str, Any] = {
+            "PartId": "",
+            "ResultEvaluation": ua.Variant(0, ua.VariantType.Int32),
+            "Reason": "",
+            "Score": 0.0,
+            "Threshold": 0.0,
+            "Version": ua.Variant(0, ua.VariantType.UInt32),
+            "CreationTime": datetime.fromtimestamp(0, UTC),
+            "ResultId": "",
+        }
+        return cls({name: await node.add_variable(space, name, value) for name, value in plain.items()})
+
+    async def take(self, verdict: dict[str, Any]) -> None:
+        """Tell a verdict. A client that subscribes to ResultId finds the other variables as they belong to it."""
+        told: dict[str, Any] = {
+            "PartId": verdict["part_id"],
+            "ResultEvaluation": ua.Variant(EVALUATION[verdict["verdict"]], ua.VariantType.Int32),
+            "Reason": verdict["reason"],
+            "Score": float(verdict["score"] or 0),
+            "Threshold": float(verdict["threshold"] or 0),
+            "Version": ua.Variant(verdict["version"] or 0, ua.VariantType.UInt32),
+            "CreationTime": datetime.fromtimestamp(verdict["judged_ms"] / 1000, UTC),
+            "ResultId": verdict["frame_id"],
+        }
+        for name, value in told.items():
+            await self.variables[name].write_value(value)
+
+
+async def _follow(feed: Feed, machine: Machine, mode: Machine) -> None:
+    told = None
+    while True:
+        if (now := states(feed.condition)) != told:
+            await machine.enter(now[0])
+            await mode.enter(now[1])
+            told = now
+        await asyncio.sleep(CONDITION_S)
+
+
+async def _told(feed: Feed, results: Results) -> None:
+    async for verdict in feed.verdicts("opcua", missed=False):
+        await results.take(verdict)

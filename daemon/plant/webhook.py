@@ -1,0 +1,63 @@
+"""A webhook: every verdict posted as JSON, signed as Standard Webhooks has it, and again until it is taken."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import structlog
+from standardwebhooks.webhooks import Webhook
+
+from daemon.plant.feed import Feed
+from memory.errors import DriftlineError
+
+TIMEOUT_S = 10.0
+LATER = {408, 425, 429}
+log = structlog.get_logger()
+
+
+class Undelivered(DriftlineError):
+    """The receiver is away or asks us to come again; the verdict is posted again."""
+
+
+async def serve(feed: Feed) -> None:
+    """Post every verdict at least once, in order, until cancelled. Raises Undelivered for one that should be posted
+    again later.
+
+    Each is told by its id (`webhook-id`, the same each time), its time and its signature
+    (https://www.standardwebhooks.com). What the receiver refuses for good (4xx) is recorded as an event and passed
+    over.
+    """
+    given = feed.settings.webhook
+    signer = Webhook(given.secret.get_secret_value()) if given.secret else None
+    async with httpx.AsyncClient(timeout=TIMEOUT_S) as client:
+        async for verdict in feed.verdicts("webhook", missed=True):
+            await _post(feed, client, signer, verdict)
+
+
+async def _post(feed: Feed, client: httpx.AsyncClient, signer: Webhook | None, verdict: dict[str, Any]) -> None:
+    url, now = str(feed.settings.webhook.url), datetime.now(UTC)
+    body = json.dumps({"type": "verdict", "line": feed.line, "data": verdict}, ensure_ascii=False)
+    name = f"{feed.line}-{verdict['seq']}"
+    headers = {"content-type": "application/json", "webhook-id": name, "webhook-timestamp": str(int(now.timestamp()))}
+    if signer:
+        headers["webhook-signature"] = signer.sign(name, now, body)
+    try:
+        reply = await client.post(url, content=body.encode(), headers=headers)
+    except httpx.HTTPError as error:
+        raise _undelivered(url, f"{type(error).__name__}: {error}") from error
+    if reply.is_success:
+        return
+    if reply.is_client_error and reply.status_code not in LATER:
+        feed.tell("webhook_refused", frame_id=verdict["frame_id"], status=reply.status_code)
+        log.error("webhook refused a verdict", frame=verdict["frame_id"], status=reply.status_code)
+        return
+    raise _undelivered(url, f"status {reply.status_code}")
+
+
+def _undelivered(url: str, came: str) -> Undelivered:
+    return Undelivered(
+        expected=f"{url} to take a verdict", came=came, do="see to the receiver; verdicts are posted again in order"
+    )

@@ -1,0 +1,52 @@
+"""No request that the API's own description allows, or nearly, is a server error."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+import schemathesis
+from conftest import frame, png
+from hypothesis import HealthCheck, given, settings
+
+from daemon import build
+from daemon.config import Settings
+from daemon.console import app as console
+from daemon.console.access import access
+from daemon.console.line import Line
+from daemon.rendered import STEADY, Flaw
+from daemon.sections import ConsoleSettings
+from daemon.service import Service
+from daemon.wire import Wire
+from memory.extract import Extractor
+
+
+@pytest.fixture
+def described(
+    service: Service, settings: Settings, wire: Wire, extractor: Extractor, monkeypatch: pytest.MonkeyPatch
+) -> schemathesis.BaseSchema:
+    """The API of a line with some frames, as it describes itself; nobody has to say who they are."""
+    monkeypatch.setattr(console, "CHANGES_A_MINUTE", 10**9)
+    monkeypatch.setattr(console, "READS_A_MINUTE", 10**9)
+    monkeypatch.setattr(build, "extractor", lambda _: extractor)
+    service.engine.judge(frame("good", png(500)))
+    service.engine.judge(frame("bad", png(610, STEADY, Flaw.BURR)))
+    service.engine.ledger.say("service", service.status())
+    app = console.application(Line(settings, build.state(settings), wire), access(ConsoleSettings()))
+    return schemathesis.openapi.from_asgi("/openapi.json", app, headers={"Host": "127.0.0.1"})
+
+
+def test_no_request_is_a_server_error(described: schemathesis.BaseSchema) -> None:
+    answered: Counter[str] = Counter()
+    for found in described.get_all_operations():
+        operation = found.ok()
+
+        @settings(max_examples=25, suppress_health_check=list(HealthCheck))
+        @given(case=operation.as_strategy())
+        def no_server_error(case: schemathesis.Case) -> None:
+            answer = case.call(headers={"Host": "127.0.0.1"})
+            assert answer.status_code < 500, f"{case.method} {case.path}: {answer.text}"
+            answered[operation.label] += answer.status_code < 400  # noqa: B023  # called in this turn of the loop
+
+        no_server_error()
+    assert sum(count > 0 for count in answered.values()) > 10, answered

@@ -1,0 +1,150 @@
+"""Labelled images in from other tools, and the review set out to them and in again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from conftest import NOW_MS, frame, png
+from typer.testing import CliRunner
+
+from daemon import build, export, feedback
+from daemon.cli import app
+from daemon.config import Settings
+from daemon.labelled import LabelsError, labelled
+from daemon.rendered import STEADY, Flaw
+from daemon.service import Service
+from memory.extract import Extractor
+from memory.replay import box_region
+
+
+def mask() -> bytes:
+    drawn = np.zeros((100, 200), dtype=np.uint8)
+    drawn[10:60, 20:120] = 255
+    return cv2.imencode(".png", drawn)[1].tobytes()
+
+
+def tree(root: Path) -> Path:
+    """A small data set as MVTec AD has it."""
+    files = {f"train/good/{n:03d}.png": png(n) for n in range(10)}
+    files |= {"test/good/000.png": png(50), "test/burr/000.png": png(610, STEADY, Flaw.BURR)}
+    files |= {"ground_truth/burr/000_mask.png": mask(), "license.txt": b"text", "test/burr/notes.txt": b"text"}
+    for name, data in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(data)
+    return root
+
+
+def test_an_mvtec_folder_is_read(tmp_path: Path) -> None:
+    found = labelled(tree(tmp_path), None)
+    assert [one.defective for one in found].count(False) == 11
+    (defect,) = (one for one in found if one.defective)
+    assert defect.path == tmp_path / "test/burr/000.png"
+    assert defect.region == pytest.approx((0.1, 0.1, 0.6, 0.6))
+
+
+def lookout(image: str, kind: str, **also: str) -> str:
+    said = {"source-ref": f"s3://bucket/project/{image}", "auto-label": 1}
+    return json.dumps(said | {"auto-label-metadata": {"class-name": kind, "type": "groundtruth/image"}} | also)
+
+
+def test_a_lookout_manifest_is_read(tmp_path: Path) -> None:
+    tree(tmp_path)
+    manifest = tmp_path / "my.manifest"
+    lines = [lookout(f"train/good/{n:03d}.png", "normal") for n in range(10)]
+    mask_ref = {"anomaly-mask-ref": "s3://bucket/masks/ground_truth/burr/000_mask.png"}
+    manifest.write_text("\n".join([*lines, "", lookout("test/burr/000.png", "anomaly", **mask_ref)]))
+    found = labelled(manifest, None)
+    assert [one.defective for one in found] == [False] * 10 + [True]
+    assert found[-1].region == pytest.approx((0.1, 0.1, 0.6, 0.6))
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["{", "[]", "{}", lookout("gone.png", "normal"), lookout("train/good/000.png", "odd"), lookout("../x", "normal")],
+)
+def test_a_wrong_line_of_a_manifest_is_named(tmp_path: Path, line: str) -> None:
+    (tmp_path / "train").mkdir()
+    tree(tmp_path)
+    (tmp_path / "my.manifest").write_text(lookout("train/good/001.png", "normal") + "\n" + line)
+    with pytest.raises(LabelsError, match="line 2"):
+        labelled(tmp_path / "my.manifest", None)
+
+
+def test_a_data_set_without_good_parts_is_told(tmp_path: Path) -> None:
+    with pytest.raises(LabelsError, match="train/good"):
+        labelled(tmp_path, None)
+    with pytest.raises(LabelsError, match="check the path"):
+        labelled(tmp_path / "gone", None)
+
+
+def run(*words: str) -> dict[str, Any]:
+    done = CliRunner().invoke(app, [*words, "--json"], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
+
+
+def test_a_data_set_is_taught_and_its_defects_are_remembered(
+    settings: Settings, tmp_path: Path, extractor: Extractor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "extractor", lambda _: extractor)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config.yaml").write_text(settings.model_dump_json())
+    told = run("import", str(tree(tmp_path / "set")), "--operator", "eva")
+    assert (told["version"], told["good"], told["defects"], told["missed_before"]) == (2, 11, 1, [])
+    opened = build.state(settings)
+    head = opened.store.head()
+    assert head is not None
+    (defect,) = opened.store.load(head).contents.replay.defects
+    assert (defect.sample, head.cause) == (str(tmp_path / "set/test/burr/000.png"), "import")
+    inside = box_region((0.1, 0.1, 0.6, 0.6), defect.features.grid)
+    assert not (defect.region & ~inside).any(), "what is learned of it lies within its mask"
+    out = run("export", "mvtec", str(tmp_path / "out"))
+    assert (out["defect"], out["masks"]) == (1, 1)
+
+
+@pytest.fixture
+def reviewed(service: Service) -> Service:
+    """Frames of all kinds: answered, disputed, asked and neither."""
+    for name, flaw in (("good", None), ("bad", Flaw.BURR), ("disputed", Flaw.BURR), ("open", Flaw.BURR)):
+        service.engine.judge(frame(name, png(610 if flaw else 50, STEADY, flaw)))
+    said = [("bad", "defect", "anna", "[0.25, 0.25, 0.5, 0.75]"), ("good", "good", "anna", None)]
+    said += [("disputed", "defect", "anna", None), ("disputed", "good", "bert", None)]
+    for name, verdict, operator, region in said:
+        feedback.record(service.engine.ledger, feedback.answer(name, verdict, operator, region), NOW_MS)
+    return service
+
+
+def test_label_studio_gets_predictions_and_annotations(reviewed: Service, tmp_path: Path) -> None:
+    engine = reviewed.engine
+    counts = export.label_studio(export.reviewed(engine.ledger, engine.kept, 10**8), engine.kept, tmp_path)
+    assert counts == {"tasks": 4, "annotated": 2}
+    tasks = {task["data"]["frame_id"]: task for task in json.loads((tmp_path / "tasks.json").read_text())}
+    bad = tasks["bad"]
+    choice, region = bad["annotations"][0]["result"]
+    assert choice["value"] == {"choices": ["defect"]}
+    wanted = {"x": 25, "y": 25, "width": 25, "height": 50, "rotation": 0, "rectanglelabels": ["defect"]}
+    assert region["value"] == wanted
+    assert (region["original_width"], region["original_height"]) == (64, 64)
+    (prediction,) = bad["predictions"]
+    assert prediction["score"] > 1
+    assert [r["type"] for r in prediction["result"]] == ["choices", "rectanglelabels"]
+    assert "annotations" not in tasks["disputed"]
+    assert "annotations" not in tasks["open"]
+    assert (tmp_path / bad["data"]["image"].partition("?d=")[2]).read_bytes() == png(610, STEADY, Flaw.BURR)
+    names = {result["from_name"] for result in bad["annotations"][0]["result"]}
+    assert all(f'name="{name}"' in (tmp_path / "labels.xml").read_text() for name in names)
+
+
+def test_what_is_exported_as_a_folder_can_be_imported(reviewed: Service, tmp_path: Path) -> None:
+    engine = reviewed.engine
+    counts = export.mvtec(export.reviewed(engine.ledger, engine.kept, 10**8), tmp_path)
+    assert counts == {"good": 1, "defect": 1, "masks": 1, "unanswered": 2}
+    found = {one.defective: one for one in labelled(tmp_path, None)}
+    assert found[True].region == pytest.approx((0.25, 0.25, 0.5, 0.75))
+    assert found[False].path.read_bytes() == png(50)

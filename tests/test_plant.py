@@ -1,0 +1,358 @@
+"""The plant's wires, each against a real peer on this PC: a broker, a receiver of webhooks, the clients of a PLC."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any, ClassVar
+
+import paho.mqtt.client as paho
+import pytest
+import redis
+from asyncua import Client as OpcUaClient
+from conftest import frame, png
+from pymodbus.client import AsyncModbusTcpClient
+from standardwebhooks.webhooks import Webhook
+
+from daemon import build
+from daemon.config import Settings
+from daemon.plant import modbus, mqtt, opcua
+from daemon.plant.feed import Condition, Feed
+from daemon.plant.keep import NoWire, keep, wanted
+from daemon.rendered import STEADY, Flaw
+from daemon.sections import ModbusSettings, MqttSettings, OpcUaSettings, WebhookSettings
+from daemon.service import Service
+from daemon.wire import Wire
+
+SECRET = base64.b64encode(b"a secret of twenty-four.").decode()
+GIVE_UP_S = 20.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@asynccontextmanager
+async def running(feed: Feed, serve: Callable[[Feed], Awaitable[None]]) -> AsyncIterator[None]:
+    """A wire that is served meanwhile; what it raises fails the test."""
+    tasks = [asyncio.ensure_future(serve(feed)), asyncio.ensure_future(feed.watch())]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+    assert all(isinstance(e, asyncio.CancelledError) for e in ended), ended
+
+
+async def until(holds: Callable[[], Awaitable[bool]]) -> None:
+    for _ in range(400):
+        if await holds():
+            return
+        await asyncio.sleep(GIVE_UP_S / 400)
+    raise AssertionError("it did not come to pass")
+
+
+def judge(service: Service, name: str, flaw: Flaw | None = None) -> None:
+    service.engine.judge(frame(name, png(610, STEADY, flaw)))
+    service.engine.ledger.say("service", service.status())
+
+
+def feed_of(service: Service, settings: Settings, wire: Wire, **also: Any) -> Feed:
+    wire.prepare()
+    service.engine.ledger.say("service", service.status())
+    return Feed(settings.model_copy(update=also), build.state(settings).ledger, wire)
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[int]:
+    """Debian's mosquitto on a port of its own; without one the test is skipped, and fails under CI."""
+    found = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
+    if found is None:
+        if os.environ.get("CI"):
+            pytest.fail("CI must have a mosquitto")
+        pytest.skip("no mosquitto")
+    port, file = free_port(), tmp_path / "mosquitto.conf"
+    file.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
+    with subprocess.Popen([found, "-c", str(file)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        for _ in range(200):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.02)
+        yield port
+        process.terminate()
+
+
+class Listener:
+    """A plant's MQTT client."""
+
+    def __init__(self, port: int) -> None:
+        self.heard: list[tuple[str, bytes]] = []
+        self.client = paho.Client(paho.CallbackAPIVersion.VERSION2)
+        self.client.on_message = lambda _client, _data, m: self.heard.append((m.topic, m.payload))
+        self.client.connect("127.0.0.1", port)
+        self.client.subscribe("driftline/test/#", 1)
+        self.client.loop_start()
+
+    def on(self, topic: str) -> list[bytes]:
+        return [payload for heard, payload in self.heard if heard == f"driftline/test/{topic}"]
+
+    def close(self) -> None:
+        self.client.disconnect()
+        self.client.loop_stop()
+
+
+@pytest.mark.redis
+def test_mqtt_tells_verdicts_and_availability_and_takes_frames(
+    service: Service, settings: Settings, wire: Wire, broker: int
+) -> None:
+    feed = feed_of(service, settings, wire, mqtt=MqttSettings(host="127.0.0.1", port=broker))
+
+    async def scenario() -> None:
+        listener = Listener(broker)
+        async with running(feed, mqtt.serve):
+            await until(lambda: said(listener.on("availability"), b"online"))
+            judge(service, "bad", Flaw.BURR)
+            await until(lambda: said(listener.on("verdict")))
+            told = json.loads(listener.on("verdict")[0])
+            assert (told["frame_id"], told["verdict"], told["version"]) == ("bad", "NG", 1)
+            assert json.loads(listener.on("condition")[-1])["trust"] == "stable"
+            listener.client.publish("driftline/test/frame/by-mqtt", png(504), qos=1)
+            listener.client.publish("driftline/test/frame", '{"frame_id": "by-path", "path": "/no/such"}', qos=1)
+            listener.client.publish("driftline/test/frame", "[1]", qos=1)
+            await until(lambda: judged(service, "by-mqtt", "by-path"))
+            refused = "SELECT * FROM events WHERE kind = 'mqtt_refused'"
+            await until(lambda: held(lambda: service.engine.ledger.one(refused) is not None))
+        await until(lambda: said(listener.on("availability"), b"offline"))
+        listener.close()
+
+    asyncio.run(asyncio.wait_for(scenario(), 60))
+    verdicts = {r["frame_id"]: r["verdict"] for r in service.engine.ledger.all("SELECT * FROM frames")}
+    assert verdicts == {"bad": "NG", "by-mqtt": "OK", "by-path": "UNKNOWN"}
+
+
+@pytest.mark.redis
+def test_mqtt_tells_what_was_judged_while_it_was_away(
+    service: Service, settings: Settings, wire: Wire, broker: int
+) -> None:
+    feed = feed_of(service, settings, wire, mqtt=MqttSettings(host="127.0.0.1", port=broker))
+
+    async def scenario() -> None:
+        listener = Listener(broker)
+        judge(service, "before its first start")
+        async with running(feed, mqtt.serve):
+            await until(lambda: said(listener.on("availability"), b"online"))
+            judge(service, "one")
+            await until(lambda: said(listener.on("verdict")))
+        judge(service, "two", Flaw.BURR)
+        async with running(feed, mqtt.serve):
+            await until(lambda: held(lambda: len(listener.on("verdict")) >= 2))
+        listener.close()
+        assert [json.loads(v)["frame_id"] for v in listener.on("verdict")] == ["one", "two"]
+
+    asyncio.run(asyncio.wait_for(scenario(), 60))
+
+
+class Receiver(BaseHTTPRequestHandler):
+    """A receiver of webhooks that checks signatures, and answers as it is told to."""
+
+    answers: ClassVar[list[int]] = []
+    heard: ClassVar[list[tuple[str, dict[str, Any]]]] = []
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"])).decode()
+        status = self.answers.pop(0) if self.answers else 204
+        if status == 204:
+            said = Webhook(SECRET).verify(body, {k.lower(): v for k, v in self.headers.items()})
+            self.heard.append((self.headers["webhook-id"], said))
+        self.send_response(status)
+        self.end_headers()
+
+    def log_message(self, *args: Any) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def receiver() -> Iterator[str]:
+    """Its URL."""
+    Receiver.answers, Receiver.heard = [], []
+    server = HTTPServer(("127.0.0.1", 0), Receiver)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_webhook_is_signed_posted_again_and_passed_over_once_refused(
+    service: Service, settings: Settings, wire: Wire, receiver: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daemon.plant.keep.BACKOFF_FIRST_S", 0.05)
+    feed = feed_of(service, settings, wire, webhook=WebhookSettings(url=receiver, secret=SECRET))
+    Receiver.answers = [503, 500, 204, 422, 204]
+
+    async def scenario() -> None:
+        task = asyncio.ensure_future(keep(feed, wanted(feed.settings)))
+        await until(lambda: held((settings.state_dir / "plant" / "webhook.cursor").exists))
+        for name in ("again", "refused", "last"):
+            judge(service, name)
+        await until(lambda: held(lambda: len(Receiver.heard) == 2))
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(asyncio.wait_for(scenario(), 60))
+    assert [(name, said["data"]["frame_id"]) for name, said in Receiver.heard] == [
+        ("test-1", "again"),
+        ("test-3", "last"),
+    ]
+    counts = service.engine.ledger.counts()
+    assert (counts["events.plant_away"], counts["events.webhook_refused"]) == (1, 1)
+
+
+def test_a_plc_reads_states_and_results_and_acknowledges(service: Service, settings: Settings, wire: Wire) -> None:
+    port = free_port()
+    feed = feed_of(service, settings, wire, modbus=ModbusSettings(host="127.0.0.1", port=port))
+
+    async def scenario() -> None:
+        async with running(feed, modbus.serve):
+            plc = AsyncModbusTcpClient("127.0.0.1", port=port)
+            await until(plc.connect)
+
+            async def inputs() -> dict[str, bool]:
+                bits = (await plc.read_discrete_inputs(0, count=5)).bits
+                return dict(zip(modbus.INPUTS, bits, strict=False))
+
+            async def registers() -> dict[str, int]:
+                return dict(zip(modbus.REGISTERS, (await plc.read_input_registers(0, count=6)).registers, strict=True))
+
+            async def shows(**wanted: bool) -> bool:
+                now = await inputs()
+                return all(now[name] == value for name, value in wanted.items())
+
+            await until(lambda: shows(ready=True, busy=False, result_valid=False))
+            wire.send("frames", {"frame_id": "waits", "image": png(504)})
+            await until(lambda: shows(busy=True))
+            judge(service, "bad", Flaw.BURR)
+            await until(lambda: shows(result_valid=True, result_ok=False, unknown=False))
+            told = await registers()
+            assert (told["sequence_low"], told["version"], told["trust"]) == (1, 1, 1)
+            assert told["score_per_mille"] > 1000
+            await plc.write_coil(0, True)
+            await until(lambda: shows(result_valid=False))
+            assert (await plc.read_coils(0, count=1)).bits[0] is False
+            service.engine.judge(frame("torn", b"no image"))
+            await until(lambda: shows(result_valid=True, unknown=True, result_ok=False))
+            judge(service, "good")
+            await until(lambda: shows(result_valid=True, unknown=False, result_ok=True))
+            assert (await registers())["overruns"] == 1
+            service.engine.ledger.say("service", {**service.status(), "stopped_ms": 1})
+            await until(lambda: shows(ready=False))
+            plc.close()
+
+    asyncio.run(asyncio.wait_for(scenario(), 60))
+
+
+def test_an_opc_ua_client_sees_states_and_results(service: Service, settings: Settings, wire: Wire) -> None:
+    port = free_port()
+    feed = feed_of(service, settings, wire, opcua=OpcUaSettings(host="127.0.0.1", port=port))
+
+    async def scenario() -> None:
+        async with running(feed, opcua.serve):
+            client = OpcUaClient(f"opc.tcp://127.0.0.1:{port}/driftline")
+            await until(lambda: connected(client))
+            space = await client.get_namespace_index(opcua.NAMESPACE)
+
+            async def value(*path: str) -> Any:
+                node = await client.nodes.objects.get_child([f"{space}:{p}" for p in ("VisionSystem", *path)])
+                return await node.read_value()
+
+            async def shows(state: str, mode: str) -> bool:
+                outer = (await value("VisionStateMachine", "CurrentState")).Text
+                inner = await value("VisionStateMachine", "VisionAutomaticModeStateMachine", "CurrentState")
+                return bool((outer, inner.Text) == (state, mode))
+
+            async def newest() -> Any:
+                return await value("ResultManagement", "Result", "ResultId")
+
+            await until(lambda: shows("Operational", "Ready"))
+            assert await value("VisionStateMachine", "CurrentState", "Number") == 4
+            judge(service, "bad", Flaw.BURR)
+            await until(lambda: equals(newest, "bad"))
+            assert await value("ResultManagement", "Result", "ResultEvaluation") == 2
+            assert await value("ResultManagement", "Result", "Score") > 0
+            service.engine.ledger.say("service", {**service.status(), "stopped_ms": 1})
+            await until(lambda: shows("Halted", ""))
+            await client.disconnect()
+
+    asyncio.run(asyncio.wait_for(scenario(), 60))
+
+
+@pytest.mark.parametrize(
+    ("now", "names"),
+    [
+        (Condition(), (opcua.State.HALTED, None)),
+        (Condition(running=True), (opcua.State.PREOPERATIONAL, None)),
+        (Condition(running=True, version=1), (opcua.State.ERROR, None)),
+        (Condition(running=True, version=1, probed=True), (opcua.State.OPERATIONAL, opcua.State.READY)),
+        (
+            Condition(running=True, version=1, probed=True, busy=True),
+            (opcua.State.OPERATIONAL, opcua.State.CONTINUOUS_EXECUTION),
+        ),
+        (Condition(running=True, version=1, probed=True, troubles=("redis is away",)), (opcua.State.ERROR, None)),
+    ],
+)
+def test_states_are_those_of_opc_40100(now: Condition, names: tuple[opcua.State, opcua.State | None]) -> None:
+    assert opcua.states(now) == names
+    assert now.ready == (names[0] is opcua.State.OPERATIONAL)
+
+
+def test_a_line_without_redis_is_not_ready(service: Service, settings: Settings) -> None:
+    service.engine.ledger.say("service", service.status())
+    away = Wire(redis.Redis(port=1, socket_connect_timeout=0.1), "redis://127.0.0.1:1", "driftline", "test")
+    now = Feed(settings, service.engine.ledger, away)._look()
+    assert (now.running, now.ready, now.troubles) == (True, False, ("redis is away",))
+
+
+def test_nothing_configured_is_told(settings: Settings) -> None:
+    with pytest.raises(NoWire, match=r"modbus\.port"):
+        wanted(settings)
+
+
+async def held(holds: Callable[[], bool]) -> bool:
+    return holds()
+
+
+async def said(heard: list[bytes], newest: bytes | None = None) -> bool:
+    return bool(heard) and (newest is None or heard[-1] == newest)
+
+
+async def judged(service: Service, *names: str) -> bool:
+    await asyncio.to_thread(service.turn, 10)
+    return all(service.engine.ledger.frame(name) is not None for name in names)
+
+
+async def connected(client: OpcUaClient) -> bool:
+    try:
+        await client.connect()
+    except OSError:
+        return False
+    return True
+
+
+async def equals(value: Callable[[], Awaitable[Any]], wanted: Any) -> bool:
+    return bool(await value() == wanted)
