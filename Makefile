@@ -9,7 +9,7 @@ demo: $(VENV)/.installed
 	$(BIN)/driftline demo --out demo
 
 test: $(VENV)/.installed lint
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2
 
 slow: $(VENV)/.installed
 	$(BIN)/pytest -m slow

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict
 
 import structlog
 
 from daemon import feedback, lesson, shadow, versions
 from daemon.engine import Engine
 from daemon.sources import Frame, Source, reused
+from daemon.status import status_of
 from daemon.verdicts import verdict_fields
 from daemon.wire import Wire, WireLost
 from memory.errors import StaleParent, StoreError
 from memory.features import Image
 from memory.store import Store
-from policies.cards import cards
 
 BACKOFF_FIRST_S = 0.1
 BACKOFF_LAST_S = 5.0
@@ -116,8 +114,8 @@ class Service:
 
     def learn(self, cause: str) -> None:
         """One lesson. A failure outside it (full disk, another writer) is told and counted; scoring goes on."""
-        self.notice_versions()
         with self._learning:
+            self._notice()
             try:
                 lesson.learn(self.engine, self.store, cause)
             except StaleParent as error:
@@ -127,46 +125,26 @@ class Service:
                 self.engine.ledger.event(self.engine.clock_ms(), "lesson_failed", error=str(error))
 
     def notice_versions(self) -> None:
-        """Activate what another process committed: a rollback, a new teach."""
-        with self._learning:
-            active, newest = self.engine.active, self.store.newest_number()
-            if newest == self._noticed or (active and newest <= active.model.version.number):
-                return
-            self._noticed = newest
-            head = self.store.head()
-            if head and (active is None or head.number != active.model.version.number):
-                self.engine.activate(self.store.load(head))
+        """Activate what another process committed: a rollback, a new teach. Not while a lesson is learned: it has
+        looked itself, and whoever asks has more to do than to wait for it."""
+        if self._learning.acquire(blocking=False):
+            try:
+                self._notice()
+            finally:
+                self._learning.release()
+
+    def _notice(self) -> None:
+        active, newest = self.engine.active, self.store.newest_number()
+        if newest == self._noticed or (active and newest <= active.model.version.number):
+            return
+        self._noticed = newest
+        head = self.store.head()
+        if head and (active is None or head.number != active.model.version.number):
+            self.engine.activate(self.store.load(head))
 
     def status(self) -> dict[str, object]:
         """What `driftline status` shows of a running service."""
-        engine, drift = self.engine, self.engine.drift()
-        return {
-            "heartbeat_ms": engine.clock_ms(),
-            "line": engine.settings.line,
-            "version": engine.active.model.version.number if engine.active else None,
-            "probe_ms": engine.probe_ms,
-            "device": str(engine.extractor.device),
-            "untrained_weights": engine.extractor.untrained,
-            "backend": engine.active.judge.extractor.backend.made if engine.active else None,
-            "backend_refused": engine.active.judge.refused if engine.active else None,
-            "broker": self.wire.url,
-            "trouble": dict(self.trouble),
-            "trial": self._trial(),
-            "drift": {
-                "trust": drift.trust,
-                "light_percent": round((math.exp(drift.log_ratio) - 1) * 100, 1),
-                "cards": [asdict(card) for card in cards(drift)],
-                "regime": versions.iso(drift.known) if drift.known else None,
-                "rewarmed_frames": engine.active.monitor.rewarmed_frames if engine.active else 0,
-            },
-        }
-
-    def _trial(self) -> dict[str, int] | None:
-        trial, ledger = self.engine.trial, self.engine.ledger
-        if trial is None:
-            return None
-        of, differ = self.engine.settings.policy.shadow_frames, len(shadow.disagreements(ledger, trial.begun))
-        return {"frames": shadow.seen(ledger, trial.begun), "of": of, "disagreed": differ}
+        return status_of(self.engine, self.wire.url, self.trouble)
 
     def _judge(self, frames: Sequence[Frame]) -> None:
         """Judge a batch in order. While one frame is judged, the next is decoded and the one before is published."""

@@ -125,20 +125,25 @@ def extractor() -> Extractor:
     )
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
+def line_in(folder: Path) -> Settings:
     """A tiny line in a folder of its own with an in-process broker."""
     return Settings.model_validate(
         {
             "line": "test",
-            "state_dir": tmp_path / "state",
+            "state_dir": folder / "state",
             "extractor": {"model": "resnet18", "layers": [1], "weights": "untrained", "input_px": INPUT_PX},
             "memory": {"bank_patches": 400, "lesson_patches": 80},
             "policy": {"false_reject_rate": 0.1, "audit_share": 0.0, "lesson_after": 3},
             "redis": {"url": "memory://"},
-            "source": {"allowed_roots": [str(tmp_path)]},
+            "source": {"allowed_roots": [str(folder)]},
         }
     )
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """The settings of a test's own line."""
+    return line_in(tmp_path)
 
 
 @pytest.fixture
@@ -147,14 +152,18 @@ def wire(settings: Settings) -> Wire:
     return Wire(fakeredis.FakeRedis(protocol=2), "memory://", settings.redis.prefix, settings.line)
 
 
-@pytest.fixture
-def good_parts(tmp_path: Path) -> Path:
+def render(folder: Path) -> Path:
     """A folder of rendered good parts."""
-    folder = tmp_path / "good"
     folder.mkdir()
     for number in range(16):
         (folder / f"{number:02d}.png").write_bytes(png(number))
     return folder
+
+
+@pytest.fixture
+def good_parts(tmp_path: Path) -> Path:
+    """Good parts of a test's own."""
+    return render(tmp_path / "good")
 
 
 def untracked(paths: Sequence[Path], _what: str) -> Sequence[Path]:
@@ -173,12 +182,25 @@ def untaught(settings: Settings, extractor: Extractor, wire: Wire) -> Service:
     return make_service(settings, extractor, wire)
 
 
+@pytest.fixture(scope="session")
+def taught(tmp_path_factory: pytest.TempPathFactory, extractor: Extractor) -> Path:
+    """The state folder of a taught line, which tests copy: teaching again for each would take longer than they do."""
+    folder = tmp_path_factory.mktemp("taught")
+    given = line_in(folder)
+    opened = build.state(given)
+    engine = build.engine(given, opened, extractor)
+    teach(images_in(render(folder / "good")), engine, opened.store, "pytest", untracked)
+    opened.ledger.close()
+    return given.state_dir
+
+
 @pytest.fixture
-def service(untaught: Service, good_parts: Path) -> Service:
+def service(taught: Path, settings: Settings, extractor: Extractor, wire: Wire) -> Service:
     """A taught and started service."""
-    teach(images_in(good_parts), untaught.engine, untaught.store, "pytest", untracked)
-    untaught.start()
-    return untaught
+    shutil.copytree(taught, settings.state_dir)
+    made = make_service(settings, extractor, wire)
+    made.start()
+    return made
 
 
 def fresh_python(script: str) -> subprocess.CompletedProcess[str]:

@@ -164,9 +164,7 @@ def test_a_replay_never_touches_the_line(settings: Settings) -> None:
     assert given.source.allowed_roots == (Path("/data"),)
 
 
-def test_a_replay_starts_from_the_live_head_and_can_be_played_again(
-    service: Service, untaught: Service, tmp_path: Path
-) -> None:
+def test_a_replay_starts_from_the_live_head_and_can_be_played_again(service: Service, tmp_path: Path) -> None:
     items = []
     for number in range(3):
         path = tmp_path / f"{number}.png"
@@ -175,20 +173,20 @@ def test_a_replay_starts_from_the_live_head_and_can_be_played_again(
     data = Dataset((), tuple(items))
     fresh = Store(tmp_path / "fresh")
     live = service.store
-    untaught.store = fresh
+    service.store = fresh
     with pytest.raises(ReplayError, match="neither"):
-        prepare(untaught, data, Store(tmp_path / "nothing"), untracked)
-    prepare(untaught, data, live, untracked)
+        prepare(service, data, Store(tmp_path / "nothing"), untracked)
+    prepare(service, data, live, untracked)
     assert fresh.head().cause == "copy of version 1"  # type: ignore[union-attr]  # it was just copied
     for _ in range(2):
         done: list[str] = []
-        play(untaught, data.stream, lambda item, row, done=done: done.append(f"{item.frame_id} {row['verdict']}"))
+        play(service, data.stream, lambda item, row, done=done: done.append(f"{item.frame_id} {row['verdict']}"))
         assert done == ["i0 NG", "i1 NG", "i2 NG"]
-    assert untaught.engine.ledger.counts()["feedback.accepted"] == 3
+    assert service.engine.ledger.counts()["feedback.accepted"] == 3
     assert fresh.newest_number() == 2, "three confirmed defects made one lesson"
-    prepare(untaught, data, live, untracked)
+    prepare(service, data, live, untracked)
     with pytest.raises(ReplayError, match="remove that folder"):
-        prepare(untaught, Dataset((), data.stream[:2]), live, untracked)
+        prepare(service, Dataset((), data.stream[:2]), live, untracked)
 
 
 def test_an_answer_in_time_saves_a_frame_from_retention(service: Service) -> None:

@@ -78,7 +78,7 @@ def tour(page: Page, url: str, inbox: Path, photograph: Callable[[str], None]) -
         page.wait_for_timeout(100)
     until(lambda: page.locator("#undo").is_disabled())
     until(lambda: count(page, "versions") > 1)
-    shutil.copy(parts[5], inbox / "part-9005.png")
+    shutil.copy(DEMO / "parts" / "part-4013.png", inbox / "part-9005.png")
     page.goto(url)
     expect(page.locator("#part")).to_have_text("part-9005", timeout=20_000)
     photograph("live")

@@ -100,4 +100,4 @@ def _of(said: Sequence[tuple[int, dict[str, Any] | None]], name: str) -> list[tu
 
 
 def _clock(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%a %H:%M")

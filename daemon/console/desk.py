@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import cv2
@@ -205,6 +206,6 @@ def _summary(draft: teaching.Draft) -> dict[str, Any]:
         "refused": draft.refused,
         "patches": len(draft.contents.bank),
         "threshold": threshold.value,
-        "promise": threshold.promise,
+        "promise": replace(threshold, set_by=Path(threshold.set_by).name).promise,
         "follows": draft.base.version.number if draft.base else None,
     }

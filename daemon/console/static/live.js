@@ -32,6 +32,7 @@ function scene(status) {
   by("lamp").className = `lamp ${trust}`;
   by("scene").textContent = trust;
   by("waiting").textContent = status.waiting;
+  if (by("image").hidden) by("version").textContent = status.version ?? "none";
   by("troubles").replaceChildren(...status.troubles.map((text) => {
     const item = document.createElement("li");
     item.textContent = text;

@@ -1,7 +1,7 @@
 "use strict";
 // From a folder of good parts to a version that judges: send, teach, check, go live.
 const IMAGES = /\.(bmp|gif|jpe?g|png|tiff?|webp)$/i;
-const images = (input) => [...input.files].filter((file) => IMAGES.test(file.name));
+const images = (input) => [...input.files].filter((file) => IMAGES.test(file.name)).sort((a, b) => a.webkitRelativePath.localeCompare(b.webkitRelativePath));
 const steps = ["check", "live"];
 
 function refused(name, why) {

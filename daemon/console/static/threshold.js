@@ -45,6 +45,7 @@ function plot() {
   for (let at = 0; at <= 4; at += 1) draw("text", { x: (WIDTH * at) / 4, y: HEIGHT - 8, "text-anchor": at === 0 ? "start" : at === 4 ? "end" : "middle" }, ((high * at) / 4).toPrecision(3));
   draw("line", { class: "now", x1: across(told.value), x2: across(told.value), y1: 0, y2: HEIGHT - FOOT });
   draw("line", { class: "chosen", id: "chosen", y1: 0, y2: HEIGHT - FOOT });
+  draw("circle", { class: "grip", id: "grip", cy: HEIGHT / 3, r: 16 });
 }
 
 const chosen = () => told.choices[Number(by("line").value)];
@@ -53,6 +54,7 @@ function show() {
   const choice = chosen();
   const [parts, defects] = [told.parts_in_8_hours, Object.keys(told.defects).length];
   for (const end of ["x1", "x2"]) by("chosen").setAttribute(end, across(choice.value));
+  by("grip").setAttribute("cx", across(choice.value));
   by("value").textContent = choice.value.toFixed(4);
   by("rank").textContent = `in force: ${told.value.toFixed(4)}`;
   by("rejects").textContent = percent(choice.rate);
@@ -86,7 +88,7 @@ function nearest(event) {
   show();
 }
 let dragging = false;
-by("plot").addEventListener("pointerdown", (event) => { dragging = true; by("plot").setPointerCapture(event.pointerId); nearest(event); });
+by("plot").addEventListener("pointerdown", (event) => { dragging = true; by("line").focus(); by("plot").setPointerCapture(event.pointerId); nearest(event); });
 by("plot").addEventListener("pointermove", (event) => { if (dragging) nearest(event); });
 by("plot").addEventListener("pointerup", () => { dragging = false; });
 by("line").addEventListener("input", show);
