@@ -12,7 +12,7 @@ import typer
 from daemon import build, terminal
 from daemon.terminal import Config, Json, Set
 
-NICENESS = 10  # frames come first
+NICENESS = 15  # frames come first
 log = structlog.get_logger()
 
 
@@ -34,6 +34,7 @@ def console(config: Config = None, overrides: Set = None) -> None:
         host=given.console.host,
         port=given.console.port,
         log_config=None,
+        access_log=False,
         server_header=False,
         proxy_headers=False,  # whom a proxy says who asks is ours to believe: console.proxies
         timeout_graceful_shutdown=3,

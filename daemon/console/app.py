@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import structlog
-from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from daemon.console import api, api_versions, health, login, pages
 from daemon.console.access import SAFE, Access, from_elsewhere, is_loopback
@@ -52,7 +54,6 @@ STATUS: tuple[tuple[type[DriftlineError], int], ...] = (
     (WireLost, 503),
     (StoreError, 409),
 )
-Next = Callable[[Request], Awaitable[Response]]
 log = structlog.get_logger()
 
 
@@ -74,16 +75,33 @@ def application(line: Line, access: Access) -> FastAPI:
         app.include_router(routes)
     app.add_exception_handler(DriftlineError, _told)
     app.add_exception_handler(HTTPException, login.asked)
-    limiter = FixedWindowRateLimiter(MemoryStorage())
-
-    @app.middleware("http")
-    async def guard(request: Request, call_next: Next) -> Response:
-        answer = _refused(request, access, line.settings.source.max_bytes, limiter) or await call_next(request)
-        for name, value in HEADERS.items():
-            answer.headers.setdefault(name, value)
-        return answer
-
+    app.add_middleware(Guard, access=access, max_bytes=line.settings.source.max_bytes)
     return app
+
+
+class Guard:
+    """Stands before every route: who may not is told so, and every answer forbids foreign content."""
+
+    def __init__(self, app: ASGIApp, access: Access, max_bytes: int) -> None:
+        self._app = app
+        self._access = access
+        self._max_bytes = max_bytes
+        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def forbidding(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        answer = _refused(Request(scope), self._access, self._max_bytes, self._limiter)
+        await (answer or self._app)(scope, receive, forbidding)
 
 
 def _refused(request: Request, access: Access, max_bytes: int, limiter: FixedWindowRateLimiter) -> JSONResponse | None:

@@ -126,6 +126,10 @@ class Line:
         for row in ledger.all("SELECT * FROM quarantine ORDER BY at_ms"):
             yield _entry(versions.iso(row["at_ms"]), "set aside", "gate", row["frame_id"], {"reason": row["reason"]})
 
+    def drawn(self, seq: int, *, heat: bool) -> bytes | None:
+        """`jpeg` if it is ready."""
+        return self._drawn.get((seq, heat))
+
     def jpeg(self, seq: int, *, heat: bool) -> bytes | None:
         """`picture` as a JPEG: the newest are drawn once for all who watch."""
         with self._drawing:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, StreamingResponse
 from fastapi.templating import Jinja2Templates
 from pydantic import Field
@@ -96,9 +97,12 @@ def setup(request: Request, given: Given, caller: Engineer) -> Response:
 
 
 @router.get("/frames/{seq}/{kind}.jpg")
-def image(given: Given, _: Viewer, seq: Seq, kind: str) -> Response:
+async def image(given: Given, _: Viewer, seq: Seq, kind: str) -> Response:
     """A kept frame as its camera saw it, or with its anomaly map; no path from a request reaches the disk."""
-    return _jpeg(given.line.jpeg(seq, heat=kind == "heat") if kind in {"image", "heat"} else None)
+    if kind not in {"image", "heat"}:
+        return _jpeg(None)
+    drawn = given.line.drawn(seq, heat=kind == "heat")
+    return _jpeg(drawn or await run_in_threadpool(given.line.jpeg, seq, heat=kind == "heat"))
 
 
 @router.get("/versions/{number}/{kind}/{at}.jpg")

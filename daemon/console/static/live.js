@@ -3,6 +3,7 @@
 const STRIP = 14;
 const EVERY_MS = 500;
 let come = [];
+let drawnAt = 0;
 
 function show(frame) {
   const image = by("image");
@@ -48,14 +49,15 @@ async function fill() {
 }
 
 function draw() {
-  if (!come.length) return;
+  if (!come.length || Date.now() - drawnAt < EVERY_MS) return;
+  drawnAt = Date.now();
   const newest = come.at(-1);
   for (const frame of come) if (frame === newest || frame.verdict !== "OK") add(frame);
   show(newest);
   come = [];
 }
 
-news.addEventListener("frame", ({ detail }) => { come.push(detail); if (come.length > 10 * STRIP) come.shift(); });
-setInterval(draw, EVERY_MS);
+news.addEventListener("frame", ({ detail }) => { come.push(detail); if (come.length > 10 * STRIP) come.shift(); setTimeout(draw, 30); });
+setInterval(draw, EVERY_MS / 2);
 news.addEventListener("status", ({ detail }) => scene(detail));
 news.addEventListener("back", fill);
