@@ -12,7 +12,7 @@ import typer
 from daemon import build, terminal
 from daemon.terminal import Config, Json, Set
 
-NICENESS = 15  # frames come first
+NICENESS = 15
 log = structlog.get_logger()
 
 
@@ -26,7 +26,7 @@ def console(config: Config = None, overrides: Set = None) -> None:
 
     given = terminal.settings(config, overrides)
     guard = access(given.console)
-    os.nice(NICENESS)
+    _frames_first()
     app = application(Line(given, build.state(given), build.wire(given)), guard)
     log.info("console", url=f"http://{given.console.host}:{given.console.port}", open=guard.open)
     uvicorn.run(
@@ -39,6 +39,15 @@ def console(config: Config = None, overrides: Set = None) -> None:
         proxy_headers=False,  # whom a proxy says who asks is ours to believe: console.proxies
         timeout_graceful_shutdown=3,
     )
+
+
+def _frames_first() -> None:
+    """Run only where a processor is idle: a page may wait for a frame, and no frame for a page. A low priority alone is
+    not enough, for each of a frame's many short steps on two cores may wait for the other core (bench/console.py)."""
+    if hasattr(os, "SCHED_IDLE"):
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    else:
+        os.nice(NICENESS)
 
 
 def token(

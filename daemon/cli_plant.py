@@ -32,7 +32,7 @@ def plant(config: Config = None, overrides: Set = None) -> None:
         log.info("plant", line=given.line, wires=sorted(wires))
         await keep(feed, wires)
 
-    with contextlib.suppress(asyncio.CancelledError):
+    with build.only_one(given.state_dir / "plant"), contextlib.suppress(asyncio.CancelledError):
         asyncio.run(serve())
     opened.ledger.close()
     log.info("stopped")

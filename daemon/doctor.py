@@ -14,6 +14,7 @@ import redis
 
 from daemon import build
 from daemon.config import Settings
+from daemon.rate import in_force
 from memory.errors import DriftlineError
 from memory.store import Store
 from policies.parity import Parity
@@ -159,6 +160,15 @@ def _store(settings: Settings) -> Iterator[Finding]:
             f"{len(threshold.scores)} good parts support a false-reject rate of {threshold.guaranteed_rate:.1%}, "
             f"not {threshold.rate:.1%}",
             f"teach more good parts: that rate needs {needed}",
+        )
+    configured = settings.policy.false_reject_rate
+    if (rate := in_force(store, configured)) != configured:
+        yield Finding(
+            "rate",
+            WARN,
+            f"an engineer set {rate:.1%} false rejects on the console; the configured {configured:.1%} counts again once "
+            "that is another number",
+            "see who and when in `driftline versions list`; nothing if that was meant",
         )
     if threshold.hangs_on_one:
         yield Finding(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -129,6 +130,13 @@ class WebhookSettings(Section):
 
     url: str | None = Field(None, pattern=r"^https?://", description="who is told; null: nobody")
     secret: SecretStr | None = Field(None, description="signs what is posted: base64, with whsec_ before it or not")
+
+    @field_validator("secret")
+    @classmethod
+    def _base64(cls, given: SecretStr | None) -> SecretStr | None:
+        if given is not None and not b64decode(given.get_secret_value().removeprefix("whsec_"), validate=True):
+            raise ValueError("expected base64 of at least one byte")
+        return given
 
 
 class ModbusSettings(Section):

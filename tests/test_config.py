@@ -30,6 +30,14 @@ def test_the_shipped_file_holds_every_key_with_its_default_and_a_comment() -> No
         assert "#" in line, f"{key} is not explained"
 
 
+@pytest.mark.parametrize("secret", ["not base64!", "", "whsec_"])
+def test_a_webhook_s_secret_is_base64(secret: str) -> None:
+    with pytest.raises(ConfigError, match=r"webhook\.secret"):
+        load(None, [f"webhook.secret={secret!r}"])
+    held = load(None, ["webhook.secret=whsec_c2VjcmV0"])
+    assert "c2VjcmV0" not in str(held.model_dump(mode="json")), "settings that are shown do not show it"
+
+
 def test_every_setting_has_a_description() -> None:
     schema = Settings.model_json_schema()
     for name, section in schema["$defs"].items():

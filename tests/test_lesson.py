@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import NOW_MS, frame, make_service, png, untracked
 
-from daemon import feedback, lesson, rate, versions
+from daemon import doctor, feedback, lesson, rate, versions
 from daemon.config import Settings
 from daemon.ledger import Row
 from daemon.rendered import Flaw, Scene
@@ -65,6 +65,8 @@ def test_lessons_calibrate_for_the_rate_in_force(service: Service) -> None:
     service.lesson_if_due()
     learned = versions.current(service.store).version
     assert (learned.number, learned.cause, learned.threshold["rate"]) == (3, "admission", 0.25)
+    (told,) = (found for found in doctor.examine(service.engine.settings) if found.check == "rate")
+    assert "25.0%" in told.found
 
 
 def test_replayed_feedback_commits_nothing_new(service: Service) -> None:

@@ -9,6 +9,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -21,7 +22,8 @@ import paho.mqtt.client as paho
 import pytest
 import redis
 from asyncua import Client as OpcUaClient
-from conftest import frame, png
+from asyncua.ua import UaError
+from conftest import ROOT, RealRedis, frame, png
 from pymodbus.client import AsyncModbusTcpClient
 from standardwebhooks.webhooks import Webhook
 
@@ -274,6 +276,7 @@ def test_an_opc_ua_client_sees_states_and_results(service: Service, settings: Se
     async def scenario() -> None:
         async with running(feed, opcua.serve):
             client = OpcUaClient(f"opc.tcp://127.0.0.1:{port}/driftline")
+            client.set_user("admin")
             await until(lambda: connected(client))
             space = await client.get_namespace_index(opcua.NAMESPACE)
 
@@ -295,6 +298,13 @@ def test_an_opc_ua_client_sees_states_and_results(service: Service, settings: Se
             await until(lambda: equals(newest, "bad"))
             assert await value("ResultManagement", "Result", "ResultEvaluation") == 2
             assert await value("ResultManagement", "Result", "Score") > 0
+            result = await client.nodes.objects.get_child(
+                [f"{space}:{p}" for p in ("VisionSystem", "ResultManagement")]
+            )
+            with pytest.raises(UaError):
+                await (await result.get_child([f"{space}:Result", f"{space}:PartId"])).write_value("forged")
+            with pytest.raises(UaError):
+                await result.delete()
             service.engine.ledger.say("service", {**service.status(), "stopped_ms": 1})
             await until(lambda: shows("Halted", ""))
             await client.disconnect()
@@ -356,3 +366,35 @@ async def connected(client: OpcUaClient) -> bool:
 
 async def equals(value: Callable[[], Awaitable[Any]], wanted: Any) -> bool:
     return bool(await value() == wanted)
+
+
+@pytest.mark.redis
+def test_the_process_serves_what_is_configured_and_stops_in_peace(
+    service: Service, settings: Settings, tmp_path: Path, real_redis: RealRedis
+) -> None:
+    port, config = free_port(), tmp_path / "line.yaml"
+    service.engine.ledger.say("service", service.status())
+    given = settings.model_dump(mode="json") | {"redis": {"url": real_redis.url}}
+    given["modbus"] = {"host": "127.0.0.1", "port": port}
+    config.write_text(json.dumps(given))
+    command = [sys.executable, "-m", "daemon.cli", "plant", "--config", str(config)]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL) as process:
+
+        async def scenario() -> None:
+            plc = AsyncModbusTcpClient("127.0.0.1", port=port)
+            await until(plc.connect)
+            bits = (await plc.read_discrete_inputs(0, count=5)).bits
+            assert bits[2] is False, "nothing was judged yet"
+            judge(service, "bad", Flaw.BURR)
+            await until(lambda: held_bit(plc, 2))
+            plc.close()
+
+        asyncio.run(asyncio.wait_for(scenario(), 60))
+        second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert (second.returncode, "another one" in second.stderr) == (2, True)
+        process.terminate()
+        assert process.wait(10) == 0
+
+
+async def held_bit(plc: AsyncModbusTcpClient, at: int) -> bool:
+    return bool((await plc.read_discrete_inputs(0, count=5)).bits[at])

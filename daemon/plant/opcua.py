@@ -59,6 +59,7 @@ async def serve(feed: Feed) -> None:
     server.set_endpoint(f"opc.tcp://{given.host}:{given.port}/driftline")
     server.set_server_name(f"Driftline {feed.line}")
     server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+    server.allow_remote_admin(False)  # or whoever calls himself admin may write
     space = await server.register_namespace(NAMESPACE)
     system = await server.nodes.objects.add_object(space, "VisionSystem")
     machine = await Machine.made(system, space, "VisionStateMachine")
