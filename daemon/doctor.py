@@ -166,8 +166,8 @@ def _store(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             "rate",
             WARN,
-            f"an engineer set {rate:.1%} false rejects on the console; the configured {configured:.1%} counts again once "
-            "that is another number",
+            f"an engineer set {rate:.1%} false rejects on the console; the configured {configured:.1%} counts again "
+            "once that is another number",
             "see who and when in `driftline versions list`; nothing if that was meant",
         )
     if threshold.hangs_on_one:
