@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Literal
 
 import structlog
@@ -28,8 +30,18 @@ def console(config: Config = None, overrides: Set = None) -> None:
     guard = access(given.console)
     _frames_first()
     app = application(Line(given, build.state(given), build.wire(given)), guard)
+
+    class Server(uvicorn.Server):
+        """One that lets go whoever watches, and then stops in peace."""
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            app.state.parts.news.end()
+            super().handle_exit(sig, frame)
+
     log.info("console", url=f"http://{given.console.host}:{given.console.port}", open=guard.open)
-    uvicorn.run(
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)  # uvicorn raises it again once it has stopped
+    served = uvicorn.Config(
         app,
         host=given.console.host,
         port=given.console.port,
@@ -39,6 +51,8 @@ def console(config: Config = None, overrides: Set = None) -> None:
         proxy_headers=False,  # whom a proxy says who asks is ours to believe: console.proxies
         timeout_graceful_shutdown=3,
     )
+    Server(served).run()
+    log.info("stopped")
 
 
 def _frames_first() -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import typer.main
 from conftest import RealRedis, png
@@ -227,3 +229,27 @@ def test_one_process_may_hold_a_state_folder(tmp_path: Path) -> None:
         pass
     with build.only_one(tmp_path):
         pass
+
+
+def test_the_console_lets_go_whoever_watches_and_stops_in_peace(config: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "daemon.cli", "console", "-c", str(config), "--set", f"console.port={port}"]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+        wait(lambda: answers(port), process)
+        with httpx.stream("GET", f"http://127.0.0.1:{port}/events") as watched:
+            assert watched.status_code == 200
+            process.terminate()
+            list(watched.iter_text())
+        _, said = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert "Traceback" not in said
+    assert "stopped" in said
+
+
+def answers(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
+    except httpx.HTTPError:
+        return False

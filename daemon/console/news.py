@@ -21,23 +21,32 @@ class News:
 
     def __init__(self, line: Line) -> None:
         self._line = line
-        self._watching: set[asyncio.Queue[str]] = set()
+        self._watching: set[asyncio.Queue[str | None]] = set()
+        self._ending = False
 
     @contextmanager
-    def subscribed(self) -> Iterator[asyncio.Queue[str]]:
-        """A queue of events as they go over the wire. Whoever lets `WAITING` of them pile up loses the oldest."""
-        mine: asyncio.Queue[str] = asyncio.Queue(WAITING)
+    def subscribed(self) -> Iterator[asyncio.Queue[str | None]]:
+        """A queue of events as they go over the wire, and of None at the end. Whoever lets `WAITING` of them pile up
+        loses the oldest."""
+        mine: asyncio.Queue[str | None] = asyncio.Queue(WAITING)
         self._watching.add(mine)
         try:
             yield mine
         finally:
             self._watching.discard(mine)
 
+    def end(self) -> None:
+        """Let all who watch go, soon: from a signal handler, for the server waits for them before it stops."""
+        self._ending = True
+
     async def run(self) -> None:
-        """Read until cancelled."""
+        """Read until cancelled or at its end."""
         newest, polls = None, 0
         while True:
             await asyncio.sleep(POLL_S)
+            if self._ending:
+                self._tell(None)
+                return
             if not self._watching:
                 newest = None
                 continue
@@ -53,7 +62,7 @@ class News:
             if told:
                 self._tell("".join(told))
 
-    def _tell(self, text: str) -> None:
+    def _tell(self, text: str | None) -> None:
         """Everything of one poll at once: fifty watchers of a fast line are few writes a second each."""
         for queue in self._watching:
             if queue.full():

@@ -119,8 +119,8 @@ def events(given: Given, _: Viewer) -> StreamingResponse:
     async def told() -> AsyncIterator[str]:
         with given.news.subscribed() as mine:
             yield "retry: 2000\n\n"
-            while True:
-                yield await mine.get()
+            while (text := await mine.get()) is not None:
+                yield text
 
     return StreamingResponse(told(), media_type="text/event-stream")
 
