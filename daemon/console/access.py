@@ -94,7 +94,7 @@ def grant(file: Path, name: str, role: Role) -> str:
 def need(least: Role) -> Any:
     """A dependency: the caller, who has at least this role. Answers 401 to strangers, 403 to lower roles."""
 
-    def caller(request: Request) -> Caller:
+    async def caller(request: Request) -> Caller:  # or it would be given a thread for nothing
         found: Caller | None = request.app.state.parts.access.caller(request)
         if found is None:
             raise HTTPException(401, "say who you are: send a bearer token", headers={"WWW-Authenticate": "Bearer"})

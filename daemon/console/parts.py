@@ -30,7 +30,7 @@ def parts_of(line: Line, access: Access) -> Parts:
     return Parts(line, History(line), Desk(line), News(line), access)
 
 
-def _parts(request: Request) -> Parts:
+async def _parts(request: Request) -> Parts:
     found: Parts = request.app.state.parts
     return found
 
