@@ -52,6 +52,7 @@ def console(config: Config = None, overrides: Set = None) -> None:
         timeout_graceful_shutdown=3,
     )
     Server(served).run()
+    app.state.parts.desk.stop()
     log.info("stopped")
 
 

@@ -59,7 +59,7 @@ class Shot:
 # Folders of rendered parts with which the README's tour teaches and feeds a line of its own.
 TOUR = {
     "known-defects": [Shot(flaw, 3000 + i, STEADY, flaw) for i, flaw in enumerate(2 * FLAWS)],
-    "parts": [Shot("part", n, STEADY, FLAWS[n % len(FLAWS)] if n % 6 == 5 else None) for n in range(4000, 4036)],
+    "parts": [Shot("part", n, STEADY, FLAWS[n // 4 % len(FLAWS)] if n % 4 == 3 else None) for n in range(4000, 4048)],
 }
 
 

@@ -10,6 +10,7 @@ import structlog
 from daemon import scene, shadow
 from daemon.engine import Engine
 from daemon.feedback import Answer, settled, standing
+from daemon.ledger import Ledger
 from daemon.rate import in_force
 from daemon.shadow import Begun, Trial
 from daemon.versions import current, gate_record, iso, published
@@ -34,10 +35,15 @@ def due(engine: Engine, at_least: int) -> bool:
     head = engine.active.model.version
     if shadow.begun(engine.ledger, head.number):
         return True
-    row = engine.ledger.one("SELECT coalesce(max(through), 0) AS through FROM lessons")
+    return unlearned(engine.ledger, head) >= at_least
+
+
+def unlearned(ledger: Ledger, head: Version) -> int:
+    """How many answers came since this version or the last held lesson, whichever knows more."""
+    row = ledger.one("SELECT coalesce(max(through), 0) AS through FROM lessons")
     known = max(head.feedback_through, row["through"] if row else 0)
-    new = engine.ledger.one("SELECT count(*) AS n FROM feedback WHERE id > ? AND effect <> 'late'", known)
-    return bool(new and new["n"] >= at_least)
+    new = ledger.one("SELECT count(*) AS n FROM feedback WHERE id > ? AND effect <> 'late'", known)
+    return int(new["n"]) if new else 0
 
 
 def learn(engine: Engine, store: Store, cause: str) -> Version | Hold | Trial:

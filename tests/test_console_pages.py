@@ -196,6 +196,19 @@ def test_answers_survive_a_lost_connection(page: Page, url: str, line: tuple[Ser
     until(lambda: len(answers(line[0])) == 1)
 
 
+def test_answers_are_sent_when_the_page_is_left(page: Page, url: str, line: tuple[Service, Settings]) -> None:
+    page.goto(f"{url}/review")
+    expect(page.locator("#lesson")).to_have_text("A lesson comes after 3 more answers.", timeout=10_000)
+    expect(page.locator("#queue li")).to_have_count(3)
+    page.keyboard.press("d")
+    page.get_by_role("link", name="Versions").click()
+    until(lambda: len(answers(line[0])) == 1)
+    page.goto(f"{url}/review")
+    expect(page.locator("#undo")).to_be_disabled(timeout=10_000)
+    expect(page.locator("#lesson")).to_have_text("A lesson comes after 2 more answers.", timeout=10_000)
+    assert len(answers(line[0])) == 1, "sent again it counts once"
+
+
 def test_the_second_to_answer_is_told(page: Page, url: str, line: tuple[Service, Settings]) -> None:
     service = line[0]
     page.goto(f"{url}/review")
@@ -228,6 +241,8 @@ def test_a_version_is_looked_at_compared_and_brought_back(page: Page, url: str, 
     page.goto(f"{url}/versions")
     expect(page.locator("tbody tr")).to_have_count(2)
     expect(page.locator("tbody tr").first).to_contain_text("judges")
+    versions.rollback(service.store, service.engine.ledger, 2, "eva", build.clock_ms())
+    expect(page.locator("tbody tr")).to_have_count(3, timeout=10_000)
     page.get_by_role("link", name="1", exact=True).click()
     expect(page.locator("h1")).to_have_text("Version 1")
     until(lambda: page.evaluate("[...document.querySelectorAll('.many img')].every((i) => i.naturalWidth > 0)"))
@@ -236,10 +251,10 @@ def test_a_version_is_looked_at_compared_and_brought_back(page: Page, url: str, 
     expect(page.locator("#told")).to_contain_text("None of the newest 4 kept parts", timeout=20_000)
     page.get_by_role("button", name="Go back to version 1").click()
     page.get_by_role("button", name="Stay").click()
-    assert service.store.newest_number() == 2
+    assert service.store.newest_number() == 3
     page.get_by_role("button", name="Go back to version 1").click()
     page.get_by_role("button", name="Go back", exact=True).click()
-    expect(page.locator("h1")).to_contain_text("Version 3 judges now")
+    expect(page.locator("h1")).to_contain_text("Version 4 judges now")
     assert versions.current(service.store).version.who == "console"
 
 
@@ -253,6 +268,7 @@ def test_the_threshold_is_dragged_and_judges(page: Page, url: str, line: tuple[S
     assert box
     page.mouse.move(box["x"] + box["width"] * 0.9, box["y"] + 50)
     page.mouse.down()
+    assert page.locator("#value").inner_text() == before, "the highest that can be promised"
     page.mouse.move(box["x"] + box["width"] * 0.2, box["y"] + 50, steps=5)
     page.mouse.up()
     assert page.locator("#value").inner_text() < before

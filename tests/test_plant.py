@@ -247,6 +247,8 @@ def test_a_plc_reads_states_and_results_and_acknowledges(service: Service, setti
                 return all(now[name] == value for name, value in wanted.items())
 
             await until(lambda: shows(ready=True, busy=False, result_valid=False))
+            assert (await registers())["sequence_low"] == 0
+            assert (await plc.read_input_registers(3, count=2)).registers == [1, 1], "version and trust alone"
             wire.send("frames", {"frame_id": "waits", "image": png(504)})
             await until(lambda: shows(busy=True))
             judge(service, "bad", Flaw.BURR)

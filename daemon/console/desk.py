@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from memory.extract import Extractor
 
 COMPARED_FRAMES = 100
+STOP_S = 20.0
 T = TypeVar("T")
 log = structlog.get_logger()
 
@@ -36,6 +37,10 @@ class Busy(DriftlineError):
 
 class NothingTaught(DriftlineError):
     """There is no draft to check or to publish."""
+
+
+class Stopped(DriftlineError):
+    """The console ends, and its work with it; nothing was changed."""
 
 
 @dataclass
@@ -50,11 +55,14 @@ class Work:
     ended: bool = False
     error: str | None = None
     found: dict[str, Any] = field(default_factory=dict)
+    stopped: bool = False
 
     def track(self, items: Sequence[T], step: str) -> Iterator[T]:
         """Walk through `items` and tell how far it has come."""
         self.step, self.done, self.of = step, 0, len(items)
         for item in items:
+            if self.stopped:
+                raise Stopped(expected="time to finish", came="the console is being stopped", do="begin again")
             yield item
             self.done += 1
 
@@ -69,6 +77,7 @@ class Desk:
         self._scorer: Engine | None = None
         self._draft: teaching.Draft | None = None
         self._work: Work | None = None
+        self._thread: threading.Thread | None = None
         self._starting, self._loading, self._scoring = threading.Lock(), threading.Lock(), threading.Lock()
 
     def told(self) -> dict[str, Any]:
@@ -181,7 +190,14 @@ class Desk:
             finally:
                 work.ended = True
 
-        threading.Thread(target=finish, name=what, daemon=True).start()
+        self._thread = threading.Thread(target=finish, name=what, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Let the work under way end at its next step, and wait for that: torch's threads must not outlive ours."""
+        if self._work and self._thread:
+            self._work.stopped = True
+            self._thread.join(STOP_S)
 
     def _drafted(self) -> teaching.Draft:
         if self._draft is None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import cv2
 
-from daemon import build, feedback, provenance, versions
+from daemon import build, feedback, lesson, provenance, versions
 from daemon.config import Settings
 from daemon.frames import ImageRejected, pictured
 from daemon.heatmap import overlay
@@ -173,8 +173,15 @@ class Line:
 
     def summary(self) -> dict[str, Any]:
         """The status with what a page needs beside it."""
-        said = self.status()
-        return {**said, "troubles": self._troubles(said), "waiting": self.waiting()}
+        said, head = self.status(), self.opened.store.head()
+        due = self.settings.policy.lesson_after - lesson.unlearned(self.opened.ledger, head) if head else None
+        return {
+            **said,
+            "troubles": self._troubles(said),
+            "waiting": self.waiting(),
+            "head": head.number if head else None,
+            "answers_to_lesson": due,
+        }
 
 
 def encoded(pixels: Image) -> bytes:

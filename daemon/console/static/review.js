@@ -11,6 +11,8 @@ let heat = true;
 let filled = false;
 let unsent = JSON.parse(localStorage.getItem(KEPT) ?? "[]");
 
+const JSON_BODY = { "Content-Type": "application/json" };
+const bodyOf = ({ frame, verdict, region, key }) => JSON.stringify({ frame_id: frame.frame_id, verdict, region, key });
 const keep = () => localStorage.setItem(KEPT, JSON.stringify(unsent));
 const tell = (text, trouble) => { by("told").textContent = text; by("told").className = trouble ? "told trouble" : "told"; };
 const current = () => queue[0];
@@ -82,8 +84,7 @@ async function send() {
   for (const each of due) {
     each.sending = true;
     try {
-      const body = { frame_id: each.frame.frame_id, verdict: each.verdict, region: each.region, key: each.key };
-      const reply = await fetch("/api/answers", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+      const reply = await fetch("/api/answers", { method: "POST", headers: JSON_BODY, body: bodyOf(each) });
       if (reply.status === 503 || reply.status === 429) throw new Error("later");
       if (!reply.ok) tell(`${each.frame.part_id}: not taken. ${(await reply.json()).came ?? reply.statusText}`, true);
       unsent = unsent.filter((other) => other !== each);
@@ -155,6 +156,13 @@ document.addEventListener("keydown", (event) => {
 });
 for (const [id, key] of [["good", "g"], ["defect", "d"], ["skip", "s"], ["undo", "u"], ["heat", "h"]]) by(id).addEventListener("click", keys[key]);
 news.addEventListener("back", fill);
-news.addEventListener("status", fill);
+news.addEventListener("status", ({ detail }) => {
+  fill();
+  by("lesson").textContent = detail.answers_to_lesson > 0 ? `A lesson comes after ${detail.answers_to_lesson} more answers.` : "A lesson is due.";
+});
 unsent.forEach((each) => { each.sending = false; });
+// Whoever leaves the page has made up his mind. What is not known to have arrived stays here, and is sent again next time.
+addEventListener("pagehide", () => {
+  for (const each of unsent) fetch("/api/answers", { method: "POST", keepalive: true, headers: JSON_BODY, body: bodyOf(each) }).catch(() => {});
+});
 setInterval(send, AGAIN_MS / 4);

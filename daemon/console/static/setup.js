@@ -46,7 +46,8 @@ by("goods").addEventListener("change", () => {
 async function follow() {
   const told = await followed((work) => {
     if (!work || work.what !== "teach") return;
-    tellIn("told", `${work.step || "loading the backbone"}: ${work.done} of ${work.of}`);
+    const all = work.of > 0 && work.done === work.of;
+    tellIn("told", all ? "Working out bank, reference and threshold…" : `${work.step || "loading the backbone"}: ${work.done} of ${work.of}`);
     progress(work.of, work.done);
   });
   by("progress").hidden = true;
@@ -76,7 +77,8 @@ function tileOf(file, said) {
   image.src = URL.createObjectURL(new Blob([Uint8Array.from(atob(said.picture), (c) => c.charCodeAt(0))], { type: "image/jpeg" }));
   image.alt = "";
   const name = document.createElement("span");
-  name.textContent = `${said.verdict} ${(said.score / said.threshold).toFixed(2)} ${file.name}`;
+  name.textContent = `${said.verdict} ${(said.score / said.threshold).toFixed(1)}× threshold, ${file.name}`;
+  name.title = name.textContent;
   item.append(image, name);
   return item;
 }
@@ -101,6 +103,7 @@ by("live").addEventListener("click", async () => {
   try {
     const made = await act("/api/setup/live");
     ready(null);
+    by("step-live").setAttribute("aria-disabled", "false");
     tellIn("live-told", `Version ${made.version} judges from now on.`);
   } catch (error) {
     tellIn("live-told", error.message, true);
