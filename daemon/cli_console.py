@@ -15,6 +15,7 @@ from daemon import build, terminal
 from daemon.terminal import Config, Json, Set
 
 NICENESS = 15
+MOST_CONNECTIONS = 400  # fewer than the files a process may have open
 log = structlog.get_logger()
 
 
@@ -50,6 +51,7 @@ def console(config: Config = None, overrides: Set = None) -> None:
         server_header=False,
         proxy_headers=False,  # whom a proxy says who asks is ours to believe: console.proxies
         timeout_graceful_shutdown=3,
+        limit_concurrency=MOST_CONNECTIONS,
     )
     Server(served).run()
     app.state.parts.desk.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +55,12 @@ class Draft:
     names: tuple[str, ...]
     refused: dict[str, str]
     shown: dict[str, Image]
+
+    @property
+    def id(self) -> str:
+        """Tells it from any other: what it was made of, after what."""
+        parts = [*self.names, str(self.base.version.sha256 if self.base else ""), repr(self.threshold.value)]
+        return hashlib.sha256("\0".join(parts).encode(errors="surrogateescape")).hexdigest()[:16]
 
 
 @dataclass(frozen=True)

@@ -180,7 +180,7 @@ def calibrate(scores: Sequence[float], rate: float) -> Threshold:
         raise ValueError(f"expected held-out scores and a rate in (0, 1); came {len(scores)} and {rate}")
     ordered = sorted(scores)
     # Rounded first, or 0.1 would not be one tenth of 10 after its float error is ceiled.
-    rank = min(math.ceil(round((len(ordered) + 1) * (1 - rate), 9)), len(ordered))
+    rank = max(min(math.ceil(round((len(ordered) + 1) * (1 - rate), 9)), len(ordered)), 1)
     return Threshold(
         value=ordered[rank - 1],
         rate=rate,

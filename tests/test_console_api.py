@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import csv
 import io
@@ -24,7 +25,8 @@ from daemon.config import ConfigError, Settings
 from daemon.console.access import Role, access, grant
 from daemon.console.app import CHANGES_A_MINUTE, ROUTERS, application
 from daemon.console.line import Line
-from daemon.rendered import STEADY, Flaw
+from daemon.console.news import News
+from daemon.rendered import STEADY, Flaw, Scene
 from daemon.sections import ConsoleSettings
 from daemon.service import Service
 from daemon.versions import current
@@ -197,7 +199,7 @@ def test_good_parts_are_taught_checked_and_go_live(
 ) -> None:
     monkeypatch.setattr(build, "extractor", lambda _: extractor)
     assert client.post("/api/setup/teach").status_code == 409
-    assert client.post("/api/setup/live").status_code == 409
+    assert client.post("/api/setup/live", json={"draft": "x"}).status_code == 409
     assert client.post("/api/setup/check", content=png(1)).status_code == 409
     for number in range(12):
         name = {"name": f"../../{number} & more.PNG"}
@@ -212,7 +214,9 @@ def test_good_parts_are_taught_checked_and_go_live(
     checked = client.post("/api/setup/check", content=png(610, STEADY, Flaw.BURR)).json()
     assert checked["verdict"] == "NG"
     assert base64.b64decode(checked["picture"])[:2] == b"\xff\xd8"
-    assert client.post("/api/setup/live", headers={"X-Operator": "eva"}).json() == {"version": 2}
+    assert client.post("/api/setup/live", json={"draft": "another's"}).status_code == 409
+    live = client.post("/api/setup/live", json={"draft": told["draft"]["id"]}, headers={"X-Operator": "eva"})
+    assert live.json() == {"version": 2}
     service.notice_versions()
     assert service.status()["version"] == 2
     assert client.get("/api/versions/2").json()["who"] == "eva"
@@ -314,6 +318,35 @@ def test_a_browser_keeps_a_token_out_of_reach_of_scripts(guarded: Client) -> Non
         assert client.get("/api/status").status_code == 401
 
 
+def test_names_that_are_html_stay_names(client: TestClient, service: Service) -> None:
+    evil = "<meta http-equiv=refresh content=0>"
+    for number in range(3):
+        name = f'">{evil}{number}'
+        service.engine.judge(frame(name, png(600 + number, Scene(wear=1.0, warmth=1.0))))
+        feedback.record(service.engine.ledger, feedback.answer(name, "good", evil), NOW_MS)
+    service.learn("test")
+    assert client.get("/api/versions/2").json()["added"]
+    for path in ("/", "/review", "/drift", "/versions", "/versions/2", "/threshold", "/setup", "/login"):
+        told = client.get(path, headers={"X-Operator": evil})
+        assert told.status_code == 200
+        assert evil not in told.text, path
+    assert "&lt;meta" in client.get("/versions/2").text
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("/login", '{"token": NaN}'), ("/login", '{"token": "\\ud800"}'), ("/api/threshold", '{"rate": Infinity}')],
+)
+def test_what_json_cannot_hold_is_no_server_error(client: TestClient, path: str, body: str) -> None:
+    answer = client.post(path, content=body, headers={"Content-Type": "application/json"})
+    assert 400 <= answer.status_code < 500
+
+
+@pytest.mark.parametrize("headers", [{"Host": "["}, {"Origin": "http://["}, {"Origin": "null"}])
+def test_odd_headers_are_refused(client: TestClient, headers: dict[str, str]) -> None:
+    assert client.post("/api/setup/begin", headers=headers).status_code == 403
+
+
 def test_a_token_s_name_is_the_operator_s(guarded: Client, line: Line) -> None:
     sent = guarded("operator").post(
         "/api/answers", json={"frame_id": "good500", "verdict": "good"}, headers={"X-Operator": "mallory"}
@@ -338,6 +371,8 @@ def test_a_trusted_proxy_says_who_asks(line: Line) -> None:
         assert client.get("/api/status", headers=said).status_code == 200
         assert client.post("/api/versions/1/rollback", headers=said).status_code == 403
         assert client.get("/api/status", headers=said | {"X-Forwarded-Role": "root"}).status_code == 401
+        forged = [("X-Forwarded-Role", "engineer"), *said.items()]
+        assert client.get("/api/status", headers=forged).status_code == 401, "a client's own beside the proxy's"
     other = application(line, access(ConsoleSettings(host="0.0.0.0", proxies=("10.0.0.1",))))  # noqa: S104  # nothing listens
     with TestClient(other, base_url="https://driftline.plant") as client:
         assert client.get("/api/status", headers=said).status_code == 401
@@ -384,3 +419,27 @@ def test_every_answer_forbids_foreign_content(client: TestClient) -> None:
         headers = client.get(path).headers
         assert "default-src 'none'" in headers["content-security-policy"]
         assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_news_go_on_after_trouble(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    news, failed, read = News(line), threading.Event(), line.frames
+    monkeypatch.setattr("daemon.console.news.POLL_S", 0.01)
+
+    def broken(*given: Any) -> Any:
+        if failed.is_set():
+            return read(*given)
+        failed.set()
+        raise OSError("no more files")
+
+    monkeypatch.setattr(line, "frames", broken)
+
+    async def scenario() -> str | None:
+        reading = asyncio.create_task(news.run())
+        with news.subscribed() as mine:
+            told = await asyncio.wait_for(mine.get(), 10)
+        news.end()
+        await reading
+        return told
+
+    assert "event: status" in (asyncio.run(scenario()) or "")
+    assert failed.is_set()

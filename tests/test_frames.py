@@ -147,3 +147,20 @@ def test_the_heatmap_scale_is_fixed_by_good_parts() -> None:
     marked = np.abs(overlay(image, warm, goods).astype(int) - image).sum(-1)
     assert marked[2, 2] > 0
     assert marked[-1, -1] == 0
+
+
+def test_a_crafted_file_of_many_frames_is_refused_without_counting_them() -> None:
+    one = struct.pack("<2sHI", b"II", 42, 8)
+    size, count = 18, 60_000
+    entry = struct.pack("<HHHI4s", 1, 256, 3, 1, b"\x20\x00\x00\x00")
+    body = b"".join(entry + struct.pack("<I", 8 + (i + 1) * size if i + 1 < count else 0) for i in range(count))
+    with pytest.raises(ImageRejected):
+        decode(one + body, 32, 10_000)
+
+
+@pytest.mark.parametrize("kind", ["EPS", "PPM", "TGA"])
+def test_formats_that_no_camera_sends_are_not_read(kind: str) -> None:
+    held = io.BytesIO()
+    PIL.Image.new("RGB", (32, 32)).save(held, kind)
+    with pytest.raises(ImageRejected):
+        decode(held.getvalue(), 32, 10_000)

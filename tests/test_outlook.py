@@ -25,6 +25,10 @@ def test_a_choice_is_what_calibration_gives_for_its_rate(goods: list[float], def
         assert 0 <= choice.recall[0] <= choice.found / len(defects) <= choice.recall[1] <= 1
 
 
+def test_a_rate_of_nearly_all_is_the_lowest_threshold() -> None:
+    assert calibrate([1.0, 2.0, 3.0], 0.9999999999999999).value == 1.0
+
+
 @given(SCORES, SCORES)
 def test_a_higher_threshold_rejects_and_finds_less(goods: list[float], defects: list[float]) -> None:
     made = choices(goods, defects)

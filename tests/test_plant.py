@@ -135,10 +135,10 @@ def test_mqtt_tells_verdicts_and_availability_and_takes_frames(
             assert json.loads(listener.on("condition")[-1])["trust"] == "stable"
             listener.client.publish("driftline/test/frame/by-mqtt", png(504), qos=1)
             listener.client.publish("driftline/test/frame", '{"frame_id": "by-path", "path": "/no/such"}', qos=1)
-            listener.client.publish("driftline/test/frame", "[1]", qos=1)
+            for odd in ("[1]", "[" * 100_000, '{"path": "\\ud800", "frame_id": "a"}', '"path"'):
+                listener.client.publish("driftline/test/frame", odd, qos=1)
             await until(lambda: judged(service, "by-mqtt", "by-path"))
-            refused = "SELECT * FROM events WHERE kind = 'mqtt_refused'"
-            await until(lambda: held(lambda: service.engine.ledger.one(refused) is not None))
+            await until(lambda: held(lambda: service.engine.ledger.counts().get("events.mqtt_refused") == 4))
         await until(lambda: said(listener.on("availability"), b"offline"))
         listener.close()
 
@@ -256,6 +256,8 @@ def test_a_plc_reads_states_and_results_and_acknowledges(service: Service, setti
             told = await registers()
             assert (told["sequence_low"], told["version"], told["trust"]) == (1, 1, 1)
             assert told["score_per_mille"] > 1000
+            assert (await plc.write_coil(3, True)).isError()
+            assert await shows(result_valid=True)
             await plc.write_coil(0, True)
             await until(lambda: shows(result_valid=False))
             assert (await plc.read_coils(0, count=1)).bits[0] is False

@@ -58,7 +58,9 @@ class Access:
         if given:
             return self.holder(given)
         if request.client and request.client.host in self.proxies:
-            return _named(request.headers.get("x-forwarded-user", ""), request.headers.get("x-forwarded-role", ""))
+            names, roles = (request.headers.getlist(f"x-forwarded-{what}") for what in ("user", "role"))
+            # A second one would be the client's own, which the proxy was to replace.
+            return _named(names[0], roles[0]) if len(names) == len(roles) == 1 else None
         if self.open:
             return Caller(request.headers.get("x-operator", "")[:MAX_NAME_CHARS] or "console", Role.ENGINEER)
         return None
@@ -118,12 +120,15 @@ def from_elsewhere(request: Request) -> bool:
     if request.headers.get("sec-fetch-site", "none") not in {"same-origin", "none"}:
         return True
     origin = request.headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc != request.headers.get("host")
+    return origin is not None and origin.partition("://")[2] != request.headers.get("host")
 
 
 def is_loopback(host: str) -> bool:
     """Whether a Host header names this PC; on an open console any other is DNS rebinding."""
-    return (urlsplit(f"//{host}").hostname or "") in LOOPBACK
+    try:
+        return (urlsplit(f"//{host}").hostname or "") in LOOPBACK
+    except ValueError:
+        return False
 
 
 def _tokens(file: Path) -> dict[str, Caller]:

@@ -25,6 +25,14 @@ class Rate(BaseModel):
     rate: float = Field(gt=0, lt=1)
 
 
+class Checked(BaseModel):
+    """The draft that was looked at, by its id in `/api/work`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    draft: str = Field(max_length=64)
+
+
 @router.get("/versions")
 def versions(given: Given, _: Viewer) -> list[dict[str, Any]]:
     """All versions, newest first."""
@@ -96,6 +104,6 @@ async def check(given: Given, request: Request, _: Engineer) -> dict[str, Any]:
 
 
 @router.post("/setup/live", status_code=201)
-def live(given: Given, caller: Engineer) -> dict[str, Any]:
+def live(given: Given, caller: Engineer, checked: Checked) -> dict[str, Any]:
     """Judge by the version that was taught, from now on."""
-    return given.desk.go_live(caller.name)
+    return given.desk.go_live(checked.draft, caller.name)

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 from fastapi import FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 from limits import RateLimitItemPerMinute
@@ -75,6 +76,7 @@ def application(line: Line, access: Access) -> FastAPI:
         app.include_router(routes)
     app.add_exception_handler(DriftlineError, _told)
     app.add_exception_handler(HTTPException, login.asked)
+    app.add_exception_handler(RequestValidationError, _invalid)
     app.add_middleware(Guard, access=access, max_bytes=line.settings.source.max_bytes)
     return app
 
@@ -108,14 +110,14 @@ def _refused(request: Request, access: Access, max_bytes: int, limiter: FixedWin
     """Why a request is not even looked at, before a byte of its body is read."""
     changes = request.method not in SAFE
     who = request.client.host if request.client else "?"
-    if access.open and not is_loopback(request.headers.get("host", "")):
-        return _no(403, "an open console serves this PC alone: use http://127.0.0.1")
-    if from_elsewhere(request):
-        return _no(403, "another site's page sent this")
     most, kind = RateLimitItemPerMinute(CHANGES_A_MINUTE if changes else READS_A_MINUTE), str(changes)
     if not limiter.hit(most, who, kind):
         wait_s = max(int(limiter.get_window_stats(most, who, kind).reset_time - time.time()), 1)
         return _no(429, "too many requests", {"Retry-After": str(wait_s)})
+    if access.open and not is_loopback(request.headers.get("host", "")):
+        return _no(403, "an open console serves this PC alone: use http://127.0.0.1")
+    if from_elsewhere(request):
+        return _no(403, "another site's page sent this")
     if changes:
         length = request.headers.get("content-length", "")
         if not length.isdigit():
@@ -131,6 +133,12 @@ async def _told(_: Request, error: Exception) -> JSONResponse:
     status = next((code for kind, code in STATUS if isinstance(error, kind)), 404)
     said = {"detail": str(error), "expected": error.expected, "came": error.came, "do": error.do}
     return JSONResponse(said, status)
+
+
+async def _invalid(_: Request, error: Exception) -> JSONResponse:
+    """What is wrong with a request, without what it held: that may be nothing that JSON can hold."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101  # it is registered for these alone
+    return JSONResponse({"detail": [{key: one[key] for key in ("type", "loc", "msg")} for one in error.errors()]}, 422)
 
 
 def _no(status: int, why: str, headers: dict[str, str] | None = None) -> JSONResponse:

@@ -149,12 +149,18 @@ class Desk:
             "picture": base64.b64encode(jpeg).decode(),
         }
 
-    def go_live(self, who: str) -> dict[str, Any]:
-        """Publish the draft. Raises NothingTaught without one, StaleParent where another version came first since."""
+    def go_live(self, draft: str, who: str) -> dict[str, Any]:
+        """Publish the draft of this id. Raises NothingTaught where there is another or none, StaleParent where another
+        version came first since."""
         with self._starting:
+            if self._drafted().id != draft:
+                raise NothingTaught(
+                    expected="the draft that you have checked",
+                    came="another one, taught since",
+                    do="look at it, check it, and go live then",
+                )
             made = teaching.publish(self._drafted(), self._prover(), self.line.opened.store, who)
             self._draft = None
-            self.uploads.begin()
         return {"version": made.version.number}
 
     def compare(self, number: int, who: str) -> None:
@@ -218,6 +224,7 @@ class Desk:
 def _summary(draft: teaching.Draft) -> dict[str, Any]:
     threshold = draft.threshold
     return {
+        "id": draft.id,
         "parts": len(draft.names),
         "refused": draft.refused,
         "patches": len(draft.contents.bank),

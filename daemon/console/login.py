@@ -29,9 +29,8 @@ def login(
     """Remember a token in this browser, out of reach of its scripts. Answers 401 for one that nobody has."""
     if given.access.holder(token) is None:
         raise HTTPException(401, "this token is not known: ask your line engineer")
-    response.set_cookie(
-        COOKIE, token, max_age=COOKIE_S, httponly=True, samesite="strict", secure=request.url.scheme == "https"
-    )
+    secure = request.url.scheme == "https" or request.headers.get("x-forwarded-proto") == "https"
+    response.set_cookie(COOKIE, token, max_age=COOKIE_S, httponly=True, samesite="strict", secure=secure)
 
 
 @router.post("/logout", status_code=204)

@@ -8,12 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import structlog
+
 from daemon.console.line import Line
 
 POLL_S = 0.25
 STATUS_EVERY = 8  # polls
 BATCH = 50
 WAITING = 100
+MOST_WATCHING = 200
+log = structlog.get_logger()
 
 
 class News:
@@ -23,6 +27,11 @@ class News:
         self._line = line
         self._watching: set[asyncio.Queue[str | None]] = set()
         self._ending = False
+
+    @property
+    def crowded(self) -> bool:
+        """Whether as many watch as may."""
+        return len(self._watching) >= MOST_WATCHING
 
     @contextmanager
     def subscribed(self) -> Iterator[asyncio.Queue[str | None]]:
@@ -50,17 +59,24 @@ class News:
             if not self._watching:
                 newest = None
                 continue
-            if newest is None:
-                last = await asyncio.to_thread(self._line.frames, None, None, 1)
-                newest = last[0]["seq"] if last else 0
-            frames = await asyncio.to_thread(self._line.after, newest, BATCH)
-            newest = frames[-1]["seq"] if frames else newest
-            told = [_event("frame", frame) for frame in frames]
-            if polls % STATUS_EVERY == 0:
-                told.append(_event("status", await asyncio.to_thread(self._line.summary)))
+            try:
+                newest, told = await asyncio.to_thread(self._read, newest, polls % STATUS_EVERY == 0)
+            except Exception:  # a full disk, no more files: told in the log, and tried again
+                log.exception("news could not be read")
+                continue
             polls += 1
             if told:
-                self._tell("".join(told))
+                self._tell(told)
+
+    def _read(self, newest: int | None, status: bool) -> tuple[int, str]:
+        """The newest sequence number and what to tell: frames since the last, and the status if it is its turn."""
+        if newest is None:
+            last = self._line.frames(None, None, 1)
+            newest = last[0]["seq"] if last else 0
+        frames = self._line.after(newest, BATCH)
+        told = [_event("frame", frame) for frame in frames]
+        told += [_event("status", self._line.summary())] if status else []
+        return frames[-1]["seq"] if frames else newest, "".join(told)
 
     def _tell(self, text: str | None) -> None:
         """Everything of one poll at once: fifty watchers of a fast line are few writes a second each."""

@@ -36,6 +36,7 @@ Number = Annotated[int, Field(ge=1, le=2**53)]
 Hours = Annotated[int, Query(ge=1, le=168)]
 router = APIRouter(include_in_schema=False)
 templates = Jinja2Templates(HERE / "templates")
+templates.env.autoescape = True  # by itself it escapes what ends in .html alone, and these end in .html.j2
 
 
 def clock(at_ms: int) -> str:
@@ -115,6 +116,8 @@ def sample(given: Given, _: Viewer, number: Number, kind: str, at: Annotated[int
 @router.get("/events")
 def events(given: Given, _: Viewer) -> StreamingResponse:
     """News as server-sent events: frames as they are judged, and the status."""
+    if given.news.crowded:
+        raise HTTPException(503, "too many watch already")
 
     async def told() -> AsyncIterator[str]:
         with given.news.subscribed() as mine:

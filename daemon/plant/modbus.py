@@ -51,7 +51,7 @@ async def serve(feed: Feed) -> None:
     given, result = feed.settings.modbus, Result()
 
     async def answer(code: int, start: int, address: int, count: int, held: list[Any], given: Any) -> ExcCodes | None:
-        del start, address, count
+        del start, count
         if code == READ_INPUTS:
             states = (feed.condition.ready, feed.condition.busy, result.valid, result.ok, result.unknown)
             held[0] = sum(int(state) << bit for bit, state in enumerate(states))
@@ -66,8 +66,10 @@ async def serve(feed: Feed) -> None:
                 trust,
                 result.overruns,
             ]
-        elif code in {WRITE_COIL, WRITE_COILS} and given and given[0]:
-            result.valid = False
+        elif code in {WRITE_COIL, WRITE_COILS} and given:
+            if address != 0:
+                return ExcCodes.ILLEGAL_ADDRESS
+            result.valid &= not given[0]
             given[0] = False
         return None
 

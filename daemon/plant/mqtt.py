@@ -18,6 +18,7 @@ from memory.errors import DriftlineError
 ONLINE, OFFLINE = "online", "offline"
 TAKEN_S = 10.0
 CONDITION_S = 0.5
+MOST_UNSURE = 32
 log = structlog.get_logger()
 
 
@@ -52,6 +53,9 @@ async def serve(feed: Feed) -> None:
         loop.call_soon_threadsafe(connected.set)
 
     def on_message(_client: object, _data: object, message: paho.MQTTMessage) -> None:
+        if message.qos == 0 and frames.qsize() >= MOST_UNSURE:
+            log.warning("MQTT frame dropped: too many wait, and it asked for no delivery", topic=message.topic)
+            return
         loop.call_soon_threadsafe(frames.put_nowait, message)
 
     def on_disconnect(*_: object) -> None:
@@ -111,7 +115,7 @@ async def _frames(feed: Feed, client: paho.Client, frames: asyncio.Queue[paho.MQ
     that, and again after a crash what was not."""
     while True:
         message = await frames.get()
-        fields = _fields(message, root)
+        fields = _fields(message, root, feed.settings.source.max_bytes)
         if fields is None:
             feed.tell("mqtt_refused", topic=message.topic, bytes=len(message.payload))
             log.warning("MQTT message refused", topic=message.topic)
@@ -124,18 +128,19 @@ async def _frames(feed: Feed, client: paho.Client, frames: asyncio.Queue[paho.MQ
         client.ack(message.mid, message.qos)
 
 
-def _fields(message: paho.MQTTMessage, root: str) -> dict[str, str | bytes] | None:
-    """The frame that a message carries; None where it carries none."""
+def _fields(message: paho.MQTTMessage, root: str, max_bytes: int) -> dict[str, str | bytes] | None:
+    """The frame that a message carries; None where it carries none, or too much."""
+    if len(message.payload) > max_bytes:
+        return None
     name = message.topic.removeprefix(f"{root}/frame").strip("/")
     if name:
         return {"frame_id": name, "image": bytes(message.payload)}
     try:
         said = json.loads(message.payload)
-        return (
-            {key: str(said[key]) for key in ("frame_id", "part_id", "path") if key in said} if "path" in said else None
-        )
-    except (ValueError, TypeError):
+        found: dict[str, str | bytes] = {k: str(said[k]).encode() for k in ("frame_id", "part_id", "path") if k in said}
+    except (ValueError, TypeError, RecursionError):  # no JSON, no object, lone surrogates, a thousand brackets
         return None
+    return found if "path" in found else None
 
 
 async def _until(lost: asyncio.Event) -> None:

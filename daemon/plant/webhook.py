@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import UTC, datetime
 from typing import Any
@@ -45,8 +46,12 @@ async def _post(feed: Feed, client: httpx.AsyncClient, signer: Webhook | None, v
     if signer:
         headers["webhook-signature"] = signer.sign(name, now, body)
     try:
-        reply = await client.post(url, content=body.encode(), headers=headers)
-    except httpx.HTTPError as error:
+        # Only the status is read: what a receiver says beside it may have no end.
+        async with asyncio.timeout(TIMEOUT_S):
+            sent = client.build_request("POST", url, content=body.encode(), headers=headers)
+            reply = await client.send(sent, stream=True)
+            await reply.aclose()
+    except (httpx.HTTPError, TimeoutError) as error:
         raise _undelivered(url, f"{type(error).__name__}: {error}") from error
     if reply.is_success:
         return

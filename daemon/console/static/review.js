@@ -3,7 +3,7 @@
 // each has a key of its own, so sending it again counts once.
 const HELD_MS = 4000;
 const AGAIN_MS = 2000;
-const KEPT = `driftline-answers-${document.body.dataset.line}`;
+const KEPT = `driftline-answers-${document.body.dataset.line}-${document.body.dataset.caller}`; // another's answers are not ours
 let queue = [];
 let chosen = new Set();
 let region = null;
@@ -85,7 +85,7 @@ async function send() {
     each.sending = true;
     try {
       const reply = await fetch("/api/answers", { method: "POST", headers: JSON_BODY, body: bodyOf(each) });
-      if (reply.status === 503 || reply.status === 429) throw new Error("later");
+      if ([401, 403, 429, 503].includes(reply.status)) throw new Error("later");
       if (!reply.ok) tell(`${each.frame.part_id}: not taken. ${(await reply.json()).came ?? reply.statusText}`, true);
       unsent = unsent.filter((other) => other !== each);
     } catch {

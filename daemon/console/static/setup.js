@@ -16,7 +16,9 @@ function progress(of, done) {
   by("progress").value = done;
 }
 
+let shown = "";
 function ready(draft) {
+  shown = draft?.id ?? "";
   for (const step of steps) by(`step-${step}`).setAttribute("aria-disabled", String(!draft));
   by("known").disabled = by("live").disabled = !draft;
   if (!draft) return;
@@ -101,7 +103,7 @@ by("known").addEventListener("change", async () => {
 
 by("live").addEventListener("click", async () => {
   try {
-    const made = await act("/api/setup/live");
+    const made = await act("/api/setup/live", { draft: shown });
     ready(null);
     by("step-live").setAttribute("aria-disabled", "false");
     tellIn("live-told", `Version ${made.version} judges from now on.`);
