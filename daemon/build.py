@@ -95,9 +95,9 @@ def wire(settings: Settings) -> Wire:
     return Wire(client, url, settings.redis.prefix, settings.line)
 
 
-def prover(settings: Settings, opened: State) -> Engine:
+def prover(settings: Settings, opened: State, backbone: Extractor) -> Engine:
     """A line's engine for commands that prove and compare, by torch alone; nothing is active yet."""
-    return Engine(settings, extractor(settings), opened.ledger, opened.kept, clock_ms)
+    return Engine(settings, backbone, opened.ledger, opened.kept, clock_ms)
 
 
 def engine(settings: Settings, opened: State, backbone: Extractor) -> Engine:

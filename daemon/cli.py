@@ -131,7 +131,7 @@ def revoke(
     opened = build.state(given)
     since_ms, until_ms = (int(t.replace(tzinfo=UTC).timestamp() * 1000) if t else None for t in (since, until))
     ids = revocation.answers_of(opened.ledger, frames or (), taught_by, since_ms, until_ms)
-    engine = build.prover(given, opened)
+    engine = build.prover(given, opened, build.extractor(given))
     engine.activate(current(opened.store))
     made = revocation.revoke(engine, opened.store, ids, operator, reason)
     told = {

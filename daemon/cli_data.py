@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -41,8 +42,7 @@ def import_labelled(
             row = engine.judge(Frame(name, one.path.stem, OPERATOR, build.clock_ms(), data))
             if row["verdict"] != "NG":
                 missed.append(name)
-            box = ",".join(f"{share:.6f}" for share in one.region) if one.region else None
-            said = feedback.answer(name, "defect", operator, f"[{box}]" if box else None)
+            said = feedback.answer(name, "defect", operator, json.dumps(one.region) if one.region else None)
             feedback.record(opened.ledger, said, build.clock_ms())
         learned = lesson.learn(engine, opened.store, "import") if defects else None
         head = learned.number if isinstance(learned, Version) else made.version.number

@@ -51,7 +51,7 @@ def diff(
     old, new = (opened.store.load(opened.store.version(number)) for number in (before, after))
     verdicts: dict[str, Any] = {}
     if frames:
-        engine = build.prover(given, opened)
+        engine = build.prover(given, opened, build.extractor(given))
         with terminal.progress() as bars:
             judged, differ = counterfactual.changed(engine, old, new, frames, terminal.tracker(bars))
         verdicts = {"judged_again": judged, "verdicts_that_differ": differ}

@@ -13,6 +13,7 @@ import numpy as np
 
 from daemon import build, feedback, revocation, versions
 from daemon.config import Settings
+from daemon.labelled import box_of
 from daemon.ledger import Row
 from daemon.rendered import STEADY, Flaw, Scene, part
 from daemon.replay import tell, verdict
@@ -179,9 +180,7 @@ def _marked(shot: Shot) -> str:
     changed = (
         np.abs(part(shot.number, shot.scene, shot.flaw).astype(int) - part(shot.number, shot.scene)).max(axis=2) > 16
     )
-    left, top, width, height = cv2.boundingRect(changed.astype(np.uint8))
-    side = changed.shape[0]
-    return json.dumps([edge / side for edge in (left, top, left + width, top + height)])
+    return json.dumps(box_of(changed))
 
 
 def _bad_shift(service: Service) -> None:

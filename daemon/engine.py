@@ -114,11 +114,11 @@ class Engine:
             before = self.active
             same = before is not None and scene.reference_id(before.model) == scene.reference_id(model)
             monitor = before.monitor if before and same else scene.monitor(self.ledger, model, regimes)
-            self.active = Active(model, judge, monitor, regimes)
+            self.active = active = Active(model, judge, monitor, regimes)
             dropped, self.trial = self.trial, None
         if dropped is not None:
             self.ledger.event(self.clock_ms(), "trial_dropped", reason=f"version {model.version.number} came first")
-        self.probe_ms = probe(self, model)
+        self.probe_ms = probe(self, active)
         log.info("version active", version=model.version.number, threshold=round(judge.threshold.value, 4))
 
     def appoint(self, model: Model) -> Judge:

@@ -12,13 +12,17 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from daemon.feedback import COUNTS
+from daemon.feedback import COUNTS, standing
 from daemon.frames import ImageRejected, KeptFrames, pictured
 from daemon.labelled import Region, box_of
 from daemon.ledger import Ledger, Row
 
 MOST_PX = 100_000
-HOT = 1.0
+EVERY_ANSWER = 2**62
+REVIEWED = (
+    "SELECT * FROM frames WHERE kept IS NOT NULL AND (asked = 1 OR frame_id IN"  # noqa: S608  # constant
+    f" (SELECT frame_id FROM feedback WHERE effect <> 'late' AND {COUNTS})) ORDER BY seq"
+)
 LABELS = """<View>
   <Image name="image" value="$image"/>
   <Choices name="verdict" toName="image"><Choice value="good"/><Choice value="defect"/></Choices>
@@ -38,7 +42,6 @@ class Reviewed:
     height: int
     width: int
     verdict: str | None
-    operator: str | None
     region: Region | None
 
     @property
@@ -49,31 +52,23 @@ class Reviewed:
 
 def reviewed(ledger: Ledger, kept: KeptFrames, max_pixels: int) -> Iterator[Reviewed]:
     """Every frame that was asked about or answered for and is still kept, oldest first."""
-    for row in ledger.all("SELECT * FROM frames WHERE kept IS NOT NULL ORDER BY seq"):
-        answers = ledger.all(
-            f"SELECT * FROM feedback WHERE frame_id = ? AND effect <> 'late' AND {COUNTS} ORDER BY id",  # noqa: S608  # constant
-            row["frame_id"],
-        )
-        data = kept.image(row["kept"]) if row["asked"] or answers else None
+    for row in ledger.all(REVIEWED):
+        data = kept.image(row["kept"])
         if data is None:
             continue
         try:
             height, width = pictured(data, MOST_PX, max_pixels).shape[:2]
         except ImageRejected:
             continue
-        newest = {answer["operator"]: answer for answer in answers}  # an operator's later word takes back the earlier
-        said = {answer["verdict"] for answer in newest.values()}
-        last = answers[-1] if len(said) == 1 else None
-        box = next((json.loads(a["region"]) for a in reversed(answers) if a["region"]), None) if last else None
+        agreed = next(iter(standing(ledger, [row["frame_id"]], EVERY_ANSWER)), None)
         yield Reviewed(
             row=row,
             data=data,
             suffix=_suffix(data),
             height=height,
             width=width,
-            verdict=last["verdict"] if last else None,
-            operator=last["operator"] if last else None,
-            region=tuple(box) if box else None,
+            verdict=agreed.verdict if agreed else None,
+            region=agreed.region if agreed else None,
         )
 
 
@@ -89,7 +84,7 @@ def label_studio(frames: Iterator[Reviewed], kept: KeptFrames, out: Path) -> dic
         (out / "images" / one.name).write_bytes(one.data)
         anomaly = kept.anomaly(one.row["kept"])
         threshold = one.row["threshold"]
-        hot = box_of(anomaly > HOT * threshold) if anomaly is not None and threshold is not None else None
+        hot = box_of(anomaly > threshold) if anomaly is not None and threshold is not None else None
         verdict = {"NG": "defect", "OK": "good"}.get(one.row["verdict"])
         score = one.row["score"] / threshold if threshold and one.row["score"] is not None else 0.0
         task: dict[str, Any] = {

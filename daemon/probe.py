@@ -8,28 +8,25 @@ from typing import TYPE_CHECKING
 import numpy as np
 import structlog
 
-from memory.version import Model
-
 if TYPE_CHECKING:
-    from daemon.engine import Engine
+    from daemon.engine import Active, Engine
 
 log = structlog.get_logger()
 
 
-def probe(engine: Engine, model: Model) -> float | None:
-    """How long (ms) the active version takes to score one of its calibration parts, or a black image where none was
+def probe(engine: Engine, active: Active) -> float | None:
+    """How long (ms) what judges now takes to score one of its calibration parts, or a black image where none was
     kept; None, and an event, where it cannot: each frame is answered UNKNOWN then.
 
     Libraries that set up at their first image have done so when the first part comes.
     """
-    active, side = engine.active, engine.extractor.input_px
-    image = engine.pictures.sample(model.contents.held_out.samples[0])
+    version, side = active.model.version, engine.extractor.input_px
+    image = engine.pictures.sample(active.model.contents.held_out.samples[0])
     started = time.perf_counter()
     try:
-        if active is not None:
-            engine.look(np.zeros((side, side, 3), dtype=np.uint8) if image is None else image, active)
+        engine.look(np.zeros((side, side, 3), dtype=np.uint8) if image is None else image, active)
     except Exception as error:  # whatever a device raises: it is told, and shown as not ready
-        log.exception("the probe image could not be scored", version=model.version.number)
-        engine.ledger.event(engine.clock_ms(), "probe_failed", version=model.version.number, error=repr(error))
+        log.exception("the probe image could not be scored", version=version.number)
+        engine.ledger.event(engine.clock_ms(), "probe_failed", version=version.number, error=repr(error))
         return None
     return round((time.perf_counter() - started) * 1000, 3)

@@ -17,7 +17,7 @@ from daemon.heatmap import overlay
 from daemon.ledger import Ledger, Row
 from daemon.plot import Axes, Frame
 from daemon.scene import gain
-from daemon.versions import iso, threshold_behind
+from daemon.versions import minute, threshold_behind
 from drift.light import compensate
 from drift.monitor import DriftState, Trust
 from drift.signals import CAMERA, LIGHT, MATERIAL
@@ -133,20 +133,16 @@ def _cards(ledger: Ledger, now: DriftState) -> list[dict[str, Any]]:
     for row in ledger.all(DRIFTS):
         told = json.loads(row["detail"])
         if row["kind"] == "drift_over":
-            end[told["cause"]] = {"amount": told["amount"], "until": _minute(row["at_ms"])}
+            end[told["cause"]] = {"amount": told["amount"], "until": minute(row["at_ms"])}
         else:
-            shown.append(told | {"since": _minute(told["since_ms"]), "until": None} | end.pop(told["cause"], {}))
+            shown.append(told | {"since": minute(told["since_ms"]), "until": None} | end.pop(told["cause"], {}))
     return shown
 
 
 def _regime(row: Row) -> dict[str, str]:
     """When which conditions were back; none first seen are the taught ones."""
     since_ms = json.loads(row["detail"])["since_ms"]
-    return {"at": _minute(row["at_ms"]), "first": _minute(since_ms) if since_ms else ""}
-
-
-def _minute(at_ms: int) -> str:
-    return iso(at_ms)[:16].replace("T", " ")
+    return {"at": minute(row["at_ms"]), "first": minute(since_ms) if since_ms else ""}
 
 
 def _version(version: Any) -> dict[str, Any]:

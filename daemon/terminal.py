@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -19,6 +18,7 @@ from rich.table import Table
 from daemon import build
 from daemon.backend import Judge
 from daemon.config import Settings, load
+from daemon.versions import minute
 
 T = TypeVar("T")
 CONFIG_FILE = Path("config.yaml")
@@ -62,7 +62,7 @@ def scene(drift: Mapping[str, Any]) -> list[tuple[str, str]]:
         told += f"; watched anew from {drift['rewarmed_frames']} recorded frames"
     rows = [("scene", told)]
     for card in drift["cards"]:
-        since = datetime.fromtimestamp(card["since_ms"] / 1000, tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
+        since = f"{minute(card['since_ms'])} UTC"
         likely = f"likely {card['reason']}. {card['action'].capitalize()}. To do: {card['do']}"
         rows.append((card["cause"], f"{card['amount']} since {since}, {likely}"))
     return rows

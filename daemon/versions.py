@@ -105,6 +105,11 @@ def announce(ledger: Ledger, version: Version, now_ms: int) -> None:
     ledger.saw_version(version.number, heading, now_ms, cause=version.cause, who=version.who, **taught)
 
 
+def minute(at_ms: int) -> str:
+    """A Unix time in ms for people: in UTC, to the minute."""
+    return iso(at_ms)[:16].replace("T", " ")
+
+
 def iso(at_ms: int) -> str:
     """A Unix time in ms as ISO 8601 in UTC, to the millisecond."""
     return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")

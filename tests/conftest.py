@@ -213,14 +213,19 @@ def frame(frame_id: str, data: bytes | None, problem: str | None = None) -> Fram
     return Frame(frame_id, f"part-{frame_id}", "test", build.clock_ms(), data, problem)
 
 
+def free_port() -> int:
+    """A port on the loopback interface that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 class RealRedis:
     """A redis-server of our own on the loopback interface, which a test may kill and start again."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._process: subprocess.Popen[bytes] | None = None
 

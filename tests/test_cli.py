@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 import typer.main
-from conftest import RealRedis, png
+from conftest import RealRedis, free_port, png
 
 from daemon import build
 from daemon.cli import app, main
@@ -232,9 +231,7 @@ def test_one_process_may_hold_a_state_folder(tmp_path: Path) -> None:
 
 
 def test_the_console_lets_go_whoever_watches_and_stops_in_peace(config: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "daemon.cli", "console", "-c", str(config), "--set", f"console.port={port}"]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
         wait(lambda: answers(port), process)

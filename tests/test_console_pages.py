@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import uvicorn
-from conftest import RealRedis, frame, png
+from conftest import RealRedis, frame, free_port, png
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from daemon import build, versions
@@ -75,9 +74,7 @@ def served(settings: Settings, real_redis: RealRedis, given: ConsoleSettings) ->
     """The console of a line, served by uvicorn."""
     streams = Wire(real_redis.client(), real_redis.url, settings.redis.prefix, settings.line)
     app = application(Line(settings, build.state(settings), streams), access(given))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run)
     thread.start()

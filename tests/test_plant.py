@@ -23,7 +23,7 @@ import pytest
 import redis
 from asyncua import Client as OpcUaClient
 from asyncua.ua import UaError
-from conftest import ROOT, RealRedis, frame, png
+from conftest import ROOT, RealRedis, frame, free_port, png
 from pymodbus.client import AsyncModbusTcpClient
 from standardwebhooks.webhooks import Webhook
 
@@ -39,12 +39,6 @@ from daemon.wire import Wire
 
 SECRET = base64.b64encode(b"a secret of twenty-four.").decode()
 GIVE_UP_S = 20.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @asynccontextmanager

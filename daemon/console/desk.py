@@ -9,12 +9,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import cv2
 import structlog
 
-from daemon import build, counterfactual, versions
+from daemon import build, counterfactual
 from daemon import teach as teaching
-from daemon.console.line import Line
+from daemon.console.line import Line, encoded
 from daemon.console.uploads import Uploads
 from daemon.engine import Engine
 from daemon.heatmap import overlay
@@ -82,7 +81,7 @@ class Desk:
 
     def told(self) -> dict[str, Any]:
         """The work under way or last done, the draft if there is one, and the version that judges."""
-        head = self.line.opened.store.head()
+        head = self.line.head()
         return {
             "work": asdict(self._work) if self._work else None,
             "draft": _summary(self._draft) if self._draft else None,
@@ -96,7 +95,7 @@ class Desk:
         Raises ImageRejected for what is no image, StoreError before anything was taught.
         """
         with self._scoring:
-            head = versions.current(self.line.opened.store)
+            head = self.line.model()
             if self._scorer is None:
                 self._scorer = build.engine(self.line.settings, self.line.opened, self._backbone())
             engine = self._scorer
@@ -117,7 +116,7 @@ class Desk:
         }
 
     def teach(self, who: str) -> None:
-        """Begin to make a draft of the uploaded images. Raises Busy, and TeachError where there are none."""
+        """Begin to make a draft of the uploaded images. Raises Busy, and NothingTaught where there are none."""
         paths = self.uploads.paths()
         if not paths:
             raise NothingTaught(
@@ -140,8 +139,7 @@ class Desk:
         image = engine.decode(data)
         score = draft.contents.bank.score(engine.extractor(image))
         said = decide(score.value, draft.threshold, CALM)
-        shown = overlay(image, score.map, draft.threshold)
-        jpeg = cv2.imencode(".jpg", shown[:, :, ::-1])[1].tobytes()
+        jpeg = encoded(overlay(image, score.map, draft.threshold))
         return {
             "verdict": said.verdict,
             "score": score.value,
@@ -166,7 +164,7 @@ class Desk:
     def compare(self, number: int, who: str) -> None:
         """Begin to judge the newest kept frames by the version that judges and by this one. Raises Busy, StoreError."""
         store = self.line.opened.store
-        before, after = versions.current(store), store.load(store.version(number))
+        before, after = self.line.model(), store.load(store.version(number))
 
         def run(work: Work) -> None:
             work.found = {"before": before.version.number, "after": number}
@@ -211,8 +209,7 @@ class Desk:
         return self._draft
 
     def _prover(self) -> Engine:
-        opened = self.line.opened
-        return Engine(self.line.settings, self._backbone(), opened.ledger, opened.kept, build.clock_ms)
+        return build.prover(self.line.settings, self.line.opened, self._backbone())
 
     def _backbone(self) -> Extractor:
         with self._loading:

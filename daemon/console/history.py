@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import threading
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from daemon import build, rate, versions
 from daemon.console.line import Line
 from daemon.pictures import Pictures
 from memory.features import Image
-from memory.version import Model, Version
-from policies.outlook import Choice, choices
+from memory.version import Version
+from policies.outlook import choices
 from policies.threshold import Threshold
 
 SHIFT_MS = 8 * 3_600_000
@@ -21,11 +20,9 @@ SHOWN = ("number", "parent", "cause", "who", "created_at", "bank_size", "feedbac
 
 @dataclass
 class History:
-    """A line's versions. The head is read once and kept until there is another."""
+    """A line's versions."""
 
     line: Line
-    _head: Model | None = field(default=None, init=False)
-    _reading: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def listed(self) -> list[dict[str, Any]]:
         """All versions, newest first, each as a heading."""
@@ -53,12 +50,12 @@ class History:
     def outlook(self) -> dict[str, Any]:
         """The threshold in force, the scores of good parts and confirmed defects, and what every other threshold that
         the good parts allow would mean. Raises StoreError before anything was taught."""
-        head = self._current()
+        head = self.line.model()
         threshold, contents = Threshold.of(head.version.threshold), head.contents
         defects = [contents.contrasts.of(d.features, region=d.region).value for d in contents.replay.defects]
         ledger, since_ms = self.line.opened.ledger, build.clock_ms() - SHIFT_MS
         seen = ledger.one("SELECT count(*) AS n FROM frames WHERE score IS NOT NULL AND judged_ms > ?", since_ms)
-        given: list[Choice] = choices(threshold.scores, defects)
+        given = choices(threshold.scores, defects)
         return {
             "version": head.version.number,
             "value": threshold.value,
@@ -73,16 +70,9 @@ class History:
         """A version with the threshold of this false-reject rate. Raises RateRefused where that would miss a confirmed
         defect, StoreError, StaleParent."""
         opened, configured = self.line.opened, self.line.settings.policy.false_reject_rate
-        head = self._current()
+        head = self.line.model()
         made = rate.change(head, opened.store, opened.ledger, wanted, configured, who, build.clock_ms())
         return {"version": made.number, "threshold": made.threshold["value"], "rate": made.threshold["rate"]}
-
-    def _current(self) -> Model:
-        with self._reading:
-            newest = self.line.opened.store.head()
-            if self._head is None or newest is None or self._head.version.sha256 != newest.sha256:
-                self._head = versions.current(self.line.opened.store)
-            return self._head
 
 
 def heading(version: Version) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from daemon.heatmap import overlay
 from daemon.wire import Wire
 from memory.errors import DriftlineError
 from memory.features import Image
+from memory.version import Model, Version
 
 PICTURE_PX = 1_024
 JPEG_QUALITY = 88
@@ -46,6 +47,27 @@ class Line:
     wire: Wire
     _drawn: OrderedDict[tuple[int, bool], bytes] = field(default_factory=OrderedDict, init=False)
     _drawing: threading.Lock = field(default_factory=threading.Lock, init=False)
+    _reading: threading.RLock = field(default_factory=threading.RLock, init=False)
+    _looked: int = field(default=0, init=False)
+    _head: Version | None = field(default=None, init=False)
+    _model: Model | None = field(default=None, init=False)
+
+    def head(self) -> Version | None:
+        """The version that judges; None before anything was taught. To see that it is intact all of it is read, and
+        pages ask again and again, so that is done once for each new version."""
+        with self._reading:
+            newest = self.opened.store.newest_number()
+            if newest != self._looked:
+                self._head, self._looked = self.opened.store.head(), newest
+            return self._head
+
+    def model(self) -> Model:
+        """The version that judges, with its contents. Raises StoreError before anything was taught."""
+        with self._reading:
+            head = self.head()
+            if head is None or self._model is None or self._model.version.sha256 != head.sha256:
+                self._model = versions.current(self.opened.store)
+            return self._model
 
     def frames(self, before: int | None, verdict: str | None, limit: int) -> list[dict[str, Any]]:
         """The newest judged frames, newest first, of those `before` a sequence number."""
@@ -173,7 +195,7 @@ class Line:
 
     def summary(self) -> dict[str, Any]:
         """The status with what a page needs beside it."""
-        said, head = self.status(), self.opened.store.head()
+        said, head = self.status(), self.head()
         due = self.settings.policy.lesson_after - lesson.unlearned(self.opened.ledger, head) if head else None
         return {
             **said,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,6 +18,7 @@ from daemon.console.access import Caller, Engineer, Role, Viewer
 from daemon.console.history import samples_of
 from daemon.console.line import encoded
 from daemon.console.parts import Given, Parts
+from daemon.versions import minute
 
 HERE = Path(__file__).parent
 PAGES = (
@@ -41,7 +41,7 @@ templates.env.autoescape = True  # by itself it escapes what ends in .html alone
 
 def clock(at_ms: int) -> str:
     """A time for people."""
-    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return f"{minute(at_ms)} UTC"
 
 
 templates.env.filters["clock"] = clock
@@ -78,7 +78,7 @@ def versions(request: Request, given: Given, caller: Viewer) -> Response:
 @router.get("/versions/{number}", response_class=HTMLResponse)
 def version(request: Request, given: Given, caller: Viewer, number: Number) -> Response:
     """One version: what it was taught, what the gate said, what it would judge differently, and the way back to it."""
-    found, head = given.line.opened.store.version(number), given.line.opened.store.head()
+    found, head = given.line.opened.store.version(number), given.line.head()
     samples = {kind: names[:SHOWN_SAMPLES] for kind, names in samples_of(found).items()}
     counts = {kind: len(names) for kind, names in samples_of(found).items()}
     judges = head is not None and head.number == number

@@ -66,7 +66,8 @@ class Feed:
         if seq is None:
             newest = await asyncio.to_thread(self._ledger.one, "SELECT coalesce(max(seq), 0) AS seq FROM frames")
             seq = int(newest["seq"]) if newest else 0
-            cursor.write(seq)
+            if missed:
+                await asyncio.to_thread(cursor.write, seq)
         while True:
             rows = await asyncio.to_thread(self._ledger.all, VERDICT, seq, BATCH)
             for row in rows:

@@ -12,7 +12,6 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 
 from daemon.plant.feed import Feed
 
-COILS = ("acknowledge",)
 INPUTS = ("ready", "busy", "result_valid", "result_ok", "unknown")
 REGISTERS = ("sequence_high", "sequence_low", "score_per_mille", "version", "trust", "overruns")
 TRUST = {"unknown": 0, "stable": 1, "compensating": 2, "drifting": 3, "untrusted": 4}

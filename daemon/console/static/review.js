@@ -14,7 +14,7 @@ let unsent = JSON.parse(localStorage.getItem(KEPT) ?? "[]");
 const JSON_BODY = { "Content-Type": "application/json" };
 const bodyOf = ({ frame, verdict, region, key }) => JSON.stringify({ frame_id: frame.frame_id, verdict, region, key });
 const keep = () => localStorage.setItem(KEPT, JSON.stringify(unsent));
-const tell = (text, trouble) => { by("told").textContent = text; by("told").className = trouble ? "told trouble" : "told"; };
+const tell = (text, trouble) => tellIn("told", text, trouble);
 const current = () => queue[0];
 const held = () => unsent.filter((answer) => !answer.sending);
 

@@ -17,30 +17,27 @@ function draw(name, attributes, text) {
 
 const across = (score) => Math.min(score / high, 1) * WIDTH;
 
-function bars(scores, kind, most) {
+function counted(scores) {
   const counts = Array(BINS).fill(0);
   for (const score of scores) counts[Math.min(Math.floor((score / high) * BINS), BINS - 1)] += 1;
+  return counts;
+}
+
+function bars(counts, kind, most) {
   counts.forEach((count, at) => {
     const tall = (count / most) * (HEIGHT - FOOT - 20);
     if (count) draw("rect", { class: kind, x: (at * WIDTH) / BINS + 1, y: HEIGHT - FOOT - tall, width: WIDTH / BINS - 2, height: tall });
   });
 }
 
-function most(...groups) {
-  return Math.max(1, ...groups.map((scores) => {
-    const counts = Array(BINS).fill(0);
-    for (const score of scores) counts[Math.min(Math.floor((score / high) * BINS), BINS - 1)] += 1;
-    return Math.max(...counts);
-  }));
-}
-
 function plot() {
   const defects = Object.values(told.defects);
   high = 1.15 * Math.max(...told.goods, told.value, Math.min(Math.max(0, ...defects), 3 * told.value));
   by("plot").replaceChildren();
-  const tallest = most(told.goods, defects);
-  bars(told.goods, "goods", tallest);
-  bars(defects, "defects", tallest);
+  const [ofGoods, ofDefects] = [counted(told.goods), counted(defects)];
+  const tallest = Math.max(1, ...ofGoods, ...ofDefects);
+  bars(ofGoods, "goods", tallest);
+  bars(ofDefects, "defects", tallest);
   draw("line", { class: "axis", x1: 0, x2: WIDTH, y1: HEIGHT - FOOT, y2: HEIGHT - FOOT });
   for (let at = 0; at <= 4; at += 1) draw("text", { x: (WIDTH * at) / 4, y: HEIGHT - 8, "text-anchor": at === 0 ? "start" : at === 4 ? "end" : "middle" }, ((high * at) / 4).toPrecision(3));
   draw("line", { class: "now", x1: across(told.value), x2: across(told.value), y1: 0, y2: HEIGHT - FOOT });
