@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from daemon import build, feedback, terminal
+from daemon import build, terminal
 from daemon.terminal import Config, Json, Set
 
 OPERATOR = "import"
@@ -23,36 +22,51 @@ def import_labelled(
     as_json: Json = False,
 ) -> None:
     """Teach from labelled images of another tool: good parts make a version, defects are judged and confirmed."""
-    from daemon import lesson
+    from daemon import imported, lesson
+    from daemon.frames import ImageRejected
     from daemon.labelled import labelled
-    from daemon.sources import Frame
     from daemon.teach import teach
     from memory.version import Version
+    from policies.admission import Hold
 
     given = terminal.settings(config, overrides)
     found = labelled(source, images)
+    defects = [(one, one.region) for one in found if one.defective]
     with build.only_one(given.state_dir), terminal.progress() as shown:
         track, opened = terminal.tracker(shown), build.state(given)
         engine = build.engine(given, opened, build.extractor(given))
         made = teach([one.path for one in found if not one.defective], engine, opened.store, operator, track)
         engine.activate(opened.store.load(made.version))
-        defects, missed = [one for one in found if one.defective], []
-        for one in track(defects, "defects"):
-            name, data = str(one.path), one.path.read_bytes()
-            row = engine.judge(Frame(name, one.path.stem, OPERATOR, build.clock_ms(), data))
-            if row["verdict"] != "NG":
-                missed.append(name)
-            said = feedback.answer(name, "defect", operator, json.dumps(one.region) if one.region else None)
-            feedback.record(opened.ledger, said, build.clock_ms())
-        learned = lesson.learn(engine, opened.store, "import") if defects else None
+        refused, missed = dict(made.refused), []
+        for one, region in track(defects, "defects"):
+            try:
+                row = imported.confirm(engine, one.path, region, operator)
+            except ImageRejected as error:
+                refused[str(one.path)] = str(error)
+                opened.ledger.event(build.clock_ms(), "import_refused", file=str(one.path), reason=str(error))
+            else:
+                missed += [str(one.path)] if row["verdict"] != "NG" else []
+        learned = lesson.learn(engine, opened.store, OPERATOR) if lesson.due(engine, 1) else None
         head = learned.number if isinstance(learned, Version) else made.version.number
         opened.ledger.close()
-    told = {"version": head, "good": len(made.version.added), "defects": len(defects), "missed_before": missed}
+    count = len(defects) + len(made.refused) - len(refused)
+    what = f"{count} defects"
+    if isinstance(learned, Hold):
+        what += f" that are not learned: {learned.reason}"
+    elif learned is not None and not isinstance(learned, Version):
+        what += f" that are on trial: the next {given.policy.shadow_frames} parts decide"
     terminal.answer(
-        told | {"refused": made.refused},
+        {
+            "version": head,
+            "good": len(made.version.added),
+            "defects": count,
+            "held": learned.reason if isinstance(learned, Hold) else None,
+            "missed_before": missed,
+            "refused": refused,
+        },
         as_json=as_json,
-        text=f"version {head}: {told['good']} good parts and {len(defects)} defects learned, {len(missed)} of which"
-        f" were missed before; {len(made.refused)} images refused",
+        text=f"version {head}: {len(made.version.added)} good parts and {what}; {len(missed)} defects were missed"
+        f" before; {len(refused)} images refused",
     )
 
 

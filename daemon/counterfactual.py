@@ -24,7 +24,7 @@ def changed(engine: Engine, before: Model, after: Model, frames: int, track: Tra
     returns.
     """
     rows = engine.ledger.all(
-        "SELECT * FROM frames WHERE score IS NOT NULL AND kept IS NOT NULL ORDER BY seq DESC LIMIT ?", frames
+        "SELECT * FROM line_frames WHERE score IS NOT NULL AND kept IS NOT NULL ORDER BY seq DESC LIMIT ?", frames
     )
     shares = [_shares(engine, model, rows, track) for model in (before, after)]
     differ, judged = [], 0

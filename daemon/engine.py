@@ -150,10 +150,11 @@ class Engine:
         now_ms = self.clock_ms()
         scored, drift, decision = self._decide(frame, decoded, active, now_ms)
         timings = {"judge_ms": round((time.perf_counter() - started) * 1000, 3)}
-        audit = scored is not None and audited(frame.frame_id, self.settings.policy.audit_share)
-        tried = shadow.tried(self.trial, scored.features, decision.verdict, believed.regime) if scored else None
+        seen = scored if not frame.imported else None
+        audit = seen is not None and audited(frame.frame_id, self.settings.policy.audit_share)
+        tried = shadow.tried(self.trial, seen.features, decision.verdict, believed.regime) if seen else None
         disputed = tried not in {None, decision.verdict}
-        ask = audit or (decision.p_value is not None and self._ask(decision, disputed, now_ms))
+        ask = seen is not None and (audit or self._ask(decision, disputed, now_ms))
         name = None
         if frame.data is not None:
             name = self.kept.keep(frame.frame_id, frame.data, scored.score.map if scored else None, durable=ask)
@@ -179,7 +180,9 @@ class Engine:
                 "audited": audit,
                 "trial": tried,
                 "timings": json.dumps(timings),
-                **scene.columns(active.monitor if active else None, light, scored.signals if scored else None),
+                "imported": frame.imported,
+                "published": frame.imported,
+                **scene.columns(active.monitor if active else None, light, seen.signals if seen else None),
             }
         )
         if drift:
@@ -207,9 +210,11 @@ class Engine:
         except Exception as error:  # out of memory, a device lost, ...: this frame's trouble, not the service's
             log.exception("frame could not be scored", frame=frame.frame_id)
             return None, None, unknown(f"it could not be scored: {type(error).__name__}: {error}")
-        score, threshold = scored.score.value, active.now
-        drift = active.monitor.update(scored.signals, now_ms, flagged=score > threshold.value, regimes=active.regimes)
-        return scored, drift, decide(score, threshold, drift)
+        score, threshold, drift = scored.score.value, active.now, None
+        if not frame.imported:
+            flagged = score > threshold.value
+            drift = active.monitor.update(scored.signals, now_ms, flagged=flagged, regimes=active.regimes)
+        return scored, drift, decide(score, threshold, drift or active.monitor.state)
 
     def _ask(self, decision: Decision, disputed: bool, now_ms: int) -> bool:
         policy = self.settings.policy

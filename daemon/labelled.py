@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,6 +16,7 @@ from daemon.frames import SUFFIXES
 from memory.errors import DriftlineError
 
 GOOD = "good"
+BLACK, WHITE, HEX = "#000000", "#ffffff", re.compile("#[0-9a-fA-F]{6}")
 Region = tuple[float, float, float, float]
 
 
@@ -24,17 +26,25 @@ class LabelsError(DriftlineError):
 
 @dataclass(frozen=True)
 class Labelled:
-    """One image, whether it shows a defect, and the mask of that (white where it is), if there is one."""
+    """One image, whether it shows a defect, and the mask of that, if there is one: of another colour than its
+    `background` where it is."""
 
     path: Path
     defective: bool
     mask: Path | None = None
+    background: str = BLACK
 
     @property
     def region(self) -> Region | None:
-        """The box around the mask: left, top, right, bottom as shares of the image; None without a mask."""
-        mask = None if self.mask is None else cv2.imread(str(self.mask), cv2.IMREAD_GRAYSCALE)
-        return None if mask is None else box_of(mask > 0)
+        """The box around the mask: left, top, right, bottom as shares of the image; None without a mask. Raises
+        LabelsError for a mask that is no image."""
+        if self.mask is None:
+            return None
+        mask = cv2.imread(str(self.mask), cv2.IMREAD_COLOR)  # (H, W, 3), blue first
+        if mask is None:
+            raise LabelsError(expected="a mask", came=f"no image: {self.mask}", do="put it right, or take it away")
+        blue_first = tuple(bytes.fromhex(self.background[1:])[::-1])
+        return box_of((mask != blue_first).any(axis=2))
 
 
 def box_of(marked: npt.NDArray[np.bool_]) -> Region | None:
@@ -96,15 +106,22 @@ def _line(said: dict[str, Any], images: Path) -> Labelled:
     classes = {m["class-name"] for key, m in said.items() if key.endswith("-metadata") and "class-name" in m}
     if len(classes & {"normal", "anomaly"}) != 1:
         raise ValueError(f"its classes are {sorted(classes)}")
-    mask = said.get("anomaly-mask-ref")
-    return Labelled(_there(said["source-ref"], images), "anomaly" in classes, _there(mask, images) if mask else None)
+    image, defective, mask = _there(said["source-ref"], images), "anomaly" in classes, said.get("anomaly-mask-ref")
+    if not mask:
+        return Labelled(image, defective)
+    colours = said.get("anomaly-mask-ref-metadata", {}).get("internal-color-map", {}).values()
+    background = next((c["hex-color"] for c in colours if c["class-name"].upper() == "BACKGROUND"), WHITE)
+    if not HEX.fullmatch(background):
+        raise ValueError(f"its background is {background}")
+    return Labelled(image, defective, _there(mask, images), background)
 
 
 def _there(reference: str, images: Path) -> Path:
     """The file below `images` that has most of the end of the reference's path."""
-    parts = PurePosixPath(reference.partition("://")[2] or reference).parts
+    path = PurePosixPath(reference.partition("://")[2] or reference)
+    parts = path.relative_to(path.anchor).parts
     for at in range(len(parts)):
-        path = images.joinpath(*parts[at:])
-        if ".." not in parts and path.is_file():
-            return path
+        found = images.joinpath(*parts[at:])
+        if ".." not in parts and found.is_file():
+            return found
     raise ValueError(f"{reference} is not below {images}")

@@ -215,7 +215,7 @@ class Ledger:
     def counts(self) -> dict[str, int]:
         """How often everything that is counted has happened, by name."""
         rows = self.all(
-            "SELECT 'frames.' || verdict AS name, count(*) AS n FROM frames GROUP BY verdict"
+            "SELECT 'frames.' || verdict AS name, count(*) AS n FROM line_frames GROUP BY verdict"
             " UNION ALL SELECT 'feedback.' || effect, count(*) FROM feedback GROUP BY effect"
             " UNION ALL SELECT 'events.' || kind, count(*) FROM events GROUP BY kind"
             " UNION ALL SELECT 'lessons.' || CASE WHEN version IS NULL THEN 'held' ELSE 'committed' END, count(*)"

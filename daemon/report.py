@@ -38,7 +38,7 @@ PLOT = Frame(width=1100, height=240, left=52, top=18)
 def render(engine: Engine, store: Store, title: str) -> str:
     """The report of the newest `NEWEST_FRAMES` frames and of all versions, as one HTML text."""
     ledger = engine.ledger
-    frames = ledger.all("SELECT * FROM frames ORDER BY seq DESC LIMIT ?", NEWEST_FRAMES)[::-1]
+    frames = ledger.all("SELECT * FROM line_frames ORDER BY seq DESC LIMIT ?", NEWEST_FRAMES)[::-1]
     answers = {r["frame_id"]: r for r in ledger.all("SELECT * FROM feedback ORDER BY id DESC")}
     page = jinja2.Environment(
         loader=jinja2.PackageLoader("daemon"), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True

@@ -96,4 +96,10 @@ CREATE TABLE certificates (
 )
 """
 
-STEPS = (FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH)
+# Which frames were imported: they were judged, and never passed the line.
+SEVENTH = """
+ALTER TABLE frames ADD COLUMN imported INTEGER NOT NULL DEFAULT 0;
+CREATE VIEW line_frames AS SELECT * FROM frames WHERE imported = 0
+"""
+
+STEPS = (FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH, SEVENTH)

@@ -29,7 +29,8 @@ class FrameRejected(DriftlineError):
 class Frame:
     """One frame to judge. `data` is the camera's bytes, or None with the reason in `problem`.
 
-    `sent_ms` (Unix time) is when the line handed it over; `receipt` belongs to the source.
+    `sent_ms` (Unix time) is when the line handed it over; `receipt` belongs to the source. One that was `imported`
+    never passed the line: it says nothing of the scene, and nobody is asked about it or told of it.
     """
 
     frame_id: str
@@ -38,6 +39,7 @@ class Frame:
     sent_ms: int
     data: bytes | None
     problem: str | None = None
+    imported: bool = False
     receipt: object = field(default=None, repr=False)
 
 

@@ -47,7 +47,7 @@ def test_an_mvtec_folder_is_read(tmp_path: Path) -> None:
     assert defect.region == pytest.approx((0.1, 0.1, 0.6, 0.6))
 
 
-def lookout(image: str, kind: str, **also: str) -> str:
+def lookout(image: str, kind: str, **also: object) -> str:
     said = {"source-ref": f"s3://bucket/project/{image}", "auto-label": 1}
     return json.dumps(said | {"auto-label-metadata": {"class-name": kind, "type": "groundtruth/image"}} | also)
 
@@ -56,16 +56,36 @@ def test_a_lookout_manifest_is_read(tmp_path: Path) -> None:
     tree(tmp_path)
     manifest = tmp_path / "my.manifest"
     lines = [lookout(f"train/good/{n:03d}.png", "normal") for n in range(10)]
-    mask_ref = {"anomaly-mask-ref": "s3://bucket/masks/ground_truth/burr/000_mask.png"}
-    manifest.write_text("\n".join([*lines, "", lookout("test/burr/000.png", "anomaly", **mask_ref)]))
+    coloured = np.full((100, 200, 3), 255, dtype=np.uint8)
+    coloured[50:100, 0:20] = (44, 160, 44)
+    (tmp_path / "mask.png").write_bytes(cv2.imencode(".png", coloured)[1].tobytes())
+    lines += ["", lookout("test/burr/000.png", "anomaly", **{"anomaly-mask-ref": "s3://bucket/mask.png"})]
+    dark = cv2.imencode(".png", np.where(coloured == 255, np.uint8((200, 10, 0)), np.uint8(255)))[1]
+    (tmp_path / "dark.png").write_bytes(dark.tobytes())
+    colours = {"0": {"class-name": "BACKGROUND", "hex-color": "#000AC8"}, "1": {"class-name": "a", "hex-color": "#fff"}}
+    named = {"anomaly-mask-ref": "/mnt/dark.png", "anomaly-mask-ref-metadata": {"internal-color-map": colours}}
+    lines.append(lookout("test/burr/000.png", "anomaly", **named))
+    manifest.write_text("\n".join(lines))
     found = labelled(manifest, None)
-    assert [one.defective for one in found] == [False] * 10 + [True]
-    assert found[-1].region == pytest.approx((0.1, 0.1, 0.6, 0.6))
+    assert [one.defective for one in found] == [False] * 10 + [True] * 2
+    for one in found[10:]:
+        assert one.region == pytest.approx((0, 0.5, 0.1, 1))
 
 
 @pytest.mark.parametrize(
     "line",
-    ["{", "[]", "{}", lookout("gone.png", "normal"), lookout("train/good/000.png", "odd"), lookout("../x", "normal")],
+    [
+        *(
+            "{",
+            "[]",
+            "{}",
+            lookout("gone.png", "normal"),
+            lookout("train/good/000.png", "odd"),
+            lookout("../x", "normal"),
+        ),
+        json.dumps({"source-ref": f"file://{__file__}", "a-metadata": {"class-name": "normal"}}),
+        json.dumps({"source-ref": __file__, "a-metadata": {"class-name": "normal"}}),
+    ],
 )
 def test_a_wrong_line_of_a_manifest_is_named(tmp_path: Path, line: str) -> None:
     (tmp_path / "train").mkdir()
@@ -95,15 +115,23 @@ def test_a_data_set_is_taught_and_its_defects_are_remembered(
     monkeypatch.setattr(build, "extractor", lambda _: extractor)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "config.yaml").write_text(settings.model_dump_json())
-    told = run("import", str(tree(tmp_path / "set")), "--operator", "eva")
+    torn = str(tree(tmp_path / "set") / "test/burr/torn.png")
+    Path(torn).write_bytes(b"no image")
+    told = run("import", str(tmp_path / "set"), "--operator", "eva")
     assert (told["version"], told["good"], told["defects"], told["missed_before"]) == (2, 11, 1, [])
+    assert list(told["refused"]) == [torn]
     opened = build.state(settings)
     head = opened.store.head()
     assert head is not None
     (defect,) = opened.store.load(head).contents.replay.defects
-    assert (defect.sample, head.cause) == (str(tmp_path / "set/test/burr/000.png"), "import")
+    assert (defect.sample[:11], head.cause) == ("import:000@", "import")
     inside = box_region((0.1, 0.1, 0.6, 0.6), defect.features.grid)
     assert not (defect.region & ~inside).any(), "what is learned of it lies within its mask"
+    (judged,) = opened.ledger.all("SELECT * FROM frames WHERE score IS NOT NULL")
+    assert (judged["verdict"], judged["asked"], judged["published"], judged["signals"]) == ("NG", 0, 1, None)
+    assert not opened.ledger.all("SELECT * FROM line_frames"), "it never passed the line"
+    again = run("import", str(tmp_path / "set"), "--operator", "eva")
+    assert (again["version"], again["defects"], again["held"]) == (3, 1, None)
     out = run("export", "mvtec", str(tmp_path / "out"))
     assert (out["defect"], out["masks"]) == (1, 1)
 

@@ -46,16 +46,16 @@ def charts(ledger: Ledger, hours: int, now_ms: int) -> dict[str, Any]:
     """The charts of the last hours by group, the versions made meanwhile as (x, number), and the labels of both ends;
     no groups where nothing was scored."""
     first = ledger.one(
-        "SELECT seq, judged_ms FROM frames WHERE judged_ms > ? ORDER BY judged_ms", now_ms - hours * HOUR_MS
+        "SELECT seq, judged_ms FROM line_frames WHERE judged_ms > ? ORDER BY judged_ms", now_ms - hours * HOUR_MS
     )
-    last = ledger.one("SELECT seq, judged_ms FROM frames ORDER BY seq DESC LIMIT 1")
+    last = ledger.one("SELECT seq, judged_ms FROM line_frames ORDER BY seq DESC LIMIT 1")
     if first is None or last is None:
         return {"groups": {}}
     every = max((last["seq"] - first["seq"]) // POINTS, 1)
     wanted = range(last["seq"], first["seq"] - 1, -every)
     marks = ", ".join("?" * len(wanted))
     rows = ledger.all(
-        f"SELECT judged_ms, drift FROM frames WHERE seq IN ({marks}) ORDER BY seq",  # noqa: S608  # marks
+        f"SELECT judged_ms, drift FROM line_frames WHERE seq IN ({marks}) ORDER BY seq",  # noqa: S608  # marks
         *wanted,
     )
     said = [(row["judged_ms"], json.loads(row["drift"]) or None) for row in rows]

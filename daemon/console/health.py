@@ -75,7 +75,7 @@ class Counted(Collector):
             "driftline_reviews_waiting", "Parts that people are asked about", value=self._line.waiting()
         )
         took = GaugeMetricFamily("driftline_judge_ms", "Milliseconds a frame, of the newest", labels=["quantile"])
-        rows = self._line.opened.ledger.all("SELECT timings FROM frames ORDER BY seq DESC LIMIT ?", NEWEST)
+        rows = self._line.opened.ledger.all("SELECT timings FROM line_frames ORDER BY seq DESC LIMIT ?", NEWEST)
         if rows:
             spent = [json.loads(row["timings"])["judge_ms"] for row in rows]
             for share in (0.5, 0.99):

@@ -54,7 +54,7 @@ class History:
         threshold, contents = Threshold.of(head.version.threshold), head.contents
         defects = [contents.contrasts.of(d.features, region=d.region).value for d in contents.replay.defects]
         ledger, since_ms = self.line.opened.ledger, build.clock_ms() - SHIFT_MS
-        seen = ledger.one("SELECT count(*) AS n FROM frames WHERE score IS NOT NULL AND judged_ms > ?", since_ms)
+        seen = ledger.one("SELECT count(*) AS n FROM line_frames WHERE score IS NOT NULL AND judged_ms > ?", since_ms)
         given = choices(threshold.scores, defects)
         return {
             "version": head.version.number,

@@ -24,7 +24,8 @@ PICTURE_PX = 1_024
 JPEG_QUALITY = 88
 DRAWN = 128
 FRAME = (
-    "SELECT seq, frame_id, part_id, judged_ms, verdict, reason, score, threshold, p_value, version, asked FROM frames"
+    "SELECT seq, frame_id, part_id, judged_ms, verdict, reason, score, threshold, p_value, version, asked"
+    " FROM line_frames"
 )
 WAITING = (
     "asked = 1 AND kept IS NOT NULL AND score IS NOT NULL"  # noqa: S608  # constants

@@ -17,8 +17,8 @@ POLL_S = 0.02
 CONDITION_S = 0.1
 BATCH = 100
 VERDICT = (
-    "SELECT seq, frame_id, part_id, verdict, reason, score, threshold, p_value, version, judged_ms FROM frames"
-    " WHERE seq > ? ORDER BY seq LIMIT ?"
+    "SELECT seq, frame_id, part_id, verdict, reason, score, threshold, p_value, version, judged_ms"
+    " FROM line_frames WHERE seq > ? ORDER BY seq LIMIT ?"
 )
 
 
