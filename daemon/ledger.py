@@ -16,6 +16,7 @@ from daemon.schema import STEPS
 from memory.errors import StoreError
 
 Row = sqlite3.Row
+DISK_ERRORS = (sqlite3.OperationalError, OSError)
 
 
 class Ledger:

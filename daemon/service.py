@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -13,6 +12,7 @@ import structlog
 
 from daemon import feedback, lesson, shadow, versions
 from daemon.engine import Engine
+from daemon.ledger import DISK_ERRORS
 from daemon.sources import Frame, Source, reused
 from daemon.status import status_of
 from daemon.verdicts import verdict_fields
@@ -24,7 +24,6 @@ from memory.store import Store
 BACKOFF_FIRST_S = 0.1
 BACKOFF_LAST_S = 5.0
 OUTBOX_BATCH = 100
-DISK_ERRORS = (sqlite3.OperationalError, OSError)
 log = structlog.get_logger()
 
 

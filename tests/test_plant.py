@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ from contextlib import asynccontextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
+from unittest.mock import Mock
 
 import paho.mqtt.client as paho
 import pytest
@@ -29,8 +31,9 @@ from standardwebhooks.webhooks import Webhook
 
 from daemon import build
 from daemon.config import Settings
+from daemon.ledger import Ledger
 from daemon.plant import modbus, mqtt, opcua
-from daemon.plant.feed import Condition, Feed
+from daemon.plant.feed import Condition, Cursor, Feed
 from daemon.plant.keep import NoWire, keep, wanted
 from daemon.rendered import STEADY, Flaw
 from daemon.sections import ModbusSettings, MqttSettings, OpcUaSettings, WebhookSettings
@@ -200,7 +203,7 @@ def test_a_webhook_is_signed_posted_again_and_passed_over_once_refused(
 ) -> None:
     monkeypatch.setattr("daemon.plant.keep.BACKOFF_FIRST_S", 0.05)
     feed = feed_of(service, settings, wire, webhook=WebhookSettings(url=receiver, secret=SECRET))
-    Receiver.answers = [503, 500, 204, 422, 204]
+    Receiver.answers = [503, 401, 204, 422, 204]
 
     async def scenario() -> None:
         task = asyncio.ensure_future(keep(feed, wanted(feed.settings)))
@@ -234,7 +237,7 @@ def test_a_plc_reads_states_and_results_and_acknowledges(service: Service, setti
                 return dict(zip(modbus.INPUTS, bits, strict=False))
 
             async def registers() -> dict[str, int]:
-                return dict(zip(modbus.REGISTERS, (await plc.read_input_registers(0, count=6)).registers, strict=True))
+                return dict(zip(modbus.REGISTERS, (await plc.read_input_registers(0, count=7)).registers, strict=True))
 
             async def shows(**wanted: bool) -> bool:
                 now = await inputs()
@@ -250,11 +253,14 @@ def test_a_plc_reads_states_and_results_and_acknowledges(service: Service, setti
             told = await registers()
             assert (told["sequence_low"], told["version"], told["trust"]) == (1, 1, 1)
             assert told["score_per_mille"] > 1000
-            assert (await plc.write_coil(3, True)).isError()
-            assert await shows(result_valid=True)
-            await plc.write_coil(0, True)
+            assert told["inputs"] & 0b11101 == 0b00101, "ready and valid, neither OK nor UNKNOWN"
+            assert (await plc.read_discrete_inputs(2, count=1)).bits[0] is True, "one bit alone"
+            for refused in (plc.write_coil(0, True), plc.write_register(1, 1), plc.write_registers(0, [1, 1])):
+                assert (await refused).isError()
+            await plc.write_register(0, 7)
+            assert await shows(result_valid=True), "another's number acknowledges nothing"
+            await plc.write_register(0, told["sequence_low"])
             await until(lambda: shows(result_valid=False))
-            assert (await plc.read_coils(0, count=1)).bits[0] is False
             service.engine.judge(frame("torn", b"no image"))
             await until(lambda: shows(result_valid=True, unknown=True, result_ok=False))
             judge(service, "good")
@@ -334,6 +340,43 @@ def test_a_line_without_redis_is_not_ready(service: Service, settings: Settings)
     away = Wire(redis.Redis(port=1, socket_connect_timeout=0.1), "redis://127.0.0.1:1", "driftline", "test")
     now = Feed(settings, service.engine.ledger, away)._look()
     assert (now.running, now.ready, now.troubles) == (True, False, ("redis is away",))
+
+
+def test_a_full_disk_ends_no_wire(
+    service: Service, settings: Settings, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daemon.plant.keep.BACKOFF_FIRST_S", 0.01)
+    feed = feed_of(service, settings, wire)
+    begun: list[str] = []
+
+    async def torn(_: Feed) -> None:
+        begun.append("again")
+        raise OSError("no space left on device")
+
+    async def scenario() -> None:
+        full = sqlite3.OperationalError("database or disk is full")
+        with monkeypatch.context() as disk:
+            for what in ("event", "service"):
+                disk.setattr(Ledger, what, Mock(side_effect=full))
+            task = asyncio.ensure_future(keep(feed, {"torn": torn}))
+            await until(lambda: held(lambda: len(begun) > 2 and bool(feed.condition.troubles)))
+            assert (feed.condition.ready, feed.condition.running) == (False, False)
+        await until(lambda: held(lambda: feed.condition.ready))
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(asyncio.wait_for(scenario(), 60))
+
+
+@pytest.mark.parametrize("held", [b"", b"0000", b"torn"])
+def test_a_cursor_that_a_power_cut_tore_is_unknown(tmp_path: Path, held: bytes) -> None:
+    cursor = Cursor(tmp_path / "plant" / "mqtt.cursor")
+    assert cursor.read() is None
+    for seq in (9, 10, 123_456):
+        cursor.write(seq)
+        assert cursor.read() == seq
+    cursor.path.write_bytes(held)
+    assert cursor.read() is None
 
 
 def test_nothing_configured_is_told(settings: Settings) -> None:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from daemon import build
 from daemon.config import Settings
-from daemon.ledger import Ledger
+from daemon.ledger import DISK_ERRORS, Ledger
 from daemon.wire import Wire, WireLost
 
+log = structlog.get_logger()
 POLL_S = 0.02
 CONDITION_S = 0.1
 BATCH = 100
+DIGITS = 20
 VERDICT = (
     "SELECT seq, frame_id, part_id, verdict, reason, score, threshold, p_value, version, judged_ms"
     " FROM line_frames WHERE seq > ? ORDER BY seq LIMIT ?"
@@ -41,12 +46,14 @@ class Condition:
 
 
 class Feed:
-    """A line as the plant sees it. Reads the ledger as every other process does, so nothing waits for a wire."""
+    """A line as the plant sees it. Reads the ledger as every other process does, so nothing waits for a wire. `taken`
+    is the newest verdict that each wire has taken."""
 
     def __init__(self, settings: Settings, ledger: Ledger, streams: Wire) -> None:
         self.settings = settings
         self.line = settings.line
         self.condition = Condition()
+        self.taken: dict[str, int] = {}
         self._ledger = ledger
         self._streams = streams
         self._folder = settings.state_dir / "plant"
@@ -54,7 +61,10 @@ class Feed:
     async def watch(self) -> None:
         """Keep `condition` fresh until cancelled."""
         while True:
-            self.condition = await asyncio.to_thread(self._look)
+            try:
+                self.condition = await asyncio.to_thread(self._look)
+            except Exception as error:  # a full disk, no more files: the wires say so, and it is tried again
+                self.condition = Condition(troubles=(f"the line cannot be seen: {error}",))
             await asyncio.sleep(CONDITION_S)
 
     async def verdicts(self, wire: str, *, missed: bool) -> AsyncIterator[dict[str, Any]]:
@@ -72,7 +82,7 @@ class Feed:
             rows = await asyncio.to_thread(self._ledger.all, VERDICT, seq, BATCH)
             for row in rows:
                 yield dict(row)
-                seq = row["seq"]
+                seq = self.taken[wire] = row["seq"]
                 if missed:
                     await asyncio.to_thread(cursor.write, seq)
             if not rows:
@@ -83,8 +93,11 @@ class Feed:
         await asyncio.to_thread(self._streams.send, "frames", fields)
 
     def tell(self, kind: str, **detail: Any) -> None:
-        """Record an event."""
-        self._ledger.event(build.clock_ms(), kind, **detail)
+        """Record an event; the log has it where the disk does not take it."""
+        try:
+            self._ledger.event(build.clock_ms(), kind, **detail)
+        except DISK_ERRORS as error:
+            log.error("event not recorded", kind=kind, detail=detail, reason=str(error))
 
     def _look(self) -> Condition:
         said = self._ledger.service(build.clock_ms(), self.settings.schedule.fresh_ms)
@@ -111,12 +124,21 @@ class Cursor:
     path: Path
 
     def read(self) -> int | None:
-        """The sequence number last taken; None where nothing was."""
-        return int(self.path.read_text()) if self.path.exists() else None
+        """The sequence number last taken; None where nothing was, or what is there is no number."""
+        if not self.path.exists():
+            return None
+        held = self.path.read_bytes()
+        if len(held) == DIGITS and held.isdigit():
+            return int(held)
+        log.error("cursor unreadable: the wire begins with the next verdict", file=str(self.path))
+        return None
 
     def write(self, seq: int) -> None:
-        """Remember it. A power cut may lose the newest, which are then told again."""
+        """Remember it, over what was there: one sector, so a power cut leaves the new or an old one, and verdicts since
+        that are told again."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = self.path.with_suffix(".fresh")
-        fresh.write_text(str(seq))
-        fresh.replace(self.path)
+        file = os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o644)
+        try:
+            os.pwrite(file, str(seq).zfill(DIGITS).encode(), 0)
+        finally:
+            os.close(file)

@@ -53,15 +53,17 @@ async def _kept(feed: Feed, name: str, serve: Serve) -> None:
     backoff_s, away = BACKOFF_FIRST_S, False
     loop = asyncio.get_running_loop()
     while True:
-        began_s = loop.time()
+        began_s, taken = loop.time(), feed.taken.get(name)
         log.info("wire begins", wire=name)
         reason = "it ended"
         try:
             await serve(feed)
         except* Exception as errors:
             reason = "; ".join(str(error) or type(error).__name__ for error in _plain(errors))
+        if feed.taken.get(name) != taken:
+            backoff_s = BACKOFF_FIRST_S
         if loop.time() - began_s > BACKOFF_LAST_S:
-            backoff_s, away = BACKOFF_FIRST_S, False  # it went well in between
+            backoff_s, away = BACKOFF_FIRST_S, False  # it went well for a while, so it is news that it does not
         if not away:
             feed.tell("plant_away", wire=name, error=reason)
         log.error("wire away", wire=name, error=reason, again_in_s=backoff_s)

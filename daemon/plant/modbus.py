@@ -13,15 +13,16 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 from daemon.plant.feed import Feed
 
 INPUTS = ("ready", "busy", "result_valid", "result_ok", "unknown")
-REGISTERS = ("sequence_high", "sequence_low", "score_per_mille", "version", "trust", "overruns")
+REGISTERS = ("sequence_high", "sequence_low", "score_per_mille", "version", "trust", "overruns", "inputs")
 TRUST = {"unknown": 0, "stable": 1, "compensating": 2, "drifting": 3, "untrusted": 4}
 WORD = 65_535
-READ_INPUTS, READ_REGISTERS, WRITE_COIL, WRITE_COILS = 2, 4, 5, 15
+READ_INPUTS, READ_REGISTERS, WRITE_COILS = 2, 4, {5, 15}
 
 
 @dataclass
 class Result:
-    """The newest verdict as the PLC reads it: `valid` until it acknowledges; one that came before counts as overrun."""
+    """The newest verdict as the PLC reads it: `valid` until it is acknowledged; one that came before counts as
+    overrun."""
 
     sequence: int = 0
     ok: bool = False
@@ -44,16 +45,18 @@ async def serve(feed: Feed) -> None:
 
     Discrete inputs from 0: ready, busy, result valid, result OK, UNKNOWN. Input registers from 0: the verdict's number
     (two words, high first), score per mille of the threshold, version, trust (0 unknown, 1 stable, 2 compensating,
-    3 drifting, 4 untrusted), overruns. The PLC writes coil 0, acknowledge, to say that it has read the result: result
-    valid falls, and the coil by itself. UNKNOWN is never OK: both bits are told.
+    3 drifting, 4 untrusted), overruns, and the discrete inputs as bits, so that one request reads all of one result. To
+    say that it has read a result the PLC writes the low word of its number to holding register 0: result valid falls,
+    unless another result has come since. UNKNOWN is never OK: both bits are told.
     """
     given, result = feed.settings.modbus, Result()
 
     async def answer(code: int, start: int, address: int, count: int, held: list[Any], given: Any) -> ExcCodes | None:
-        del start, count
+        del start, address, count
+        states = (feed.condition.ready, feed.condition.busy, result.valid, result.ok, result.unknown)
+        bits = sum(int(state) << bit for bit, state in enumerate(states))
         if code == READ_INPUTS:
-            states = (feed.condition.ready, feed.condition.busy, result.valid, result.ok, result.unknown)
-            held[0] = sum(int(state) << bit for bit, state in enumerate(states))
+            held[0] = bits
         elif code == READ_REGISTERS:
             number, version = result.sequence, feed.condition.version or 0
             trust = TRUST.get(feed.condition.trust, 0)
@@ -64,12 +67,12 @@ async def serve(feed: Feed) -> None:
                 version & WORD,
                 trust,
                 result.overruns,
+                bits,
             ]
-        elif code in {WRITE_COIL, WRITE_COILS} and given:
-            if address != 0:
-                return ExcCodes.ILLEGAL_ADDRESS
-            result.valid &= not given[0]
-            given[0] = False
+        elif code in WRITE_COILS and given:
+            return ExcCodes.ILLEGAL_ADDRESS
+        elif given and given[0] == result.sequence & WORD:  # into the one holding register
+            result.valid = False
         return None
 
     blocks = (

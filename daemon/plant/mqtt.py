@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from dataclasses import asdict
 from typing import Any
@@ -17,6 +18,7 @@ from memory.errors import DriftlineError
 
 ONLINE, OFFLINE = "online", "offline"
 TAKEN_S = 10.0
+GOODBYE_S = 1.0
 CONDITION_S = 0.5
 MOST_UNSURE = 32
 log = structlog.get_logger()
@@ -76,16 +78,21 @@ async def serve(feed: Feed) -> None:
     except (OSError, TimeoutError) as error:
         raise _lost(feed, str(error) or "no answer") from error
     finally:
-        if client.is_connected():
-            client.publish(f"{root}/availability", OFFLINE, qos=1, retain=True).wait_for_publish(1)
-        client.disconnect()
-        # Not awaited by a cancelled task: paho's thread ends by itself once it is disconnected.
-        client.loop_stop()
+        await asyncio.shield(asyncio.to_thread(_leave, client, root))
+
+
+def _leave(client: paho.Client, root: str) -> None:
+    """Say goodbye, if anybody hears it, and end paho's thread."""
+    if client.is_connected():
+        with contextlib.suppress(RuntimeError, ValueError):  # it went away just now: its last will tells
+            client.publish(f"{root}/availability", OFFLINE, qos=1, retain=True).wait_for_publish(GOODBYE_S)
+    client.disconnect()
+    client.loop_stop()
 
 
 async def _verdicts(feed: Feed, client: paho.Client, root: str) -> None:
     async for verdict in feed.verdicts("mqtt", missed=True):
-        await _publish(feed, client, f"{root}/verdict", verdict, retain=False)
+        await _publish(feed, client, f"{root}/verdict", json.dumps(verdict, ensure_ascii=False), retain=False)
 
 
 async def _condition(feed: Feed, client: paho.Client, root: str) -> None:
@@ -93,15 +100,15 @@ async def _condition(feed: Feed, client: paho.Client, root: str) -> None:
     while True:
         if (now := feed.condition) != told:
             if told is None or told.ready != now.ready:
-                sent = client.publish(f"{root}/availability", ONLINE if now.ready else OFFLINE, qos=1, retain=True)
-                await asyncio.to_thread(sent.wait_for_publish, TAKEN_S)
-            await _publish(feed, client, f"{root}/condition", asdict(now) | {"ready": now.ready}, retain=True)
+                await _publish(feed, client, f"{root}/availability", ONLINE if now.ready else OFFLINE, retain=True)
+            text = json.dumps(asdict(now) | {"ready": now.ready}, ensure_ascii=False)
+            await _publish(feed, client, f"{root}/condition", text, retain=True)
             told = now
         await asyncio.sleep(CONDITION_S)
 
 
-async def _publish(feed: Feed, client: paho.Client, topic: str, what: dict[str, Any], *, retain: bool) -> None:
-    sent = client.publish(topic, json.dumps(what, ensure_ascii=False), qos=1, retain=retain)
+async def _publish(feed: Feed, client: paho.Client, topic: str, text: str, *, retain: bool) -> None:
+    sent = client.publish(topic, text, qos=1, retain=retain)
     try:
         await asyncio.to_thread(sent.wait_for_publish, TAKEN_S)
     except (RuntimeError, ValueError) as error:
