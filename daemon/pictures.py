@@ -29,18 +29,22 @@ class Pictures:
         data = self.kept.image(row["kept"]) if row["kept"] else None
         if data is None or hashlib.sha256(data).hexdigest() != row["image_sha256"]:
             return None
-        try:
-            return compensate(decode(data, self.input_px, self.max_pixels), gain)
-        except ImageRejected:
-            return None
+        image = self._decoded(data)
+        return None if image is None else compensate(image, gain)
 
     def sample(self, name: str) -> Image | None:
-        """The image that a calibration part or defect was learned from; None where it is gone."""
+        """The image that a calibration part or defect was learned from; None where it is gone or torn."""
         row = self.ledger.frame(name)
         if row is not None:
             return self.of(row, scene.gain(row))
         data = self.kept.image(KeptFrames.name(_taught(name)))
-        return decode(data, self.input_px, self.max_pixels) if data else None
+        return self._decoded(data) if data else None
+
+    def _decoded(self, data: bytes) -> Image | None:
+        try:
+            return decode(data, self.input_px, self.max_pixels)
+        except ImageRejected:
+            return None
 
 
 def keep_taught(kept: KeptFrames, name: str, image: Image) -> None:

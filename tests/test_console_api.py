@@ -198,16 +198,21 @@ def test_good_parts_are_taught_checked_and_go_live(
     client: TestClient, line: Line, service: Service, extractor: Extractor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(build, "extractor", lambda _: extractor)
-    assert client.post("/api/setup/teach").status_code == 409
+    batch = client.post("/api/setup/begin").json()["batch"]
+    assert client.post("/api/setup/teach", json={"batch": batch}).status_code == 409
     assert client.post("/api/setup/live", json={"draft": "x"}).status_code == 409
     assert client.post("/api/setup/check", content=png(1)).status_code == 409
     for number in range(12):
-        name = {"name": f"../../{number} & more.PNG"}
+        name = {"batch": batch, "name": f"../../{number} & more.PNG"}
         assert client.put("/api/setup/images", params=name, content=png(number)).status_code == 201
-    assert client.put("/api/setup/images", params={"name": "x.png"}, content=b"no image").status_code == 422
+    assert (
+        client.put("/api/setup/images", params={"batch": batch, "name": "x.png"}, content=b"no image").status_code
+        == 422
+    )
     kept = sorted((line.settings.state_dir / "uploads").rglob("*"))[1:]
     assert [path.name for path in kept][:2] == ["00000-0-more.png", "00001-1-more.png"]
-    assert client.post("/api/setup/teach", headers={"X-Operator": "eva"}).status_code == 202
+    teach = {"json": {"batch": batch}, "headers": {"X-Operator": "eva"}}
+    assert client.post("/api/setup/teach", **teach).status_code == 202
     told = ended(client)
     assert told["work"]["error"] is None
     assert (told["draft"]["parts"], told["draft"]["follows"], told["head"]) == (12, 1, 1)
@@ -224,6 +229,29 @@ def test_good_parts_are_taught_checked_and_go_live(
     assert client.get("/versions/2/added/99.jpg").status_code == 404
     assert client.get("/versions/2/blobs/0.jpg").status_code == 404
     assert client.get("/api/work").json()["draft"] is None
+
+
+def test_two_folders_do_not_mix_and_a_failed_teach_leaves_no_draft(
+    client: TestClient, extractor: Extractor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "extractor", lambda _: extractor)
+
+    def send(batch: str, count: int) -> list[int]:
+        images = [{"batch": batch, "name": f"{n}.png"} for n in range(count)]
+        return [client.put("/api/setup/images", params=p, content=png(n)).status_code for n, p in enumerate(images)]
+
+    annas = client.post("/api/setup/begin").json()["batch"]
+    assert send(annas, 12) == [201] * 12
+    client.post("/api/setup/teach", json={"batch": annas})
+    assert ended(client)["draft"]["parts"] == 12
+    berts = client.post("/api/setup/begin").json()["batch"]
+    assert send(annas, 1) == [409]
+    assert client.post("/api/setup/teach", json={"batch": annas}).status_code == 409
+    assert send(berts, 1) == [201]
+    client.post("/api/setup/teach", json={"batch": berts})
+    told = ended(client)
+    assert "at least 2 usable images" in told["work"]["error"]
+    assert told["draft"] is None, "what was taught before is not what was asked for"
 
 
 def test_versions_are_compared_by_the_newest_parts(

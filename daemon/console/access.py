@@ -65,6 +65,11 @@ class Access:
             return Caller(request.headers.get("x-operator", "")[:MAX_NAME_CHARS] or "console", Role.ENGINEER)
         return None
 
+    def sender(self, request: Request) -> str:
+        """Whose requests are counted together: those of an address, and behind a proxy those of a name."""
+        host = request.client.host if request.client else "?"
+        return f"{host} {request.headers.get('x-forwarded-user', '')}" if host in self.proxies else host
+
     def holder(self, token: str) -> Caller | None:
         """Whose token this is."""
         return self.tokens.get(_digest(token))

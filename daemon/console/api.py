@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -95,7 +94,7 @@ def audit(
 @router.post("/score", openapi_extra=IMAGE)
 async def score(given: Given, request: Request, _: Operator) -> dict[str, Any]:
     """What the newest version says of the image in the body; nothing is recorded."""
-    return await run_in_threadpool(given.desk.score, await request.body())
+    return await given.decoding(given.desk.score, await request.body())
 
 
 def _json_lines(rows: Iterator[dict[str, Any]]) -> Iterator[str]:

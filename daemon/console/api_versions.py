@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
-from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field
 
 from daemon.console.access import Engineer, Viewer
@@ -14,6 +13,7 @@ from daemon.console.parts import Given
 
 Number = Annotated[int, Path(ge=1, le=2**53)]
 Name = Annotated[str, Query(min_length=1, max_length=300)]
+Batch = Annotated[str, Query(max_length=64)]
 router = APIRouter(prefix="/api", tags=["versions"])
 
 
@@ -23,6 +23,14 @@ class Rate(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     rate: float = Field(gt=0, lt=1)
+
+
+class Sent(BaseModel):
+    """The images that were sent, by the batch that `/api/setup/begin` has named."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    batch: str = Field(max_length=64)
 
 
 class Checked(BaseModel):
@@ -77,30 +85,29 @@ def judge_at(given: Given, caller: Engineer, wanted: Rate) -> dict[str, Any]:
 
 
 @router.post("/setup/begin")
-def begin(given: Given, _: Engineer) -> dict[str, Any]:
-    """Forget the images that were sent to be taught."""
-    given.desk.uploads.begin()
-    return given.desk.told()
+def begin(given: Given, _: Engineer) -> dict[str, str]:
+    """Begin to send images to be taught: the batch that they belong to."""
+    return {"batch": given.desk.uploads.begin()}
 
 
 @router.put("/setup/images", status_code=201, openapi_extra=IMAGE)
-async def add(given: Given, request: Request, _: Engineer, name: Name) -> dict[str, str]:
+async def add(given: Given, request: Request, _: Engineer, batch: Batch, name: Name) -> dict[str, str]:
     """Send one image of a good part, in the body."""
-    kept = await run_in_threadpool(given.desk.uploads.add, name, await request.body())
+    kept = await given.decoding(given.desk.uploads.add, batch, name, await request.body())
     return {"kept": kept.name}
 
 
 @router.post("/setup/teach", status_code=202)
-def teach(given: Given, caller: Engineer) -> dict[str, Any]:
+def teach(given: Given, caller: Engineer, sent: Sent) -> dict[str, Any]:
     """Begin to make a version of the images that were sent; it does not judge yet. See `/api/work`."""
-    given.desk.teach(caller.name)
+    given.desk.teach(sent.batch, caller.name)
     return given.desk.told()
 
 
 @router.post("/setup/check", openapi_extra=IMAGE)
 async def check(given: Given, request: Request, _: Engineer) -> dict[str, Any]:
     """What the version that was taught and does not judge yet says of the image in the body."""
-    return await run_in_threadpool(given.desk.check, await request.body())
+    return await given.decoding(given.desk.check, await request.body())
 
 
 @router.post("/setup/live", status_code=201)

@@ -23,7 +23,7 @@ from daemon.console.access import SAFE, Access, from_elsewhere, is_loopback
 from daemon.console.desk import Busy, NothingTaught
 from daemon.console.line import Answered, Line
 from daemon.console.parts import parts_of
-from daemon.console.uploads import UploadRefused
+from daemon.console.uploads import Superseded, UploadRefused
 from daemon.feedback import FeedbackRejected
 from daemon.frames import ImageRejected
 from daemon.rate import RateRefused
@@ -46,6 +46,7 @@ STATUS: tuple[tuple[type[DriftlineError], int], ...] = (
     (Answered, 409),
     (Busy, 409),
     (NothingTaught, 409),
+    (Superseded, 409),
     (RateRefused, 409),
     (TeachError, 409),
     (ExtractorMismatch, 409),
@@ -109,7 +110,7 @@ class Guard:
 def _refused(request: Request, access: Access, max_bytes: int, limiter: FixedWindowRateLimiter) -> JSONResponse | None:
     """Why a request is not even looked at, before a byte of its body is read."""
     changes = request.method not in SAFE
-    who = request.client.host if request.client else "?"
+    who = access.sender(request)
     most, kind = RateLimitItemPerMinute(CHANGES_A_MINUTE if changes else READS_A_MINUTE), str(changes)
     if not limiter.hit(most, who, kind):
         wait_s = max(int(limiter.get_window_stats(most, who, kind).reset_time - time.time()), 1)

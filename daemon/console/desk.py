@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 COMPARED_FRAMES = 100
 STOP_S = 20.0
+LIGHT_S = 5.0
 T = TypeVar("T")
 log = structlog.get_logger()
 
@@ -74,6 +76,7 @@ class Desk:
         self.uploads = Uploads(line.settings.state_dir / "uploads", line.settings.source.max_pixels)
         self._extractor: Extractor | None = None
         self._scorer: Engine | None = None
+        self._lit_s = 0.0
         self._draft: teaching.Draft | None = None
         self._work: Work | None = None
         self._thread: threading.Thread | None = None
@@ -86,7 +89,6 @@ class Desk:
             "work": asdict(self._work) if self._work else None,
             "draft": _summary(self._draft) if self._draft else None,
             "head": head.number if head else None,
-            "uploaded": len(self.uploads.paths()),
         }
 
     def score(self, data: bytes) -> dict[str, Any]:
@@ -99,8 +101,14 @@ class Desk:
             if self._scorer is None:
                 self._scorer = build.engine(self.line.settings, self.line.opened, self._backbone())
             engine = self._scorer
+            now_s = time.monotonic()
             if engine.active is None or engine.active.model.version.sha256 != head.version.sha256:
                 engine.activate(head)
+            elif now_s - self._lit_s > LIGHT_S:
+                engine.recover()  # the service alone sees frames: what it has learned of the light is in the ledger
+            else:
+                now_s = self._lit_s
+            self._lit_s = now_s
             active = engine.active
             assert active is not None  # noqa: S101  # activate set it
             found = engine.look(engine.decode(data), active)
@@ -115,15 +123,15 @@ class Desk:
             "map": found.score.map.tolist(),
         }
 
-    def teach(self, who: str) -> None:
-        """Begin to make a draft of the uploaded images. Raises Busy, and NothingTaught where there are none."""
-        paths = self.uploads.paths()
+    def teach(self, batch: str, who: str) -> None:
+        """Begin to make a draft of a batch of uploaded images. Raises Busy, Superseded where another was begun since,
+        and NothingTaught where it is empty."""
+        paths = self.uploads.paths(batch)
         if not paths:
-            raise NothingTaught(
-                expected="images of good parts", came="none since the last draft", do="choose a folder first"
-            )
+            raise NothingTaught(expected="images of good parts", came="none", do="choose a folder first")
 
         def run(work: Work) -> None:
+            self._draft = None
             engine = self._prover()
             self._draft = teaching.draft(paths, engine, self.line.opened.store, work.track)
 

@@ -153,7 +153,7 @@ class Line:
         """`jpeg` if it is ready."""
         return self._drawn.get((seq, heat))
 
-    def jpeg(self, seq: int, *, heat: bool) -> bytes | None:
+    def jpeg(self, seq: int, heat: bool) -> bytes | None:
         """`picture` as a JPEG: the newest are drawn once for all who watch."""
         with self._drawing:
             if (seq, heat) not in self._drawn:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, StreamingResponse
 from fastapi.templating import Jinja2Templates
 from pydantic import Field
@@ -72,7 +71,9 @@ def drift(request: Request, given: Given, caller: Viewer, hours: Hours = 8) -> R
 @router.get("/versions", response_class=HTMLResponse)
 def versions(request: Request, given: Given, caller: Viewer) -> Response:
     """All versions: who made them, when and why."""
-    return _page(request, given, caller, "versions", versions=given.history.listed())
+    head = given.line.head()
+    listed, judges = given.history.listed(), head.number if head else None
+    return _page(request, given, caller, "versions", versions=listed, judges=judges)
 
 
 @router.get("/versions/{number}", response_class=HTMLResponse)
@@ -103,13 +104,15 @@ async def image(given: Given, _: Viewer, seq: Seq, kind: str) -> Response:
     if kind not in {"image", "heat"}:
         return _jpeg(None)
     drawn = given.line.drawn(seq, heat=kind == "heat")
-    return _jpeg(drawn or await run_in_threadpool(given.line.jpeg, seq, heat=kind == "heat"))
+    return _jpeg(drawn or await given.decoding(given.line.jpeg, seq, kind == "heat"))
 
 
 @router.get("/versions/{number}/{kind}/{at}.jpg")
-def sample(given: Given, _: Viewer, number: Number, kind: str, at: Annotated[int, Field(ge=0, le=2**31)]) -> Response:
+async def sample(
+    given: Given, _: Viewer, number: Number, kind: str, at: Annotated[int, Field(ge=0, le=2**31)]
+) -> Response:
     """A part that a version names, by its place in the version's list."""
-    pixels = given.history.picture(number, kind, at)
+    pixels = await given.decoding(given.history.picture, number, kind, at)
     return _jpeg(encoded(pixels) if pixels is not None else None)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Annotated, TypeVar, TypeVarTuple
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, Request
 
 from daemon.console.access import Access
@@ -12,6 +14,10 @@ from daemon.console.desk import Desk
 from daemon.console.history import History
 from daemon.console.line import Line
 from daemon.console.news import News
+
+IMAGES_AT_ONCE = 2
+Args = TypeVarTuple("Args")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -23,6 +29,11 @@ class Parts:
     desk: Desk
     news: News
     access: Access
+    _images: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(IMAGES_AT_ONCE))
+
+    async def decoding(self, call: Callable[[*Args], T], *given: *Args) -> T:
+        """`call` in a thread, for what decodes images: of a hundred million pixels each a few fill the memory."""
+        return await to_thread.run_sync(call, *given, limiter=self._images)
 
 
 def parts_of(line: Line, access: Access) -> Parts:

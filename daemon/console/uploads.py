@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import threading
+import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,28 +22,37 @@ class UploadRefused(DriftlineError):
     """An upload would be one too many, or fill the disk."""
 
 
+class Superseded(DriftlineError):
+    """Somebody has begun to send another folder since."""
+
+
 class Uploads:
-    """The images of one folder, until it begins anew. What was sent before stays on disk, as it was taught from."""
+    """The images of one folder, its `batch`, until another is begun. What was sent before stays on disk, as it was
+    taught from."""
 
     def __init__(self, root: Path, max_pixels: int) -> None:
         self._root = root
         self._max_pixels = max_pixels
+        self._batch = ""
         self._held: list[Path] = []
         self._folder: Path | None = None
         self._adding = threading.Lock()
 
-    def begin(self) -> None:
-        """Forget what was sent so far."""
+    def begin(self) -> str:
+        """A new batch, by the name that its images are sent under; what was sent so far is not taught any more."""
         with self._adding:
-            self._held, self._folder = [], None
+            self._batch, self._held, self._folder = uuid.uuid4().hex, [], None
+            return self._batch
 
-    def add(self, name: str, data: bytes) -> Path:
+    def add(self, batch: str, name: str, data: bytes) -> Path:
         """Keep an image. Of its `name` only letters, digits, dots and dashes are used, behind a number of ours.
 
-        Raises ImageRejected for what is no image, UploadRefused for one too many or a disk that is nearly full.
+        Raises ImageRejected for what is no image, UploadRefused for one too many or a disk that is nearly full,
+        Superseded where another batch was begun since.
         """
         pictured(data, LOOKED_PX, self._max_pixels)
         with self._adding:
+            self._still(batch)
             if len(self._held) >= MOST_IMAGES:
                 raise _refused(f"at most {MOST_IMAGES:,} images", "one more", "use `driftline teach DIR`")
             folder = self._folder or self._made()
@@ -56,9 +66,19 @@ class Uploads:
             self._held.append(path)
             return path
 
-    def paths(self) -> list[Path]:
-        """What was sent since it began."""
-        return list(self._held)
+    def paths(self, batch: str) -> list[Path]:
+        """What was sent of a batch. Raises Superseded."""
+        with self._adding:
+            self._still(batch)
+            return list(self._held)
+
+    def _still(self, batch: str) -> None:
+        if batch != self._batch:
+            raise Superseded(
+                expected="the folder that was begun last",
+                came="another one: somebody has begun to send a folder since",
+                do="agree whose folder is to be taught, and send that one again",
+            )
 
     def _made(self) -> Path:
         self._folder = self._root / datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")

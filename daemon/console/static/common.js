@@ -4,7 +4,8 @@ const news = new EventTarget();
 const by = (id) => document.getElementById(id);
 const link = by("link");
 const get = (path) => fetch(path, { headers: { Accept: "application/json" } }).then((r) => (r.ok ? r.json() : Promise.reject(r)));
-const imageOf = (frame, heat) => `/frames/${frame.seq}/${heat ? "heat" : "image"}.jpg`;
+// Kept for ever by browsers: the time tells the frame from that of another line that had this number.
+const imageOf = (frame, heat) => `/frames/${frame.seq}/${heat ? "heat" : "image"}.jpg?judged=${frame.judged_ms}`;
 const tellIn = (id, text, trouble) => { by(id).textContent = text; by(id).className = trouble ? "told trouble" : "told"; };
 const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 
@@ -39,12 +40,30 @@ async function followed(show) {
   }
 }
 
+// What is shown while nothing is heard may be long over, so it turns grey.
+function connected(is) {
+  link.textContent = is ? "live" : "no connection, trying again";
+  link.className = is ? "link on" : "link off";
+  document.body.classList.toggle("stale", !is);
+}
+
+const AGAIN_MS = 5000;
+const SILENT_MS = 10000; // the status comes every two seconds
 function listen() {
   const source = new EventSource("/events");
-  source.onopen = () => { link.textContent = "live"; link.className = "link on"; news.dispatchEvent(new Event("back")); };
-  source.onerror = () => { link.textContent = "no connection, trying again"; link.className = "link off"; };
+  let silence;
+  const heard = () => {
+    clearTimeout(silence);
+    silence = setTimeout(() => { lost(); source.close(); setTimeout(listen, AGAIN_MS); }, SILENT_MS);
+  };
+  const lost = () => { clearTimeout(silence); connected(false); };
+  source.onopen = () => { connected(true); heard(); news.dispatchEvent(new Event("back")); };
+  source.onerror = () => {
+    lost();
+    if (source.readyState === EventSource.CLOSED) setTimeout(listen, AGAIN_MS); // refused: a browser leaves it at that
+  };
   for (const kind of ["frame", "status"]) {
-    source.addEventListener(kind, (event) => news.dispatchEvent(new CustomEvent(kind, { detail: JSON.parse(event.data) })));
+    source.addEventListener(kind, (event) => { heard(); news.dispatchEvent(new CustomEvent(kind, { detail: JSON.parse(event.data) })); });
   }
 }
 

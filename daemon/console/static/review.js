@@ -2,7 +2,7 @@
 // Answers with one key each. They wait a moment, so that U takes one back, and are kept through a lost connection:
 // each has a key of its own, so sending it again counts once.
 const HELD_MS = 4000;
-const AGAIN_MS = 2000;
+const LOOK_MS = 500;
 const KEPT = `driftline-answers-${document.body.dataset.line}-${document.body.dataset.caller}`; // another's answers are not ours
 let queue = [];
 let chosen = new Set();
@@ -16,7 +16,8 @@ const bodyOf = ({ frame, verdict, region, key }) => JSON.stringify({ frame_id: f
 const keep = () => localStorage.setItem(KEPT, JSON.stringify(unsent));
 const tell = (text, trouble) => tellIn("told", text, trouble);
 const current = () => queue[0];
-const held = () => unsent.filter((answer) => !answer.sending);
+const held = () => unsent.filter((answer) => !answer.sending && !answer.left);
+const mayAnswer = document.body.dataset.role !== "viewer";
 
 function draw() {
   const frame = current();
@@ -24,7 +25,7 @@ function draw() {
   by("image").hidden = !frame;
   by("region").hidden = true;
   region = null;
-  for (const id of ["good", "defect", "skip"]) by(id).disabled = !frame;
+  for (const id of ["good", "defect", "skip"]) by(id).disabled = !frame || !mayAnswer;
   by("undo").disabled = !held().length;
   by("asked").textContent = frame ? `${frame.verdict} · ${frame.part_id}` : "All answered";
   by("asked").className = `verdict small ${frame?.verdict ?? ""}`;
@@ -52,7 +53,7 @@ function upTo(at) {
 
 function answer(verdict) {
   const taken = chosen.size ? queue.filter((frame) => chosen.has(frame.frame_id)) : queue.slice(0, 1);
-  if (!taken.length) return;
+  if (!taken.length || !mayAnswer) return;
   const marked = taken.length === 1 && verdict === "defect" ? region : null;
   for (const frame of taken) {
     unsent.push({ frame, verdict, region: marked, key: crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`, at: Date.now() });
@@ -70,6 +71,11 @@ function skip() {
 }
 
 function undo() {
+  if (region) {
+    region = null;
+    by("region").hidden = true;
+    return;
+  }
   const last = held().at(-1);
   if (!last) return tell("That was sent already: answer again to correct it.", true);
   unsent = unsent.filter((each) => each !== last);
@@ -80,12 +86,12 @@ function undo() {
 }
 
 async function send() {
-  const due = held().filter((each) => Date.now() - each.at >= HELD_MS);
+  const due = unsent.filter((each) => !each.sending && Date.now() - each.at >= HELD_MS);
   for (const each of due) {
     each.sending = true;
     try {
       const reply = await fetch("/api/answers", { method: "POST", headers: JSON_BODY, body: bodyOf(each) });
-      if ([401, 403, 429, 503].includes(reply.status)) throw new Error("later");
+      if ([401, 429, 503].includes(reply.status)) throw new Error("later");
       if (!reply.ok) tell(`${each.frame.part_id}: not taken. ${(await reply.json()).came ?? reply.statusText}`, true);
       unsent = unsent.filter((other) => other !== each);
     } catch {
@@ -158,11 +164,15 @@ for (const [id, key] of [["good", "g"], ["defect", "d"], ["skip", "s"], ["undo",
 news.addEventListener("back", fill);
 news.addEventListener("status", ({ detail }) => {
   fill();
-  by("lesson").textContent = detail.answers_to_lesson > 0 ? `A lesson comes after ${detail.answers_to_lesson} more answers.` : "A lesson is due.";
+  const due = detail.answers_to_lesson; // none before anything was taught
+  by("lesson").textContent = due === null ? "" : due > 0 ? `A lesson comes after ${due} more answers.` : "A lesson is due.";
 });
 unsent.forEach((each) => { each.sending = false; });
 // Whoever leaves the page has made up his mind. What is not known to have arrived stays here, and is sent again next time.
 addEventListener("pagehide", () => {
+  for (const each of unsent) each.left = true;
+  keep();
   for (const each of unsent) fetch("/api/answers", { method: "POST", keepalive: true, headers: JSON_BODY, body: bodyOf(each) }).catch(() => {});
 });
-setInterval(send, AGAIN_MS / 4);
+if (!mayAnswer) tell("You may look. Answers take an operator.");
+setInterval(send, LOOK_MS);

@@ -27,16 +27,17 @@ function ready(draft) {
 }
 
 async function send(files) {
-  await act("/api/setup/begin");
+  const { batch } = await act("/api/setup/begin");
   for (const [at, file] of files.entries()) {
     tellIn("told", `Sending ${at + 1} of ${files.length}…`);
     progress(files.length, at);
     try {
-      await act(`/api/setup/images?name=${encodeURIComponent(file.name)}`, file, "PUT");
+      await act(`/api/setup/images?batch=${batch}&name=${encodeURIComponent(file.name)}`, file, "PUT");
     } catch (error) {
       refused(file.name, error.message);
     }
   }
+  return batch;
 }
 
 by("goods").addEventListener("change", () => {
@@ -63,8 +64,8 @@ by("teach").addEventListener("click", async () => {
   by("refused").replaceChildren();
   ready(null);
   try {
-    await send(images(by("goods")));
-    await act("/api/setup/teach");
+    const batch = await send(images(by("goods")));
+    await act("/api/setup/teach", { batch });
     await follow();
   } catch (error) {
     tellIn("told", error.message, true);
