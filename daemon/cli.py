@@ -16,7 +16,7 @@ from rich.markup import escape
 from daemon import build, cli_console, cli_data, cli_plant, cli_try, doctor, feedback, provenance, terminal
 from daemon.cli_versions import config_app, versions_app
 from daemon.terminal import Config, Json, Set
-from daemon.versions import current
+from daemon.versions import current, iso
 from memory.errors import DriftlineError
 
 app = typer.Typer(
@@ -159,9 +159,7 @@ def why(
     """Show why a frame, or each frame of a part, was judged so: bank, deciding good patch, and who taught it."""
     opened = build.state(terminal.settings(config, overrides))
     found = [provenance.why(opened.store, opened.ledger, row) for row in provenance.frames_of(opened.ledger, name)]
-    rows = [
-        (key, value if isinstance(value, str) else json.dumps(value)) for told in found for key, value in told.items()
-    ]
+    rows = [row for told in found for row in told.items()]
     terminal.answer(found, as_json=as_json, text=terminal.table(f"Why {name}", ["what", "is"], rows))
 
 
@@ -180,7 +178,8 @@ def status(config: Config = None, overrides: Set = None, as_json: Json = False) 
         **said,
         "counts": opened.ledger.counts(),
     }
-    rows = [(k, json.dumps(v) if isinstance(v, dict) else v) for k, v in shown.items() if k != "drift"]
+    times = {k: f"{iso(shown[k])[:19]} UTC" for k in ("heartbeat_ms", "stopped_ms") if k in shown}
+    rows = [(k.removesuffix("_ms") if k in times else k, v) for k, v in (shown | times).items() if k != "drift"]
     rows += terminal.scene(said["drift"]) if "drift" in said else []
     terminal.answer(shown, as_json=as_json, text=terminal.table(f"Line {given.line}", ["what", "now"], rows))
 

@@ -9,6 +9,7 @@ import typer
 
 from daemon import build, terminal
 from daemon.terminal import Config, Json, Set
+from memory.errors import DriftlineError
 
 OPERATOR = "import"
 
@@ -80,6 +81,12 @@ def export_reviewed(
     """Write the parts that people were asked about, with what they said, for another tool."""
     from daemon import export
 
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise DriftlineError(
+            expected="a new or empty folder",
+            came=f"something is in {out}",
+            do="name another; old parts are not mixed in",
+        )
     given = terminal.settings(config, overrides)
     opened = build.state(given)
     frames = export.reviewed(opened.ledger, opened.kept, given.source.max_pixels)

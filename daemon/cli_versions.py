@@ -22,11 +22,16 @@ def list_all(config: Config = None, overrides: Set = None, as_json: Json = False
     opened = build.state(terminal.settings(config, overrides))
     head = opened.store.head()
     rows = [_summary(v) | {"head": head is not None and v.number == head.number} for v in opened.store.history()]
-    terminal.answer(
-        rows,
-        as_json=as_json,
-        text=terminal.table("Versions", list(rows[0]) if rows else [], [list(r.values()) for r in rows]),
-    )
+    columns = ("no.", "why", "who", "made, UTC", "threshold", "samples")
+    shown = [
+        (
+            f"{r['number']}{' judges' if r['head'] else ''}",
+            *(r["cause"], r["who"], r["created_at"][:16].replace("T", " "), f"{r['threshold']:.4f}"),
+            f"+{r['added']} -{r['removed']}" + (f", {r['refused']} refused" if r["refused"] else ""),
+        )
+        for r in rows
+    ]
+    terminal.answer(rows, as_json=as_json, text=terminal.table("Versions", columns, shown))
 
 
 @versions_app.command()

@@ -86,7 +86,7 @@ def _manifest(file: Path, images: Path) -> list[Labelled]:
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise LabelsError(
-            expected="an MVTec-style folder or a manifest of JSON lines", came=f"{file}: {error}", do="check the path"
+            expected="an MVTec-style folder or a manifest of JSON lines", came=str(error), do="check the path"
         ) from error
     found = []
     for number, line in enumerate(lines, start=1):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
 from daemon import scene
 from daemon.ledger import Ledger, Row
 from daemon.versions import iso
-from memory.errors import DriftlineError
+from memory.errors import Damaged, DriftlineError
 from memory.store import Store
 from memory.version import Version
 
@@ -43,9 +44,23 @@ def why(store: Store, ledger: Ledger, row: Row) -> dict[str, Any]:
         "version": _heading(judged_by) if judged_by else row["version"],
         "nearest_good_patch": nearest,
         "answers": _answers(ledger, row["frame_id"]),
-        "learned_by": [v.number for v in history if row["frame_id"] in v.added],
+        "learned_by": _learned_by(store, history, row["frame_id"]),
         "set_aside": {"at": iso(aside["at_ms"]), "reason": aside["reason"]} if aside else None,
     }
+
+
+def _learned_by(store: Store, history: list[Version], sample: str) -> list[int]:
+    """The versions that admitted a sample as good, or began to hold it as a defect."""
+    found, blob, held = [], "", False
+    for version in history:
+        held_before = held
+        if version.blobs["replay"] != blob:
+            blob = version.blobs["replay"]
+            with contextlib.suppress(Damaged):  # told where it matters, when it is to judge
+                held = sample in store.defects(version)
+        if sample in version.added or (held and not held_before):
+            found.append(version.number)
+    return found
 
 
 def _admission(ledger: Ledger, history: list[Version], sample: str, judged_by: int) -> dict[str, Any] | None:

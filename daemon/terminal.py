@@ -74,8 +74,22 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     for column in columns:
         made.add_column(column)
     for row in rows:
-        made.add_row(*("" if cell is None else escape(str(cell)) for cell in row))
+        made.add_row(*(escape(_plain(cell)) for cell in row))
     return made
+
+
+def _plain(cell: object) -> str:
+    """A value for people, each thing that it holds on a line of its own."""
+    if isinstance(cell, Mapping):
+        return "\n".join(f"{key}: {_indented(_plain(value))}" for key, value in cell.items())
+    if isinstance(cell, list | tuple):
+        between = ", " if all(isinstance(item, int | float) for item in cell) else "\n"
+        return between.join(map(_plain, cell)) or "none"
+    return "" if cell is None else str(cell)
+
+
+def _indented(text: str) -> str:
+    return text if "\n" not in text else "\n" + "\n".join(f"  {line}" for line in text.splitlines())
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -77,6 +78,12 @@ def decode(blobs: Mapping[str, bytes]) -> Contents:
         ) from error
 
 
+def samples(path: Path) -> tuple[str, ...]:
+    """The samples that a blob names, without reading what it holds of them. Raises OSError, ValueError."""
+    with path.open("rb") as file:
+        return _named(file.read(int.from_bytes(file.read(8), "little")))
+
+
 def _bank(arrays: Arrays, samples: tuple[str, ...]) -> Bank:
     rows = len(arrays["origin"])
     vectors = arrays["vectors"].astype(np.float32)
@@ -115,5 +122,8 @@ def _bytes(arrays: Arrays, samples: tuple[str, ...]) -> bytes:
 
 
 def _arrays(blob: bytes) -> tuple[Arrays, tuple[str, ...]]:
-    header = json.loads(blob[8 : 8 + int.from_bytes(blob[:8], "little")])
-    return load(blob), tuple(json.loads(header["__metadata__"]["samples"]))
+    return load(blob), _named(blob[8 : 8 + int.from_bytes(blob[:8], "little")])
+
+
+def _named(header: bytes) -> tuple[str, ...]:
+    return tuple(json.loads(json.loads(header)["__metadata__"]["samples"]))

@@ -84,6 +84,21 @@ class Store:
         """The version's contents, each blob checked against its SHA-256. Raises StoreError."""
         return Model(version, self._contents(version))
 
+    def defects(self, version: Version) -> tuple[str, ...]:
+        """The confirmed defects that a version holds, as samples; none where retention has removed its contents. Raises
+        Damaged."""
+        path = self._blobs / version.blobs["replay"]
+        if not path.exists():
+            return ()
+        try:
+            return blobs.samples(path)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise Damaged(
+                expected=f"the defects of version {version.number}",
+                came=f"{path.name[:12]}: {type(error).__name__}: {error}",
+                do="restore the blob from a backup",
+            ) from error
+
     def commit(
         self,
         contents: Contents,

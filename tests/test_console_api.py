@@ -148,6 +148,21 @@ def test_an_image_is_scored_and_nothing_recorded(
     assert line.opened.ledger.counts() == before
 
 
+def test_an_image_is_scored_in_the_light_of_now(
+    client: TestClient, service: Service, extractor: Extractor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "extractor", lambda _: extractor)
+    monkeypatch.setattr("daemon.console.desk.LIGHT_S", -1.0)
+    brighter = Scene(light=1.25)
+    before = client.post("/api/score", content=png(504, brighter)).json()["score"]
+    for number in range(600, 630):
+        service.engine.judge(frame(f"brighter {number}", png(number, brighter)))
+    now = client.post("/api/score", content=png(504, brighter)).json()["score"]
+    judged = service.engine.judge(frame("the same", png(504, brighter)))
+    assert now == pytest.approx(judged["score"], rel=1e-3)
+    assert now < 0.9 * before
+
+
 def test_a_version_that_cannot_score_is_not_ready(
     client: TestClient, service: Service, line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -153,19 +153,27 @@ def test_parts_are_answered_by_key_and_taken_back(page: Page, url: str, line: tu
     assert page.locator("#queue li").nth(1).get_attribute("data-frame") == second
 
 
-def test_a_region_is_dragged(page: Page, url: str, line: tuple[Service, Settings]) -> None:
-    page.goto(f"{url}/review")
-    expect(page.locator("#queue li")).to_have_count(3)
-    until(lambda: page.evaluate("document.getElementById('image').naturalWidth > 0"))
+def drag(page: Page, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """Mark a region of the image, by shares of it."""
     box = page.locator("#image").bounding_box()
     assert box
     side = min(box["width"], box["height"])
     left, top = box["x"] + (box["width"] - side) / 2, box["y"] + (box["height"] - side) / 2
-    page.mouse.move(left + side * 0.25, top + side * 0.25)
+    page.mouse.move(left + side * start[0], top + side * start[1])
     page.mouse.down()
-    page.mouse.move(left + side * 0.75, top + side * 0.5, steps=4)
+    page.mouse.move(left + side * end[0], top + side * end[1], steps=4)
     page.mouse.up()
     expect(page.locator("#region")).to_be_visible()
+
+
+def test_a_region_is_dragged(page: Page, url: str, line: tuple[Service, Settings]) -> None:
+    page.goto(f"{url}/review")
+    expect(page.locator("#queue li")).to_have_count(3)
+    until(lambda: page.evaluate("document.getElementById('image').naturalWidth > 0"))
+    drag(page, (0.1, 0.1), (0.9, 0.9))
+    page.keyboard.press("u")
+    expect(page.locator("#region")).to_be_hidden()
+    drag(page, (0.25, 0.25), (0.75, 0.5))
     page.keyboard.press("d")
     ledger = line[0].engine.ledger
     until(lambda: ledger.one("SELECT region FROM feedback") is not None)
@@ -191,6 +199,16 @@ def test_answers_survive_a_lost_connection(page: Page, url: str, line: tuple[Ser
     assert answers(line[0]) == []
     page.context.set_offline(False)
     until(lambda: len(answers(line[0])) == 1)
+
+
+def test_news_come_again_after_they_were_refused(page: Page, url: str) -> None:
+    page.route("**/events", lambda asked: asked.fulfill(status=503))
+    page.goto(url)
+    expect(page.locator("#link")).to_contain_text("no connection")
+    expect(page.locator("body.stale")).to_have_count(1)
+    page.unroute("**/events")
+    expect(page.locator("#link")).to_have_text("live", timeout=15_000)
+    expect(page.locator("body.stale")).to_have_count(0)
 
 
 def test_answers_are_sent_when_the_page_is_left(page: Page, url: str, line: tuple[Service, Settings]) -> None:
@@ -323,6 +341,12 @@ def test_a_stranger_logs_in_and_sees_what_the_role_may_do(
         page.get_by_role("button", name="Log in").click()
         expect(page.locator("header")).to_contain_text("vera, viewer")
         expect(page.locator("nav")).not_to_contain_text("Setup")
+        page.goto(f"{url}/review")
+        expect(page.locator("#queue li")).to_have_count(3)
+        expect(page.locator("#told")).to_contain_text("Answers take an operator")
+        page.keyboard.press("d")
+        expect(page.locator("#defect")).to_be_disabled()
+        expect(page.locator("#queue li")).to_have_count(3)
         page.get_by_role("button", name="Log out").click()
         expect(page).to_have_url(f"{url}/login")
 

@@ -18,6 +18,7 @@ from daemon.config import Settings
 from daemon.labelled import LabelsError, labelled
 from daemon.rendered import STEADY, Flaw
 from daemon.service import Service
+from memory.errors import DriftlineError
 from memory.extract import Extractor
 from memory.replay import box_region
 
@@ -134,6 +135,8 @@ def test_a_data_set_is_taught_and_its_defects_are_remembered(
     assert (again["version"], again["defects"], again["held"]) == (3, 1, None)
     out = run("export", "mvtec", str(tmp_path / "out"))
     assert (out["defect"], out["masks"]) == (1, 1)
+    with pytest.raises(DriftlineError, match="new or empty"):
+        CliRunner().invoke(app, ["export", "mvtec", str(tmp_path / "out")], catch_exceptions=False)
 
 
 @pytest.fixture

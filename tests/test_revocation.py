@@ -201,6 +201,10 @@ def test_why_a_part_passed(service: Service) -> None:
     taught = provenance.why(service.store, service.engine.ledger, _row(service, "p1"))
     assert taught["learned_by"] == [2]
     assert [a["operator"] for a in taught["answers"]] == ["bert"]
+    day(service, [("burr", 695, "defect", "anna")])
+    learn(service)
+    remembered = _row(service, "burr")
+    assert provenance.why(service.store, service.engine.ledger, remembered)["learned_by"] == [3]
     revoke(service, "bert")
     assert provenance.why(service.store, service.engine.ledger, _row(service, "p1"))["answers"][0]["revoked_by"] == (
         "engineer"
