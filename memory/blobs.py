@@ -19,6 +19,7 @@ from memory.replay import Defect, Replay
 from memory.version import Contents, HeldOut
 
 Arrays = dict[str, npt.NDArray[Any]]
+MOST_HEADER_BYTES = 100_000_000  # as safetensors allows
 
 
 def encode(contents: Contents) -> dict[str, bytes]:
@@ -71,17 +72,25 @@ def decode(blobs: Mapping[str, bytes]) -> Contents:
             regimes=parts["regimes"][0] if "regimes" in parts else {},  # before format 5 there were none
         )
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
-        raise Damaged(
-            expected="blobs written by Driftline",
-            came=f"{type(error).__name__}: {error}",
-            do="restore the store from a backup, or roll back to an older version",
-        ) from error
+        raise _damaged(error) from error
 
 
 def samples(path: Path) -> tuple[str, ...]:
-    """The samples that a blob names, without reading what it holds of them. Raises OSError, ValueError."""
+    """The samples that a blob names, without reading what it holds of them. Raises OSError, or Damaged."""
     with path.open("rb") as file:
-        return _named(file.read(int.from_bytes(file.read(8), "little")))
+        length = int.from_bytes(file.read(8), "little")
+        try:
+            return _named(file.read(min(length, MOST_HEADER_BYTES)))
+        except (KeyError, ValueError, TypeError) as error:
+            raise _damaged(error) from error
+
+
+def _damaged(error: Exception) -> Damaged:
+    return Damaged(
+        expected="blobs written by Driftline",
+        came=f"{type(error).__name__}: {error}",
+        do="restore the store from a backup, or roll back to an older version",
+    )
 
 
 def _bank(arrays: Arrays, samples: tuple[str, ...]) -> Bank:

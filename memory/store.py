@@ -7,16 +7,15 @@ valid manifest is the head, so there is no pointer that could disagree (after de
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import os
 import re
-import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from memory import blobs
+from memory.durable import disk, drafted, sync
 from memory.errors import Damaged, StaleParent, StoreError
 from memory.version import Contents, Model, Version, decode
 
@@ -32,7 +31,7 @@ class Store:
     def __init__(self, root: Path) -> None:
         self._blobs = root / "blobs"
         self._versions = root / "versions"
-        with _disk(root):
+        with disk(root):
             self._blobs.mkdir(parents=True, exist_ok=True)
             self._versions.mkdir(parents=True, exist_ok=True)
 
@@ -85,19 +84,10 @@ class Store:
         return Model(version, self._contents(version))
 
     def defects(self, version: Version) -> tuple[str, ...]:
-        """The confirmed defects that a version holds, as samples; none where retention has removed its contents. Raises
-        Damaged."""
+        """The confirmed defects that a version holds, as samples; none where retention has removed its contents."""
         path = self._blobs / version.blobs["replay"]
-        if not path.exists():
-            return ()
-        try:
-            return blobs.samples(path)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise Damaged(
-                expected=f"the defects of version {version.number}",
-                came=f"{path.name[:12]}: {type(error).__name__}: {error}",
-                do="restore the blob from a backup",
-            ) from error
+        with disk(path):
+            return blobs.samples(path) if path.exists() else ()
 
     def commit(
         self,
@@ -129,9 +119,9 @@ class Store:
         head = self.head()
         if (head.number if head else None) != (parent.number if parent else None):
             raise _stale(parent, head.number if head else 0)
-        with _disk(self._blobs):
+        with disk(self._blobs):
             digests = {name: self._write_blob(data) for name, data in blobs.encode(contents).items()}
-            _sync(self._blobs)
+            sync(self._blobs)
         version = Version(
             number=number,
             parent=parent.number if parent else None,
@@ -153,15 +143,15 @@ class Store:
             spans=spans,
             waiting=waiting,
         )
-        with _disk(self._versions):
-            draft = self._draft(self._path(number), version.encode())
+        with disk(self._versions):
+            draft = drafted(self._path(number), version.encode())
             try:
                 os.link(draft, self._path(number))
             except FileExistsError:
                 raise _stale(parent, number) from None
             finally:
                 draft.unlink()
-            _sync(self._versions)
+            sync(self._versions)
         return version
 
     def prune(self, keep: int, now: float) -> list[int]:
@@ -177,7 +167,7 @@ class Store:
         kept = [*history[-max(keep, 1) :], *taught[-1:], *([head] if head else [])]
         wanted = {digest for version in kept for digest in version.blobs.values()}
         gone: set[str] = set()
-        with _disk(self._blobs):
+        with disk(self._blobs):
             for path in list(self._blobs.iterdir()):
                 if path.name not in wanted and now - path.stat().st_mtime > REST_S:
                     path.unlink()
@@ -194,7 +184,7 @@ class Store:
         return self._versions / f"{number:06d}.json"
 
     def _read(self, path: Path) -> Version:
-        with _disk(path):
+        with disk(path):
             version = decode(path.read_bytes(), path.name)
         if version.number != int(path.stem):
             raise Damaged(
@@ -208,7 +198,7 @@ class Store:
         read: dict[str, bytes] = {}
         for name, digest in version.blobs.items():
             path = self._blobs / digest
-            with _disk(path):
+            with disk(path):
                 data = path.read_bytes() if path.exists() else b""
             if hashlib.sha256(data).hexdigest() != digest:
                 raise Damaged(
@@ -224,46 +214,10 @@ class Store:
         digest = hashlib.sha256(data).hexdigest()
         target = self._blobs / digest
         if not target.exists() or hashlib.sha256(target.read_bytes()).hexdigest() != digest:
-            self._draft(target, data).replace(target)
+            drafted(target, data).replace(target)
         else:
             os.utime(target)  # `prune` spares what was touched lately
         return digest
-
-    @staticmethod
-    def _draft(target: Path, data: bytes) -> Path:
-        """The data, on disk, under a name that no other writer uses."""
-        path = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
-        try:
-            with path.open("wb") as out:
-                out.write(data)
-                out.flush()
-                os.fsync(out.fileno())
-        except OSError:
-            path.unlink(missing_ok=True)
-            raise
-        return path
-
-
-def _sync(folder: Path) -> None:
-    """Make the folder's entries durable, as POSIX asks after a rename or link."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-@contextlib.contextmanager
-def _disk(place: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        full = error.errno in {errno.ENOSPC, errno.EDQUOT}
-        raise StoreError(
-            expected=f"to read and write {place}",
-            came=str(error),
-            do="free disk space; nothing was changed" if full else "check the disk and the folder's owner",
-        ) from error
 
 
 def _stale(parent: Version | None, number: int) -> StaleParent:

@@ -343,7 +343,7 @@ def test_a_full_disk_at_commit_costs_the_lesson_only(service: Service, monkeypat
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("memory.store.os.fsync", full)
+        patch.setattr("memory.durable.os.fsync", full)
         service.lesson_if_due()
     assert service.store.newest_number() == 1
     assert "free disk space" in str(events(service, "lesson_failed")[0]["error"])

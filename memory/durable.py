@@ -1,0 +1,49 @@
+"""Files that are on disk when we say so, whatever the power does; and what a disk refuses, as an error of ours."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from memory.errors import StoreError
+
+
+def drafted(target: Path, data: bytes) -> Path:
+    """The data, on disk, beside `target` under a name that no other writer uses. Raises OSError, with nothing left."""
+    path = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        with path.open("wb") as out:
+            out.write(data)
+            out.flush()
+            os.fsync(out.fileno())
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
+    return path
+
+
+def sync(folder: Path) -> None:
+    """Make the folder's entries durable, as POSIX asks after a rename or link. Raises OSError."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def disk(place: Path) -> Iterator[None]:
+    """Turn what the disk refuses meanwhile into StoreError, which names the place and what to do."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+        raise StoreError(
+            expected=f"to read and write {place}",
+            came=str(error),
+            do="free disk space; nothing was changed" if full else "check the disk and the folder's owner",
+        ) from error
