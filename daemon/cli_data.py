@@ -38,20 +38,19 @@ def import_labelled(
         engine = build.engine(given, opened, build.extractor(given))
         made = teach([one.path for one in found if not one.defective], engine, opened.store, operator, track)
         engine.activate(opened.store.load(made.version))
-        refused, missed = dict(made.refused), []
+        refused, judged = dict(made.refused), []
         for one, region in track(defects, "defects"):
+            file = str(one.path)
             try:
-                row = imported.confirm(engine, one.path, region, operator)
+                judged.append((file, imported.confirm(engine, one.path, region, operator)["verdict"]))
             except ImageRejected as error:
-                refused[str(one.path)] = str(error)
-                opened.ledger.event(build.clock_ms(), "import_refused", file=str(one.path), reason=str(error))
-            else:
-                missed += [str(one.path)] if row["verdict"] != "NG" else []
-        learned = lesson.learn(engine, opened.store, OPERATOR) if lesson.due(engine, 1) else None
+                refused[file] = str(error)
+                opened.ledger.event(build.clock_ms(), "import_refused", file=file, reason=str(error))
+        learned = lesson.learn(engine, opened.store, imported.SOURCE) if lesson.due(engine, 1) else None
         head = learned.number if isinstance(learned, Version) else made.version.number
         opened.ledger.close()
-    count = len(defects) + len(made.refused) - len(refused)
-    what = f"{count} defects"
+    missed = [file for file, verdict in judged if verdict != "NG"]
+    what = f"{len(judged)} defects"
     if isinstance(learned, Hold):
         what += f" that are not learned: {learned.reason}"
     elif learned is not None and not isinstance(learned, Version):
@@ -60,7 +59,7 @@ def import_labelled(
         {
             "version": head,
             "good": len(made.version.added),
-            "defects": count,
+            "defects": len(judged),
             "held": learned.reason if isinstance(learned, Hold) else None,
             "missed_before": missed,
             "refused": refused,

@@ -10,6 +10,7 @@ import typer
 from daemon import build, counterfactual, terminal, versions
 from daemon.config import Settings
 from daemon.terminal import Config, Json, Set
+from daemon.versions import to_the_minute
 from memory.version import Version
 
 versions_app = typer.Typer(help="The versions: the audit log of what was learned.", no_args_is_help=True)
@@ -26,7 +27,7 @@ def list_all(config: Config = None, overrides: Set = None, as_json: Json = False
     shown = [
         (
             f"{r['number']}{' judges' if r['head'] else ''}",
-            *(r["cause"], r["who"], r["created_at"][:16].replace("T", " "), f"{r['threshold']:.4f}"),
+            *(r["cause"], r["who"], to_the_minute(r["created_at"]), f"{r['threshold']:.4f}"),
             f"+{r['added']} -{r['removed']}" + (f", {r['refused']} refused" if r["refused"] else ""),
         )
         for r in rows

@@ -17,7 +17,7 @@ from daemon.heatmap import overlay
 from daemon.ledger import Ledger, Row
 from daemon.plot import Axes, Frame
 from daemon.scene import gain
-from daemon.versions import minute, threshold_behind
+from daemon.versions import minute, threshold_behind, to_the_minute
 from drift.light import compensate
 from drift.monitor import DriftState, Trust
 from drift.signals import CAMERA, LIGHT, MATERIAL
@@ -150,7 +150,7 @@ def _version(version: Any) -> dict[str, Any]:
         "number": version.number,
         "cause": version.cause + (f" to {version.restores}" if version.restores else ""),
         "who": version.who,
-        "created_at": version.created_at[:16].replace("T", " "),
+        "created_at": to_the_minute(version.created_at),
         "bank_size": version.bank_size,
         "threshold": version.threshold["value"],
         "set_by": version.threshold.get("set_by", ""),

@@ -18,7 +18,7 @@ from rich.table import Table
 from daemon import build
 from daemon.backend import Judge
 from daemon.config import Settings, load
-from daemon.versions import minute
+from daemon.versions import minute, to_the_minute
 
 T = TypeVar("T")
 CONFIG_FILE = Path("config.yaml")
@@ -57,7 +57,7 @@ def scene(drift: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What a running service says of its scene: how far it is trusted, and a row for every change."""
     told = f"{drift['trust']}, light {drift['light_percent']:+} % against the taught parts"
     if drift.get("regime"):
-        told += f", in the regime first seen {drift['regime'][:16].replace('T', ' ')} UTC"
+        told += f", in the regime first seen {to_the_minute(drift['regime'])} UTC"
     if drift["rewarmed_frames"]:
         told += f"; watched anew from {drift['rewarmed_frames']} recorded frames"
     rows = [("scene", told)]

@@ -107,7 +107,12 @@ def announce(ledger: Ledger, version: Version, now_ms: int) -> None:
 
 def minute(at_ms: int) -> str:
     """A Unix time in ms for people: in UTC, to the minute."""
-    return iso(at_ms)[:16].replace("T", " ")
+    return to_the_minute(iso(at_ms))
+
+
+def to_the_minute(at: str) -> str:
+    """A time in ISO 8601 for people."""
+    return at[:16].replace("T", " ")
 
 
 def iso(at_ms: int) -> str:

@@ -220,10 +220,8 @@ def test_good_parts_are_taught_checked_and_go_live(
     for number in range(12):
         name = {"batch": batch, "name": f"../../{number} & more.PNG"}
         assert client.put("/api/setup/images", params=name, content=png(number)).status_code == 201
-    assert (
-        client.put("/api/setup/images", params={"batch": batch, "name": "x.png"}, content=b"no image").status_code
-        == 422
-    )
+    torn = client.put("/api/setup/images", params={"batch": batch, "name": "x.png"}, content=b"no image")
+    assert torn.status_code == 422
     kept = sorted((line.settings.state_dir / "uploads").rglob("*"))[1:]
     assert [path.name for path in kept][:2] == ["00000-0-more.png", "00001-1-more.png"]
     teach = {"json": {"batch": batch}, "headers": {"X-Operator": "eva"}}

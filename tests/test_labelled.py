@@ -76,14 +76,12 @@ def test_a_lookout_manifest_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        *(
-            "{",
-            "[]",
-            "{}",
-            lookout("gone.png", "normal"),
-            lookout("train/good/000.png", "odd"),
-            lookout("../x", "normal"),
-        ),
+        "{",
+        "[]",
+        "{}",
+        lookout("gone.png", "normal"),
+        lookout("train/good/000.png", "odd"),
+        lookout("../x", "normal"),
         json.dumps({"source-ref": f"file://{__file__}", "a-metadata": {"class-name": "normal"}}),
         json.dumps({"source-ref": __file__, "a-metadata": {"class-name": "normal"}}),
     ],

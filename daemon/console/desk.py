@@ -101,14 +101,12 @@ class Desk:
             if self._scorer is None:
                 self._scorer = build.engine(self.line.settings, self.line.opened, self._backbone())
             engine = self._scorer
-            now_s = time.monotonic()
             if engine.active is None or engine.active.model.version.sha256 != head.version.sha256:
                 engine.activate(head)
-            elif now_s - self._lit_s > LIGHT_S:
+                self._lit_s = time.monotonic()
+            elif time.monotonic() - self._lit_s > LIGHT_S:
                 engine.recover()  # the service alone sees frames: what it has learned of the light is in the ledger
-            else:
-                now_s = self._lit_s
-            self._lit_s = now_s
+                self._lit_s = time.monotonic()
             active = engine.active
             assert active is not None  # noqa: S101  # activate set it
             found = engine.look(engine.decode(data), active)

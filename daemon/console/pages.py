@@ -17,7 +17,7 @@ from daemon.console.access import Caller, Engineer, Role, Viewer
 from daemon.console.history import samples_of
 from daemon.console.line import encoded
 from daemon.console.parts import Given, Parts
-from daemon.versions import minute
+from daemon.versions import minute, to_the_minute
 
 HERE = Path(__file__).parent
 PAGES = (
@@ -44,6 +44,7 @@ def clock(at_ms: int) -> str:
 
 
 templates.env.filters["clock"] = clock
+templates.env.filters["minute"] = to_the_minute
 
 
 @router.get("/", response_class=HTMLResponse)

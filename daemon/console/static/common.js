@@ -52,15 +52,13 @@ const SILENT_MS = 10000; // the status comes every two seconds
 function listen() {
   const source = new EventSource("/events");
   let silence;
-  const heard = () => {
-    clearTimeout(silence);
-    silence = setTimeout(() => { lost(); source.close(); setTimeout(listen, AGAIN_MS); }, SILENT_MS);
-  };
   const lost = () => { clearTimeout(silence); connected(false); };
+  const anew = () => { source.close(); setTimeout(listen, AGAIN_MS); };
+  const heard = () => { clearTimeout(silence); silence = setTimeout(() => { lost(); anew(); }, SILENT_MS); };
   source.onopen = () => { connected(true); heard(); news.dispatchEvent(new Event("back")); };
   source.onerror = () => {
     lost();
-    if (source.readyState === EventSource.CLOSED) setTimeout(listen, AGAIN_MS); // refused: a browser leaves it at that
+    if (source.readyState === EventSource.CLOSED) anew(); // refused: a browser leaves it at that
   };
   for (const kind of ["frame", "status"]) {
     source.addEventListener(kind, (event) => { heard(); news.dispatchEvent(new CustomEvent(kind, { detail: JSON.parse(event.data) })); });

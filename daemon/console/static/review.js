@@ -19,12 +19,16 @@ const current = () => queue[0];
 const held = () => unsent.filter((answer) => !answer.sending && !answer.left);
 const mayAnswer = document.body.dataset.role !== "viewer";
 
+function unmark() {
+  region = null;
+  by("region").hidden = true;
+}
+
 function draw() {
   const frame = current();
   by("nothing").hidden = Boolean(frame);
   by("image").hidden = !frame;
-  by("region").hidden = true;
-  region = null;
+  unmark();
   for (const id of ["good", "defect", "skip"]) by(id).disabled = !frame || !mayAnswer;
   by("undo").disabled = !held().length;
   by("asked").textContent = frame ? `${frame.verdict} · ${frame.part_id}` : "All answered";
@@ -71,11 +75,7 @@ function skip() {
 }
 
 function undo() {
-  if (region) {
-    region = null;
-    by("region").hidden = true;
-    return;
-  }
+  if (region) return unmark();
   const last = held().at(-1);
   if (!last) return tell("That was sent already: answer again to correct it.", true);
   unsent = unsent.filter((each) => each !== last);
