@@ -13,6 +13,7 @@ import structlog
 from daemon.console.line import Line
 
 POLL_S = 0.25
+APART_S = 0.004
 STATUS_EVERY = 8  # polls
 BATCH = 50
 WAITING = 100
@@ -54,7 +55,7 @@ class News:
         while True:
             await asyncio.sleep(POLL_S)
             if self._ending:
-                self._tell(None)
+                await self._tell(None)
                 return
             if not self._watching:
                 newest = None
@@ -66,7 +67,7 @@ class News:
                 continue
             polls += 1
             if told:
-                self._tell(told)
+                await self._tell(told)
 
     def _read(self, newest: int | None, status: bool) -> tuple[int, str]:
         """The newest sequence number and what to tell: frames since the last, and the status if it is its turn."""
@@ -78,12 +79,16 @@ class News:
         told += [_event("status", self._line.summary())] if status else []
         return frames[-1]["seq"] if frames else newest, "".join(told)
 
-    def _tell(self, text: str | None) -> None:
-        """Everything of one poll at once: fifty watchers of a fast line are few writes a second each."""
-        for queue in self._watching:
+    async def _tell(self, text: str | None) -> None:
+        """Everything of one poll at once, so that fifty watchers of a fast line are few writes a second each; and one
+        watcher after the other, for what all fifty ask for in the same moment a frame would have to wait for."""
+        watching = tuple(self._watching)
+        pause_s = min(APART_S, POLL_S / max(len(watching), 1)) if text else 0.0
+        for queue in watching:
             if queue.full():
                 queue.get_nowait()
             queue.put_nowait(text)
+            await asyncio.sleep(pause_s)
 
 
 def _event(kind: str, what: dict[str, Any]) -> str:
