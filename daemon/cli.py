@@ -11,7 +11,7 @@ from typing import Annotated
 
 import structlog
 import typer
-from rich.markup import escape
+from rich.text import Text
 
 from daemon import build, cli_console, cli_data, cli_plant, cli_try, doctor, feedback, provenance, terminal
 from daemon.cli_versions import config_app, versions_app
@@ -65,7 +65,7 @@ def teach(
         },
         as_json=as_json,
         text=f"version {made.version.number}: {made.version.bank_size} patches, threshold {threshold.value:.4f}; "
-        f"{len(made.refused)} images refused\n{escape(threshold.promise)}\n{terminal.judged_by(judge)}",
+        f"{len(made.refused)} images refused\n{threshold.promise}\n{terminal.judged_by(judge)}",
     )
 
 
@@ -205,8 +205,8 @@ def main() -> None:
         if "--json" in sys.argv:
             said = {"error": type(error).__name__, "expected": error.expected, "came": error.came, "do": error.do}
             terminal.stdout.print_json(json.dumps(said))
-        terminal.stderr.print(f"[bold red]{type(error).__name__}[/]: expected {error.expected}", highlight=False)
-        terminal.stderr.print(f"  came: {error.came}\n  do:   {error.do}", highlight=False, markup=False)
+        told = f": expected {error.expected}\n  came: {error.came}\n  do:   {error.do}"
+        terminal.stderr.print(Text.assemble((type(error).__name__, "bold red"), told))
         sys.exit(2)
 
 

@@ -23,50 +23,37 @@ def import_labelled(
     as_json: Json = False,
 ) -> None:
     """Teach from labelled images of another tool: good parts make a version, defects are judged and confirmed."""
-    from daemon import imported, lesson
-    from daemon.frames import ImageRejected
+    from daemon import imported
     from daemon.labelled import labelled
     from daemon.teach import teach
-    from memory.version import Version
-    from policies.admission import Hold
 
     given = terminal.settings(config, overrides)
     found = labelled(source, images)
-    defects = [(one, one.region) for one in found if one.defective]
+    defects = [(one.path, one.region) for one in found if one.defective]
     with build.only_one(given.state_dir), terminal.progress() as shown:
         track, opened = terminal.tracker(shown), build.state(given)
         engine = build.engine(given, opened, build.extractor(given))
         made = teach([one.path for one in found if not one.defective], engine, opened.store, operator, track)
         engine.activate(opened.store.load(made.version))
-        refused, judged = dict(made.refused), []
-        for one, region in track(defects, "defects"):
-            file = str(one.path)
-            try:
-                judged.append((file, imported.confirm(engine, one.path, region, operator)["verdict"]))
-            except ImageRejected as error:
-                refused[file] = str(error)
-                opened.ledger.event(build.clock_ms(), "import_refused", file=file, reason=str(error))
-        learned = lesson.learn(engine, opened.store, imported.SOURCE) if lesson.due(engine, 1) else None
-        head = learned.number if isinstance(learned, Version) else made.version.number
+        became = imported.learn(engine, opened.store, defects, operator, track)
         opened.ledger.close()
-    missed = [file for file, verdict in judged if verdict != "NG"]
-    what = f"{len(judged)} defects"
-    if isinstance(learned, Hold):
-        what += f" that are not learned: {learned.reason}"
-    elif learned is not None and not isinstance(learned, Version):
-        what += f" that are on trial: the next {given.policy.shadow_frames} parts decide"
+    refused = made.refused | became.refused
+    told = f"{len(made.version.added)} good parts, {len(became.judged) - len(became.unlearned)} defects learned"
+    if became.unlearned:
+        told += f", {len(became.unlearned)} not learned ({became.why})"
     terminal.answer(
         {
-            "version": head,
+            "version": became.version.number,
             "good": len(made.version.added),
-            "defects": len(judged),
-            "held": learned.reason if isinstance(learned, Hold) else None,
-            "missed_before": missed,
+            "defects": len(became.judged),
+            "not_learned": list(became.unlearned),
+            "held": became.why,
+            "missed_before": list(became.missed),
             "refused": refused,
         },
         as_json=as_json,
-        text=f"version {head}: {len(made.version.added)} good parts and {what}; {len(missed)} defects were missed"
-        f" before; {len(refused)} images refused",
+        text=f"version {became.version.number}: {told}; {len(became.missed)} defects were missed before;"
+        f" {len(refused)} images refused",
     )
 
 

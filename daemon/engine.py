@@ -137,8 +137,8 @@ class Engine:
     def judge(self, frame: Frame, decoded: Future[Image] | None = None) -> Row:
         """Give a frame its one verdict, durable in the ledger; one judged before keeps its earlier verdict.
 
-        It may be `decoded` beforehand. Never raises for a bad image. Raises sqlite3.OperationalError or OSError where
-        the disk refuses.
+        It may be `decoded` beforehand. Never raises for a bad image, unless it was imported: then ImageRejected, and
+        nothing is recorded. Raises sqlite3.OperationalError or OSError where the disk refuses.
         """
         earlier = self.ledger.frame(frame.frame_id)
         if earlier is not None:
@@ -150,6 +150,8 @@ class Engine:
         now_ms = self.clock_ms()
         scored, drift, decision = self._decide(frame, decoded, active, now_ms)
         timings = {"judge_ms": round((time.perf_counter() - started) * 1000, 3)}
+        if frame.imported and scored is None:
+            raise ImageRejected(expected="an image that can be scored", came=decision.reason, do="leave it out")
         seen = scored if not frame.imported else None
         audit = seen is not None and audited(frame.frame_id, self.settings.policy.audit_share)
         tried = shadow.tried(self.trial, seen.features, decision.verdict, believed.regime) if seen else None
@@ -157,7 +159,8 @@ class Engine:
         ask = seen is not None and (audit or self._ask(decision, disputed, now_ms))
         name = None
         if frame.data is not None:
-            name = self.kept.keep(frame.frame_id, frame.data, scored.score.map if scored else None, durable=ask)
+            durable = ask or frame.imported
+            name = self.kept.keep(frame.frame_id, frame.data, scored.score.map if scored else None, durable=durable)
         row = self.ledger.judged(
             {
                 "frame_id": frame.frame_id,
@@ -218,10 +221,7 @@ class Engine:
 
     def _ask(self, decision: Decision, disputed: bool, now_ms: int) -> bool:
         policy = self.settings.policy
-        spent = self.ledger.one(
-            "SELECT count(*) AS n FROM frames WHERE asked = 1 AND audited = 0 AND judged_ms > ?", now_ms - HOUR_MS
-        )
-        used = spent["n"] / policy.asks_per_hour if spent and policy.asks_per_hour else 1.0
+        used = self.ledger.asked_since(now_ms - HOUR_MS) / policy.asks_per_hour if policy.asks_per_hour else 1.0
         return asked(decision.verdict, decision.p_value or 1.0, used, policy.review_rate, disputed)
 
     def decode(self, data: bytes) -> Image:

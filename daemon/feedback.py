@@ -104,6 +104,13 @@ def record(ledger: Ledger, given: Answer, now_ms: int) -> Row | None:
     return row
 
 
+def stands(ledger: Ledger, said: Answer) -> bool:
+    """Whether this is what its operator said of the frame last, and nobody has revoked it."""
+    query = f"SELECT * FROM feedback WHERE frame_id = ? AND operator = ? AND {COUNTS} ORDER BY id"  # noqa: S608  # constant
+    own = _standing(ledger.all(query, said.frame_id, said.operator)).get((said.frame_id, said.operator))
+    return own is not None and (own.verdict, own.region) == (said.verdict, said.region)
+
+
 def settled(ledger: Ledger, after: int, through: int) -> list[Answer]:
     """What people agree on, one answer a frame, for frames with an answer in (`after`, `through`], oldest first.
 

@@ -1,32 +1,98 @@
-"""A defect that another tool's people have marked: judged and confirmed, though it never passed the line."""
+"""Defects that another tool's people have marked: judged, confirmed and learned, though they never passed the line."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from daemon import feedback
+from daemon import feedback, lesson
 from daemon.engine import Engine
-from daemon.frames import ImageRejected, read_allowed
+from daemon.frames import ImageRejected, named, read_allowed
 from daemon.labelled import Region
 from daemon.ledger import Row
+from daemon.shadow import Trial
 from daemon.sources import MAX_STEM_CHARS, Frame
+from daemon.teach import Track
+from drift.monitor import Monitor
+from memory.store import Store
+from memory.version import Version
+from policies.admission import Hold
 
 SOURCE = "import"
 
 
-def confirm(engine: Engine, path: Path, region: Region | None, operator: str) -> Row:
-    """The verdict of a defect by the active version; then what the operator says of it is in the ledger, once however
-    often it is imported. Raises ImageRejected for an image that cannot be used.
+@dataclass(frozen=True)
+class Imported:
+    """What became of the defects: the newest version, and files. `refused` tells why one cannot be used; `unlearned`
+    are those which the newest version does not hold, and `why` says why not."""
+
+    version: Version
+    judged: tuple[str, ...]
+    missed: tuple[str, ...]
+    refused: dict[str, str]
+    unlearned: tuple[str, ...]
+    why: str | None
+
+
+def learn(
+    engine: Engine, store: Store, defects: Sequence[tuple[Path, Region | None]], operator: str, track: Track
+) -> Imported:
+    """Judge each by the active version, put what the operator says of it into the ledger, and learn from all.
+
+    They are seen as the version's own parts were: the light of the running line, and how far it is trusted, are not
+    theirs. What was imported before and not learned, or taken back since, is learned now.
+    """
+    active = engine.active
+    assert active is not None  # noqa: S101  # the caller has activated a version
+    engine.active = replace(active, monitor=Monitor(active.monitor.reference))
+    rows: dict[str, Row] = {}
+    refused: dict[str, str] = {}
+    regions = dict(defects)
+    for path in track(list(regions), "defects"):
+        try:
+            rows[named(path)] = _confirmed(engine, path, regions[path], operator)
+        except ImageRejected as error:
+            refused[named(path)] = str(error)
+            engine.ledger.event(engine.clock_ms(), "import_refused", file=named(path), reason=str(error))
+    head, outcome = active.model.version, None
+    if _lacking(store, head, rows) or lesson.due(engine, 1):
+        outcome = lesson.learn(engine, store, SOURCE)
+    head = outcome if isinstance(outcome, Version) else head
+    missed = tuple(file for file, row in rows.items() if row["verdict"] != "NG")
+    unlearned = _lacking(store, head, rows)
+    why = _why(outcome, engine.settings.policy.shadow_frames) if unlearned else None
+    return Imported(head, tuple(rows), missed, refused, unlearned, why)
+
+
+def _confirmed(engine: Engine, path: Path, region: Region | None, operator: str) -> Row:
+    """The verdict of a defect; what the operator says of it is in the ledger then, once while nobody takes it back or
+    marks it otherwise. Raises ImageRejected.
 
     Its id is made of the file's name and its bytes: a path may be longer than an id, and another image come under it.
     """
     data = read_allowed(path, (path.parent,), engine.settings.source.max_bytes)
-    name = f"{SOURCE}:{path.stem[-MAX_STEM_CHARS:]}@{hashlib.sha256(data).hexdigest()[:12]}"
-    row = engine.judge(Frame(name, path.stem, SOURCE, engine.clock_ms(), data, imported=True))
-    if row["score"] is None:
-        raise ImageRejected(expected="an image that can be scored", came=row["reason"], do="leave it out")
-    said = feedback.answer(name, "defect", operator, json.dumps(region) if region else None)
-    feedback.record(engine.ledger, said, engine.clock_ms())
+    stem = Path(named(path)).stem[-MAX_STEM_CHARS:]
+    name = f"{SOURCE}:{stem}@{hashlib.sha256(data).hexdigest()[:12]}"
+    row = engine.judge(Frame(name, stem, SOURCE, engine.clock_ms(), data, imported=True))
+    marked = json.dumps(region) if region else None
+    said = feedback.answer(name, "defect", operator, marked, key=uuid.uuid4().hex)
+    if not feedback.stands(engine.ledger, said):
+        feedback.record(engine.ledger, said, engine.clock_ms())
     return row
+
+
+def _lacking(store: Store, version: Version, rows: dict[str, Row]) -> tuple[str, ...]:
+    held = store.defects(version) or ()
+    return tuple(file for file, row in rows.items() if row["frame_id"] not in held)
+
+
+def _why(outcome: Version | Hold | Trial | None, frames: int) -> str:
+    if isinstance(outcome, Hold):
+        return outcome.reason
+    if isinstance(outcome, Trial):
+        return f"on trial: the next {frames} parts decide"
+    return "people do not agree about them, or their images are gone"

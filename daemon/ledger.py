@@ -198,6 +198,11 @@ class Ledger:
             )
             return gone
 
+    def asked_since(self, at_ms: int) -> int:
+        """How many questions of the label budget were asked after a time."""
+        row = self.one("SELECT count(*) AS n FROM frames WHERE asked = 1 AND audited = 0 AND judged_ms > ?", at_ms)
+        return int(row["n"]) if row else 0
+
     def frame(self, frame_id: str) -> Row | None:
         """The verdict of a frame, or None if it was never judged."""
         return self.one("SELECT * FROM frames WHERE frame_id = ?", frame_id)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
+from itertools import groupby
 from typing import Any
 
 from daemon import scene
 from daemon.ledger import Ledger, Row
 from daemon.versions import iso
-from memory.errors import Damaged, DriftlineError
+from memory.errors import DriftlineError
 from memory.store import Store
 from memory.version import Version
 
@@ -44,23 +44,29 @@ def why(store: Store, ledger: Ledger, row: Row) -> dict[str, Any]:
         "version": _heading(judged_by) if judged_by else row["version"],
         "nearest_good_patch": nearest,
         "answers": _answers(ledger, row["frame_id"]),
-        "learned_by": _learned_by(store, history, row["frame_id"]),
+        "learned_by": _learned_by(store, ledger, history, row["frame_id"]),
         "set_aside": {"at": iso(aside["at_ms"]), "reason": aside["reason"]} if aside else None,
     }
 
 
-def _learned_by(store: Store, history: list[Version], sample: str) -> list[int]:
-    """The versions that admitted a sample as good, or began to hold it as a defect."""
-    found, blob, held = [], "", False
-    for version in history:
-        held_before = held
-        if version.blobs["replay"] != blob:
-            blob = version.blobs["replay"]
-            with contextlib.suppress(Damaged):  # told where it matters, when it is to judge
-                held = sample in store.defects(version)
-        if sample in version.added or (held and not held_before):
-            found.append(version.number)
-    return found
+def _learned_by(store: Store, ledger: Ledger, history: list[Version], sample: str) -> list[int]:
+    """The versions that admitted a sample as good, or began to hold it as a defect. Where retention has removed what
+    would tell, the first that knew of the answer is the one."""
+    answer = ledger.one("SELECT min(id) AS id FROM feedback WHERE frame_id = ? AND verdict = 'defect'", sample)
+    found = {version.number for version in history if sample in version.added}
+    held = False
+    untold: list[Version] = []
+    for _, versions in groupby(history, key=lambda version: version.blobs["replay"]):
+        first, *others = versions
+        defects = store.defects(first)
+        if defects is None:
+            untold += [first, *others]
+            continue
+        if sample in defects and not held:
+            knew = (v for v in untold if answer and answer["id"] and v.feedback_through >= answer["id"])
+            found.add(next(knew, first).number)
+        held, untold = sample in defects, []
+    return sorted(found)
 
 
 def _admission(ledger: Ledger, history: list[Version], sample: str, judged_by: int) -> dict[str, Any] | None:

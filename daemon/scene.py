@@ -38,14 +38,15 @@ def monitor(ledger: Ledger, model: Model, known: tuple[Regime, ...]) -> Monitor:
     if made.reference.blind:
         log.warning("taught before causes of drift were known: only the light is watched", do="teach again")
     rows = ledger.all(
-        "SELECT * FROM frames WHERE signals IS NOT NULL AND reference = ?"
-        " AND seq > (SELECT coalesce(max(seq), 0) FROM frames WHERE reference <> ?) ORDER BY seq DESC LIMIT ?",
+        "SELECT * FROM line_frames WHERE signals IS NOT NULL AND reference = ?"
+        " AND seq > (SELECT coalesce(max(seq), 0) FROM line_frames WHERE reference <> ?) ORDER BY seq DESC LIMIT ?",
         reference_id(model),
         reference_id(model),
         REWARM_FRAMES,
     )[::-1]
     # Under another reference until now (a new teach, a rollback) the lamp is still the same.
-    last = rows[-1] if rows else ledger.one("SELECT * FROM frames WHERE signals IS NOT NULL ORDER BY seq DESC LIMIT 1")
+    newest = "SELECT * FROM line_frames WHERE signals IS NOT NULL ORDER BY seq DESC LIMIT 1"
+    last = rows[-1] if rows else ledger.one(newest)
     past = [(_signals(row), row["judged_ms"], row["score"] > row["threshold"]) for row in rows if row["light"]]
     made.rewarm(past, _light(last, made.reference) if last else made.light, known)
     log.info("drift monitor ready", rewarmed_frames=made.rewarmed_frames)

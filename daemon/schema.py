@@ -102,4 +102,7 @@ ALTER TABLE frames ADD COLUMN imported INTEGER NOT NULL DEFAULT 0;
 CREATE VIEW line_frames AS SELECT * FROM frames WHERE imported = 0
 """
 
-STEPS = (FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH, SEVENTH)
+# What an import wrote before they were told apart: the source was ours alone.
+EIGHTH = "UPDATE frames SET imported = 1, published = 1, asked = 0, signals = NULL WHERE source = 'import'"
+
+STEPS = (FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH, SEVENTH, EIGHTH)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from daemon.frames import SUFFIXES, ImageRejected, read_allowed
+from daemon.frames import SUFFIXES, ImageRejected, named, read_allowed
 from daemon.wire import Message, Wire
 from memory.errors import DriftlineError
 
@@ -169,7 +168,7 @@ class WatchedFolder:
         return sorted(found)
 
     def _frame(self, path: Path, modified_ns: int) -> Frame:
-        name = os.fsencode(path.name).decode(errors="backslashreplace")  # a camera's code page may not be UTF-8
+        name = named(Path(path.name))
         frame = Frame(f"{modified_ns}@{name}", Path(name).stem, "folder", modified_ns // 1_000_000, None, receipt=path)
         try:
             return replace(frame, data=read_allowed(path, (self._folder,), self._max_bytes))

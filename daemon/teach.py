@@ -13,7 +13,7 @@ import structlog
 
 from daemon.config import Settings
 from daemon.engine import Engine
-from daemon.frames import SUFFIXES, ImageRejected, decode, read_allowed
+from daemon.frames import SUFFIXES, ImageRejected, decode, named, read_allowed
 from daemon.pictures import keep_taught
 from daemon.sections import MemorySettings
 from daemon.versions import announce, iso
@@ -60,7 +60,7 @@ class Draft:
     def id(self) -> str:
         """Tells it from any other: what it was made of, after what."""
         parts = [*self.names, str(self.base.version.sha256 if self.base else ""), repr(self.threshold.value)]
-        return hashlib.sha256("\0".join(parts).encode(errors="surrogateescape")).hexdigest()[:16]
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -156,12 +156,12 @@ def _read(
             data = read_allowed(path, (path.parent,), settings.source.max_bytes)
             image = decode(data, extractor.input_px, settings.source.max_pixels)
         except ImageRejected as error:
-            refused[str(path)] = str(error)
-            log.warning("image refused", file=str(path), reason=str(error))
+            refused[named(path)] = str(error)
+            log.warning("image refused", file=named(path), reason=str(error))
             continue
         images.append(image)
         features.append(extractor(image))
-        names.append(str(path))
+        names.append(named(path))
     return images, features, names, refused
 
 

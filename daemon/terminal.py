@@ -11,7 +11,6 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -44,13 +43,13 @@ def answer(value: Mapping[str, Any] | Sequence[Any], *, as_json: bool, text: str
     if as_json:
         stdout.print_json(json.dumps(value, default=str))
     else:
-        stdout.print(text)
+        stdout.print(text, markup=False)
 
 
 def judged_by(judge: Judge) -> str:
     """What computes the features that parts are judged by, and why it is not what was chosen."""
     made = f"judged by {judge.extractor.backend.made}"
-    return f"{made}, since extractor.backend was refused: {escape(judge.refused)}" if judge.refused else made
+    return f"{made}, since extractor.backend was refused: {judge.refused}" if judge.refused else made
 
 
 def scene(drift: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -74,7 +73,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     for column in columns:
         made.add_column(column)
     for row in rows:
-        made.add_row(*(escape(_plain(cell)) for cell in row))
+        made.add_row(*(_plain(cell) for cell in row))
     return made
 
 

@@ -83,11 +83,12 @@ class Store:
         """The version's contents, each blob checked against its SHA-256. Raises StoreError."""
         return Model(version, self._contents(version))
 
-    def defects(self, version: Version) -> tuple[str, ...]:
-        """The confirmed defects that a version holds, as samples; none where retention has removed its contents."""
+    def defects(self, version: Version) -> tuple[str, ...] | None:
+        """The confirmed defects that a version holds, as samples; None where its contents are gone or damaged."""
         path = self._blobs / version.blobs["replay"]
-        with disk(path):
-            return blobs.samples(path) if path.exists() else ()
+        with disk(path), contextlib.suppress(Damaged):
+            return blobs.samples(path) if path.exists() else None
+        return None
 
     def commit(
         self,

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-from conftest import NOW_MS, frame, png
+from conftest import NOW_MS, frame, png, untracked
 from typer.testing import CliRunner
 
-from daemon import build, export, feedback
+from daemon import build, export, feedback, imported, revocation, scene
 from daemon.cli import app
 from daemon.config import Settings
-from daemon.labelled import LabelsError, labelled
-from daemon.rendered import STEADY, Flaw
+from daemon.labelled import LabelsError, Region, labelled
+from daemon.rendered import STEADY, Flaw, Scene
 from daemon.service import Service
+from daemon.teach import teach
 from memory.errors import DriftlineError
 from memory.extract import Extractor
 from memory.replay import box_region
+from policies.admission import Hold
 
 
 def mask() -> bytes:
@@ -130,11 +133,101 @@ def test_a_data_set_is_taught_and_its_defects_are_remembered(
     assert (judged["verdict"], judged["asked"], judged["published"], judged["signals"]) == ("NG", 0, 1, None)
     assert not opened.ledger.all("SELECT * FROM line_frames"), "it never passed the line"
     again = run("import", str(tmp_path / "set"), "--operator", "eva")
-    assert (again["version"], again["defects"], again["held"]) == (3, 1, None)
+    assert (again["version"], again["defects"], again["not_learned"], again["held"]) == (3, 1, [], None)
     out = run("export", "mvtec", str(tmp_path / "out"))
     assert (out["defect"], out["masks"]) == (1, 1)
     with pytest.raises(DriftlineError, match="new or empty"):
         CliRunner().invoke(app, ["export", "mvtec", str(tmp_path / "out")], catch_exceptions=False)
+
+
+@pytest.fixture
+def burr(tmp_path: Path) -> Path:
+    """A defect that another tool's people have marked."""
+    path = tmp_path / "burr.png"
+    path.write_bytes(png(610, STEADY, Flaw.BURR))
+    return path
+
+
+def taken(service: Service, path: Path, region: Region | None = None) -> imported.Imported:
+    return imported.learn(service.engine, service.store, [(path, region)], "eva", untracked)
+
+
+def test_imported_defects_are_seen_in_the_light_of_their_own_good_parts(service: Service, burr: Path) -> None:
+    fresh = service.engine.look(service.engine.decode(burr.read_bytes()), service.engine.active).score.value  # type: ignore[arg-type]  # it is taught
+    for number in range(600, 630):
+        service.engine.judge(frame(f"brighter {number}", png(number, Scene(light=1.25))))
+    became = taken(service, burr)
+    (row,) = service.engine.ledger.all("SELECT * FROM frames WHERE imported = 1")
+    assert (row["log_ratio"], row["score"]) == (0.0, pytest.approx(fresh))
+    assert (became.unlearned, became.version.number) == ((), 2)
+
+
+def test_what_is_imported_leaves_the_line_s_own_scene_known(service: Service, burr: Path, tmp_path: Path) -> None:
+    for number in range(600, 630):
+        service.engine.judge(frame(f"before {number}", png(number)))
+    (tmp_path / "others").mkdir()
+    others = [tmp_path / "others" / f"{number}.png" for number in range(40, 52)]
+    for number, path in enumerate(others, 40):
+        path.write_bytes(png(number))
+    made = teach(others, service.engine, service.store, "eva", untracked)
+    service.engine.activate(service.store.load(made.version))
+    taken(service, burr)
+    model = service.store.load(service.store.version(1))
+    assert scene.monitor(service.engine.ledger, model, ()).rewarmed_frames == 30
+
+
+def test_a_defect_that_was_not_learned_is_learned_when_it_is_imported_again(
+    service: Service, burr: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as held:
+        held.setattr("daemon.lesson.decide", lambda *_: (Hold("not today"), ()))
+        for _ in range(2):
+            became = taken(service, burr)
+            assert (became.unlearned, became.why) == ((str(burr),), "not today")
+    became = taken(service, burr)
+    assert (became.unlearned, became.why, became.version.number) == ((), None, 2)
+    assert taken(service, burr).version.number == 2, "it is known"
+    assert len(service.engine.ledger.all("SELECT * FROM feedback")) == 1
+
+
+def test_a_defect_that_was_revoked_is_learned_anew_as_it_is_marked_now(service: Service, burr: Path) -> None:
+    taken(service, burr)
+    ids = revocation.answers_of(service.engine.ledger, (), "eva", None, None)
+    assert service.store.defects(revocation.revoke(service.engine, service.store, ids, "eva", "wrong file")) == ()
+    service.notice_versions()
+    marked = taken(service, burr, (0.0, 0.0, 0.5, 0.5)).version
+    (defect,) = service.store.load(marked).contents.replay.defects
+    assert not (defect.region & ~box_region((0.0, 0.0, 0.5, 0.5), defect.features.grid)).any()
+
+
+def test_an_image_that_could_not_be_scored_is_scored_when_it_is_imported_again(
+    service: Service, burr: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as short:
+        short.setattr(service.engine, "look", full)
+        became = taken(service, burr)
+    assert "MemoryError" in became.refused[str(burr)]
+    assert became.judged == ()
+    assert taken(service, burr).unlearned == ()
+
+
+def test_file_names_of_any_kind_are_imported_and_told(
+    settings: Settings, tmp_path: Path, extractor: Extractor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "extractor", lambda _: extractor)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config.yaml").write_text(settings.model_dump_json())
+    root = tree(tmp_path / "set")
+    for old in (root / "train/good/000.png", root / "test/burr/000.png"):
+        old.rename(old.with_name(os.fsdecode(b"p\xe4rt[red].png")))
+    (root / "test/burr/torn[bold].png").write_bytes(b"no image")
+    assert len(run("import", str(root))["refused"]) == 1
+    assert [row["part_id"] for row in build.state(settings).ledger.all("SELECT * FROM frames")] == ["p\\xe4rt[red]"]
+    done = CliRunner().invoke(app, ["import", str(root)], catch_exceptions=False)
+    assert "1 defects learned" in done.output
 
 
 @pytest.fixture

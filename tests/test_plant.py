@@ -203,12 +203,12 @@ def test_a_webhook_is_signed_posted_again_and_passed_over_once_refused(
 ) -> None:
     monkeypatch.setattr("daemon.plant.keep.BACKOFF_FIRST_S", 0.05)
     feed = feed_of(service, settings, wire, webhook=WebhookSettings(url=receiver, secret=SECRET))
-    Receiver.answers = [503, 401, 204, 422, 204]
+    Receiver.answers = [503, 401, 204, 422, 409, 204]
 
     async def scenario() -> None:
         task = asyncio.ensure_future(keep(feed, wanted(feed.settings)))
         await until(lambda: held((settings.state_dir / "plant" / "webhook.cursor").exists))
-        for name in ("again", "refused", "last"):
+        for name in ("again", "refused", "had already", "last"):
             judge(service, name)
         await until(lambda: held(lambda: len(Receiver.heard) == 2))
         task.cancel()
@@ -217,10 +217,10 @@ def test_a_webhook_is_signed_posted_again_and_passed_over_once_refused(
     asyncio.run(asyncio.wait_for(scenario(), 60))
     assert [(name, said["data"]["frame_id"]) for name, said in Receiver.heard] == [
         ("test-1", "again"),
-        ("test-3", "last"),
+        ("test-4", "last"),
     ]
     counts = service.engine.ledger.counts()
-    assert (counts["events.plant_away"], counts["events.webhook_refused"]) == (1, 1)
+    assert (counts["events.plant_away"], counts["events.webhook_refused"]) == (1, 2)
 
 
 def test_a_plc_reads_states_and_results_and_acknowledges(service: Service, settings: Settings, wire: Wire) -> None:
@@ -377,6 +377,8 @@ def test_a_cursor_that_a_power_cut_tore_is_unknown(tmp_path: Path, held: bytes) 
         assert cursor.read() == seq
     cursor.path.write_bytes(held)
     assert cursor.read() is None
+    cursor.path.write_bytes(b"1234")
+    assert cursor.read() == 1234, "as earlier ones were written"
 
 
 def test_nothing_configured_is_told(settings: Settings) -> None:

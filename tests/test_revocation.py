@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from daemon.service import Service
 from daemon.wire import Wire
 from memory.errors import DriftlineError, StoreError
 from memory.extract import Extractor
+from memory.store import REST_S
 from memory.version import Version
 from policies.admission import Hold
 from policies.verdict import Verdict
@@ -205,6 +207,12 @@ def test_why_a_part_passed(service: Service) -> None:
     learn(service)
     remembered = _row(service, "burr")
     assert provenance.why(service.store, service.engine.ledger, remembered)["learned_by"] == [3]
+    day(service, [("chip", 701, "defect", "anna")])
+    learn(service)
+    service.store.prune(keep=1, now=time.time() + 2 * REST_S)
+    assert service.store.defects(service.store.version(3)) is None
+    for name, version in (("burr", 3), ("chip", 4)):
+        assert provenance.why(service.store, service.engine.ledger, _row(service, name))["learned_by"] == [version]
     revoke(service, "bert")
     assert provenance.why(service.store, service.engine.ledger, _row(service, "p1"))["answers"][0]["revoked_by"] == (
         "engineer"
@@ -248,10 +256,17 @@ def test_an_older_ledger_is_brought_up_to_date_and_a_newer_one_refused(tmp_path:
             old.execute(statement)
         old.execute("PRAGMA user_version = 1")
         old.execute("INSERT INTO status VALUES ('kept', '{}')")
+        for name, source in (("i", "import"), ("l", "redis")):
+            old.execute(
+                "INSERT INTO frames (frame_id, part_id, source, judged_ms, verdict, reason, log_ratio,"
+                " next_log_ratio, drift, asked, audited, timings, wire_id)"
+                " VALUES (?, ?, ?, 1, 'NG', '', 0, 0, '{}', 1, 0, '{}', '')",
+                (name, name, source),
+            )
     old.close()
     ledger = Ledger(path)
     assert ledger.said("kept") == {}
-    assert ledger.all("SELECT nearest FROM frames") == []
+    assert [row["frame_id"] for row in ledger.all("SELECT * FROM line_frames")] == ["l"], "imports are told apart"
     assert ledger.one("SELECT count(*) AS n FROM revoked")["n"] == 0  # type: ignore[index]  # a count has a row
     ledger.close()
     with sqlite3.connect(path) as newer:

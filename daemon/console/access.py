@@ -66,9 +66,10 @@ class Access:
         return None
 
     def sender(self, request: Request) -> str:
-        """Whose requests are counted together: those of an address, and behind a proxy those of a name."""
+        """Whose requests are counted together: those of an address, behind a proxy those of a known name."""
         host = request.client.host if request.client else "?"
-        return f"{host} {request.headers.get('x-forwarded-user', '')}" if host in self.proxies else host
+        known = self.caller(request) if host in self.proxies else None
+        return f"{host} {known.name}" if known else host
 
     def holder(self, token: str) -> Caller | None:
         """Whose token this is."""

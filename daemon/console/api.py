@@ -94,7 +94,7 @@ def audit(
 @router.post("/score", openapi_extra=IMAGE)
 async def score(given: Given, request: Request, _: Operator) -> dict[str, Any]:
     """What the newest version says of the image in the body; nothing is recorded."""
-    return await given.decoding(given.desk.score, await request.body())
+    return await given.looking(given.desk.score, await request.body())
 
 
 def _json_lines(rows: Iterator[dict[str, Any]]) -> Iterator[str]:

@@ -107,7 +107,7 @@ def teach(given: Given, caller: Engineer, sent: Sent) -> dict[str, Any]:
 @router.post("/setup/check", openapi_extra=IMAGE)
 async def check(given: Given, request: Request, _: Engineer) -> dict[str, Any]:
     """What the version that was taught and does not judge yet says of the image in the body."""
-    return await given.decoding(given.desk.check, await request.body())
+    return await given.looking(given.desk.check, await request.body())
 
 
 @router.post("/setup/live", status_code=201)

@@ -17,9 +17,11 @@ from daemon import teach as teaching
 from daemon.console.line import Line, encoded
 from daemon.console.uploads import Uploads
 from daemon.engine import Engine
+from daemon.frames import decode
 from daemon.heatmap import overlay
 from drift.monitor import CALM
 from memory.errors import DriftlineError
+from memory.features import Image
 from policies.verdict import decide
 
 if TYPE_CHECKING:
@@ -91,10 +93,14 @@ class Desk:
             "head": head.number if head else None,
         }
 
-    def score(self, data: bytes) -> dict[str, Any]:
+    def decoded(self, data: bytes) -> Image:
+        """An image as the backbone takes it. Raises ImageRejected for what is no image."""
+        return decode(data, self.line.settings.extractor.input_px, self.line.settings.source.max_pixels)
+
+    def score(self, image: Image) -> dict[str, Any]:
         """What the newest version says of an image in today's light; nothing is recorded. One at a time.
 
-        Raises ImageRejected for what is no image, StoreError before anything was taught.
+        Raises StoreError before anything was taught.
         """
         with self._scoring:
             head = self.line.model()
@@ -103,13 +109,12 @@ class Desk:
             engine = self._scorer
             if engine.active is None or engine.active.model.version.sha256 != head.version.sha256:
                 engine.activate(head)
-                self._lit_s = time.monotonic()
-            elif time.monotonic() - self._lit_s > LIGHT_S:
+            if time.monotonic() - self._lit_s > LIGHT_S:
                 engine.recover()  # the service alone sees frames: what it has learned of the light is in the ledger
                 self._lit_s = time.monotonic()
             active = engine.active
             assert active is not None  # noqa: S101  # activate set it
-            found = engine.look(engine.decode(data), active)
+            found = engine.look(image, active)
             said = decide(found.score.value, active.now, engine.drift())
         return {
             "verdict": said.verdict,
@@ -135,15 +140,13 @@ class Desk:
 
         self._start("teach", who, run)
 
-    def check(self, data: bytes) -> dict[str, Any]:
+    def check(self, image: Image) -> dict[str, Any]:
         """What the draft would say of an image, with its anomaly map laid over as a JPEG in base64.
 
-        Raises NothingTaught without a draft, ImageRejected for what is no image.
+        Raises NothingTaught without a draft.
         """
         draft = self._drafted()
-        engine = self._prover()
-        image = engine.decode(data)
-        score = draft.contents.bank.score(engine.extractor(image))
+        score = draft.contents.bank.score(self._backbone()(image))
         said = decide(score.value, draft.threshold, CALM)
         jpeg = encoded(overlay(image, score.map, draft.threshold))
         return {

@@ -14,6 +14,7 @@ from daemon.console.desk import Desk
 from daemon.console.history import History
 from daemon.console.line import Line
 from daemon.console.news import News
+from memory.features import Image
 
 IMAGES_AT_ONCE = 2
 Args = TypeVarTuple("Args")
@@ -30,10 +31,17 @@ class Parts:
     news: News
     access: Access
     _images: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(IMAGES_AT_ONCE))
+    _looks: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
 
     async def decoding(self, call: Callable[[*Args], T], *given: *Args) -> T:
         """`call` in a thread, for what decodes images: of a hundred million pixels each a few fill the memory."""
         return await to_thread.run_sync(call, *given, limiter=self._images)
+
+    async def looking(self, call: Callable[[Image], T], data: bytes) -> T:
+        """`call` in a thread with an image, for what takes the backbone: one after the other. Who waits holds neither a
+        thread nor what decodes images, which pages need to show theirs. Raises ImageRejected."""
+        image = await self.decoding(self.desk.decoded, data)
+        return await to_thread.run_sync(call, image, limiter=self._looks)
 
 
 def parts_of(line: Line, access: Access) -> Parts:

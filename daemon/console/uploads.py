@@ -50,9 +50,11 @@ class Uploads:
         Raises ImageRejected for what is no image, UploadRefused for one too many or a disk that is nearly full,
         Superseded where another batch was begun since.
         """
-        pictured(data, LOOKED_PX, self._max_pixels)
         with self._adding:
             self._still(batch)
+        pictured(data, LOOKED_PX, self._max_pixels)
+        with self._adding:
+            self._still(batch)  # it may be over by now
             if len(self._held) >= MOST_IMAGES:
                 raise _refused(f"at most {MOST_IMAGES:,} images", "one more", "use `driftline teach DIR`")
             folder = self._folder or self._made()

@@ -15,6 +15,7 @@ from daemon import build
 from daemon.config import Settings
 from daemon.ledger import DISK_ERRORS, Ledger
 from daemon.wire import Wire, WireLost
+from memory.durable import drafted, sync
 
 log = structlog.get_logger()
 POLL_S = 0.02
@@ -128,17 +129,24 @@ class Cursor:
         if not self.path.exists():
             return None
         held = self.path.read_bytes()
-        if len(held) == DIGITS and held.isdigit():
+        # Earlier ones had no zeros in front; what begins with one and is shorter has lost its end.
+        if held.isdigit() and (len(held) == DIGITS or not held.startswith(b"0")):
             return int(held)
         log.error("cursor unreadable: the wire begins with the next verdict", file=str(self.path))
         return None
 
     def write(self, seq: int) -> None:
         """Remember it, over what was there: one sector, so a power cut leaves the new or an old one, and verdicts since
-        that are told again."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        file = os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o644)
+        that are told again. The first one is on disk at once."""
+        held = str(seq).zfill(DIGITS).encode()
+        if not self.path.exists():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            drafted(self.path, held).replace(self.path)
+            sync(self.path.parent)
+            sync(self.path.parent.parent)
+            return
+        file = os.open(self.path, os.O_WRONLY)
         try:
-            os.pwrite(file, str(seq).zfill(DIGITS).encode(), 0)
+            os.pwrite(file, held, 0)
         finally:
             os.close(file)

@@ -15,7 +15,7 @@ from daemon.plant.feed import Feed
 from memory.errors import DriftlineError
 
 TIMEOUT_S = 10.0
-UNUSABLE = {400, 413, 422}
+PASSED_OVER = {400, 409, 413, 422}
 log = structlog.get_logger()
 
 
@@ -28,8 +28,9 @@ async def serve(feed: Feed) -> None:
     again later.
 
     Each is told by its id (`webhook-id`, the same each time), its time and its signature
-    (https://www.standardwebhooks.com). A verdict that the receiver calls unusable (400, 413, 422) is recorded as an
-    event and passed over; any other refusal, such as of a token that has run out, is the receiver's trouble.
+    (https://www.standardwebhooks.com). A verdict that the receiver calls unusable (400, 413, 422), or says it
+    has already (409), is recorded as an event and passed over; any other refusal, such as of a token that has run out,
+    is the receiver's trouble.
     """
     given = feed.settings.webhook
     signer = Webhook(given.secret.get_secret_value()) if given.secret else None
@@ -55,7 +56,7 @@ async def _post(feed: Feed, client: httpx.AsyncClient, signer: Webhook | None, v
         raise _undelivered(url, f"{type(error).__name__}: {error}") from error
     if reply.is_success:
         return
-    if reply.status_code in UNUSABLE:
+    if reply.status_code in PASSED_OVER:
         feed.tell("webhook_refused", frame_id=verdict["frame_id"], status=reply.status_code)
         log.error("webhook refused a verdict", frame=verdict["frame_id"], status=reply.status_code)
         return

@@ -9,7 +9,7 @@ const imageOf = (frame, heat) => `/frames/${frame.seq}/${heat ? "heat" : "image"
 const tellIn = (id, text, trouble) => { by(id).textContent = text; by(id).className = trouble ? "told trouble" : "told"; };
 const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 
-// Ask for a change. Throws an Error that people can read.
+// Ask for a change. Throws an Error that people can read, with the answer's status where there was one.
 async function act(path, body, method = "POST") {
   const headers = body instanceof Blob || body === undefined ? {} : { "Content-Type": "application/json" };
   const sent = body instanceof Blob || body === undefined ? body : JSON.stringify(body);
@@ -25,7 +25,8 @@ async function act(path, body, method = "POST") {
   }
   const said = await reply.json().catch(() => ({}));
   if (reply.ok) return said;
-  throw new Error(said.came ? `${said.came}. To do: ${said.do}` : typeof said.detail === "string" ? said.detail : reply.statusText);
+  const why = said.came ? `${said.came}. To do: ${said.do}` : typeof said.detail === "string" ? said.detail : reply.statusText;
+  throw Object.assign(new Error(why), { status: reply.status });
 }
 
 // Follow what the console works at until it has ended.

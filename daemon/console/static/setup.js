@@ -34,6 +34,7 @@ async function send(files) {
     try {
       await act(`/api/setup/images?batch=${batch}&name=${encodeURIComponent(file.name)}`, file, "PUT");
     } catch (error) {
+      if (![413, 422].includes(error.status)) throw error; // only these are the image's own trouble
       refused(file.name, error.message);
     }
   }
