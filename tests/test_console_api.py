@@ -10,6 +10,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,12 +27,14 @@ from daemon.console.access import Role, access, grant
 from daemon.console.app import CHANGES_A_MINUTE, ROUTERS, application
 from daemon.console.line import Line
 from daemon.console.news import News
+from daemon.frames import decode
 from daemon.rendered import STEADY, Flaw, Scene
 from daemon.sections import ConsoleSettings
 from daemon.service import Service
 from daemon.versions import current
 from daemon.wire import Wire
 from memory.extract import Extractor
+from memory.features import Image
 from policies.threshold import Threshold
 
 HERE = "http://127.0.0.1"
@@ -157,6 +160,7 @@ def test_an_image_is_scored_in_the_light_of_now(
     before = client.post("/api/score", content=png(504, brighter)).json()["score"]
     for number in range(600, 630):
         service.engine.judge(frame(f"brighter {number}", png(number, brighter)))
+    client.post("/api/versions/1/rollback")
     now = client.post("/api/score", content=png(504, brighter)).json()["score"]
     judged = service.engine.judge(frame("the same", png(504, brighter)))
     assert now == pytest.approx(judged["score"], rel=1e-3)
@@ -259,6 +263,8 @@ def test_two_folders_do_not_mix_and_a_failed_teach_leaves_no_draft(
     assert ended(client)["draft"]["parts"] == 12
     berts = client.post("/api/setup/begin").json()["batch"]
     assert send(annas, 1) == [409]
+    torn = client.put("/api/setup/images", params={"batch": annas, "name": "torn.png"}, content=b"no image")
+    assert torn.status_code == 409, "whatever is sent, the folder is over"
     assert client.post("/api/setup/teach", json={"batch": annas}).status_code == 409
     assert send(berts, 1) == [201]
     client.post("/api/setup/teach", json={"batch": berts})
@@ -288,6 +294,46 @@ def test_one_piece_of_work_at_a_time(client: TestClient, extractor: Extractor, m
     ended(client)
     assert client.post("/api/versions/1/compare").status_code == 202
     ended(client)
+
+
+def test_who_waits_for_the_backbone_holds_up_no_picture(
+    client: TestClient, extractor: Extractor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loading, go = threading.Event(), threading.Event()
+
+    def slow(_: Settings) -> Extractor:
+        loading.set()
+        go.wait(30)
+        return extractor
+
+    monkeypatch.setattr(build, "extractor", slow)
+    with ThreadPoolExecutor() as others:
+        waiting = [others.submit(client.post, "/api/score", content=png(n)) for n in range(4)]
+        loading.wait(30)
+        assert client.get("/frames/1/image.jpg").status_code == 200
+        assert not any(one.done() for one in waiting)
+        go.set()
+        assert [one.result().status_code for one in waiting] == [200] * 4
+
+
+def test_two_images_are_decoded_at_once(
+    client: TestClient, extractor: Extractor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "extractor", lambda _: extractor)
+    both, under_way, most = threading.Barrier(2), [0], [0]
+
+    def counted(data: bytes, input_px: int, max_pixels: int) -> Image:
+        under_way[0] += 1
+        most[0] = max(most[0], under_way[0])
+        both.wait(30)  # six in pairs: a third at once would be seen
+        under_way[0] -= 1
+        return decode(data, input_px, max_pixels)
+
+    monkeypatch.setattr("daemon.console.desk.decode", counted)
+    with ThreadPoolExecutor() as people:
+        sent = [people.submit(client.post, "/api/score", content=png(n)) for n in range(6)]
+        assert [one.result().status_code for one in sent] == [200] * 6
+    assert most == [2]
 
 
 def ended(client: TestClient) -> dict[str, Any]:
@@ -417,6 +463,22 @@ def test_a_trusted_proxy_says_who_asks(line: Line) -> None:
     other = application(line, access(ConsoleSettings(host="0.0.0.0", proxies=("10.0.0.1",))))  # noqa: S104  # nothing listens
     with TestClient(other, base_url="https://driftline.plant") as client:
         assert client.get("/api/status", headers=said).status_code == 401
+
+
+def test_a_proxy_s_people_are_counted_one_by_one(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daemon.console.app.CHANGES_A_MINUTE", 3)
+    app = application(line, access(ConsoleSettings(host="0.0.0.0", proxies=("testclient",))))  # noqa: S104  # nothing listens
+    with TestClient(app, base_url="https://driftline.plant") as client:
+
+        def sent(*said: tuple[str, str]) -> int:
+            headers = [(f"X-Forwarded-{name}", value) for name, value in said]
+            return client.post("/api/answers", json={}, headers=headers).status_code
+
+        anna, bert = ([("User", name), ("Role", "operator")] for name in ("anna", "bert"))
+        assert [sent(*anna) for _ in range(4)] == [422, 422, 422, 429]
+        assert sent(*bert) == 422
+        unknown = [sent(("User", f"made up {n}"), *(anna if n % 2 else [])) for n in range(4)]
+        assert unknown == [401, 401, 401, 429], "names that nobody vouches for are one sender"
 
 
 def test_nobody_gets_in_from_outside_by_accident(tmp_path: Path) -> None:

@@ -137,6 +137,19 @@ def test_the_newest_part_is_shown_as_it_is_judged(page: Page, url: str, line: tu
     until(lambda: page.evaluate("document.getElementById('image').naturalWidth > 0"))
 
 
+def test_a_picture_that_a_browser_keeps_is_told_from_another_line_s(
+    page: Page, url: str, line: tuple[Service, Settings]
+) -> None:
+    service = line[0]
+    row = service.engine.ledger.one("SELECT * FROM frames ORDER BY seq DESC LIMIT 1")
+    head = service.store.head()
+    assert row
+    assert head
+    for where, shown in (("review", f"judged={row['judged_ms']}"), ("versions/1", f"of={head.sha256[:12]}")):
+        page.goto(f"{url}/{where}")
+        expect(page.locator(f"img[src$='?{shown}']").first).to_be_attached()
+
+
 def test_parts_are_answered_by_key_and_taken_back(page: Page, url: str, line: tuple[Service, Settings]) -> None:
     service = line[0]
     page.goto(f"{url}/review")

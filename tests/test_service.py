@@ -431,3 +431,16 @@ def _confirm_new_material(service: Service) -> None:
     for number in range(3):
         row = service.engine.judge(frame(f"worn{number}", png(600 + number, Scene(wear=1.0, warmth=1.0))))
         feedback.record(service.engine.ledger, feedback.answer(row["frame_id"], "good", "anna"), NOW_MS)
+
+
+def test_torn_calibration_pictures_keep_nothing_from_starting(
+    service: Service, settings: Settings, extractor: Extractor, wire: Wire
+) -> None:
+    kept = list(service.engine.settings.state_dir.rglob("*.image"))
+    assert kept, "the parts that it was taught"
+    for path in kept:
+        path.write_bytes(b"torn")
+    again = make_service(settings, extractor, wire)
+    again.start()
+    assert again.engine.probe_ms is not None
+    assert again.engine.judge(frame("next", png(500)))["verdict"] == "OK"
