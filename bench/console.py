@@ -114,24 +114,25 @@ async def watch(at: int, count: int, seconds: float) -> None:
     print(len(seen))
 
 
-def stream(client: redis.Redis, name: str, images: list[bytes], fps: float, seconds: float) -> None:
-    """Frames at a steady rate."""
-    began, sent = time.monotonic(), 0
+def stream(client: redis.Redis, name: str, images: list[bytes], fps: float, seconds: float) -> dict[str, int]:
+    """Frames at a steady rate; when each came into the stream, Unix time in ms."""
+    began, sent = time.monotonic(), dict[str, int]()
     while (now := time.monotonic() - began) < seconds:
-        if sent / fps <= now:
-            fields = {"frame_id": f"{name}-{sent}", "image": images[sent % len(images)]}
-            client.xadd("driftline:bench:frames", fields)  # type: ignore[arg-type]  # its annotation is too narrow
-            sent += 1
+        if len(sent) / fps <= now:
+            frame = f"{name}-{len(sent)}"
+            fields = {"frame_id": frame, "image": images[len(sent) % len(images)]}
+            entry = client.xadd("driftline:bench:frames", fields)  # type: ignore[arg-type]  # its annotation is too narrow
+            sent[frame] = int(entry.split(b"-")[0])
         else:
-            time.sleep(sent / fps - now)
+            time.sleep(len(sent) / fps - now)
+    return sent
 
 
-def times(ledger: Ledger, client: redis.Redis, name: str) -> dict[str, float]:
+def times(ledger: Ledger, sent: dict[str, int], name: str) -> dict[str, float]:
     """p50 and p99 of scoring, and of a frame from its entry in the stream to its verdict's, in ms."""
     rows = ledger.all("SELECT * FROM frames WHERE frame_id LIKE ? ORDER BY seq", f"{name}-%")
     rows = rows[len(rows) // 10 :]
     spent = [json.loads(row["timings"])["judge_ms"] for row in rows]
-    sent = {f[b"frame_id"].decode(): int(e.split(b"-")[0]) for e, f in client.xrange("driftline:bench:frames")}
     whole = [row["judged_ms"] + s - sent[row["frame_id"]] for row, s in zip(rows, spent, strict=True)]
     found = {"frames": float(len(rows))}
     for what, values in {"judge": spent, "whole": whole}.items():
@@ -198,14 +199,14 @@ def measure(given: argparse.Namespace, root: Path) -> None:
                 viewers.stdout.readline()
             pids = (served_by, viewers.pid) if viewers else (served_by,)
             before, host = [processor_s(pid) for pid in pids], stolen()
-            stream(client, name, images, given.fps, given.seconds)
+            sent = stream(client, name, images, given.fps, given.seconds)
             spent = [processor_s(pid) - then for pid, then in zip(pids, before, strict=True)]
             took, of = (now - then for now, then in zip(stolen(), host, strict=True))
             time.sleep(1)
             shown = int(viewers.communicate()[0]) if viewers else 0
             found = {"images shown": shown, "console": 100 * spent[0], "viewers": 100 * sum(spent[1:])}
             found["host"] = 100 * took / of
-            made[watched].append(times(ledger, client, name) | found)
+            made[watched].append(times(ledger, sent, name) | found)
             print(name, made[watched][-1], file=sys.stderr)
             client.xtrim("driftline:bench:frames", maxlen=0)
     tell(given, made)
