@@ -111,18 +111,22 @@ def run(*words: str) -> dict[str, Any]:
     return told
 
 
-def test_a_data_set_is_taught_and_its_defects_are_remembered(
-    settings: Settings, tmp_path: Path, extractor: Extractor, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def here(settings: Settings, tmp_path: Path, extractor: Extractor, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """The settings that commands find in this folder."""
     monkeypatch.setattr(build, "extractor", lambda _: extractor)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "config.yaml").write_text(settings.model_dump_json())
+    return settings
+
+
+def test_a_data_set_is_taught_and_its_defects_are_remembered(here: Settings, tmp_path: Path) -> None:
     torn = str(tree(tmp_path / "set") / "test/burr/torn.png")
     Path(torn).write_bytes(b"no image")
     told = run("import", str(tmp_path / "set"), "--operator", "eva")
     assert (told["version"], told["good"], told["defects"], told["missed_before"]) == (2, 11, 1, [])
     assert list(told["refused"]) == [torn]
-    opened = build.state(settings)
+    opened = build.state(here)
     head = opened.store.head()
     assert head is not None
     (defect,) = opened.store.load(head).contents.replay.defects
@@ -214,18 +218,13 @@ def test_an_image_that_could_not_be_scored_is_scored_when_it_is_imported_again(
     assert taken(service, burr).unlearned == ()
 
 
-def test_file_names_of_any_kind_are_imported_and_told(
-    settings: Settings, tmp_path: Path, extractor: Extractor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(build, "extractor", lambda _: extractor)
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "config.yaml").write_text(settings.model_dump_json())
+def test_file_names_of_any_kind_are_imported_and_told(here: Settings, tmp_path: Path) -> None:
     root = tree(tmp_path / "set")
     for old in (root / "train/good/000.png", root / "test/burr/000.png"):
         old.rename(old.with_name(os.fsdecode(b"p\xe4rt[red].png")))
     (root / "test/burr/torn[bold].png").write_bytes(b"no image")
     assert len(run("import", str(root))["refused"]) == 1
-    assert [row["part_id"] for row in build.state(settings).ledger.all("SELECT * FROM frames")] == ["p\\xe4rt[red]"]
+    assert [row["part_id"] for row in build.state(here).ledger.all("SELECT * FROM frames")] == ["p\\xe4rt[red]"]
     done = CliRunner().invoke(app, ["import", str(root)], catch_exceptions=False)
     assert "1 defects learned" in done.output
 
