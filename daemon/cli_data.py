@@ -29,7 +29,7 @@ def import_labelled(
 
     given = terminal.settings(config, overrides)
     found = labelled(source, images)
-    defects = [(one.path, one.region) for one in found if one.defective]
+    defects = {one.path: one.region for one in found if one.defective}
     with build.only_one(given.state_dir), terminal.progress() as shown:
         track, opened = terminal.tracker(shown), build.state(given)
         engine = build.engine(given, opened, build.extractor(given))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -38,9 +38,7 @@ class Imported:
     why: str | None
 
 
-def learn(
-    engine: Engine, store: Store, defects: Sequence[tuple[Path, Region | None]], operator: str, track: Track
-) -> Imported:
+def learn(engine: Engine, store: Store, defects: Mapping[Path, Region | None], operator: str, track: Track) -> Imported:
     """Judge each by the active version, put what the operator says of it into the ledger, and learn from all.
 
     They are seen as the version's own parts were: the light of the running line, and how far it is trusted, are not
@@ -51,13 +49,13 @@ def learn(
     engine.active = replace(active, monitor=Monitor(active.monitor.reference))
     rows: dict[str, Row] = {}
     refused: dict[str, str] = {}
-    regions = dict(defects)
-    for path in track(list(regions), "defects"):
+    for path in track(list(defects), "defects"):
+        file = named(path)
         try:
-            rows[named(path)] = _confirmed(engine, path, regions[path], operator)
+            rows[file] = _confirmed(engine, path, defects[path], operator)
         except ImageRejected as error:
-            refused[named(path)] = str(error)
-            engine.ledger.event(engine.clock_ms(), "import_refused", file=named(path), reason=str(error))
+            refused[file] = str(error)
+            engine.ledger.event(engine.clock_ms(), "import_refused", file=file, reason=str(error))
     head, outcome = active.model.version, None
     if _lacking(store, head, rows) or lesson.due(engine, 1):
         outcome = lesson.learn(engine, store, SOURCE)

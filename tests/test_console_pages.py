@@ -7,8 +7,9 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvicorn
@@ -122,6 +123,14 @@ def until(holds: Callable[[], bool]) -> None:
             return
         time.sleep(0.05)
     raise AssertionError("it did not come to pass")
+
+
+def asked(page: Page, script: str) -> Any:
+    """What a page says, once more where it draws itself anew in that moment."""
+    with suppress(Error):
+        return page.evaluate(script)
+    page.wait_for_load_state()
+    return page.evaluate(script)
 
 
 def test_the_newest_part_is_shown_as_it_is_judged(page: Page, url: str, line: tuple[Service, Settings]) -> None:
@@ -369,11 +378,4 @@ def test_a_phone_shows_all_of_a_page(page: Page, url: str, path: str) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto(f"{url}/{path}")
     expect(page.locator("#link")).to_have_text("live")
-
-    def fits() -> bool:
-        try:
-            return bool(page.evaluate("document.scrollingElement.scrollWidth") <= 390)
-        except Error:  # a page that draws itself anew in this moment cannot be asked
-            return False
-
-    until(fits)
+    assert asked(page, "document.scrollingElement.scrollWidth") <= 390

@@ -153,7 +153,7 @@ def burr(tmp_path: Path) -> Path:
 
 
 def taken(service: Service, path: Path, region: Region | None = None) -> imported.Imported:
-    return imported.learn(service.engine, service.store, [(path, region)], "eva", untracked)
+    return imported.learn(service.engine, service.store, {path: region}, "eva", untracked)
 
 
 def test_imported_defects_are_seen_in_the_light_of_their_own_good_parts(service: Service, burr: Path) -> None:

@@ -266,6 +266,7 @@ def test_an_older_ledger_is_brought_up_to_date_and_a_newer_one_refused(tmp_path:
     old.close()
     ledger = Ledger(path)
     assert ledger.said("kept") == {}
+    assert [row["nearest"] for row in ledger.all("SELECT nearest FROM frames")] == [None, None]
     assert [row["frame_id"] for row in ledger.all("SELECT * FROM line_frames")] == ["l"], "imports are told apart"
     assert ledger.one("SELECT count(*) AS n FROM revoked")["n"] == 0  # type: ignore[index]  # a count has a row
     ledger.close()

@@ -82,7 +82,7 @@ class Desk:
         self._draft: teaching.Draft | None = None
         self._work: Work | None = None
         self._thread: threading.Thread | None = None
-        self._starting, self._loading, self._scoring = threading.Lock(), threading.Lock(), threading.Lock()
+        self._starting, self._loading = threading.Lock(), threading.Lock()
 
     def told(self) -> dict[str, Any]:
         """The work under way or last done, the draft if there is one, and the version that judges."""
@@ -98,24 +98,23 @@ class Desk:
         return decode(data, self.line.settings.extractor.input_px, self.line.settings.source.max_pixels)
 
     def score(self, image: Image) -> dict[str, Any]:
-        """What the newest version says of an image in today's light; nothing is recorded. One at a time.
+        """What the newest version says of an image in today's light; nothing is recorded.
 
-        Raises StoreError before anything was taught.
+        Not to be called by two at once, which `Parts.looking` sees to. Raises StoreError before anything was taught.
         """
-        with self._scoring:
-            head = self.line.model()
-            if self._scorer is None:
-                self._scorer = build.engine(self.line.settings, self.line.opened, self._backbone())
-            engine = self._scorer
-            if engine.active is None or engine.active.model.version.sha256 != head.version.sha256:
-                engine.activate(head)
-            if time.monotonic() - self._lit_s > LIGHT_S:
-                engine.recover()  # the service alone sees frames: what it has learned of the light is in the ledger
-                self._lit_s = time.monotonic()
-            active = engine.active
-            assert active is not None  # noqa: S101  # activate set it
-            found = engine.look(image, active)
-            said = decide(found.score.value, active.now, engine.drift())
+        head = self.line.model()
+        if self._scorer is None:
+            self._scorer = build.engine(self.line.settings, self.line.opened, self._backbone())
+        engine = self._scorer
+        if engine.active is None or engine.active.model.version.sha256 != head.version.sha256:
+            engine.activate(head)
+        if time.monotonic() - self._lit_s > LIGHT_S:
+            engine.recover()  # the service alone sees frames: what it has learned of the light is in the ledger
+            self._lit_s = time.monotonic()
+        active = engine.active
+        assert active is not None  # noqa: S101  # activate set it
+        found = engine.look(image, active)
+        said = decide(found.score.value, active.now, engine.drift())
         return {
             "verdict": said.verdict,
             "reason": said.reason,
