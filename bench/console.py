@@ -29,13 +29,14 @@ import cv2
 import numpy as np
 import redis
 
+from daemon.ledger.state import open_state
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench.speed import stolen
-from daemon import build
-from daemon.config import Settings
-from daemon.ledger import Ledger
-from daemon.rendered import part
+from daemon.datasets.rendered import part
+from daemon.ledger.ledger import Ledger
+from daemon.settings.load import Settings
 
 GOODS = 40
 SHOWN_EVERY_S = 0.5
@@ -171,7 +172,7 @@ def measure(given: argparse.Namespace, root: Path) -> None:
     }
     config = root / "config.yaml"
     config.write_text(json.dumps(settings))
-    here = [sys.executable, "-m", "daemon.cli"]
+    here = [sys.executable, "-m", "daemon.cli.main"]
     redis_server = shutil.which("redis-server")
     if redis_server is None:
         sys.exit("no redis-server on the PATH")
@@ -184,7 +185,7 @@ def measure(given: argparse.Namespace, root: Path) -> None:
         process(*here, "console", "-c", str(config)) as served_by,
     ):
         client = redis.Redis(port=server)
-        ledger = build.state(Settings.model_validate(settings)).ledger
+        ledger = open_state(Settings.model_validate(settings).state_dir).ledger
         while ledger.said("service") is None:
             time.sleep(0.2)
         stream(client, "warm", images, given.fps, 5)

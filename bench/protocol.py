@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from daemon.frames import decode
+from daemon.intake.decode import decode
 from memory.extract import Extractor
 from memory.processor import keep_freed_memory
 

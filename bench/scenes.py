@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.protocol import Shot, drawn, load
-from daemon.rendered import STEADY, Flaw, Scene, part
+from daemon.datasets.rendered import STEADY, Flaw, Scene, part
 from drift.light import compensate
 from drift.monitor import Monitor
 from drift.reference import Reference, Signals, left_out, measure, refer

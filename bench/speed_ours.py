@@ -19,7 +19,7 @@ import torch
 
 from bench.protocol import load, shots
 from bench.speed_protocol import MAP_PX, backbone, timed
-from daemon.frames import decode
+from daemon.intake.decode import decode
 from drift.monitor import CALM
 from memory.backends import compiled
 from memory.bank import gather

@@ -20,13 +20,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from daemon import clock
+from daemon.learning.rollback import roll_back
+from daemon.ledger.state import open_state
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench.protocol import TILES, WEIGHTS, Shot, need_shared, shots
-from daemon import build, feedback, replay, revocation, versions
-from daemon.config import Settings
+from daemon import build
+from daemon.datasets import playback
+from daemon.learning import answers, publish, revocation
+from daemon.learning.teach import teach
 from daemon.service import Service
-from daemon.teach import teach
+from daemon.settings.load import Settings
 from memory.extract import Extractor
 from memory.features import Features
 from memory.version import Model, Version
@@ -57,17 +63,17 @@ def settings(folder: Path, patches: int) -> Settings:
 
 def service(given: Settings, backbone: Extractor) -> Service:
     """A service on a state folder; it must be started."""
-    return build.service(given, build.state(given), backbone, build.wire(given))
+    return build.service(given, open_state(given.state_dir), backbone, build.wire(given))
 
 
 def live(line: Service, rows: list[Shot]) -> None:
     """The whole stream, with an operator who answers when asked."""
     for number, shot in enumerate(row for row in rows if row.role == "stream"):
         name = f"{number}:{shot.image.name}"
-        row = replay.verdict(line, name, {"part_id": shot.part, "path": str(shot.image)})
+        row = playback.verdict(line, name, {"part_id": shot.part, "path": str(shot.image)})
         if row["asked"]:
             said = "defect" if shot.defective else "good"
-            replay.tell(line, feedback.answer(name, said, FIRST if shot.stage == 1 else LATER))
+            playback.tell(line, answers.answer(name, said, FIRST if shot.stage == 1 else LATER))
         line.lesson_if_due()
     line.recalibrate()
 
@@ -82,7 +88,7 @@ def rolled_back(line: Service, number: int, seen: list[Features]) -> tuple[float
     engine = line.engine
     before = scores(line.store.load(line.store.version(number)), seen)
     started = time.perf_counter()
-    versions.rollback(line.store, engine.ledger, number, "engineer", build.clock_ms())
+    roll_back(line.store, engine.ledger, number, "engineer", clock.unix_ms())
     line.notice_versions()
     took = time.perf_counter() - started
     return took, engine.active is not None and scores(engine.active.model, seen) == before
@@ -117,7 +123,7 @@ def main() -> None:
         teach(paths, line.engine, line.store, "engineer", untracked)
         line.start()
         live(line, rows)
-        head = versions.current(line.store).version
+        head = publish.current(line.store).version
         kept = line.engine.ledger.all("SELECT * FROM frames WHERE kept IS NOT NULL ORDER BY seq LIMIT 20")
         seen = [features for row in kept if (features := line.engine.features(row)) is not None]
         line.engine.ledger.close()

@@ -6,10 +6,8 @@ import fcntl
 import logging
 import os
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,42 +15,23 @@ from typing import TYPE_CHECKING
 import redis
 import structlog
 
-from daemon.backend import Quick
-from daemon.config import ConfigError, Settings
-from daemon.engine import Engine
-from daemon.frames import KeptFrames
-from daemon.ledger import Ledger
+from daemon import clock
+from daemon.inference.backend import Quick
+from daemon.inference.engine import Engine
+from daemon.intake.folder import WatchedFolder
+from daemon.intake.redis_frames import RedisFrames
+from daemon.intake.sources import Source
+from daemon.ledger.state import State
 from daemon.service import Service
-from daemon.sources import RedisFrames, Source, WatchedFolder
-from daemon.wire import Wire
+from daemon.settings.load import ConfigError, Settings
+from daemon.streams import Wire
 from memory.errors import DriftlineError
-from memory.store import Store
 
 if TYPE_CHECKING:
     from memory.extract import Extractor
 
 IN_PROCESS = "memory://"
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True)
-class State:
-    """What a line keeps on disk."""
-
-    store: Store
-    ledger: Ledger
-    kept: KeptFrames
-
-
-def clock_ms() -> int:
-    """Unix time in milliseconds: the one clock of the service."""
-    return time.time_ns() // 1_000_000
-
-
-def state(settings: Settings) -> State:
-    """Open or create the line's state folder."""
-    root = settings.state_dir
-    return State(Store(root / "store"), Ledger(root / "ledger.sqlite"), KeptFrames(root / "frames"))
 
 
 def extractor(settings: Settings) -> Extractor:
@@ -97,7 +76,7 @@ def wire(settings: Settings) -> Wire:
 
 def prover(settings: Settings, opened: State, backbone: Extractor) -> Engine:
     """A line's engine for commands that prove and compare, by torch alone; nothing is active yet."""
-    return Engine(settings, backbone, opened.ledger, opened.kept, clock_ms)
+    return Engine(settings, backbone, opened.ledger, opened.kept, clock.unix_ms)
 
 
 def engine(settings: Settings, opened: State, backbone: Extractor) -> Engine:
@@ -108,7 +87,7 @@ def engine(settings: Settings, opened: State, backbone: Extractor) -> Engine:
     if given.backend != Torch.name:
         library(given.backend)
         quick = Quick(given.backend, backbone, given.threads, settings.state_dir / "backends")
-    return Engine(settings, backbone, opened.ledger, opened.kept, clock_ms, quick)
+    return Engine(settings, backbone, opened.ledger, opened.kept, clock.unix_ms, quick)
 
 
 def frames_of(settings: Settings, streams: Wire) -> Source:
@@ -119,7 +98,7 @@ def frames_of(settings: Settings, streams: Wire) -> Source:
         return RedisFrames(streams, given.allowed_roots, given.max_bytes)
     if given.kind == "folder":
         return WatchedFolder(given.folder, given.settle_ms, given.max_bytes)
-    from daemon.cameras import Camera, GenICam, OpenCv
+    from daemon.intake.cameras import Camera, GenICam, OpenCv
 
     address, producer = given.camera, str(given.producer)
     if address is None or (given.kind == "genicam" and given.producer is None):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 
 from daemon.service import Service
-from daemon.wire import WireLost
+from daemon.streams import WireLost
 
 DAY_MS = 86_400_000
 BATCH_ROWS = 5_000

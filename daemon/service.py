@@ -10,13 +10,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import structlog
 
-from daemon import feedback, lesson, shadow, versions
-from daemon.engine import Engine
-from daemon.ledger import DISK_ERRORS
-from daemon.sources import Frame, Source, reused
+from daemon.inference.engine import Engine
+from daemon.intake.sources import Frame, Source, reused
+from daemon.learning import answers, lesson, publish, trials
+from daemon.ledger.ledger import DISK_ERRORS
+from daemon.ledger.outbox import verdict_fields
 from daemon.status import status_of
-from daemon.verdicts import verdict_fields
-from daemon.wire import Wire, WireLost
+from daemon.streams import Wire, WireLost
 from memory.errors import StaleParent, StoreError
 from memory.features import Image
 from memory.store import Store
@@ -56,7 +56,7 @@ class Service:
         now_ms = self.engine.clock_ms()
         for version in self.store.history():
             if self.engine.ledger.one("SELECT 1 FROM versions WHERE number = ?", version.number) is None:
-                versions.announce(self.engine.ledger, version, now_ms)
+                publish.announce(self.engine.ledger, version, now_ms)
         for line in self.store.damaged():
             self.engine.ledger.event(now_ms, "damaged_version", what=line)
             log.error("damaged version passed over", what=line)
@@ -65,7 +65,7 @@ class Service:
             log.warning("no version yet: every frame is UNKNOWN until `driftline teach DIR`")
         else:
             self.engine.activate(self.store.load(head))
-            if shadow.begun(self.engine.ledger, head.number):
+            if trials.begun(self.engine.ledger, head.number):
                 self.learn("trial")
 
     def run(self, block_ms: int = 200) -> None:
@@ -185,10 +185,10 @@ class Service:
         for message in self.wire.read("feedback"):
             now_ms = self.engine.clock_ms()
             try:
-                given = feedback.parse(message)
-                if feedback.record(self.engine.ledger, given, now_ms) is None:
+                given = answers.parse(message)
+                if answers.record(self.engine.ledger, given, now_ms) is None:
                     self.engine.ledger.event(now_ms, "feedback_again", key=given.key)
-            except feedback.FeedbackRejected as error:
+            except answers.FeedbackRejected as error:
                 self.engine.ledger.event(now_ms, "feedback_refused", entry=message.entry, reason=str(error))
                 self.wire.bury(message, str(error))
                 log.warning("feedback refused", entry=message.entry, reason=str(error))

@@ -6,8 +6,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from daemon import shadow, versions
-from daemon.engine import Engine
+from daemon import clock
+from daemon.inference.engine import Engine
+from daemon.learning import trials
 from policies.cards import cards
 
 
@@ -31,7 +32,7 @@ def status_of(engine: Engine, broker: str, trouble: Mapping[str, str]) -> dict[s
             "trust": drift.trust,
             "light_percent": round((math.exp(drift.log_ratio) - 1) * 100, 1),
             "cards": [asdict(card) for card in cards(drift)],
-            "regime": versions.iso(drift.known) if drift.known else None,
+            "regime": clock.iso(drift.known) if drift.known else None,
             "rewarmed_frames": active.monitor.rewarmed_frames if active else 0,
         },
     }
@@ -41,5 +42,5 @@ def _trial(engine: Engine) -> dict[str, int] | None:
     trial, ledger = engine.trial, engine.ledger
     if trial is None:
         return None
-    of, differ = engine.settings.policy.shadow_frames, len(shadow.disagreements(ledger, trial.begun))
-    return {"frames": shadow.seen(ledger, trial.begun), "of": of, "disagreed": differ}
+    of, differ = engine.settings.policy.shadow_frames, len(trials.disagreements(ledger, trial.begun))
+    return {"frames": trials.seen(ledger, trial.begun), "of": of, "disagreed": differ}

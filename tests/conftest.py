@@ -20,13 +20,14 @@ import pytest
 import redis
 import structlog
 
-from daemon import build
-from daemon.config import Settings
-from daemon.rendered import STEADY, Flaw, Scene, part
+from daemon import build, clock
+from daemon.datasets.rendered import STEADY, Flaw, Scene, part
+from daemon.intake.sources import Frame
+from daemon.learning.teach import images_in, teach
+from daemon.ledger.state import open_state
 from daemon.service import Service
-from daemon.sources import Frame
-from daemon.teach import images_in, teach
-from daemon.wire import Wire
+from daemon.settings.load import Settings
+from daemon.streams import Wire
 from drift.reference import Reference, refer
 from memory.bank import gather
 from memory.extract import Extractor
@@ -72,7 +73,7 @@ def _refer_once(monkeypatch: pytest.MonkeyPatch) -> None:
             _referred[seen.digest()] = refer(images, patches, look, seed)
         return _referred[seen.digest()]
 
-    monkeypatch.setattr("daemon.teach.refer", once)
+    monkeypatch.setattr("daemon.learning.teach.refer", once)
 
 
 def png(number: int, scene: Scene = STEADY, flaw: Flaw | None = None) -> bytes:
@@ -173,7 +174,7 @@ def untracked(paths: Sequence[Path], _what: str) -> Sequence[Path]:
 
 def make_service(settings: Settings, extractor: Extractor, wire: Wire) -> Service:
     """The service over the line's state folder, not started: what a restart builds."""
-    return build.service(settings, build.state(settings), extractor, wire)
+    return build.service(settings, open_state(settings.state_dir), extractor, wire)
 
 
 @pytest.fixture
@@ -187,7 +188,7 @@ def taught(tmp_path_factory: pytest.TempPathFactory, extractor: Extractor) -> Pa
     """The state folder of a taught line, which tests copy: teaching again for each would take longer than they do."""
     folder = tmp_path_factory.mktemp("taught")
     given = line_in(folder)
-    opened = build.state(given)
+    opened = open_state(given.state_dir)
     engine = build.engine(given, opened, extractor)
     teach(images_in(render(folder / "good")), engine, opened.store, "pytest", untracked)
     opened.ledger.close()
@@ -210,7 +211,7 @@ def fresh_python(script: str) -> subprocess.CompletedProcess[str]:
 
 def frame(frame_id: str, data: bytes | None, problem: str | None = None) -> Frame:
     """A frame as a source gives it."""
-    return Frame(frame_id, f"part-{frame_id}", "test", build.clock_ms(), data, problem)
+    return Frame(frame_id, f"part-{frame_id}", "test", clock.unix_ms(), data, problem)
 
 
 def free_port() -> int:

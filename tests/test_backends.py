@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import INPUT_PX, png
 
-from daemon.frames import decode
+from daemon.intake.decode import decode
 from memory import backends
 from memory.backends import Backend, compiled
 from memory.errors import DriftlineError

@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 
 from daemon import build
-from daemon.cameras import Camera, CameraLost, GenICam, OpenCv
-from daemon.config import ConfigError, Settings
-from daemon.frames import decode
+from daemon.intake.cameras import Camera, CameraLost, GenICam, OpenCv
+from daemon.intake.decode import decode
 from daemon.service import Service
-from daemon.wire import Wire
+from daemon.settings.load import ConfigError, Settings
+from daemon.streams import Wire
 from memory.features import Image
 
 

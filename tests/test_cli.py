@@ -17,9 +17,9 @@ import typer.main
 from conftest import RealRedis, free_port, png
 
 from daemon import build
-from daemon.cli import app, main
-from daemon.rendered import Flaw
-from daemon.wire import Wire
+from daemon.cli.main import app, main
+from daemon.datasets.rendered import Flaw
+from daemon.streams import Wire
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -153,7 +153,7 @@ def test_every_command_is_in_the_readme_explained_and_answers_in_json(name: str,
 
 def start(config: Path, url: str) -> subprocess.Popen[bytes]:
     """Start the service as a process of its own; its log goes to a file beside the configuration."""
-    command = [sys.executable, "-m", "daemon.cli", "run", "--config", config, "--set", f"redis.url={url}"]
+    command = [sys.executable, "-m", "daemon.cli.main", "run", "--config", config, "--set", f"redis.url={url}"]
     with config.with_suffix(".log").open("w") as log:
         return subprocess.Popen(command, cwd=ROOT, stderr=log)
 
@@ -206,7 +206,7 @@ def test_sigterm_finishes_and_exits_0_and_kill_9_loses_nothing(
 @pytest.mark.slow
 def test_the_whole_demo(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "daemon.cli", "demo", "--out", tmp_path, "--json"],
+        [sys.executable, "-m", "daemon.cli.main", "demo", "--out", tmp_path, "--json"],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -232,7 +232,7 @@ def test_one_process_may_hold_a_state_folder(tmp_path: Path) -> None:
 
 def test_the_console_lets_go_whoever_watches_and_stops_in_peace(config: Path) -> None:
     port = free_port()
-    command = [sys.executable, "-m", "daemon.cli", "console", "-c", str(config), "--set", f"console.port={port}"]
+    command = [sys.executable, "-m", "daemon.cli.main", "console", "-c", str(config), "--set", f"console.port={port}"]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
         wait(lambda: answers(port), process)
         with httpx.stream("GET", f"http://127.0.0.1:{port}/events") as watched:

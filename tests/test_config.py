@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from daemon.config import ConfigError, Settings, load, valid_keys
+from daemon.settings.load import ConfigError, Settings, load, valid_keys
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -21,18 +21,21 @@ from conftest import NOW_MS, frame, png
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
-from daemon import build, feedback, rate, versions
-from daemon.config import ConfigError, Settings
+from daemon import build
 from daemon.console.access import Role, access, grant
 from daemon.console.app import CHANGES_A_MINUTE, ROUTERS, application
 from daemon.console.line import Line
 from daemon.console.news import News
-from daemon.frames import decode
-from daemon.rendered import STEADY, Flaw, Scene
-from daemon.sections import ConsoleSettings
+from daemon.datasets.rendered import STEADY, Flaw, Scene
+from daemon.intake.decode import decode
+from daemon.learning import answers, operating_point
+from daemon.learning.publish import current
+from daemon.learning.rollback import roll_back
+from daemon.ledger.state import open_state
 from daemon.service import Service
-from daemon.versions import current
-from daemon.wire import Wire
+from daemon.settings.load import ConfigError, Settings
+from daemon.settings.models import ConsoleSettings
+from daemon.streams import Wire
 from memory.extract import Extractor
 from memory.features import Image
 from policies.threshold import Threshold
@@ -49,7 +52,7 @@ def line(service: Service, settings: Settings, wire: Wire) -> Line:
         service.engine.judge(frame(f"good{number}", png(number)))
     service.engine.judge(frame("bad/1?#", png(610, STEADY, Flaw.BURR)))
     service.engine.ledger.say("service", service.status())
-    return Line(settings, build.state(settings), wire)
+    return Line(settings, open_state(settings.state_dir), wire)
 
 
 @pytest.fixture
@@ -100,7 +103,7 @@ def test_an_answer_goes_through_the_stream_and_counts_once(client: TestClient, s
 
 
 def test_the_first_answer_wins_and_the_second_is_told(client: TestClient, service: Service) -> None:
-    feedback.record(service.engine.ledger, feedback.answer("bad/1?#", "defect", "bert"), NOW_MS)
+    answers.record(service.engine.ledger, answers.answer("bad/1?#", "defect", "bert"), NOW_MS)
     given = {"frame_id": "bad/1?#", "verdict": "good"}
     told = client.post("/api/answers", json=given, headers={"X-Operator": "anna"})
     assert told.status_code == 409
@@ -110,7 +113,7 @@ def test_the_first_answer_wins_and_the_second_is_told(client: TestClient, servic
 
 def test_what_is_asked_and_not_answered_is_to_be_reviewed(client: TestClient, service: Service) -> None:
     assert [r["frame_id"] for r in client.get("/api/reviews").json()][:1] == ["bad/1?#"]
-    feedback.record(service.engine.ledger, feedback.answer("bad/1?#", "defect", "bert"), NOW_MS)
+    answers.record(service.engine.ledger, answers.answer("bad/1?#", "defect", "bert"), NOW_MS)
     assert "bad/1?#" not in [r["frame_id"] for r in client.get("/api/reviews").json()]
 
 
@@ -125,7 +128,7 @@ def test_a_version_is_rolled_back_by_name(client: TestClient, service: Service) 
 
 
 def test_the_audit_log_is_told_whole(client: TestClient, service: Service) -> None:
-    feedback.record(service.engine.ledger, feedback.answer("good500", "good", "=cmd()"), NOW_MS)
+    answers.record(service.engine.ledger, answers.answer("good500", "good", "=cmd()"), NOW_MS)
     lines = [json.loads(text) for text in client.get("/api/audit").text.splitlines()]
     assert {(r["kind"], r["who"]) for r in lines} == {("version", "pytest"), ("answer", "=cmd()")}
     rows = list(csv.DictReader(io.StringIO(client.get("/api/audit", params={"format": "csv"}).text)))
@@ -199,14 +202,14 @@ def test_an_engineer_sets_another_rate_and_lessons_keep_it(client: TestClient, s
 
 
 def test_a_threshold_that_would_forget_a_defect_is_refused(client: TestClient, service: Service) -> None:
-    feedback.record(service.engine.ledger, feedback.answer("bad/1?#", "defect", "bert"), NOW_MS)
+    answers.record(service.engine.ledger, answers.answer("bad/1?#", "defect", "bert"), NOW_MS)
     service.learn("test")
     told = client.get("/api/threshold").json()
     assert list(told["defects"]) == ["bad/1?#"]
     assert told["choices"][-1]["found"] == 1
     far = replace(Threshold.of(current(service.store).version.threshold), scores=(99.0,), value=99.0)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(rate, "settle", lambda contrasts, *_: (contrasts, far))
+        patched.setattr(operating_point, "settle", lambda contrasts, *_: (contrasts, far))
         refused = client.post("/api/threshold", json={"rate": 0.01})
     assert refused.status_code == 409
     assert "bad/1?#" in refused.json()["came"]
@@ -277,7 +280,7 @@ def test_versions_are_compared_by_the_newest_parts(
     client: TestClient, extractor: Extractor, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(build, "extractor", lambda _: extractor)
-    versions.rollback(service.store, service.engine.ledger, 1, "eva", NOW_MS)
+    roll_back(service.store, service.engine.ledger, 1, "eva", NOW_MS)
     assert client.post("/api/versions/1/compare").status_code == 202
     told = ended(client)
     assert told["work"]["found"] == {"before": 2, "after": 1, "judged": 3, "differ": []}
@@ -410,7 +413,7 @@ def test_names_that_are_html_stay_names(client: TestClient, service: Service) ->
     for number in range(3):
         name = f'">{evil}{number}'
         service.engine.judge(frame(name, png(600 + number, Scene(wear=1.0, warmth=1.0))))
-        feedback.record(service.engine.ledger, feedback.answer(name, "good", evil), NOW_MS)
+        answers.record(service.engine.ledger, answers.answer(name, "good", evil), NOW_MS)
     service.learn("test")
     assert client.get("/api/versions/2").json()["added"]
     for path in ("/", "/review", "/drift", "/versions", "/versions/2", "/threshold", "/setup", "/login"):

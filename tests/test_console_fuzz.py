@@ -10,14 +10,15 @@ from conftest import frame, png
 from hypothesis import HealthCheck, given, settings
 
 from daemon import build
-from daemon.config import Settings
 from daemon.console import app as console
 from daemon.console.access import access
 from daemon.console.line import Line
-from daemon.rendered import STEADY, Flaw
-from daemon.sections import ConsoleSettings
+from daemon.datasets.rendered import STEADY, Flaw
+from daemon.ledger.state import open_state
 from daemon.service import Service
-from daemon.wire import Wire
+from daemon.settings.load import Settings
+from daemon.settings.models import ConsoleSettings
+from daemon.streams import Wire
 from memory.extract import Extractor
 
 
@@ -32,7 +33,7 @@ def described(
     service.engine.judge(frame("good", png(500)))
     service.engine.judge(frame("bad", png(610, STEADY, Flaw.BURR)))
     service.engine.ledger.say("service", service.status())
-    app = console.application(Line(settings, build.state(settings), wire), access(ConsoleSettings()))
+    app = console.application(Line(settings, open_state(settings.state_dir), wire), access(ConsoleSettings()))
     return schemathesis.openapi.from_asgi("/openapi.json", app, headers={"Host": "127.0.0.1"})
 
 

@@ -16,15 +16,18 @@ import uvicorn
 from conftest import RealRedis, frame, free_port, png
 from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
 
-from daemon import build, versions
-from daemon.config import Settings
+from daemon import build, clock
 from daemon.console.access import Role, access, grant
 from daemon.console.app import application
 from daemon.console.line import Line
-from daemon.rendered import STEADY, Flaw
-from daemon.sections import ConsoleSettings
+from daemon.datasets.rendered import STEADY, Flaw
+from daemon.learning import publish
+from daemon.learning.rollback import roll_back
+from daemon.ledger.state import open_state
 from daemon.service import Service
-from daemon.wire import Wire
+from daemon.settings.load import Settings
+from daemon.settings.models import ConsoleSettings
+from daemon.streams import Wire
 from memory.extract import Extractor
 
 pytestmark = pytest.mark.redis
@@ -74,7 +77,7 @@ def line(service: Service, settings: Settings) -> Iterator[tuple[Service, Settin
 def served(settings: Settings, real_redis: RealRedis, given: ConsoleSettings) -> Iterator[str]:
     """The console of a line, served by uvicorn."""
     streams = Wire(real_redis.client(), real_redis.url, settings.redis.prefix, settings.line)
-    app = application(Line(settings, build.state(settings), streams), access(given))
+    app = application(Line(settings, open_state(settings.state_dir), streams), access(given))
     port = free_port()
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run)
@@ -263,7 +266,7 @@ def test_the_scene_is_drawn_with_its_versions(page: Page, url: str, line: tuple[
     expect(page.locator("#cards")).to_contain_text("Nothing has changed")
     expect(page.locator(".chart")).to_have_count(15)
     assert page.locator(".chart .signal").count() == 15
-    versions.rollback(line[0].store, line[0].engine.ledger, 1, "eva", build.clock_ms())
+    roll_back(line[0].store, line[0].engine.ledger, 1, "eva", clock.unix_ms())
     line[0].notice_versions()
     line[0].wire.send("frames", {"frame_id": "later", "image": png(505)})
     until(lambda: line[0].engine.ledger.frame("later") is not None)
@@ -274,11 +277,11 @@ def test_the_scene_is_drawn_with_its_versions(page: Page, url: str, line: tuple[
 @pytest.mark.usefixtures("small")
 def test_a_version_is_looked_at_compared_and_brought_back(page: Page, url: str, line: tuple[Service, Settings]) -> None:
     service = line[0]
-    versions.rollback(service.store, service.engine.ledger, 1, "eva", build.clock_ms())
+    roll_back(service.store, service.engine.ledger, 1, "eva", clock.unix_ms())
     page.goto(f"{url}/versions")
     expect(page.locator("tbody tr")).to_have_count(2)
     expect(page.locator("tbody tr").first).to_contain_text("judges")
-    versions.rollback(service.store, service.engine.ledger, 2, "eva", build.clock_ms())
+    roll_back(service.store, service.engine.ledger, 2, "eva", clock.unix_ms())
     expect(page.locator("tbody tr")).to_have_count(3, timeout=10_000)
     page.get_by_role("link", name="1", exact=True).click()
     expect(page.locator("h1")).to_have_text("Version 1")
@@ -292,7 +295,7 @@ def test_a_version_is_looked_at_compared_and_brought_back(page: Page, url: str, 
     page.get_by_role("button", name="Go back to version 1").click()
     page.get_by_role("button", name="Go back", exact=True).click()
     expect(page.locator("h1")).to_contain_text("Version 4 judges now")
-    assert versions.current(service.store).version.who == "console"
+    assert publish.current(service.store).version.who == "console"
 
 
 def test_the_threshold_is_dragged_and_judges(page: Page, url: str, line: tuple[Service, Settings]) -> None:

@@ -11,13 +11,17 @@ import pytest
 from apscheduler.schedulers.background import BackgroundScheduler
 from conftest import NOW_MS, frame, png, settle, untracked
 
-from daemon import demo, feedback, report, schedule
-from daemon.config import Settings
-from daemon.ledger import Ledger
-from daemon.rendered import Flaw
-from daemon.replay import Dataset, Item, ReplayError, aside, dataset, play, prepare
+from daemon import schedule
+from daemon.datasets import demo
+from daemon.datasets.playback import Dataset, Item, ReplayError, aside, dataset, play, prepare
+from daemon.datasets.rendered import Flaw
+from daemon.intake.folder import WatchedFolder
+from daemon.intake.sources import FOLDER_BATCH
+from daemon.learning import answers
+from daemon.ledger.ledger import Ledger
+from daemon.reporting import report
 from daemon.service import Service
-from daemon.sources import FOLDER_BATCH, WatchedFolder
+from daemon.settings.load import Settings
 from memory.store import Store
 
 ROW: dict[str, object] = {
@@ -123,7 +127,7 @@ def test_the_report_is_one_self_contained_page(service: Service) -> None:
         service.engine.judge(frame(f"ok{number}", png(504 + number)))
     service.engine.judge(frame("<b>burr</b>", png(510, flaw=Flaw.BURR)))
     service.engine.judge(frame("broken", b"no image"))
-    feedback.record(service.engine.ledger, feedback.answer("<b>burr</b>", "defect", "anna"), NOW_MS)
+    answers.record(service.engine.ledger, answers.answer("<b>burr</b>", "defect", "anna"), NOW_MS)
     page = report.render(service.engine, service.store, "Test")
     assert "<b>burr</b>" not in page, "names are escaped"
     assert "&lt;b&gt;burr" in page
@@ -191,7 +195,7 @@ def test_a_replay_starts_from_the_live_head_and_can_be_played_again(service: Ser
 
 def test_an_answer_in_time_saves_a_frame_from_retention(service: Service) -> None:
     row = service.engine.judge(frame("f", png(504)))
-    feedback.record(service.engine.ledger, feedback.answer("f", "good", "anna"), NOW_MS)
+    answers.record(service.engine.ledger, answers.answer("f", "good", "anna"), NOW_MS)
     assert not service.engine.ledger.forget_file(row["seq"])
     assert service.engine.ledger.frame("f")["kept"]  # type: ignore[index]  # it was just judged
 

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.frames import ImageRejected, KeptFrames, decode, read_allowed
-from daemon.heatmap import overlay
+from daemon.intake.decode import ImageRejected, decode, read_allowed
+from daemon.ledger.kept import KeptFrames
+from daemon.reporting.heatmap import overlay
 from policies.threshold import calibrate
 
 LIMIT = 1_000_000

@@ -22,12 +22,12 @@ DOORS = {
     "timm": {"memory/extract.py"},
     "faiss": {"memory/search.py"},
     "river": {"drift/watch.py"},
-    "redis": {"daemon/wire.py", "daemon/build.py", "daemon/doctor.py"},
-    "sqlite3": {"daemon/ledger.py", "daemon/service.py", "daemon/doctor.py"},
+    "redis": {"daemon/streams.py", "daemon/build.py", "daemon/cli/doctor.py"},
+    "sqlite3": {"daemon/ledger/ledger.py", "daemon/cli/doctor.py"},
     "apscheduler": {"daemon/schedule.py"},
     "fastapi": {f"daemon/console/{name}.py" for name in ("access", "api", "app", "health", "pages")}
     | {f"daemon/console/{name}.py" for name in ("api_versions", "login", "parts")},
-    "uvicorn": {"daemon/cli_console.py"},
+    "uvicorn": {"daemon/cli/console.py"},
     "paho": {"daemon/plant/mqtt.py"},
     "httpx": {"daemon/plant/webhook.py"},
     "pymodbus": {"daemon/plant/modbus.py"},
@@ -72,7 +72,7 @@ def test_reading_versions_does_not_import_torch_and_nothing_connects() -> None:
         "import socket, sys\n"
         "def refuse(*a): raise SystemExit('connected at import')\n"
         "socket.socket.connect = refuse\n"
-        "import daemon.cli\n"
+        "import daemon.cli.main\n"
         "sys.exit('torch was imported' if 'torch' in sys.modules else 0)\n"
     )
     done = fresh_python(script)

@@ -13,13 +13,17 @@ import pytest
 from conftest import NOW_MS, frame, png, untracked
 from typer.testing import CliRunner
 
-from daemon import build, export, feedback, imported, revocation, scene
-from daemon.cli import app
-from daemon.config import Settings
-from daemon.labelled import LabelsError, Region, labelled
-from daemon.rendered import STEADY, Flaw, Scene
+from daemon import build
+from daemon.cli.main import app
+from daemon.datasets import export, imported
+from daemon.datasets.labelled import LabelsError, Region, labelled
+from daemon.datasets.rendered import STEADY, Flaw, Scene
+from daemon.inference import scene_records
+from daemon.learning import answers, revocation
+from daemon.learning.teach import teach
+from daemon.ledger.state import open_state
 from daemon.service import Service
-from daemon.teach import teach
+from daemon.settings.load import Settings
 from memory.errors import DriftlineError
 from memory.extract import Extractor
 from memory.replay import box_region
@@ -126,7 +130,7 @@ def test_a_data_set_is_taught_and_its_defects_are_remembered(here: Settings, tmp
     told = run("import", str(tmp_path / "set"), "--operator", "eva")
     assert (told["version"], told["good"], told["defects"], told["missed_before"]) == (2, 11, 1, [])
     assert list(told["refused"]) == [torn]
-    opened = build.state(here)
+    opened = open_state(here.state_dir)
     head = opened.store.head()
     assert head is not None
     (defect,) = opened.store.load(head).contents.replay.defects
@@ -177,14 +181,14 @@ def test_what_is_imported_leaves_the_line_s_own_scene_known(service: Service, bu
     service.engine.activate(service.store.load(made.version))
     taken(service, burr)
     model = service.store.load(service.store.version(1))
-    assert scene.monitor(service.engine.ledger, model, ()).rewarmed_frames == 30
+    assert scene_records.monitor(service.engine.ledger, model, ()).rewarmed_frames == 30
 
 
 def test_a_defect_that_was_not_learned_is_learned_when_it_is_imported_again(
     service: Service, burr: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as held:
-        held.setattr("daemon.lesson.decide", lambda *_: (Hold("not today"), ()))
+        held.setattr("daemon.learning.lesson.decide", lambda *_: (Hold("not today"), ()))
         for _ in range(2):
             became = taken(service, burr)
             assert (became.unlearned, became.why) == ((str(burr),), "not today")
@@ -224,7 +228,9 @@ def test_file_names_of_any_kind_are_imported_and_told(here: Settings, tmp_path: 
         old.rename(old.with_name(os.fsdecode(b"p\xe4rt[red].png")))
     (root / "test/burr/torn[bold].png").write_bytes(b"no image")
     assert len(run("import", str(root))["refused"]) == 1
-    assert [row["part_id"] for row in build.state(here).ledger.all("SELECT * FROM frames")] == ["p\\xe4rt[red]"]
+    assert [row["part_id"] for row in open_state(here.state_dir).ledger.all("SELECT * FROM frames")] == [
+        "p\\xe4rt[red]"
+    ]
     done = CliRunner().invoke(app, ["import", str(root)], catch_exceptions=False)
     assert "1 defects learned" in done.output
 
@@ -237,7 +243,7 @@ def reviewed(service: Service) -> Service:
     said = [("bad", "defect", "anna", "[0.25, 0.25, 0.5, 0.75]"), ("good", "good", "anna", None)]
     said += [("disputed", "defect", "anna", None), ("disputed", "good", "bert", None)]
     for name, verdict, operator, region in said:
-        feedback.record(service.engine.ledger, feedback.answer(name, verdict, operator, region), NOW_MS)
+        answers.record(service.engine.ledger, answers.answer(name, verdict, operator, region), NOW_MS)
     return service
 
 

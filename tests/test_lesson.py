@@ -9,14 +9,16 @@ from pathlib import Path
 import pytest
 from conftest import NOW_MS, frame, make_service, png, untracked
 
-from daemon import doctor, feedback, lesson, rate, versions
-from daemon.config import Settings
-from daemon.ledger import Row
-from daemon.rendered import Flaw, Scene
+from daemon.cli import doctor
+from daemon.datasets.rendered import Flaw, Scene
+from daemon.learning import answers, lesson, operating_point, publish
+from daemon.learning.rollback import roll_back
+from daemon.learning.teach import TeachError, images_in, teach
+from daemon.ledger.ledger import Row
 from daemon.retention import retain
 from daemon.service import Service
-from daemon.teach import TeachError, images_in, teach
-from daemon.wire import Wire
+from daemon.settings.load import Settings
+from daemon.streams import Wire
 from memory.errors import ExtractorMismatch, StoreError
 from memory.extract import Extractor
 from memory.replay import WORST_PATCHES
@@ -31,7 +33,7 @@ def judge(service: Service, frame_id: str, number: int, scene: Scene = WORN, fla
 
 
 def answer(service: Service, frame_id: str, verdict: str, operator: str = "anna") -> Row | None:
-    return feedback.record(service.engine.ledger, feedback.answer(frame_id, verdict, operator), NOW_MS)
+    return answers.record(service.engine.ledger, answers.answer(frame_id, verdict, operator), NOW_MS)
 
 
 def learn(service: Service) -> Version | Hold:
@@ -57,13 +59,13 @@ def test_confirmed_parts_become_the_next_version(service: Service) -> None:
 
 
 def test_lessons_calibrate_for_the_rate_in_force(service: Service) -> None:
-    head, configured = versions.current(service.store), service.engine.settings.policy.false_reject_rate
-    made = rate.change(head, service.store, service.engine.ledger, 0.25, configured, "eva", NOW_MS)
+    head, configured = publish.current(service.store), service.engine.settings.policy.false_reject_rate
+    made = operating_point.change(head, service.store, service.engine.ledger, 0.25, configured, "eva", NOW_MS)
     assert {name for name in made.blobs if made.blobs[name] != head.version.blobs[name]} == set()
     service.notice_versions()
     confirm(service)
     service.lesson_if_due()
-    learned = versions.current(service.store).version
+    learned = publish.current(service.store).version
     assert (learned.number, learned.cause, learned.threshold["rate"]) == (3, "admission", 0.25)
     (told,) = (found for found in doctor.examine(service.engine.settings) if found.check == "rate")
     assert "25.0%" in told.found
@@ -110,7 +112,7 @@ def test_a_defect_confirmed_as_good_is_refused_set_aside_and_never_proposed_agai
 
 def test_the_operator_s_region_is_the_defect_s_region(service: Service) -> None:
     judge(service, "d", 610, Scene(), Flaw.BURR)
-    feedback.record(service.engine.ledger, feedback.answer("d", "defect", "anna", "[0.0, 0.0, 0.25, 0.5]"), NOW_MS)
+    answers.record(service.engine.ledger, answers.answer("d", "defect", "anna", "[0.0, 0.0, 0.25, 0.5]"), NOW_MS)
     made = learn(service)
     assert isinstance(made, Version)
     (defect,) = service.store.load(made).contents.replay.defects
@@ -173,7 +175,7 @@ def test_a_rollback_brings_back_the_contents_and_keeps_every_defect(service: Ser
     judge(service, "d", 610, Scene(), Flaw.BURR)
     answer(service, "d", "defect")
     learn(service)
-    made = versions.rollback(service.store, service.engine.ledger, 1, "engineer", NOW_MS)
+    made = roll_back(service.store, service.engine.ledger, 1, "engineer", NOW_MS)
     assert (made.number, made.restores, made.who, made.feedback_through) == (4, 1, "engineer", 4)
     assert made.gate["found"] + len(made.gate["missed"]) == 1
     contents, first = service.store.load(made).contents, service.store.load(service.store.version(1)).contents
@@ -189,7 +191,7 @@ def test_a_rollback_brings_back_the_contents_and_keeps_every_defect(service: Ser
 def test_a_rollback_to_nowhere_is_told(service: Service, untaught: Service) -> None:
     del service
     with pytest.raises(StoreError, match="number 9"):
-        versions.rollback(untaught.store, untaught.engine.ledger, 9, "x", NOW_MS)
+        roll_back(untaught.store, untaught.engine.ledger, 9, "x", NOW_MS)
 
 
 @pytest.mark.parametrize("count", [0, 1])

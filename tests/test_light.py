@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.rendered import Scene, part
+from daemon.datasets.rendered import Scene, part
 from drift.light import BALANCE_LIMIT, RATE, REACH_LIMIT, STEP_LIMIT, Light, compensate
 from drift.signals import light
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from daemon.rendered import Flaw, part
+from daemon.datasets.rendered import Flaw, part
 from memory.errors import DriftlineError, WeightsError
 from memory.extract import Extractor
 from memory.replay import Defect, Replay, box_region, worst_region

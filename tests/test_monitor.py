@@ -8,7 +8,7 @@ from conftest import material_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon.rendered import STEADY, Flaw, Scene, part
+from daemon.datasets.rendered import STEADY, Flaw, Scene, part
 from drift.chart import BURST_FRAMES
 from drift.light import Light, compensate
 from drift.monitor import CALM, TRUST_LIMIT, DriftState, Monitor, Trust

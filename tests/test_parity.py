@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from conftest import NOW_MS, frame, make_service, png
 
-from daemon import doctor, feedback
-from daemon.config import Settings
-from daemon.frames import decode
-from daemon.ledger import Row
-from daemon.rendered import STEADY, Flaw, Scene
+from daemon.cli import doctor
+from daemon.datasets.rendered import STEADY, Flaw, Scene
+from daemon.intake.decode import decode
+from daemon.learning import answers
+from daemon.ledger.ledger import Row
 from daemon.service import Service
-from daemon.wire import Wire
+from daemon.settings.load import Settings
+from daemon.streams import Wire
 from memory import backends
 from memory.backends import Backend
 from memory.extract import Extractor
@@ -68,7 +69,7 @@ def start(
 def teach_defect(service: Service) -> None:
     for number in (610, 611):
         service.engine.judge(frame(f"d{number}", burred(number)))
-        feedback.record(service.engine.ledger, feedback.answer(f"d{number}", "defect", "anna"), NOW_MS)
+        answers.record(service.engine.ledger, answers.answer(f"d{number}", "defect", "anna"), NOW_MS)
     service.recalibrate()
     assert len(service.store.load(service.store.version(2)).contents.replay) == 2
 
@@ -210,7 +211,7 @@ def test_what_is_learned_is_the_reference_s(
     quick = start(settings, extractor, wire, monkeypatch, nearly)
     for number in range(3):
         quick.engine.judge(frame(f"g{number}", png(630 + number, Scene(wear=1.0, warmth=1.0))))
-        feedback.record(quick.engine.ledger, feedback.answer(f"g{number}", "good", "anna"), NOW_MS)
+        answers.record(quick.engine.ledger, answers.answer(f"g{number}", "good", "anna"), NOW_MS)
     quick.recalibrate()
     made = quick.store.version(2)
     assert isinstance(made, Version)

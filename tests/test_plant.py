@@ -29,16 +29,16 @@ from conftest import ROOT, RealRedis, frame, free_port, png
 from pymodbus.client import AsyncModbusTcpClient
 from standardwebhooks.webhooks import Webhook
 
-from daemon import build
-from daemon.config import Settings
-from daemon.ledger import Ledger
+from daemon.datasets.rendered import STEADY, Flaw
+from daemon.ledger.ledger import Ledger
+from daemon.ledger.state import open_state
 from daemon.plant import modbus, mqtt, opcua
 from daemon.plant.feed import Condition, Cursor, Feed
 from daemon.plant.keep import NoWire, keep, wanted
-from daemon.rendered import STEADY, Flaw
-from daemon.sections import ModbusSettings, MqttSettings, OpcUaSettings, WebhookSettings
 from daemon.service import Service
-from daemon.wire import Wire
+from daemon.settings.load import Settings
+from daemon.settings.models import ModbusSettings, MqttSettings, OpcUaSettings, WebhookSettings
+from daemon.streams import Wire
 
 SECRET = base64.b64encode(b"a secret of twenty-four.").decode()
 GIVE_UP_S = 20.0
@@ -73,7 +73,7 @@ def judge(service: Service, name: str, flaw: Flaw | None = None) -> None:
 def feed_of(service: Service, settings: Settings, wire: Wire, **also: Any) -> Feed:
     wire.prepare()
     service.engine.ledger.say("service", service.status())
-    return Feed(settings.model_copy(update=also), build.state(settings).ledger, wire)
+    return Feed(settings.model_copy(update=also), open_state(settings.state_dir).ledger, wire)
 
 
 @pytest.fixture
@@ -420,7 +420,7 @@ def test_the_process_serves_what_is_configured_and_stops_in_peace(
     given = settings.model_dump(mode="json") | {"redis": {"url": real_redis.url}}
     given["modbus"] = {"host": "127.0.0.1", "port": port}
     config.write_text(json.dumps(given))
-    command = [sys.executable, "-m", "daemon.cli", "plant", "--config", str(config)]
+    command = [sys.executable, "-m", "daemon.cli.main", "plant", "--config", str(config)]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL) as process:
 
         async def scenario() -> None:

@@ -47,7 +47,7 @@ def test_libraries_are_told_before_any_is_loaded() -> None:
         "    told(*given)\n"
         "processor.tell_libraries = first\n"
         "del sys.modules['memory']\n"
-        "import daemon.cli\n"
+        "import daemon.cli.main\n"
     )
     done = fresh_python(script)
     assert done.returncode == 0, done.stderr

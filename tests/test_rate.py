@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from conftest import NOW_MS, commit, contents
 
-from daemon import rate, versions
-from daemon.ledger import Ledger
+from daemon.learning import operating_point, publish
+from daemon.ledger.ledger import Ledger
 from memory.store import Store
 
 
@@ -22,25 +22,25 @@ def store(tmp_path: Path) -> Store:
 
 def change(store: Store, tmp_path: Path, wanted: float, configured: float = 0.1) -> float:
     ledger = Ledger(tmp_path / "ledger.sqlite")
-    made = rate.change(versions.current(store), store, ledger, wanted, configured, "eva", NOW_MS)
+    made = operating_point.change(publish.current(store), store, ledger, wanted, configured, "eva", NOW_MS)
     return float(made.threshold["rate"])
 
 
 def test_the_configured_rate_is_in_force_until_another_is_said(store: Store, tmp_path: Path) -> None:
-    assert rate.in_force(Store(tmp_path / "empty"), 0.1) == 0.1
-    assert rate.in_force(store, 0.1) == 0.1
+    assert operating_point.in_force(Store(tmp_path / "empty"), 0.1) == 0.1
+    assert operating_point.in_force(store, 0.1) == 0.1
     assert change(store, tmp_path, 0.3) == 0.3
-    assert rate.in_force(store, 0.1) == 0.3
+    assert operating_point.in_force(store, 0.1) == 0.3
     commit(store, contents(1), store.head(), cause="admission")
-    assert rate.in_force(store, 0.1) == 0.3, "lessons follow it"
-    assert rate.in_force(store, 0.05) == 0.05, "another number in config.yaml is a newer word"
+    assert operating_point.in_force(store, 0.1) == 0.3, "lessons follow it"
+    assert operating_point.in_force(store, 0.05) == 0.05, "another number in config.yaml is a newer word"
     commit(store, contents(2), store.head(), cause="teach")
-    assert rate.in_force(store, 0.1) == 0.1
+    assert operating_point.in_force(store, 0.1) == 0.1
 
 
 def test_a_rollback_brings_back_the_rate_of_what_it_restores(store: Store, tmp_path: Path) -> None:
     change(store, tmp_path, 0.3)
     commit(store, contents(), store.head(), cause="rollback", restores=1)
-    assert rate.in_force(store, 0.1) == 0.1
+    assert operating_point.in_force(store, 0.1) == 0.1
     commit(store, contents(), store.head(), cause="rollback", restores=2)
-    assert rate.in_force(store, 0.1) == 0.3
+    assert operating_point.in_force(store, 0.1) == 0.3

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from test_lesson import answer, learn
 from test_policies import LIMITS, around, confirmed, model, scratch
 
-from daemon import provenance, report, terminal
-from daemon.rendered import STEADY, Scene, part
+from daemon.cli import terminal
+from daemon.datasets.rendered import STEADY, Scene, part
+from daemon.ledger import provenance
+from daemon.reporting import report
 from daemon.service import Service
 from drift.monitor import CALM, DriftState, Monitor, Trust
 from drift.reference import Reference, Signals, refer

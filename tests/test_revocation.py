@@ -11,14 +11,16 @@ import pytest
 from conftest import NOW_MS, frame, make_service, png, untracked
 from test_cli import call
 
-from daemon import counterfactual, feedback, lesson, provenance, revocation, versions
-from daemon.config import Settings
-from daemon.ledger import Ledger
-from daemon.ledger import Row as LedgerRow
-from daemon.rendered import Flaw, Scene
-from daemon.schema import FIRST, STEPS
+from daemon.datasets.rendered import Flaw, Scene
+from daemon.learning import answers, compare, lesson, revocation
+from daemon.learning.rollback import roll_back
+from daemon.ledger import provenance
+from daemon.ledger.ledger import Ledger
+from daemon.ledger.ledger import Row as LedgerRow
+from daemon.ledger.schema import FIRST, STEPS
 from daemon.service import Service
-from daemon.wire import Wire
+from daemon.settings.load import Settings
+from daemon.streams import Wire
 from memory.errors import DriftlineError, StoreError
 from memory.extract import Extractor
 from memory.store import REST_S
@@ -30,13 +32,13 @@ WORN, STEADY = Scene(wear=1.0, warmth=1.0), Scene()
 Answer = tuple[str, int, str, str]  # frame id, part number, verdict, operator
 
 
-def day(service: Service, answers: list[Answer], skip: str = "") -> None:
+def day(service: Service, given: list[Answer], skip: str = "") -> None:
     """Judge and answer; an operator named `skip` looks at the parts and says nothing."""
-    for frame_id, number, verdict, operator in answers:
+    for frame_id, number, verdict, operator in given:
         burr = number >= 690
         service.engine.judge(frame(frame_id, png(number, STEADY if burr else WORN, Flaw.BURR if burr else None)))
         if operator != skip:
-            feedback.record(service.engine.ledger, feedback.answer(frame_id, verdict, operator), NOW_MS)
+            answers.record(service.engine.ledger, answers.answer(frame_id, verdict, operator), NOW_MS)
 
 
 def without_limit(service: Service) -> None:
@@ -142,7 +144,7 @@ def test_a_revoked_defect_leaves_and_frees_what_was_refused_for_it(service: Serv
 def test_what_a_rollback_undid_stays_undone(service: Service) -> None:
     day(service, [("g1", 600, "good", "anna")])
     learn(service)
-    versions.rollback(service.store, service.engine.ledger, 1, "engineer", NOW_MS)
+    roll_back(service.store, service.engine.ledger, 1, "engineer", NOW_MS)
     service.notice_versions()
     day(service, [("g2", 601, "good", "anna"), ("g3", 602, "good", "bert")])
     learn(service)
@@ -235,13 +237,13 @@ def test_the_verdicts_another_version_would_have_given(service: Service) -> None
     learn(service)
     before, after = (service.store.load(service.store.version(n)) for n in (1, 2))
     frames = len(service.engine.ledger.all("SELECT 1 FROM frames"))
-    judged, differ = counterfactual.changed(service.engine, before, after, 100, untracked)
+    judged, differ = compare.changed(service.engine, before, after, 100, untracked)
     assert judged == frames == len(service.engine.ledger.all("SELECT 1 FROM frames"))
     found = {d["frame_id"]: d["verdicts"] for d in differ}
     assert found["p1"] == [Verdict.NG, Verdict.OK]
     recorded = {r["frame_id"]: r["score"] / r["threshold"] for r in service.engine.ledger.all("SELECT * FROM frames")}
     assert {d["frame_id"]: d["scores"][0] for d in differ} == {f: round(recorded[f], 3) for f in found}
-    assert counterfactual.changed(service.engine, after, after, 2, untracked) == (2, [])
+    assert compare.changed(service.engine, after, after, 2, untracked) == (2, [])
 
 
 def test_an_unknown_name_is_told(service: Service) -> None:

@@ -11,12 +11,14 @@ from conftest import NOW_MS, features, frame, make_service, png
 from test_lesson import answer, judge, learn
 from test_policies import LIMITS, around, confirmed, model
 
-from daemon import report, scene, terminal
-from daemon.config import Settings
-from daemon.ledger import Row
-from daemon.rendered import STEADY, Flaw, Scene
+from daemon.cli import terminal
+from daemon.datasets.rendered import STEADY, Flaw, Scene
+from daemon.inference import scene_records
+from daemon.ledger.ledger import Row
+from daemon.reporting import report
 from daemon.service import Service
-from daemon.wire import Wire
+from daemon.settings.load import Settings
+from daemon.streams import Wire
 from drift.monitor import CALM, Change, Trust
 from drift.reference import Reference
 from drift.signals import LIGHT, SIGNALS
@@ -100,18 +102,18 @@ def test_a_frame_from_before_colours_is_seen_in_the_light_it_was_judged_in(servi
     assert row is not None
     assert service.engine.active is not None
     reference = service.engine.active.monitor.reference
-    assert np.array_equal(scene.gain(row), scene.gain_under(row, reference)), (
+    assert np.array_equal(scene_records.gain(row), scene_records.gain_under(row, reference)), (
         "to the bit, or lessons were not repeatable"
     )
     with service.engine.ledger._write() as db:
         db.execute("UPDATE frames SET light = NULL, taught_light = NULL, next_light = NULL, signals = NULL")
     old = service.engine.ledger.frame("s729")
     assert old is not None
-    assert scene.gain(old) == pytest.approx(scene.gain(row), abs=0.01)
-    assert scene.gain_under(old, reference) == pytest.approx(scene.gain(old), abs=1e-9)
+    assert scene_records.gain(old) == pytest.approx(scene_records.gain(row), abs=0.01)
+    assert scene_records.gain_under(old, reference) == pytest.approx(scene_records.gain(old), abs=1e-9)
     brighter = replace(reference, mean=reference.mean + 0.5, light=reference.light + 0.5)
-    assert scene.gain_under(row, brighter) == pytest.approx(scene.gain(row) - 0.5)
-    assert scene.gain_under(old, brighter) == pytest.approx(scene.gain(old) - 0.5)
+    assert scene_records.gain_under(row, brighter) == pytest.approx(scene_records.gain(row) - 0.5)
+    assert scene_records.gain_under(old, brighter) == pytest.approx(scene_records.gain(old) - 0.5)
 
 
 def test_a_line_that_was_taught_before_causes_were_known_goes_on_and_says_so(
@@ -196,8 +198,8 @@ def test_recorded_signals_come_back_to_the_bit_and_older_ones_as_they_were_belie
     (row,) = shown(service, 700, 1, Scene(light=1.3))
     assert service.engine.active is not None
     held = np.frombuffer(row["signals"])
-    seen = scene._signals(row)
-    assert scene._recorded(seen) == row["signals"]
-    older = scene._signals({"signals": held[: len(SIGNALS) + len(LIGHT)].tobytes()})  # type: ignore[arg-type]  # a row by name
+    seen = scene_records._signals(row)
+    assert scene_records._recorded(seen) == row["signals"]
+    older = scene_records._signals({"signals": held[: len(SIGNALS) + len(LIGHT)].tobytes()})  # type: ignore[arg-type]  # a row by name
     assert np.array_equal(older.values, seen.values)
     assert not older.reach.any()

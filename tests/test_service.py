@@ -15,12 +15,14 @@ import redis
 from conftest import NOW_MS, RealRedis, frame, make_service, png, settle, untracked
 from test_frames import BAD
 
-from daemon import feedback, versions
-from daemon.config import Settings
-from daemon.rendered import Flaw, Scene
+from daemon.datasets.rendered import Flaw, Scene
+from daemon.learning import answers
+from daemon.learning.rollback import roll_back
+from daemon.learning.teach import images_in, teach
+from daemon.ledger.state import open_state
 from daemon.service import Service
-from daemon.teach import images_in, teach
-from daemon.wire import Wire
+from daemon.settings.load import Settings
+from daemon.streams import Wire
 from memory.errors import ExtractorMismatch
 from memory.extract import Extractor
 
@@ -201,7 +203,7 @@ def test_the_light_is_carried_over_to_another_reference(service: Service, tmp_pa
     _teach(service, bright)
     service.notice_versions()
     assert abs(service.engine.active.monitor.gain.mean()) < 0.03  # type: ignore[union-attr]  # as above
-    versions.rollback(service.store, service.engine.ledger, 1, "x", NOW_MS)
+    roll_back(service.store, service.engine.ledger, 1, "x", NOW_MS)
     service.notice_versions()
     after = service.engine.active.monitor.gain.mean()  # type: ignore[union-attr]  # as above
     assert after == pytest.approx(before, abs=1e-9)
@@ -417,8 +419,8 @@ def test_a_restart_goes_on_bit_for_bit(
 def test_a_version_committed_elsewhere_is_taken_up(service: Service, settings: Settings, good_parts: Path) -> None:
     from daemon import build
 
-    engine = build.engine(settings, build.state(settings), service.engine.extractor)
-    teach(images_in(good_parts), engine, build.state(settings).store, "x", untracked)
+    engine = build.engine(settings, open_state(settings.state_dir), service.engine.extractor)
+    teach(images_in(good_parts), engine, open_state(settings.state_dir).store, "x", untracked)
     service.notice_versions()
     assert shown(service, "f", png(504))["version"] == b"2"
 
@@ -430,7 +432,7 @@ def _teach(service: Service, folder: Path) -> None:
 def _confirm_new_material(service: Service) -> None:
     for number in range(3):
         row = service.engine.judge(frame(f"worn{number}", png(600 + number, Scene(wear=1.0, warmth=1.0))))
-        feedback.record(service.engine.ledger, feedback.answer(row["frame_id"], "good", "anna"), NOW_MS)
+        answers.record(service.engine.ledger, answers.answer(row["frame_id"], "good", "anna"), NOW_MS)
 
 
 def test_torn_calibration_pictures_keep_nothing_from_starting(

@@ -8,12 +8,12 @@ import pytest
 from conftest import NOW_MS, frame, make_service
 from test_lesson import answer, judge, learn
 
-from daemon import shadow, versions
-from daemon.config import Settings
-from daemon.ledger import Row
+from daemon.inference.shadow import Trial, tried
+from daemon.learning.rollback import roll_back
+from daemon.ledger.ledger import Row
 from daemon.service import Service
-from daemon.shadow import Trial
-from daemon.wire import Wire
+from daemon.settings.load import Settings
+from daemon.streams import Wire
 from drift.monitor import CALM, Trust
 from memory.errors import StoreError
 from memory.extract import Extractor
@@ -146,8 +146,8 @@ def test_a_frame_that_the_head_could_not_judge_says_nothing(service: Service) ->
     trial = on_trial(service)
     assert service.engine.judge(frame("broken", b"no image"))["trial"] is None
     features = trial.proven.proposal.contents.held_out.features[0]
-    assert shadow.tried(trial, features, Verdict.UNKNOWN, 0) is None
-    assert shadow.tried(None, features, Verdict.OK, 0) is None
+    assert tried(trial, features, Verdict.UNKNOWN, 0) is None
+    assert tried(None, features, Verdict.OK, 0) is None
 
 
 def test_a_proposal_that_fails_to_score_costs_no_verdict(service: Service) -> None:
@@ -161,7 +161,7 @@ def test_a_proposal_that_fails_to_score_costs_no_verdict(service: Service) -> No
 
 def test_another_version_ends_a_trial_unheard(service: Service) -> None:
     on_trial(service)
-    versions.rollback(service.store, service.engine.ledger, 1, "engineer", NOW_MS)
+    roll_back(service.store, service.engine.ledger, 1, "engineer", NOW_MS)
     service.notice_versions()
     assert service.engine.trial is None
     assert "version 2" in events(service, "trial_dropped")[0]["reason"]

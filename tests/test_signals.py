@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from conftest import material_of
 
-from daemon.rendered import Flaw, Scene, part
+from daemon.datasets.rendered import Flaw, Scene, part
 from drift.alarms import nearest
 from drift.causes import amount, named, tried
 from drift.light import compensate

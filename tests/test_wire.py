@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from daemon.wire import BATCH, CLAIM_IDLE_MS, GROUP, Wire, WireLost
+from daemon.streams import BATCH, CLAIM_IDLE_MS, GROUP, Wire, WireLost
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
 DEMO = ROOT / "demo"
-HERE = [sys.executable, "-m", "daemon.cli"]
+HERE = [sys.executable, "-m", "daemon.cli.main"]
 PAGES = ("live", "review", "drift", "versions", "version", "threshold", "setup")
 
 

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 from fastapi import Depends, HTTPException, Request
 
-from daemon.config import ConfigError
-from daemon.sections import ConsoleSettings
+from daemon.settings.load import ConfigError
+from daemon.settings.models import ConsoleSettings
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})

@@ -13,9 +13,9 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from daemon import feedback
 from daemon.console.access import Operator, Viewer
 from daemon.console.parts import Given
+from daemon.learning import answers
 
 AUDIT_COLUMNS = ("at", "kind", "who", "what", "detail")
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -29,10 +29,10 @@ class Said(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    frame_id: str = Field(min_length=1, max_length=feedback.MAX_CHARS)
+    frame_id: str = Field(min_length=1, max_length=answers.MAX_CHARS)
     verdict: Literal["good", "defect"]
     region: tuple[Share, Share, Share, Share] | None = Field(None, description="left, top, right, bottom")
-    key: str = Field(default_factory=lambda: uuid.uuid4().hex, min_length=1, max_length=feedback.MAX_CHARS)
+    key: str = Field(default_factory=lambda: uuid.uuid4().hex, min_length=1, max_length=answers.MAX_CHARS)
     despite: bool = Field(False, description="send it although somebody else has answered")
 
 
@@ -70,7 +70,7 @@ def reviews(given: Given, _: Viewer, limit: Limit = 50) -> list[dict[str, Any]]:
 def answer(given: Given, caller: Operator, said: Said) -> dict[str, str]:
     """Answer about a part. It goes the way of every answer: the service records it, each key once."""
     region = json.dumps(said.region) if said.region else None
-    made = feedback.answer(said.frame_id, said.verdict, caller.name, region, said.key)
+    made = answers.answer(said.frame_id, said.verdict, caller.name, region, said.key)
     return {"sent": given.line.answer(made, despite=said.despite), "key": made.key}
 
 

@@ -24,11 +24,11 @@ from daemon.console.desk import Busy, NothingTaught
 from daemon.console.line import Answered, Line
 from daemon.console.parts import parts_of
 from daemon.console.uploads import Superseded, UploadRefused
-from daemon.feedback import FeedbackRejected
-from daemon.frames import ImageRejected
-from daemon.rate import RateRefused
-from daemon.teach import TeachError
-from daemon.wire import WireLost
+from daemon.intake.decode import ImageRejected
+from daemon.learning.answers import FeedbackRejected
+from daemon.learning.operating_point import RateRefused
+from daemon.learning.teach import TeachError
+from daemon.streams import WireLost
 from memory.errors import DriftlineError, ExtractorMismatch, StoreError
 
 CHANGES_A_MINUTE, READS_A_MINUTE = 600, 6_000

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from daemon.ledger import Ledger
-from daemon.plot import Axes, Frame
+from daemon.ledger.ledger import Ledger
+from daemon.reporting.plot import Axes, Frame
 from drift.signals import CAMERA, LIGHT, MATERIAL
 from policies.cards import FAR_SPREADS
 

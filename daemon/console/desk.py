@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
-from daemon import build, counterfactual
-from daemon import teach as teaching
+from daemon import build
 from daemon.console.line import Line, encoded
 from daemon.console.uploads import Uploads
-from daemon.engine import Engine
-from daemon.frames import decode
-from daemon.heatmap import overlay
+from daemon.inference.engine import Engine
+from daemon.intake.decode import decode
+from daemon.learning import compare
+from daemon.learning import teach as teaching
+from daemon.reporting.heatmap import overlay
 from drift.monitor import CALM
 from memory.errors import DriftlineError
 from memory.features import Image
@@ -176,7 +177,7 @@ class Desk:
 
         def run(work: Work) -> None:
             work.found = {"before": before.version.number, "after": number}
-            judged, differ = counterfactual.changed(self._prover(), before, after, COMPARED_FRAMES, work.track)
+            judged, differ = compare.changed(self._prover(), before, after, COMPARED_FRAMES, work.track)
             work.found |= {"judged": judged, "differ": differ}
 
         self._start("compare", who, run)

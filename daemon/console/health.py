@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 from daemon.console.access import Viewer
 from daemon.console.line import Line
 from daemon.console.parts import Given
-from daemon.wire import WireLost
+from daemon.streams import WireLost
 
 NEWEST = 1_000
 router = APIRouter(tags=["health"])

@@ -6,9 +6,11 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from daemon import build, rate, versions
+from daemon import clock
 from daemon.console.line import Line
-from daemon.pictures import Pictures
+from daemon.learning import operating_point
+from daemon.learning.rollback import roll_back
+from daemon.ledger.kept import Pictures
 from memory.features import Image
 from memory.version import Version
 from policies.outlook import choices
@@ -44,7 +46,7 @@ class History:
     def rollback(self, number: int, who: str) -> dict[str, Any]:
         """A new version with an old one's contents; the service takes it up by itself. Raises StoreError."""
         opened = self.line.opened
-        made = versions.rollback(opened.store, opened.ledger, number, who, build.clock_ms())
+        made = roll_back(opened.store, opened.ledger, number, who, clock.unix_ms())
         return {"version": made.number, "restores": number, "missed": list(made.gate["missed"])}
 
     def outlook(self) -> dict[str, Any]:
@@ -53,7 +55,7 @@ class History:
         head = self.line.model()
         threshold, contents = Threshold.of(head.version.threshold), head.contents
         defects = [contents.contrasts.of(d.features, region=d.region).value for d in contents.replay.defects]
-        ledger, since_ms = self.line.opened.ledger, build.clock_ms() - SHIFT_MS
+        ledger, since_ms = self.line.opened.ledger, clock.unix_ms() - SHIFT_MS
         seen = ledger.one("SELECT count(*) AS n FROM line_frames WHERE score IS NOT NULL AND judged_ms > ?", since_ms)
         given = choices(threshold.scores, defects)
         return {
@@ -71,7 +73,7 @@ class History:
         defect, StoreError, StaleParent."""
         opened, configured = self.line.opened, self.line.settings.policy.false_reject_rate
         head = self.line.model()
-        made = rate.change(head, opened.store, opened.ledger, wanted, configured, who, build.clock_ms())
+        made = operating_point.change(head, opened.store, opened.ledger, wanted, configured, who, clock.unix_ms())
         return {"version": made.number, "threshold": made.threshold["value"], "rate": made.threshold["rate"]}
 
 

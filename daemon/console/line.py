@@ -11,11 +11,13 @@ from typing import Any
 
 import cv2
 
-from daemon import build, feedback, lesson, provenance, versions
-from daemon.config import Settings
-from daemon.frames import ImageRejected, pictured
-from daemon.heatmap import overlay
-from daemon.wire import Wire
+from daemon import clock
+from daemon.intake.decode import ImageRejected, pictured
+from daemon.learning import answers, lesson, publish
+from daemon.ledger import provenance, state
+from daemon.reporting.heatmap import overlay
+from daemon.settings.load import Settings
+from daemon.streams import Wire
 from memory.errors import DriftlineError
 from memory.features import Image
 from memory.version import Model, Version
@@ -29,7 +31,7 @@ FRAME = (
 )
 WAITING = (
     "asked = 1 AND kept IS NOT NULL AND score IS NOT NULL"  # noqa: S608  # constants
-    f" AND frame_id NOT IN (SELECT frame_id FROM feedback WHERE {feedback.COUNTS})"  # constant
+    f" AND frame_id NOT IN (SELECT frame_id FROM feedback WHERE {answers.COUNTS})"  # constant
 )
 # First what was not passed, then the oddest of what was, within the hour's questions that the service has asked.
 REVIEWS = f"{FRAME} WHERE {WAITING} ORDER BY verdict = 'OK', p_value, seq DESC LIMIT ?"
@@ -44,7 +46,7 @@ class Line:
     """One line as other processes see it: its state folder and its streams."""
 
     settings: Settings
-    opened: build.State
+    opened: state.State
     wire: Wire
     _drawn: OrderedDict[tuple[int, bool], bytes] = field(default_factory=OrderedDict, init=False)
     _drawing: threading.Lock = field(default_factory=threading.Lock, init=False)
@@ -67,7 +69,7 @@ class Line:
         with self._reading:
             head = self.head()
             if head is None or self._model is None or self._model.version.sha256 != head.sha256:
-                self._model = versions.current(self.opened.store)
+                self._model = publish.current(self.opened.store)
             return self._model
 
     def frames(self, before: int | None, verdict: str | None, limit: int) -> list[dict[str, Any]]:
@@ -95,17 +97,17 @@ class Line:
         ledger = self.opened.ledger
         return [provenance.why(self.opened.store, ledger, row) for row in provenance.frames_of(ledger, name)]
 
-    def answer(self, given: feedback.Answer, *, despite: bool) -> str:
+    def answer(self, given: answers.Answer, *, despite: bool) -> str:
         """Send an answer the way that every client does; its entry in the stream.
 
         Raises FeedbackRejected for a frame that was never judged, WireLost without Redis, and Answered where another
         operator's answer stands, unless it is given `despite` that; then people disagree, and nothing is learned of the
         part until they do.
         """
-        feedback.judged(self.opened.ledger, given.frame_id)
+        answers.judged(self.opened.ledger, given.frame_id)
         standing = self.opened.ledger.all(
             f"SELECT operator, verdict, received_ms FROM feedback WHERE frame_id = ? AND operator <> ?"  # noqa: S608  # constant
-            f" AND {feedback.COUNTS} ORDER BY id",
+            f" AND {answers.COUNTS} ORDER BY id",
             given.frame_id,
             given.operator,
         )
@@ -113,14 +115,14 @@ class Line:
             first = standing[0]
             raise Answered(
                 expected="a part that nobody has answered for",
-                came=f"{first['operator']} said {first['verdict']} at {versions.iso(first['received_ms'])}",
+                came=f"{first['operator']} said {first['verdict']} at {clock.iso(first['received_ms'])}",
                 do="skip it, or send it again with despite=true if you disagree",
             )
         return self.wire.send("feedback", given.fields())
 
     def status(self) -> dict[str, Any]:
         """What the service last said of itself, and whether it still runs."""
-        return self.opened.ledger.service(build.clock_ms(), self.settings.schedule.fresh_ms)
+        return self.opened.ledger.service(clock.unix_ms(), self.settings.schedule.fresh_ms)
 
     def drift(self, limit: int) -> dict[str, Any]:
         """How the scene is now, and what was told of it, newest first."""
@@ -142,12 +144,12 @@ class Line:
         ledger = self.opened.ledger
         for row in ledger.all("SELECT * FROM feedback ORDER BY id"):
             detail = {"verdict": row["verdict"], "effect": row["effect"], "answer": row["id"]}
-            yield _entry(versions.iso(row["received_ms"]), "answer", row["operator"], row["frame_id"], detail)
+            yield _entry(clock.iso(row["received_ms"]), "answer", row["operator"], row["frame_id"], detail)
         for row in ledger.all("SELECT * FROM revoked ORDER BY feedback_id"):
             detail = {"reason": row["reason"]}
-            yield _entry(versions.iso(row["at_ms"]), "revocation", row["who"], str(row["feedback_id"]), detail)
+            yield _entry(clock.iso(row["at_ms"]), "revocation", row["who"], str(row["feedback_id"]), detail)
         for row in ledger.all("SELECT * FROM quarantine ORDER BY at_ms"):
-            yield _entry(versions.iso(row["at_ms"]), "set aside", "gate", row["frame_id"], {"reason": row["reason"]})
+            yield _entry(clock.iso(row["at_ms"]), "set aside", "gate", row["frame_id"], {"reason": row["reason"]})
 
     def drawn(self, seq: int, *, heat: bool) -> bytes | None:
         """`jpeg` if it is ready."""
@@ -179,7 +181,7 @@ class Line:
         except ImageRejected:
             return None
         anomaly = self.opened.kept.anomaly(row["kept"]) if heat else None
-        threshold = versions.threshold_behind(self.opened.store, row)
+        threshold = provenance.threshold_behind(self.opened.store, row)
         return image if anomaly is None or threshold is None else overlay(image, anomaly, threshold)
 
     def _troubles(self, said: dict[str, Any]) -> list[str]:

@@ -11,13 +11,12 @@ from fastapi.responses import HTMLResponse, StreamingResponse
 from fastapi.templating import Jinja2Templates
 from pydantic import Field
 
-from daemon import build
+from daemon.clock import minute, to_the_minute, unix_ms
 from daemon.console import charts
 from daemon.console.access import Caller, Engineer, Role, Viewer
 from daemon.console.history import samples_of
 from daemon.console.line import encoded
 from daemon.console.parts import Given, Parts
-from daemon.versions import minute, to_the_minute
 
 HERE = Path(__file__).parent
 PAGES = (
@@ -38,12 +37,12 @@ templates = Jinja2Templates(HERE / "templates")
 templates.env.autoescape = True  # by itself it escapes what ends in .html alone, and these end in .html.j2
 
 
-def clock(at_ms: int) -> str:
+def shown_time(at_ms: int) -> str:
     """A time for people."""
     return f"{minute(at_ms)} UTC"
 
 
-templates.env.filters["clock"] = clock
+templates.env.filters["clock"] = shown_time
 templates.env.filters["minute"] = to_the_minute
 
 
@@ -64,7 +63,7 @@ def review(request: Request, given: Given, caller: Viewer) -> Response:
 @router.get("/drift", response_class=HTMLResponse)
 def drift(request: Request, given: Given, caller: Viewer, hours: Hours = 8) -> Response:
     """What has changed in the scene, likely why, and every signal over time."""
-    shown = charts.charts(given.line.opened.ledger, hours, build.clock_ms())
+    shown = charts.charts(given.line.opened.ledger, hours, unix_ms())
     told = given.line.drift(50)
     return _page(request, given, caller, "drift", hours=hours, choices=charts.HOURS, told=told, **shown)
 

@@ -9,7 +9,7 @@ import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 
-from daemon.frames import SUFFIXES, pictured
+from daemon.intake.decode import SUFFIXES, pictured
 from memory.errors import DriftlineError
 
 MOST_IMAGES = 10_000

@@ -11,10 +11,10 @@ from typing import Any
 
 import structlog
 
-from daemon import build
-from daemon.config import Settings
-from daemon.ledger import DISK_ERRORS, Ledger
-from daemon.wire import Wire, WireLost
+from daemon import clock
+from daemon.ledger.ledger import DISK_ERRORS, Ledger
+from daemon.settings.load import Settings
+from daemon.streams import Wire, WireLost
 from memory.durable import drafted, sync
 
 log = structlog.get_logger()
@@ -96,12 +96,12 @@ class Feed:
     def tell(self, kind: str, **detail: Any) -> None:
         """Record an event; the log has it where the disk does not take it."""
         try:
-            self._ledger.event(build.clock_ms(), kind, **detail)
+            self._ledger.event(clock.unix_ms(), kind, **detail)
         except DISK_ERRORS as error:
             log.error("event not recorded", kind=kind, detail=detail, reason=str(error))
 
     def _look(self) -> Condition:
-        said = self._ledger.service(build.clock_ms(), self.settings.schedule.fresh_ms)
+        said = self._ledger.service(clock.unix_ms(), self.settings.schedule.fresh_ms)
         troubles = [f"{what} is away" for what in said.get("trouble") or {}]
         busy = False
         try:

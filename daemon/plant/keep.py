@@ -8,8 +8,8 @@ from importlib import import_module
 
 import structlog
 
-from daemon.config import Settings
 from daemon.plant.feed import Feed
+from daemon.settings.load import Settings
 from memory.errors import DriftlineError
 
 EXTRAS = {"mqtt": "paho", "webhook": "httpx", "modbus": "pymodbus", "opcua": "asyncua"}

@@ -13,7 +13,7 @@ import structlog
 from paho.mqtt.enums import CallbackAPIVersion
 
 from daemon.plant.feed import Condition, Feed
-from daemon.wire import WireLost
+from daemon.streams import WireLost
 from memory.errors import DriftlineError
 
 ONLINE, OFFLINE = "online", "offline"

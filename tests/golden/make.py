@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from conftest import commit, contents, features, material_of
 
-from daemon.rendered import part
+from daemon.datasets.rendered import part
 from drift.reference import Reference, refer
 from drift.regimes import Sighting, extended
 from drift.signals import SIGNALS

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from daemon.rendered import Flaw, Scene, part
+from daemon.datasets.rendered import Flaw, Scene, part
 
 SIDE_PX = 160
 Picture = npt.NDArray[np.float32]

@@ -1,0 +1,1 @@
+"""The `driftline` command, one file for each group of subcommands."""

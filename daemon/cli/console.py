@@ -1,0 +1,86 @@
+"""`driftline console` and `token`: what serves people over HTTP."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Literal
+
+import structlog
+import typer
+
+from daemon import build
+from daemon.cli import terminal
+from daemon.cli.terminal import Config, Json, Set
+from daemon.ledger.state import open_state
+
+NICENESS = 15
+MOST_CONNECTIONS = 400  # fewer than the files a process may have open
+log = structlog.get_logger()
+
+
+def console(config: Config = None, overrides: Set = None) -> None:
+    """Serve the line's pages and its HTTP API until stopped, beside `driftline run`."""
+    import uvicorn
+
+    from daemon.console.access import access
+    from daemon.console.app import application
+    from daemon.console.line import Line
+
+    given = terminal.settings(config, overrides)
+    guard = access(given.console)
+    _frames_first()
+    app = application(Line(given, open_state(given.state_dir), build.wire(given)), guard)
+
+    class Server(uvicorn.Server):
+        """One that lets go whoever watches, and then stops in peace."""
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            app.state.parts.news.end()
+            super().handle_exit(sig, frame)
+
+    log.info("console", url=f"http://{given.console.host}:{given.console.port}", open=guard.open)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)  # uvicorn raises it again once it has stopped
+    served = uvicorn.Config(
+        app,
+        host=given.console.host,
+        port=given.console.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # whom a proxy says who asks is ours to believe: console.proxies
+        timeout_graceful_shutdown=3,
+        limit_concurrency=MOST_CONNECTIONS,
+    )
+    Server(served).run()
+    app.state.parts.desk.stop()
+    log.info("stopped")
+
+
+def _frames_first() -> None:
+    """Run only where a processor is idle: a page may wait for a frame, and no frame for a page. A low priority alone is
+    not enough, for each of a frame's many short steps on two cores may wait for the other core (bench/console.py)."""
+    if hasattr(os, "SCHED_IDLE"):
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    else:
+        os.nice(NICENESS)
+
+
+def token(
+    name: str,
+    role: Annotated[Literal["viewer", "operator", "engineer"], typer.Argument(help="viewer, operator or engineer")],
+    file: Annotated[Path, typer.Option(help="the file that console.tokens names")] = Path("tokens.json"),
+    as_json: Json = False,
+) -> None:
+    """Make a token by which NAME is known to the console; it is shown once."""
+    from daemon.console.access import Role, grant
+
+    made = grant(file, name, Role[role.upper()])
+    terminal.answer(
+        {"name": name, "role": role, "token": made, "file": str(file)},
+        as_json=as_json,
+        text=f"{made}\n{name} is {role} by it: `Authorization: Bearer …`. It is shown once; {file} keeps its digest",
+    )

@@ -1,0 +1,219 @@
+"""The `driftline` command."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+from rich.text import Text
+
+from daemon import build, clock
+from daemon.cli import console, datasets, doctor, offline, plant, terminal
+from daemon.cli.terminal import Config, Json, Set
+from daemon.cli.versions import config_app, versions_app
+from daemon.clock import iso
+from daemon.learning import answers
+from daemon.learning.publish import current
+from daemon.ledger import provenance
+from daemon.ledger.state import open_state
+from memory.errors import DriftlineError
+
+app = typer.Typer(
+    help="Anomaly detection for production lines that follows drift, learns from operators and forgets no defect.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+app.add_typer(versions_app, name="versions")
+app.add_typer(config_app, name="config")
+for command in (offline.replay, offline.score, offline.demo, console.console, console.token, plant.plant):
+    app.command()(command)
+app.command(name="import")(datasets.import_labelled)
+app.command(name="export")(datasets.export_reviewed)
+log = structlog.get_logger()
+Who = Annotated[str, typer.Option("--operator", help="who says so, for the audit log")]
+
+
+@app.command()
+def teach(
+    folder: Path, operator: Who = "line engineer", config: Config = None, overrides: Set = None, as_json: Json = False
+) -> None:
+    """Make a version from a folder of images of good parts."""
+    from daemon.learning import teach as teaching
+
+    given = terminal.settings(config, overrides)
+    paths = teaching.images_in(folder)
+    opened, backbone = open_state(given.state_dir), build.extractor(given)
+    engine = build.engine(given, opened, backbone)
+    with terminal.progress() as shown:
+        made = teaching.teach(paths, engine, opened.store, operator, terminal.tracker(shown))
+    threshold, judge = made.threshold, engine.appoint(opened.store.load(made.version))
+    terminal.answer(
+        {
+            "version": made.version.number,
+            "bank_size": made.version.bank_size,
+            "threshold": threshold.value,
+            "rate": threshold.rate,
+            "guaranteed_rate": threshold.guaranteed_rate,
+            "confident_rate": threshold.confident_rate,
+            "set_by": threshold.set_by,
+            "threshold_without": threshold.without,
+            "held_out": len(threshold.scores),
+            "refused": made.refused,
+            "backend": judge.extractor.backend.made,
+            "backend_refused": judge.refused,
+        },
+        as_json=as_json,
+        text=f"version {made.version.number}: {made.version.bank_size} patches, threshold {threshold.value:.4f}; "
+        f"{len(made.refused)} images refused\n{threshold.promise}\n{terminal.judged_by(judge)}",
+    )
+
+
+@app.command()
+def run(config: Config = None, overrides: Set = None) -> None:
+    """Score the line's frames until stopped (SIGTERM finishes the frame in hand and exits 0)."""
+    from daemon import schedule
+
+    given = terminal.settings(config, overrides)
+    with build.only_one(given.state_dir):
+        opened = open_state(given.state_dir)
+        service = build.service(given, opened, build.extractor(given), build.wire(given))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: service.stopping.set())
+        service.start()
+        jobs = schedule.scheduler(service)
+        jobs.start()
+        schedule.snapshot(service)
+        log.info("running", line=given.line, source=given.source.kind, state=str(given.state_dir))
+        service.run()
+        jobs.shutdown(wait=True)
+        opened.ledger.say("service", {**service.status(), "stopped_ms": clock.unix_ms()})
+        opened.ledger.close()
+        log.info("stopped")
+
+
+@app.command(name="feedback")
+def give_feedback(
+    frame: str,
+    verdict: Annotated[str, typer.Argument(help="good or defect")],
+    operator: Who = "cli",
+    region: Annotated[str | None, typer.Option(help="left,top,right,bottom as shares of the image")] = None,
+    config: Config = None,
+    overrides: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Say what a judged frame really showed; it goes the same way as every operator's answer."""
+    given = terminal.settings(config, overrides)
+    said = answers.answer(frame, verdict, operator, f"[{region}]" if region else None)
+    answers.judged(open_state(given.state_dir).ledger, frame)
+    entry = build.wire(given).send("feedback", said.fields())
+    terminal.answer({"sent": entry, "key": said.key}, as_json=as_json, text=f"sent as {entry}; the service records it")
+
+
+@app.command()
+def revoke(
+    frames: Annotated[list[str] | None, typer.Argument(help="frame ids whose answers are taken back")] = None,
+    taught_by: Annotated[
+        str | None, typer.Option(help="only answers of this operator; without frames, all of them")
+    ] = None,
+    since: Annotated[datetime | None, typer.Option(help="only answers given from then on, UTC")] = None,
+    until: Annotated[datetime | None, typer.Option(help="only answers given until then, UTC")] = None,
+    reason: Annotated[str, typer.Option(help="why, for the audit log")] = "",
+    operator: Who = "line engineer",
+    config: Config = None,
+    overrides: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Take answers back, one or a whole shift of them, and rebuild the version without them."""
+    from daemon.learning import revocation
+
+    given = terminal.settings(config, overrides)
+    opened = open_state(given.state_dir)
+    since_ms, until_ms = (int(t.replace(tzinfo=UTC).timestamp() * 1000) if t else None for t in (since, until))
+    ids = revocation.answers_of(opened.ledger, frames or (), taught_by, since_ms, until_ms)
+    engine = build.prover(given, opened, build.extractor(given))
+    engine.activate(current(opened.store))
+    made = revocation.revoke(engine, opened.store, ids, operator, reason)
+    told = {
+        "version": made.number,
+        "rebuilt_from": made.restores,
+        "answers": len(ids),
+        "removed": made.removed,
+        "missed": made.gate["missed"],
+    }
+    terminal.answer(
+        told,
+        as_json=as_json,
+        text=f"version {made.number}: {len(ids)} answers revoked, rebuilt from version {made.restores}; "
+        f"{len(made.removed)} samples left the bank; {len(made.gate['missed'])} confirmed defects missed",
+    )
+
+
+@app.command()
+def why(
+    name: Annotated[str, typer.Argument(metavar="FRAME|PART")],
+    config: Config = None,
+    overrides: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Show why a frame, or each frame of a part, was judged so: bank, deciding good patch, and who taught it."""
+    opened = open_state(terminal.settings(config, overrides).state_dir)
+    found = [provenance.why(opened.store, opened.ledger, row) for row in provenance.frames_of(opened.ledger, name)]
+    rows = [row for told in found for row in told.items()]
+    terminal.answer(found, as_json=as_json, text=terminal.table(f"Why {name}", ["what", "is"], rows))
+
+
+@app.command()
+def status(config: Config = None, overrides: Set = None, as_json: Json = False) -> None:
+    """Show the service, its version, drift and counts."""
+    given = terminal.settings(config, overrides)
+    opened = open_state(given.state_dir)
+    said = opened.ledger.service(clock.unix_ms(), given.schedule.fresh_ms)
+    head = opened.store.head()
+    held = opened.ledger.one("SELECT detail FROM events WHERE kind = 'hold' ORDER BY id DESC LIMIT 1")
+    shown = {
+        "running": said["running"],
+        "head": head.number if head else None,
+        "last_hold": json.loads(held["detail"]) if held else None,
+        **said,
+        "counts": opened.ledger.counts(),
+    }
+    times = {k: f"{iso(shown[k])[:19]} UTC" for k in ("heartbeat_ms", "stopped_ms") if k in shown}
+    rows = [(k.removesuffix("_ms") if k in times else k, v) for k, v in (shown | times).items() if k != "drift"]
+    rows += terminal.scene(said["drift"]) if "drift" in said else []
+    terminal.answer(shown, as_json=as_json, text=terminal.table(f"Line {given.line}", ["what", "now"], rows))
+
+
+@app.command(name="doctor")
+def examine(config: Config = None, overrides: Set = None, as_json: Json = False) -> None:
+    """Check Redis, weights, disk, clock, configuration and store, and say what to do."""
+    found = list(doctor.examine(terminal.settings(config, overrides)))
+    rows = [(f.level, f.check, f.found, f.do) for f in found]
+    terminal.answer(
+        [f.__dict__ for f in found],
+        as_json=as_json,
+        text=terminal.table("Doctor", ["", "check", "found", "what to do"], rows),
+    )
+    raise typer.Exit(1 if any(f.level == doctor.FAIL for f in found) else 0)
+
+
+def main() -> None:
+    """Run the command; an expected failure is one readable line on stderr (or JSON on stdout) and exit code 2."""
+    try:
+        app()
+    except DriftlineError as error:
+        if "--json" in sys.argv:
+            said = {"error": type(error).__name__, "expected": error.expected, "came": error.came, "do": error.do}
+            terminal.stdout.print_json(json.dumps(said))
+        told = f": expected {error.expected}\n  came: {error.came}\n  do:   {error.do}"
+        terminal.stderr.print(Text.assemble((type(error).__name__, "bold red"), told))
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

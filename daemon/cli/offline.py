@@ -1,0 +1,128 @@
+"""`driftline replay`, `score` and `demo`: what leaves the live line alone."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from daemon import build
+from daemon.cli import terminal
+from daemon.cli.terminal import Config, Json, Set
+from daemon.learning.publish import current
+from daemon.ledger.state import open_state
+
+
+def replay(
+    source: Path,
+    report: Annotated[Path | None, typer.Option(help="write the HTML report here")] = None,
+    config: Config = None,
+    overrides: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Play a folder or a CSV protocol through the whole loop, in a state folder and streams of its own.
+
+    A replay that was stopped goes on where it was.
+    """
+    from daemon.datasets import playback as replaying
+    from daemon.reporting import report as reporting
+
+    live = terminal.settings(config, overrides)
+    data = replaying.dataset(source)
+    given = replaying.aside(live, {item.path.parent for item in data.stream})
+    with build.only_one(given.state_dir):
+        opened = open_state(given.state_dir)
+        service = build.service(given, opened, build.extractor(given), build.wire(given))
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        with terminal.progress() as shown:
+            replaying.prepare(service, data, open_state(live.state_dir).store, terminal.tracker(shown))
+            service.start()
+            task = shown.add_task("frames", total=len(data.stream))
+            replaying.play(service, data.stream, lambda *_: shown.advance(task))
+        if report:
+            report.write_text(reporting.render(service.engine, opened.store, f"Replay of {source.name}"))
+        head = opened.store.head()
+        counts = opened.ledger.counts()
+        opened.ledger.close()
+    summary = {"state_dir": str(given.state_dir), "version": head.number if head else None, "counts": counts}
+    terminal.answer(
+        summary, as_json=as_json, text=terminal.table(f"Replay in {given.state_dir}", ["what", "count"], counts.items())
+    )
+
+
+def score(
+    images: list[Path],
+    heatmap: Annotated[Path | None, typer.Option(help="folder for heatmap PNGs")] = None,
+    config: Config = None,
+    overrides: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Score image files with the head version and the light as it is on the line now; nothing is recorded."""
+    import cv2
+
+    from daemon.intake.decode import ImageRejected, read_allowed
+    from daemon.reporting.heatmap import overlay
+    from policies.verdict import decide, unknown
+
+    given = terminal.settings(config, overrides)
+    opened = open_state(given.state_dir)
+    engine = build.engine(given, opened, build.extractor(given))
+    engine.activate(current(opened.store))
+    active = engine.active
+    assert active is not None  # noqa: S101  # activate just set it
+    rows: list[dict[str, Any]] = []
+    for path in images:
+        try:
+            data = read_allowed(path, (path.resolve().parent,), given.source.max_bytes)
+            found = engine.look(engine.decode(data), active)
+        except ImageRejected as error:
+            said, value = unknown(str(error)), None
+        else:
+            value = found.score.value
+            said = decide(value, active.now, engine.drift())
+            if heatmap:
+                heatmap.mkdir(parents=True, exist_ok=True)
+                picture = overlay(found.image, found.score.map, active.now)
+                cv2.imwrite(str(heatmap / f"{path.stem}.png"), picture[:, :, ::-1])
+        rows.append(
+            {
+                "image": str(path),
+                "verdict": said.verdict,
+                "score": value,
+                "p_value": said.p_value,
+                "reason": said.reason,
+            }
+        )
+    terminal.answer(
+        rows,
+        as_json=as_json,
+        text=terminal.table(f"Version {active.model.version.number}", list(rows[0]), [list(r.values()) for r in rows]),
+    )
+
+
+def demo(out: Annotated[Path, typer.Option(help="folder of the demo")] = Path("demo"), as_json: Json = False) -> None:
+    """Watch a rendered line live through a lamp ramp, a new material and a careless operator; then a report."""
+    from daemon.datasets import demo as show
+    from daemon.reporting import report as reporting
+
+    build.logging_to_stderr("console", logging.WARNING)
+    with terminal.progress() as shown:
+        task = shown.add_task("frames", start=False, total=None)
+        service = show.play(
+            out,
+            terminal.tracker(shown),
+            lambda shots: shown.update(task, total=len(shots) + 1),
+            lambda *_: shown.advance(task),
+        )
+    page = out / "report.html"
+    page.write_text(reporting.render(service.engine, service.store, "Driftline demo"))
+    story = show.story(service)
+    terminal.answer(
+        {"report": str(page), **story},
+        as_json=as_json,
+        text=terminal.table(f"Report: {page.resolve()}", ["what", "how it went"], story.items()),
+    )

@@ -1,0 +1,133 @@
+"""`driftline versions …` and `driftline config …`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from daemon import build, clock
+from daemon.cli import terminal
+from daemon.cli.terminal import Config, Json, Set
+from daemon.clock import to_the_minute
+from daemon.learning import compare
+from daemon.learning.rollback import roll_back
+from daemon.ledger.state import open_state
+from daemon.settings.load import Settings
+from memory.version import Version
+
+versions_app = typer.Typer(help="The versions: the audit log of what was learned.", no_args_is_help=True)
+config_app = typer.Typer(help="The settings.", no_args_is_help=True)
+
+
+@versions_app.command(name="list")
+def list_all(config: Config = None, overrides: Set = None, as_json: Json = False) -> None:
+    """List all versions, oldest first."""
+    opened = open_state(terminal.settings(config, overrides).state_dir)
+    head = opened.store.head()
+    rows = [_summary(v) | {"head": head is not None and v.number == head.number} for v in opened.store.history()]
+    columns = ("no.", "why", "who", "made, UTC", "threshold", "samples")
+    shown = [
+        (
+            f"{r['number']}{' judges' if r['head'] else ''}",
+            *(r["cause"], r["who"], to_the_minute(r["created_at"]), f"{r['threshold']:.4f}"),
+            f"+{r['added']} -{r['removed']}" + (f", {r['refused']} refused" if r["refused"] else ""),
+        )
+        for r in rows
+    ]
+    terminal.answer(rows, as_json=as_json, text=terminal.table("Versions", columns, shown))
+
+
+@versions_app.command()
+def show(number: int, config: Config = None, overrides: Set = None, as_json: Json = False) -> None:
+    """Show one version's whole manifest."""
+    held = asdict(open_state(terminal.settings(config, overrides).state_dir).store.version(number))
+    terminal.answer(held, as_json=as_json, text=terminal.table(f"Version {number}", ["what", "is"], held.items()))
+
+
+@versions_app.command()
+def diff(
+    before: int,
+    after: int,
+    frames: Annotated[int, typer.Option(min=0, help="judge so many of the newest kept frames again by both")] = 100,
+    config: Config = None,
+    overrides: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Show what differs between two versions: samples, defects held, threshold, and verdicts of the newest frames."""
+    given = terminal.settings(config, overrides)
+    opened = open_state(given.state_dir)
+    old, new = (opened.store.load(opened.store.version(number)) for number in (before, after))
+    verdicts: dict[str, Any] = {}
+    if frames:
+        engine = build.prover(given, opened, build.extractor(given))
+        with terminal.progress() as bars:
+            judged, differ = compare.changed(engine, old, new, frames, terminal.tracker(bars))
+        verdicts = {"judged_again": judged, "verdicts_that_differ": differ}
+
+    def changes(then: tuple[str, ...], now: tuple[str, ...]) -> dict[str, list[str]]:
+        return {"added": sorted(set(now) - set(then)), "removed": sorted(set(then) - set(now))}
+
+    shown = {
+        "bank": changes(old.contents.bank.samples, new.contents.bank.samples),
+        "held_out": changes(old.contents.held_out.samples, new.contents.held_out.samples),
+        "defects": changes(old.contents.replay.samples, new.contents.replay.samples),
+        "bank_size": [len(old.contents.bank), len(new.contents.bank)],
+        "threshold": [old.version.threshold["value"], new.version.threshold["value"]],
+        "same_reference": old.version.blobs["reference"] == new.version.blobs["reference"],
+        **verdicts,
+    }
+    terminal.answer(
+        shown, as_json=as_json, text=terminal.table(f"Version {before} → {after}", ["what", "change"], shown.items())
+    )
+
+
+@versions_app.command()
+def rollback(
+    number: int,
+    operator: Annotated[str, typer.Option("--operator", help="who says so, for the audit log")] = "line engineer",
+    config: Config = None,
+    overrides: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Make a new version with an old version's contents and today's confirmed defects."""
+    opened = open_state(terminal.settings(config, overrides).state_dir)
+    made = roll_back(opened.store, opened.ledger, number, operator, clock.unix_ms())
+    missed = list(made.gate["missed"])
+    warning = f"; it misses {len(missed)} confirmed defects: {', '.join(missed)}" if missed else ""
+    terminal.answer(
+        _summary(made) | {"missed": missed},
+        as_json=as_json,
+        text=f"version {made.number} has the contents of version {number}{warning}",
+    )
+
+
+@config_app.command()
+def check(config: Config = None, overrides: Set = None, as_json: Json = False) -> None:
+    """Read the settings as the service would and show them."""
+    held = terminal.settings(config, overrides).model_dump(mode="json")
+    terminal.answer(
+        held, as_json=as_json, text=terminal.table("Settings are valid", ["section", "values"], held.items())
+    )
+
+
+@config_app.command()
+def schema(as_json: Json = False) -> None:
+    """Print the settings' JSON schema (always JSON)."""
+    del as_json  # a schema has no other form
+    terminal.answer(Settings.model_json_schema(), as_json=True, text="")
+
+
+def _summary(version: Version) -> dict[str, Any]:
+    return {
+        "number": version.number,
+        "cause": version.cause,
+        "who": version.who,
+        "created_at": version.created_at,
+        "bank_size": version.bank_size,
+        "threshold": version.threshold["value"],
+        "added": len(version.added),
+        "removed": len(version.removed),
+        "refused": len(version.refused),
+    }

@@ -1,0 +1,26 @@
+"""Unix time in milliseconds, the one clock of every process, and how people read it."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+
+def unix_ms() -> int:
+    """The time now, in milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+def iso(at_ms: int) -> str:
+    """A Unix time in ms as ISO 8601 in UTC, to the millisecond."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")
+
+
+def minute(at_ms: int) -> str:
+    """A Unix time in ms for people: in UTC, to the minute."""
+    return to_the_minute(iso(at_ms))
+
+
+def to_the_minute(at: str) -> str:
+    """A time in ISO 8601 for people."""
+    return at[:16].replace("T", " ")

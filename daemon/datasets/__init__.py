@@ -1,0 +1,1 @@
+"""Images that did not come from the line: labelled, rendered, played, imported and exported."""

@@ -1,0 +1,164 @@
+"""The review set for other tools: tasks for Label Studio, or a folder as MVTec AD has it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from daemon.datasets.labelled import Region, box_of
+from daemon.intake.decode import ImageRejected, pictured
+from daemon.learning.answers import COUNTS, standing
+from daemon.ledger.kept import KeptFrames
+from daemon.ledger.ledger import Ledger, Row
+
+MOST_PX = 100_000
+EVERY_ANSWER = 2**62
+REVIEWED = (
+    "SELECT * FROM frames WHERE kept IS NOT NULL AND (asked = 1 OR frame_id IN"  # noqa: S608  # constant
+    f" (SELECT frame_id FROM feedback WHERE effect <> 'late' AND {COUNTS})) ORDER BY seq"
+)
+LABELS = """<View>
+  <Image name="image" value="$image"/>
+  <Choices name="verdict" toName="image"><Choice value="good"/><Choice value="defect"/></Choices>
+  <RectangleLabels name="region" toName="image"><Label value="defect"/></RectangleLabels>
+</View>
+"""
+
+
+@dataclass(frozen=True)
+class Reviewed:
+    """A frame that people were asked about or have answered for: its image as it was sent, and what stands of it.
+    `verdict` is None where nobody answered or people disagree."""
+
+    row: Row
+    data: bytes
+    suffix: str
+    height: int
+    width: int
+    verdict: str | None
+    region: Region | None
+
+    @property
+    def name(self) -> str:
+        """A file name of our own."""
+        return f"{self.row['seq']:08d}{self.suffix}"
+
+
+def reviewed(ledger: Ledger, kept: KeptFrames, max_pixels: int) -> Iterator[Reviewed]:
+    """Every frame that was asked about or answered for and is still kept, oldest first."""
+    for row in ledger.all(REVIEWED):
+        data = kept.image(row["kept"])
+        if data is None:
+            continue
+        try:
+            height, width = pictured(data, MOST_PX, max_pixels).shape[:2]
+        except ImageRejected:
+            continue
+        agreed = next(iter(standing(ledger, [row["frame_id"]], EVERY_ANSWER)), None)
+        yield Reviewed(
+            row=row,
+            data=data,
+            suffix=_suffix(data),
+            height=height,
+            width=width,
+            verdict=agreed.verdict if agreed else None,
+            region=agreed.region if agreed else None,
+        )
+
+
+def label_studio(frames: Iterator[Reviewed], kept: KeptFrames, out: Path) -> dict[str, int]:
+    """Write `images/`, `tasks.json` (import it; serve the folder as local files, whose root is `out`) and `labels.xml`,
+    the labelling interface. Driftline's verdict is each task's prediction, what people said its annotation.
+
+    https://labelstud.io/guide/task_format
+    """
+    (out / "images").mkdir(parents=True, exist_ok=True)
+    tasks = []
+    for one in frames:
+        (out / "images" / one.name).write_bytes(one.data)
+        anomaly = kept.anomaly(one.row["kept"])
+        threshold = one.row["threshold"]
+        hot = box_of(anomaly > threshold) if anomaly is not None and threshold is not None else None
+        verdict = {"NG": "defect", "OK": "good"}.get(one.row["verdict"])
+        score = one.row["score"] / threshold if threshold and one.row["score"] is not None else 0.0
+        task: dict[str, Any] = {
+            "data": {"image": f"/data/local-files/?d=images/{one.name}"}
+            | {key: one.row[key] for key in ("frame_id", "part_id", "verdict", "score", "threshold", "version")}
+        }
+        if verdict:
+            made = f"driftline version {one.row['version']}"
+            task["predictions"] = [{"model_version": made, "score": score, "result": _results(one, verdict, hot)}]
+        if one.verdict:
+            task["annotations"] = [{"result": _results(one, one.verdict, one.region)}]
+        tasks.append(task)
+    (out / "tasks.json").write_text(json.dumps(tasks, indent=1, ensure_ascii=False))
+    (out / "labels.xml").write_text(LABELS)
+    return {"tasks": len(tasks), "annotated": sum("annotations" in task for task in tasks)}
+
+
+def mvtec(frames: Iterator[Reviewed], out: Path) -> dict[str, int]:
+    """Write what people agreed on: `test/good`, `test/defect`, and in `ground_truth/defect` the mask of each region
+    that was marked, white inside."""
+    counts = {"good": 0, "defect": 0, "masks": 0, "unanswered": 0}
+    for one in frames:
+        if one.verdict is None:
+            counts["unanswered"] += 1
+            continue
+        counts[one.verdict] += 1
+        path = out / "test" / one.verdict / one.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(one.data)
+        if one.verdict == "defect" and one.region:
+            counts["masks"] += 1
+            masks = out / "ground_truth" / "defect"
+            masks.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(masks / f"{path.stem}_mask.png"), _mask(one))
+    return counts
+
+
+def _results(one: Reviewed, verdict: str, region: Region | None) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = [
+        {"from_name": "verdict", "to_name": "image", "type": "choices", "value": {"choices": [verdict]}}
+    ]
+    if region and verdict == "defect":
+        left, top, right, bottom = (100 * share for share in region)
+        value = {"x": left, "y": top, "width": right - left, "height": bottom - top, "rotation": 0}
+        found.append(
+            {
+                "from_name": "region",
+                "to_name": "image",
+                "type": "rectanglelabels",
+                "original_width": one.width,
+                "original_height": one.height,
+                "value": value | {"rectanglelabels": ["defect"]},
+            }
+        )
+    return found
+
+
+def _mask(one: Reviewed) -> npt.NDArray[np.uint8]:
+    mask = np.zeros((one.height, one.width), dtype=np.uint8)
+    assert one.region  # noqa: S101  # its caller looked
+    left, top, right, bottom = one.region
+    mask[round(top * one.height) : round(bottom * one.height), round(left * one.width) : round(right * one.width)] = 255
+    return mask
+
+
+def _suffix(data: bytes) -> str:
+    """What kind of file it is, by its first bytes."""
+    kinds = {
+        b"\x89PNG": ".png",
+        b"\xff\xd8": ".jpg",
+        b"BM": ".bmp",
+        b"II*\0": ".tif",
+        b"MM\0*": ".tif",
+        b"GIF8": ".gif",
+    }
+    return next((suffix for start, suffix in kinds.items() if data.startswith(start)), ".webp")

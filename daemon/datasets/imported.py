@@ -1,0 +1,96 @@
+"""Defects that another tool's people have marked: judged, confirmed and learned, though they never passed the line."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from daemon.datasets.labelled import Region
+from daemon.inference.engine import Engine
+from daemon.inference.shadow import Trial
+from daemon.intake.decode import ImageRejected, named, read_allowed
+from daemon.intake.sources import MAX_STEM_CHARS, Frame
+from daemon.learning import answers, lesson
+from daemon.learning.teach import Track
+from daemon.ledger.ledger import Row
+from drift.monitor import Monitor
+from memory.store import Store
+from memory.version import Version
+from policies.admission import Hold
+
+SOURCE = "import"
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What became of the defects: the newest version, and files. `refused` tells why one cannot be used; `unlearned`
+    are those which the newest version does not hold, and `why` says why not."""
+
+    version: Version
+    judged: tuple[str, ...]
+    missed: tuple[str, ...]
+    refused: dict[str, str]
+    unlearned: tuple[str, ...]
+    why: str | None
+
+
+def learn(engine: Engine, store: Store, defects: Mapping[Path, Region | None], operator: str, track: Track) -> Imported:
+    """Judge each by the active version, put what the operator says of it into the ledger, and learn from all.
+
+    They are seen as the version's own parts were: the light of the running line, and how far it is trusted, are not
+    theirs. What was imported before and not learned, or taken back since, is learned now.
+    """
+    active = engine.active
+    assert active is not None  # noqa: S101  # the caller has activated a version
+    engine.active = replace(active, monitor=Monitor(active.monitor.reference))
+    rows: dict[str, Row] = {}
+    refused: dict[str, str] = {}
+    for path in track(list(defects), "defects"):
+        file = named(path)
+        try:
+            rows[file] = _confirmed(engine, path, defects[path], operator)
+        except ImageRejected as error:
+            refused[file] = str(error)
+            engine.ledger.event(engine.clock_ms(), "import_refused", file=file, reason=str(error))
+    head, outcome = active.model.version, None
+    if _lacking(store, head, rows) or lesson.due(engine, 1):
+        outcome = lesson.learn(engine, store, SOURCE)
+    head = outcome if isinstance(outcome, Version) else head
+    missed = tuple(file for file, row in rows.items() if row["verdict"] != "NG")
+    unlearned = _lacking(store, head, rows)
+    why = _why(outcome, engine.settings.policy.shadow_frames) if unlearned else None
+    return Imported(head, tuple(rows), missed, refused, unlearned, why)
+
+
+def _confirmed(engine: Engine, path: Path, region: Region | None, operator: str) -> Row:
+    """The verdict of a defect; what the operator says of it is in the ledger then, once while nobody takes it back or
+    marks it otherwise. Raises ImageRejected.
+
+    Its id is made of the file's name and its bytes: a path may be longer than an id, and another image come under it.
+    """
+    data = read_allowed(path, (path.parent,), engine.settings.source.max_bytes)
+    stem = Path(named(path)).stem[-MAX_STEM_CHARS:]
+    name = f"{SOURCE}:{stem}@{hashlib.sha256(data).hexdigest()[:12]}"
+    row = engine.judge(Frame(name, stem, SOURCE, engine.clock_ms(), data, imported=True))
+    marked = json.dumps(region) if region else None
+    said = answers.answer(name, "defect", operator, marked, key=uuid.uuid4().hex)
+    if not answers.stands(engine.ledger, said):
+        answers.record(engine.ledger, said, engine.clock_ms())
+    return row
+
+
+def _lacking(store: Store, version: Version, rows: dict[str, Row]) -> tuple[str, ...]:
+    held = store.defects(version) or ()
+    return tuple(file for file, row in rows.items() if row["frame_id"] not in held)
+
+
+def _why(outcome: Version | Hold | Trial | None, frames: int) -> str:
+    if isinstance(outcome, Hold):
+        return outcome.reason
+    if isinstance(outcome, Trial):
+        return f"on trial: the next {frames} parts decide"
+    return "people do not agree about them, or their images are gone"

@@ -1,0 +1,1 @@
+"""A frame's path: scored, observed, recorded."""

@@ -1,0 +1,260 @@
+"""A frame's path, top to bottom: read the model once, score, measure, decide, keep, publish, acknowledge."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import structlog
+
+from daemon.inference import scene_records, shadow
+from daemon.inference.backend import Judge, Quick
+from daemon.inference.probe import probe
+from daemon.intake.decode import ImageRejected, decode
+from daemon.intake.sources import Frame
+from daemon.ledger.kept import KeptFrames, Pictures
+from daemon.ledger.ledger import Ledger, Row
+from daemon.settings.load import Settings
+from drift.light import compensate
+from drift.monitor import CALM, DriftState, Monitor
+from drift.reference import Signals, measure
+from drift.regimes import Regime
+from memory.bank import Score
+from memory.errors import ExtractorMismatch
+from memory.features import Features, Image
+from memory.version import Model
+from policies.ask import asked, audited
+from policies.threshold import Threshold
+from policies.verdict import Decision, Verdict, decide, unknown
+
+if TYPE_CHECKING:
+    from memory.extract import Extractor
+
+HOUR_MS = 3_600_000
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Active:
+    """What judges now: replaced whole, never changed, except for the monitor, which only the scorer touches."""
+
+    model: Model
+    judge: Judge
+    monitor: Monitor
+    regimes: tuple[Regime, ...]
+
+    @property
+    def threshold(self) -> Threshold:
+        """The threshold of all parts together."""
+        return self.judge.threshold
+
+    @property
+    def now(self) -> Threshold:
+        """The threshold of the regime that the next frame is seen in."""
+        return self.threshold.under(self.monitor.state.regime)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What scoring found, before a verdict; `image` is what the backbone saw, light divided out."""
+
+    image: Image
+    score: Score
+    features: Features
+    signals: Signals
+
+
+class Engine:
+    """Judges frames with the active version. One thread judges; any thread may activate another version."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        extractor: Extractor,
+        ledger: Ledger,
+        kept: KeptFrames,
+        clock_ms: Callable[[], int],
+        quick: Quick | None = None,
+    ) -> None:
+        self.settings = settings
+        self.extractor = extractor
+        self.ledger = ledger
+        self.kept = kept
+        self.clock_ms = clock_ms
+        self.quick = quick
+        self.pictures = Pictures(ledger, kept, extractor.input_px, settings.source.max_pixels)
+        self.active: Active | None = None
+        self.trial: shadow.Trial | None = None
+        self.probe_ms: float | None = None
+        self._switching = threading.Lock()
+
+    def activate(self, model: Model) -> None:
+        """Judge with `model` from the next frame on, until then with the one before, by the chosen backend where it is
+        certified. The monitor stays where the reference is the same.
+
+        Raises ExtractorMismatch when the version was taught with another extractor.
+        """
+        if model.version.extractor != self.extractor.fingerprint:
+            raise ExtractorMismatch(
+                expected=f"the extractor of version {model.version.number}, {model.version.extractor[:12]}",
+                came=f"the configured one, {self.extractor.fingerprint[:12]}",
+                do="restore the extractor section of config.yaml, or teach into a new state_dir",
+            )
+        judge = self.appoint(model)
+        regimes = scene_records.regimes(model, self.settings.memory.seed)
+        model.contents.bank.ready()
+        with self._switching:
+            before = self.active
+            same = before is not None and scene_records.reference_id(before.model) == scene_records.reference_id(model)
+            monitor = before.monitor if before and same else scene_records.monitor(self.ledger, model, regimes)
+            self.active = active = Active(model, judge, monitor, regimes)
+            dropped, self.trial = self.trial, None
+        if dropped is not None:
+            self.ledger.event(self.clock_ms(), "trial_dropped", reason=f"version {model.version.number} came first")
+        self.probe_ms = probe(self, active)
+        log.info("version active", version=model.version.number, threshold=round(judge.threshold.value, 4))
+
+    def appoint(self, model: Model) -> Judge:
+        """Who judges by `model`: the chosen backend where it is certified, which may take seconds, or else torch."""
+        if self.quick is None:
+            return Judge(self.extractor, Threshold.of(model.version.threshold))
+        return self.quick.appoint(model, self.pictures, self.ledger, self.clock_ms())
+
+    def recover(self) -> None:
+        """Rebuild the monitor from the ledger, after a frame was measured but could not be recorded."""
+        with self._switching:
+            if self.active:
+                made = scene_records.monitor(self.ledger, self.active.model, self.active.regimes)
+                self.active = replace(self.active, monitor=made)
+
+    def judge(self, frame: Frame, decoded: Future[Image] | None = None) -> Row:
+        """Give a frame its one verdict, durable in the ledger; one judged before keeps its earlier verdict.
+
+        It may be `decoded` beforehand. Never raises for a bad image, unless it was imported: then ImageRejected, and
+        nothing is recorded. Raises sqlite3.OperationalError or OSError where the disk refuses.
+        """
+        earlier = self.ledger.frame(frame.frame_id)
+        if earlier is not None:
+            return earlier
+        active = self.active
+        light, believed = (active.monitor.light, active.monitor.state) if active else (None, CALM)
+        threshold = active.now if active else None
+        started = time.perf_counter()
+        now_ms = self.clock_ms()
+        scored, drift, decision = self._decide(frame, decoded, active, now_ms)
+        timings = {"judge_ms": round((time.perf_counter() - started) * 1000, 3)}
+        if frame.imported and scored is None:
+            raise ImageRejected(expected="an image that can be scored", came=decision.reason, do="leave it out")
+        seen = scored if not frame.imported else None
+        audit = seen is not None and audited(frame.frame_id, self.settings.policy.audit_share)
+        tried = shadow.tried(self.trial, seen.features, decision.verdict, believed.regime) if seen else None
+        disputed = tried not in {None, decision.verdict}
+        ask = seen is not None and (audit or self._ask(decision, disputed, now_ms))
+        name = None
+        if frame.data is not None:
+            durable = ask or frame.imported
+            name = self.kept.keep(frame.frame_id, frame.data, scored.score.map if scored else None, durable=durable)
+        row = self.ledger.judged(
+            {
+                "frame_id": frame.frame_id,
+                "part_id": frame.part_id,
+                "source": frame.source,
+                "judged_ms": now_ms,
+                "verdict": decision.verdict,
+                "reason": decision.reason,
+                "score": scored.score.value if scored else None,
+                "p_value": decision.p_value,
+                "threshold": threshold.value if threshold and scored else None,
+                "version": active.model.version.number if active else None,
+                "backend": active.judge.extractor.backend.made if active and scored else None,
+                "nearest": json.dumps(_nearest(scored.score, active)) if active and scored else None,
+                "reference": scene_records.reference_id(active.model) if active else None,
+                "drift": json.dumps(asdict(drift) if drift else {}),
+                "image_sha256": hashlib.sha256(frame.data).hexdigest() if frame.data is not None else None,
+                "kept": name,
+                "asked": ask,
+                "audited": audit,
+                "trial": tried,
+                "timings": json.dumps(timings),
+                "imported": frame.imported,
+                "published": frame.imported,
+                **scene_records.columns(active.monitor if active else None, light, seen.signals if seen else None),
+            }
+        )
+        if drift:
+            scene_records.tell(self.ledger, believed, drift, frame.frame_id, now_ms)
+        if disputed:
+            self.ledger.event(now_ms, "trial_disagrees", frame_id=frame.frame_id, head=row["verdict"], trial=tried)
+        if decision.verdict is not Verdict.OK:
+            log.info("frame", frame=frame.frame_id, verdict=decision.verdict, reason=decision.reason)
+        return row
+
+    def _decide(
+        self, frame: Frame, decoded: Future[Image] | None, active: Active | None, now_ms: int
+    ) -> tuple[Scored | None, DriftState | None, Decision]:
+        if frame.data is None or frame.problem is not None:
+            return None, None, unknown(frame.problem or "the frame carries no image")
+        if active is None:
+            return None, None, unknown("no memory bank yet: run `driftline teach DIR`")
+        age_ms, deadline_ms = now_ms - frame.sent_ms, self.settings.policy.deadline_ms
+        if deadline_ms is not None and age_ms > deadline_ms:
+            return None, None, unknown(f"deadline passed: {age_ms} ms old, {deadline_ms} ms allowed")
+        try:
+            scored = self.look(decoded.result() if decoded else self.decode(frame.data), active)
+        except ImageRejected as error:
+            return None, None, unknown(str(error))
+        except Exception as error:  # out of memory, a device lost, ...: this frame's trouble, not the service's
+            log.exception("frame could not be scored", frame=frame.frame_id)
+            return None, None, unknown(f"it could not be scored: {type(error).__name__}: {error}")
+        score, threshold, drift = scored.score.value, active.now, None
+        if not frame.imported:
+            flagged = score > threshold.value
+            drift = active.monitor.update(scored.signals, now_ms, flagged=flagged, regimes=active.regimes)
+        return scored, drift, decide(score, threshold, drift or active.monitor.state)
+
+    def _ask(self, decision: Decision, disputed: bool, now_ms: int) -> bool:
+        policy = self.settings.policy
+        used = self.ledger.asked_since(now_ms - HOUR_MS) / policy.asks_per_hour if policy.asks_per_hour else 1.0
+        return asked(decision.verdict, decision.p_value or 1.0, used, policy.review_rate, disputed)
+
+    def decode(self, data: bytes) -> Image:
+        """An image as the backbone takes it. Raises ImageRejected."""
+        return decode(data, self.extractor.input_px, self.settings.source.max_pixels)
+
+    def look(self, raw: Image, active: Active) -> Scored:
+        """Score a decoded image under the light as estimated now, leaving no trace."""
+        image = compensate(raw, active.monitor.gain)
+        features = active.judge.extractor(image)
+        score = active.model.contents.bank.score(features)
+        return Scored(image, score, features, measure(raw, image, features.patches, active.monitor.reference))
+
+    def features(self, row: Row) -> Features | None:
+        """The reference's features of a judged frame as it was seen; None where its image is gone or was altered.
+
+        Under another reference than the frame's, its light is taken relative to that one.
+        """
+        gain = scene_records.gain_under(row, self.active.monitor.reference) if self.active else scene_records.gain(row)
+        image = self.pictures.of(row, gain)
+        return None if image is None else self.extractor(image)
+
+    def drift(self) -> DriftState:
+        """What the monitor believes now; stable where nothing is active yet."""
+        return self.active.monitor.state if self.active else CALM
+
+
+def _nearest(score: Score, active: Active) -> dict[str, object]:
+    """Where the image is most anomalous, (row, column) of its grid, and the good patch that lies nearest there."""
+    bank, worst = active.model.contents.bank, int(score.map.argmax())
+    row = int(score.nearest[worst])
+    return {
+        "at": [int(i) for i in np.unravel_index(worst, score.map.shape)],
+        "sample": bank.provenance(row),
+        "place": int(bank.place[row]),
+    }

@@ -1,0 +1,46 @@
+"""A proposal on trial: it scores live frames beside the head before it may judge them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import structlog
+
+from memory.features import Features
+from policies.lesson import Proven
+from policies.verdict import Verdict
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A lesson under way: the version it starts from, its cause, the last answer that it heeds, and the last frame that
+    was judged before it."""
+
+    base: int
+    cause: str
+    through: int
+    after: int
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A proven proposal that scores every frame which the head judges. What it said of each is in the ledger."""
+
+    proven: Proven
+    begun: Begun
+
+
+def tried(trial: Trial | None, features: Features, verdict: Verdict, regime: int) -> Verdict | None:
+    """What a proposal on trial says of a frame that the head gave a verdict in a regime; None where either cannot say.
+    Its trouble is told, and is not the frame's."""
+    if trial is None or verdict is Verdict.UNKNOWN:
+        return None
+    proposal = trial.proven.proposal
+    try:
+        score = proposal.contents.bank.score(features).value
+    except Exception:
+        log.exception("the proposal on trial could not score a frame")
+        return None
+    return Verdict.NG if score > proposal.threshold.under(regime).value else Verdict.OK

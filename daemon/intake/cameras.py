@@ -1,0 +1,168 @@
+"""Cameras as sources of frames: by OpenCV (RTSP, HTTP, USB) or GenICam; one that is lost is tried again for ever."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+import structlog
+
+from daemon.intake.sources import Frame
+from memory.errors import DriftlineError
+from memory.features import Image
+
+OPEN_MS, READ_MS = 5_000, 5_000
+BACKOFF_FIRST_S, BACKOFF_LAST_S = 0.2, 10.0
+POLL_S = 0.005
+log = structlog.get_logger()
+
+
+class CameraLost(DriftlineError):
+    """The camera cannot be opened, or gives no image any more."""
+
+
+class Grabber(Protocol):
+    """An open camera."""
+
+    def grab(self) -> Image:
+        """The next image (H, W, 3) u8, RGB; waits for it. Raises CameraLost."""
+
+    def close(self) -> None:
+        """Let the camera go."""
+
+
+class Camera:
+    """A source that gives the newest image every `every_ms`, as PNG. What the camera shows in between is dropped, never
+    queued: a verdict is of now. `trouble` says why there are no images; each loss and return is the service's to tell.
+    """
+
+    def __init__(self, name: str, connect: Callable[[], Grabber], every_ms: int) -> None:
+        self.trouble: str | None = None
+        self._name = name
+        self._connect = connect
+        self._every_s = every_ms / 1000
+        self._due_s = time.monotonic()
+        self._newest: tuple[int, Image] | None = None
+        self._given_ns = 0
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="camera", daemon=True)
+        self._thread.start()
+
+    def read(self, block_ms: int) -> list[Frame]:
+        """One frame if it is due and the camera has a newer image than the last, within `block_ms`; else none."""
+        until = time.monotonic() + block_ms / 1000
+        while True:
+            newest, now_s = self._newest, time.monotonic()
+            if newest is not None and now_s >= self._due_s and newest[0] != self._given_ns:
+                self._given_ns = newest[0]
+                self._due_s = now_s + self._every_s
+                return [self._frame(*newest)]
+            if now_s >= until:
+                return []
+            time.sleep(POLL_S)
+
+    def acknowledge(self, frame: Frame) -> None:
+        """Nothing: a camera keeps no frame."""
+
+    def tidy(self, keep: int) -> None:
+        """Nothing to tidy."""
+
+    def close(self) -> None:
+        """Let the camera go."""
+        self._closing.set()
+        self._thread.join()
+
+    def _frame(self, at_ns: int, image: Image) -> Frame:
+        name = f"{self._name}@{at_ns}"
+        data = cv2.imencode(".png", image[:, :, ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
+        return Frame(name, name, "camera", at_ns // 1_000_000, data)
+
+    def _watch(self) -> None:
+        backoff_s = BACKOFF_FIRST_S
+        while not self._closing.is_set():
+            try:
+                with contextlib.closing(self._connect()) as camera:
+                    while not self._closing.is_set():
+                        image = camera.grab()
+                        self._newest, self.trouble = (time.time_ns(), image), None
+                        backoff_s = BACKOFF_FIRST_S
+            except Exception as error:  # whatever a camera's driver raises: it is told, and the camera tried again
+                self.trouble = str(error)
+                log.debug("camera lost", camera=self._name, error=str(error))
+                self._closing.wait(backoff_s)
+                backoff_s = min(2 * backoff_s, BACKOFF_LAST_S)
+
+
+class OpenCv:
+    """A camera that OpenCV opens: a URL (RTSP, HTTP) or the number of a device."""
+
+    def __init__(self, address: str) -> None:
+        limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, OPEN_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, READ_MS]
+        number = address.isdecimal()
+        self._address = address
+        self._camera = cv2.VideoCapture(int(address)) if number else cv2.VideoCapture(address, cv2.CAP_FFMPEG, limits)
+        if not self._camera.isOpened():
+            raise _lost(address, "it cannot be opened")
+
+    def grab(self) -> Image:
+        """The next image (H, W, 3) u8, RGB. Raises CameraLost."""
+        there, image = self._camera.read()
+        if not there:
+            raise _lost(self._address, "it gives no image any more")
+        return np.ascontiguousarray(image[:, :, ::-1], dtype=np.uint8)
+
+    def close(self) -> None:
+        """Let the camera go."""
+        self._camera.release()
+
+
+class GenICam:
+    """A camera behind a GenTL producer (a .cti file of its maker), by harvesters; `serial` chooses among several."""
+
+    FORMATS = ("Mono8", "RGB8", "BGR8")
+
+    def __init__(self, producer: str, serial: str) -> None:
+        from harvesters.core import Harvester
+
+        self._serial = serial
+        self._harvester = Harvester()
+        try:
+            self._harvester.add_file(producer)
+            self._harvester.update()
+            self._camera: Any = self._harvester.create({"serial_number": serial})
+            self._camera.start()
+        except Exception as error:  # harvesters raises what its driver raises
+            self._harvester.reset()
+            raise _lost(serial, f"{type(error).__name__}: {error}") from error
+
+    def grab(self) -> Image:
+        """The next image (H, W, 3) u8, RGB. Raises CameraLost."""
+        try:
+            with self._camera.fetch(timeout=READ_MS / 1000) as buffer:
+                part = buffer.payload.components[0]
+                kind, flat = part.data_format, np.array(part.data, dtype=np.uint8)
+                image = flat.reshape(part.height, part.width, -1)  # (H * W * C,) -> (H, W, C)
+        except Exception as error:  # a timeout or a lost device, by the driver's own class
+            raise _lost(self._serial, f"{type(error).__name__}: {error}") from error
+        if kind not in self.FORMATS:
+            raise _lost(self._serial, f"images of format {kind}; set PixelFormat to one of {', '.join(self.FORMATS)}")
+        if kind == "Mono8":
+            return np.repeat(image, 3, axis=2)  # (H, W, 1) -> (H, W, 3)
+        return np.ascontiguousarray(image[:, :, ::-1] if kind == "BGR8" else image)
+
+    def close(self) -> None:
+        """Let the camera and its driver go."""
+        self._camera.stop()
+        self._camera.destroy()
+        self._harvester.reset()
+
+
+def _lost(camera: str, came: str) -> CameraLost:
+    return CameraLost(
+        expected=f"images from camera {camera}", came=came, do="check cable, address and power; it is tried again"
+    )

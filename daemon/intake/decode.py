@@ -1,0 +1,119 @@
+"""Image bytes: decoded safely to the model's input, and kept on disk for as long as they may be asked about."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import PIL.Image
+
+from memory.errors import DriftlineError
+from memory.features import Image
+
+# Pillow's own limit only warns below twice its value; ours is checked before a pixel is decoded.
+PIL.Image.MAX_IMAGE_PIXELS = None
+
+MIN_SIDE_PX = 16
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")  # the others run programs, or decode by Python
+TO_EIGHT_BITS = np.rint(np.arange(65_536) / 257).astype(np.uint8)
+SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+
+
+class ImageRejected(DriftlineError):
+    """Bytes that are no usable still image."""
+
+
+def decode(data: bytes, input_px: int, max_pixels: int) -> Image:
+    """The image as RGB (input_px, input_px, 3) u8, squeezed to the square.
+
+    Grey, RGBA (alpha dropped), CMYK and palette images are converted; 16-bit grey is divided by 257, never
+    stretched, so exposure keeps its meaning. Raises ImageRejected for anything truncated, animated, smaller
+    than `MIN_SIDE_PX`, larger than `max_pixels` (nothing is decoded then), or no image at all.
+    """
+    pixels = _pixels(data, input_px, max_pixels)
+    shrinks = max(pixels.shape[:2]) > input_px
+    resized = cv2.resize(pixels, (input_px, input_px), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return np.ascontiguousarray(resized, dtype=np.uint8)
+
+
+def pictured(data: bytes, most_px: int, max_pixels: int) -> Image:
+    """The image as people look at it: in its own shape, RGB (H, W, 3) u8, at most `most_px` high and wide. Raises
+    ImageRejected."""
+    pixels = _pixels(data, most_px, max_pixels)
+    shrink = min(most_px / max(pixels.shape[:2]), 1.0)
+    smaller = cv2.resize(pixels, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA) if shrink < 1 else pixels
+    return np.ascontiguousarray(smaller, dtype=np.uint8)
+
+
+def _pixels(data: bytes, least_px: int, max_pixels: int) -> Image:
+    """All pixels (H, W, 3) u8; of a JPEG perhaps fewer, but `least_px` of them a side where it has so many."""
+    try:
+        with PIL.Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            width, height = image.size
+            if width * height > max_pixels:
+                raise _rejected(f"at most {max_pixels:,} pixels", f"{width}×{height}", "raise source.max_pixels")
+            if min(width, height) < MIN_SIDE_PX:
+                raise _rejected(f"at least {MIN_SIDE_PX} px a side", f"{width}×{height}", "check the camera")
+            if _moves(image):
+                raise _rejected("a still image", "several frames", "send single frames")
+            if image.format == "JPEG":
+                image.draft(None, (least_px, least_px))  # decode at a fraction of the size where that suffices
+            return _rgb(image)
+    except ImageRejected:
+        raise
+    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, ...
+        raise _rejected(
+            "a readable image",
+            f"{len(data)} bytes, {type(error).__name__}: {error}",
+            "check the camera or cable",
+        ) from error
+
+
+def _moves(image: PIL.Image.Image) -> bool:
+    """Whether there is a second frame; to count all of a crafted file takes minutes."""
+    try:
+        image.seek(1)
+    except EOFError:
+        image.seek(0)
+        return False
+    return True
+
+
+def _rgb(image: PIL.Image.Image) -> Image:
+    if image.mode.startswith("I;16") or image.mode == "I":
+        grey = np.asarray(image)
+        if grey.max(initial=0) > 65535 or grey.min(initial=0) < 0:
+            raise _rejected("8 or 16 bits a channel", "32-bit values", "convert to 16 bits")
+        eight = TO_EIGHT_BITS[grey]
+        return np.repeat(eight[:, :, None], 3, axis=2)  # (H, W) -> (H, W, 3)
+    if image.mode == "F":
+        raise _rejected("8 or 16 bits a channel", "floating-point pixels", "convert to 16 bits")
+    return np.asarray(image.convert("RGB"))
+
+
+def _rejected(expected: str, came: str, do: str) -> ImageRejected:
+    return ImageRejected(expected=expected, came=came, do=do)
+
+
+def named(path: Path) -> str:
+    """A path as text; bytes of it that are no UTF-8, as another system's code page leaves them, are written out."""
+    return os.fsencode(path).decode(errors="backslashreplace")
+
+
+def read_allowed(path: Path, roots: tuple[Path, ...], max_bytes: int) -> bytes:
+    """The bytes of an image file that lies under one of `roots`, links resolved.
+
+    Raises ImageRejected for a path outside, a missing or oversized file, or an unreadable one.
+    """
+    try:
+        real = path.resolve(strict=True)
+        if not any(real.is_relative_to(root.resolve()) for root in roots):
+            raise _rejected("a path under source.allowed_roots", named(path), "add its folder there, or send bytes")
+        if not real.is_file() or real.stat().st_size > max_bytes:
+            raise _rejected(f"a file of at most {max_bytes:,} bytes", named(path), "raise source.max_bytes")
+        return real.read_bytes()
+    except (OSError, ValueError) as error:
+        raise _rejected("a readable file", f"{named(path)}: {error}", "check the path and its owner") from error

@@ -1,0 +1,80 @@
+"""Frames from the line's Redis Stream."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from daemon.intake.decode import ImageRejected, read_allowed
+from daemon.intake.sources import Frame
+from daemon.streams import Message, Wire
+from memory.errors import DriftlineError
+
+MAX_ID_CHARS = 256
+MAX_PATH_CHARS = 4096
+
+
+class FrameRejected(DriftlineError):
+    """A frame message that does not follow the contract; it goes to the dead-letter stream."""
+
+
+class RedisFrames:
+    """Frames from the stream `…:frames`: `frame_id`, `image` (bytes) or `path`, optional `part_id`."""
+
+    def __init__(self, wire: Wire, roots: tuple[Path, ...], max_bytes: int) -> None:
+        self.trouble: str | None = None
+        self._wire = wire
+        self._roots = roots
+        self._max_bytes = max_bytes
+
+    def read(self, block_ms: int) -> list[Frame]:
+        """Up to one batch of messages; a malformed one becomes a frame with a problem, never an exception."""
+        return [self._frame(message) for message in self._wire.read("frames", block_ms)]
+
+    def acknowledge(self, frame: Frame) -> None:
+        """Acknowledge; a frame that could not be used goes to the dead-letter stream, with the reason."""
+        message = frame.receipt
+        assert isinstance(message, Message)  # noqa: S101  # made in _frame
+        if frame.problem is None:
+            self._wire.acknowledge(message)
+        else:
+            self._wire.bury(message, frame.problem)
+
+    def tidy(self, keep: int) -> None:
+        """Nothing: streams are trimmed by the wire."""
+
+    def _frame(self, message: Message) -> Frame:
+        sent_ms = int(message.entry.partition("-")[0])
+        frame = Frame(f"entry:{message.entry}", "", "redis", sent_ms, None, receipt=message)
+        try:
+            frame_id, part_id = _id(message, "frame_id"), _id(message, "part_id")
+            if frame_id is None:
+                raise _malformed("a frame_id", "none")
+            frame = replace(frame, frame_id=frame_id, part_id=part_id or frame_id)
+            return replace(frame, data=self._data(message))
+        except (FrameRejected, ImageRejected) as error:
+            return replace(frame, problem=str(error))
+
+    def _data(self, message: Message) -> bytes:
+        image, path = message.fields.get("image"), _id(message, "path", MAX_PATH_CHARS)
+        if image is not None and path is None:
+            if len(image) > self._max_bytes:
+                raise _malformed(f"an image of at most {self._max_bytes:,} bytes", f"{len(image):,}")
+            return image
+        if image is None and path is not None:
+            return read_allowed(Path(path), self._roots, self._max_bytes)
+        raise _malformed("exactly one of the fields `image` and `path`", "both" if image else "neither")
+
+
+def _id(message: Message, name: str, limit: int = MAX_ID_CHARS) -> str | None:
+    try:
+        value = message.text(name)
+    except UnicodeDecodeError as error:
+        raise _malformed(f"{name} in UTF-8", str(error)) from error
+    if value is not None and not 0 < len(value) <= limit:
+        raise _malformed(f"{name} of 1 to {limit} characters", f"{len(value)}")
+    return value
+
+
+def _malformed(expected: str, came: str) -> FrameRejected:
+    return FrameRejected(expected=expected, came=came, do="correct the program that sends frames")

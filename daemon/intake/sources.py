@@ -1,0 +1,58 @@
+"""A frame, and what every source of frames can do: a Redis Stream, a watched folder, a camera."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+MAX_STEM_CHARS = 40
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame to judge. `data` is the camera's bytes, or None with the reason in `problem`.
+
+    `sent_ms` (Unix time) is when the line handed it over; `receipt` belongs to the source. One that was `imported`
+    never passed the line: it says nothing of the scene, and nobody is asked about it or told of it.
+    """
+
+    frame_id: str
+    part_id: str
+    source: str
+    sent_ms: int
+    data: bytes | None
+    problem: str | None = None
+    imported: bool = False
+    receipt: object = field(default=None, repr=False)
+
+
+def reused(frame: Frame, image_sha256: str | None) -> Frame:
+    """The frame itself where it is the same image again; one with a problem where its id named another before.
+
+    A counter that starts anew must not make new parts look judged: the line gets an UNKNOWN, with the reason.
+    """
+    digest = hashlib.sha256(frame.data or b"").hexdigest()
+    if image_sha256 in {None, digest}:
+        return frame
+    return replace(
+        frame,
+        frame_id=f"{frame.frame_id}@{digest[:12]}",
+        problem=f"frame id {frame.frame_id} was used before for another image; ids must be unique for ever",
+    )
+
+
+class Source(Protocol):
+    """A place that frames come from. What was read and not acknowledged is delivered again after a crash, but for a
+    camera's. `trouble` says why none come, where the source knows."""
+
+    trouble: str | None
+
+    def read(self, block_ms: int) -> list[Frame]:
+        """The next frames, in order; waits up to `block_ms` for the first. Raises WireLost."""
+
+    def acknowledge(self, frame: Frame) -> None:
+        """The frame's verdict is durable. Raises WireLost."""
+
+    def tidy(self, keep: int) -> None:
+        """Delete what the source set aside beyond its newest `keep` frames."""

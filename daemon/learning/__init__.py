@@ -1,0 +1,1 @@
+"""A lesson's path, and every other way to a new version."""

@@ -1,0 +1,233 @@
+"""A lesson's path, top to bottom: head, propose, gate, trial, commit, activate. A Hold leaves early."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+
+import structlog
+
+from daemon.clock import iso
+from daemon.inference import scene_records
+from daemon.inference.engine import Engine
+from daemon.inference.shadow import Begun, Trial
+from daemon.learning import trials
+from daemon.learning.answers import Answer, settled, standing
+from daemon.learning.operating_point import in_force
+from daemon.learning.publish import current, gate_record, published
+from daemon.ledger.ledger import Ledger
+from drift.monitor import CALM, DriftState, Trust
+from memory.errors import StaleParent
+from memory.replay import Defect, box_region, worst_region
+from memory.store import Store
+from memory.version import Model, Version
+from policies.admission import Confirmed, Hold
+from policies.lesson import Proven, decide
+from policies.screening import Candidate
+from policies.shadow import Trusted, weigh
+
+log = structlog.get_logger()
+
+
+def due(engine: Engine, at_least: int) -> bool:
+    """Whether a trial is under way, or so many were confirmed since the active version or the last held lesson,
+    whichever knows more."""
+    if engine.active is None:
+        return False
+    head = engine.active.model.version
+    if trials.begun(engine.ledger, head.number):
+        return True
+    return unlearned(engine.ledger, head) >= at_least
+
+
+def unlearned(ledger: Ledger, head: Version) -> int:
+    """How many answers came since this version or the last held lesson, whichever knows more."""
+    row = ledger.one("SELECT coalesce(max(through), 0) AS through FROM lessons")
+    known = max(head.feedback_through, row["through"] if row else 0)
+    new = ledger.one("SELECT count(*) AS n FROM feedback WHERE id > ? AND effect <> 'late'", known)
+    return int(new["n"]) if new else 0
+
+
+def learn(engine: Engine, store: Store, cause: str) -> Version | Hold | Trial:
+    """Make what was confirmed the next version, or hold with a reason; either is in the ledger afterwards.
+
+    With `policy.shadow_frames` a proposal first stands trial, which the first call begins, or takes up again after a
+    restart, and the first one after its end decides.
+
+    Raises StoreError where the disk refuses (nothing has changed then), StaleParent where another process
+    committed first.
+    """
+    trial, frames = engine.trial, engine.settings.policy.shadow_frames
+    if trial is None:
+        base = _base(engine, store)
+        before = trials.begun(engine.ledger, base.version.number)
+        lesson = before or _begun(engine, base.version, cause)
+        span = ((base.version.feedback_through, lesson.through),)
+        # What was on trial before a restart was proposed when the scene was trusted.
+        rate = in_force(store, engine.settings.policy.false_reject_rate)
+        outcome = proven(engine, base, span, CALM if before else engine.drift(), rate)
+        if isinstance(outcome, Hold):
+            return _held(engine, lesson, outcome)
+        trial = Trial(outcome, lesson)
+        if frames and not before:
+            trials.begin(engine.ledger, lesson)
+            engine.ledger.event(engine.clock_ms(), "trial", frames=frames, added=list(outcome.proposal.added))
+            log.info("proposal on trial", frames=frames)
+    if frames and (trials.seen(engine.ledger, trial.begun) < frames or engine.drift().trust is Trust.UNTRUSTED):
+        trial.proven.proposal.contents.bank.ready()
+        engine.trial = trial
+        return trial
+    trust = _outcome(engine, trial) if frames else None
+    if isinstance(trust, Hold):
+        return trust
+    try:
+        return _committed(engine, store, trial, trust)
+    except StaleParent:
+        _drop(engine, "another version came first")
+        raise
+
+
+def _begun(engine: Engine, head: Version, cause: str) -> Begun:
+    last = engine.ledger.one("SELECT coalesce(max(seq), 0) AS seq FROM frames")
+    through = max(head.feedback_through, _last_answer(engine))
+    return Begun(head.number, cause, through, last["seq"] if last else 0)
+
+
+def _outcome(engine: Engine, trial: Trial) -> Trusted | Hold:
+    """What people made of a trial that is over. Where they have changed their minds about what it was taught, it is
+    dropped, and its answers are due again."""
+    lesson, base = trial.begun, trial.proven.proposal.base
+    latest = _last_answer(engine)
+    taught = _agreed(engine, base, ((base.version.feedback_through, lesson.through),))
+    today = {a.frame_id: a for a in standing(engine.ledger, tuple(taught), latest)}
+    if {name: a.verdict for name, a in taught.items()} != {name: a.verdict for name, a in today.items()}:
+        return _drop(engine, "people have changed their minds about what it was taught")
+    disagreed = trials.disagreements(engine.ledger, lesson)
+    answers = {a.frame_id: a.verdict for a in standing(engine.ledger, [d.frame_id for d in disagreed], latest)}
+    trust = weigh(trials.seen(engine.ledger, lesson), disagreed, answers)
+    if isinstance(trust, Hold):
+        _tell(engine, trust)
+        return _held(engine, lesson, trust)
+    return trust
+
+
+def _committed(engine: Engine, store: Store, trial: Trial, trust: Trusted | None) -> Version:
+    proposal, lesson = trial.proven.proposal, trial.begun
+    head = proposal.base.version
+    gate = gate_record(proposal, trial.proven.passed)
+    version = store.commit(
+        proposal.contents,
+        parent=head,
+        cause=lesson.cause,
+        who=_teachers(engine, head, lesson.through),
+        created_at=iso(engine.clock_ms()),
+        extractor=engine.extractor.fingerprint,
+        threshold=proposal.threshold.to_json(),
+        added=proposal.added,
+        removed=proposal.removed,
+        refused=proposal.refused,
+        waiting=proposal.waiting,
+        gate=gate | ({"trial": asdict(trust)} if trust else {}),
+        feedback_through=lesson.through,
+    )
+    engine.trial = None
+    published(engine, Model(version, proposal.contents), proposal.refused)
+    return version
+
+
+def _drop(engine: Engine, reason: str) -> Hold:
+    """A trial ends unheard."""
+    if engine.trial is not None:
+        engine.ledger.event(engine.clock_ms(), "trial_dropped", reason=reason)
+    _end(engine)
+    return Hold(reason)
+
+
+def _held(engine: Engine, lesson: Begun, hold: Hold) -> Hold:
+    """Only now is what was confirmed no longer due, or a crash would lose a lesson."""
+    engine.ledger.learned(engine.clock_ms(), lesson.base, lesson.through, None, hold.reason)
+    _end(engine)
+    return hold
+
+
+def _end(engine: Engine) -> None:
+    engine.trial = None
+    trials.end(engine.ledger)
+
+
+def _tell(engine: Engine, hold: Hold) -> None:
+    engine.ledger.event(engine.clock_ms(), "hold", reason=hold.reason, blamed=list(hold.blamed))
+    log.warning("lesson held", reason=hold.reason, blamed=list(hold.blamed))
+
+
+def proven(
+    engine: Engine, base: Model, spans: Sequence[tuple[int, int]], drift: DriftState, rate: float
+) -> Proven | Hold:
+    """What `base` becomes by the answers of `spans`, each (after, through], at this false-reject rate, if the gate lets
+    it.
+
+    Whom the gate blames for a defect it would forget is quarantined; the rest was proposed again.
+    Each span was a lesson, so together they may add as many patches as so many lessons.
+    """
+    limits = engine.settings.limits
+    limits = replace(limits, lesson=limits.lesson * len(spans), rate=rate)
+    seed = engine.settings.memory.seed + base.version.number
+    outcome, holds = decide(base, _confirmed(engine, base, spans), drift, limits, seed)
+    for hold in holds:
+        _tell(engine, hold)
+        engine.ledger.quarantine(hold.blamed, engine.clock_ms(), hold.reason)
+    return outcome
+
+
+def _base(engine: Engine, store: Store) -> Model:
+    """The head, as the engine holds it where it is active: what is known of its calibration parts then stays known."""
+    head, active = store.head(), engine.active
+    if head is not None and active is not None and active.model.version.sha256 == head.sha256:
+        return active.model
+    return current(store)
+
+
+def _confirmed(engine: Engine, base: Model, spans: Sequence[tuple[int, int]]) -> Confirmed:
+    """What operators agree on in `spans` and of parts that wait since before, without goods that are quarantined,
+    with features as they were scored."""
+    aside = {row["frame_id"] for row in engine.ledger.all("SELECT frame_id FROM quarantine")}
+    goods: list[Candidate] = []
+    audited: list[Candidate] = []
+    defects: list[Defect] = []
+    for answer in _agreed(engine, base, spans).values():
+        row = engine.ledger.frame(answer.frame_id)
+        if row is None or (answer.verdict == "good" and answer.frame_id in aside):
+            continue
+        features = engine.features(row)
+        if features is None:
+            engine.ledger.event(engine.clock_ms(), "image_lost", frame_id=answer.frame_id)
+        elif answer.verdict == "defect":
+            anomaly = base.contents.bank.contrast(features).map
+            marked = box_region(answer.region, features.grid) if answer.region else None
+            defects.append(Defect(answer.frame_id, features, worst_region(anomaly, marked)))
+        else:
+            candidate = Candidate(answer.frame_id, features, row["part_id"], scene_records.sighting(row, base))
+            (audited if row["audited"] else goods).append(candidate)
+    return Confirmed(tuple(goods), tuple(audited), tuple(defects))
+
+
+def _agreed(engine: Engine, base: Model, spans: Sequence[tuple[int, int]]) -> dict[str, Answer]:
+    """What people agree on of the parts that wait since before and of frames answered in `spans`. A frame answered in
+    several spans counts once, by what was agreed on last."""
+    latest = spans[-1][1] if spans else base.version.feedback_through
+    agreed = {a.frame_id: a for a in standing(engine.ledger, base.version.waiting, latest)}
+    return agreed | {a.frame_id: a for after, through in spans for a in settled(engine.ledger, after, through)}
+
+
+def _last_answer(engine: Engine) -> int:
+    last = engine.ledger.one("SELECT coalesce(max(id), 0) AS id FROM feedback")
+    return int(last["id"]) if last else 0
+
+
+def _teachers(engine: Engine, head: Version, through: int) -> str:
+    rows = engine.ledger.all(
+        "SELECT DISTINCT operator FROM feedback WHERE id > ? AND id <= ? ORDER BY operator",
+        head.feedback_through,
+        through,
+    )
+    return ", ".join(row["operator"] for row in rows) or "schedule"

@@ -1,0 +1,67 @@
+"""The false-reject rate that a line judges by: config.yaml's, until an engineer sets another on the console."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from daemon.clock import iso
+from daemon.learning.publish import announce
+from daemon.ledger.ledger import Ledger
+from memory.errors import DriftlineError
+from memory.store import Store
+from memory.version import Contents, Model, Version
+from policies.admission import Hold, Proposal
+from policies.gate import check
+from policies.threshold import settle
+
+CAUSE = "threshold"
+
+
+class RateRefused(DriftlineError):
+    """A confirmed defect would be missed under the threshold of this rate."""
+
+
+def in_force(store: Store, configured: float) -> float:
+    """The rate that lessons calibrate for: an engineer's newest word (`change`) for as long as `configured`, the rate
+    of config.yaml, is what it was when that was said. A new teach or another number there is a newer word, and a
+    rollback brings back what the version that it restores was judged by."""
+    versions = {version.number: version for version in store.history()}
+    at = versions.get(max(versions, default=0))
+    while at is not None and at.cause not in {CAUSE, "teach"}:
+        behind = at.restores if at.cause == "rollback" else at.parent
+        at = versions.get(behind) if behind is not None else None
+    if at is None or at.cause != CAUSE or at.gate["configured_rate"] != configured:
+        return configured
+    return float(at.threshold["rate"])
+
+
+def change(head: Model, store: Store, ledger: Ledger, rate: float, configured: float, who: str, now_ms: int) -> Version:
+    """A version that differs from the head in its threshold alone, which is that of `rate` in (0, 1).
+
+    Raises RateRefused where a confirmed defect that is found today would be missed, StoreError where the disk refuses,
+    and StaleParent where another version came first.
+    """
+    old = head.contents
+    settled, threshold = settle(old.contrasts, old.replay, old.held_out, rate)
+    contents: Contents = replace(old, bank=settled.bank, follows=settled)
+    outcome = check(Proposal(head, contents, threshold, (), (), ()))
+    if isinstance(outcome, Hold):
+        raise RateRefused(
+            expected="a threshold that still finds every confirmed defect",
+            came=f"{rate:.1%} false rejects, a threshold of {threshold.value:.4f}: {outcome.reason}",
+            do="allow more false rejects, or teach more good parts",
+        )
+    version = store.commit(
+        contents,
+        parent=head.version,
+        cause=CAUSE,
+        who=who,
+        created_at=iso(now_ms),
+        extractor=head.version.extractor,
+        threshold=threshold.to_json(),
+        gate={**outcome.to_json(), "configured_rate": configured},
+        waiting=head.version.waiting,
+        feedback_through=head.version.feedback_through,
+    )
+    announce(ledger, version, now_ms)
+    return version

@@ -1,0 +1,55 @@
+"""What every new version goes through, whoever makes it."""
+
+from __future__ import annotations
+
+import structlog
+
+from daemon.inference.engine import Engine
+from daemon.ledger.ledger import Ledger
+from memory.errors import StoreError
+from memory.store import Store
+from memory.version import Model, Version
+from policies.admission import Proposal
+from policies.gate import Passed
+
+log = structlog.get_logger()
+
+
+def current(store: Store) -> Model:
+    """The head with its contents. Raises StoreError in an empty store."""
+    head = store.head()
+    if head is None:
+        raise StoreError(expected="a taught version", came="an empty store", do="run `driftline teach DIR`")
+    return store.load(head)
+
+
+def published(engine: Engine, model: Model, refused: tuple[str, ...]) -> None:
+    """A committed lesson takes effect: parts refused are set aside, the ledger knows, the engine judges with it."""
+    version = model.version
+    if refused:
+        engine.ledger.quarantine(refused, engine.clock_ms(), f"refused by version {version.number}")
+    base = version.parent or 0
+    engine.ledger.learned(engine.clock_ms(), base, version.feedback_through, version.number, version.cause)
+    for defect, patches in version.gate.get("remedied", {}).items():
+        engine.ledger.event(engine.clock_ms(), "remedied", frame_id=defect, version=version.number, unadmitted=patches)
+        log.info("missed defect remedied", frame=defect, unadmitted=len(patches))
+    announce(engine.ledger, version, engine.clock_ms())
+    engine.activate(model)
+
+
+def gate_record(proposal: Proposal, passed: Passed) -> dict[str, object]:
+    """What the manifest says of the gate, and which good patches (sample, number) left the bank for which defect."""
+    remedied = {made.defect: [list(patch) for patch in made.unadmitted] for made in proposal.remedies}
+    return {**passed.to_json(), **({"remedied": remedied} if remedied else {})}
+
+
+def announce(ledger: Ledger, version: Version, now_ms: int) -> None:
+    """Tell the ledger of a committed version, and through it the events stream; telling twice changes nothing."""
+    heading = {
+        "cause": version.cause,
+        "who": version.who,
+        "created_at": version.created_at,
+        "sha256": version.sha256,
+    }
+    taught = {"added": len(version.added), "refused": list(version.refused), "threshold": version.threshold["value"]}
+    ledger.saw_version(version.number, heading, now_ms, cause=version.cause, who=version.who, **taught)

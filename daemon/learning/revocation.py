@@ -1,0 +1,157 @@
+"""Taking answers back: the version that would be, had they never been given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import structlog
+
+from daemon.clock import iso
+from daemon.inference.engine import Engine
+from daemon.learning.answers import settled
+from daemon.learning.lesson import proven
+from daemon.learning.operating_point import in_force
+from daemon.learning.publish import current, gate_record, published
+from daemon.ledger.ledger import Ledger
+from drift.monitor import CALM
+from memory.errors import DriftlineError, StoreError
+from memory.replay import Replay
+from memory.store import Store
+from memory.version import Model, Version
+from policies.admission import Hold, Proposal
+from policies.gate import prove
+from policies.lesson import Proven
+from policies.threshold import settle
+
+Spans = tuple[tuple[int, int], ...]
+log = structlog.get_logger()
+
+
+def answers_of(
+    ledger: Ledger, frames: Sequence[str], operator: str | None, since_ms: int | None, until_ms: int | None
+) -> tuple[int, ...]:
+    """Ids of the answers given to `frames` (none: to any) by `operator` (None: by anyone) in [since, until].
+
+    Raises DriftlineError where nothing is selected by, or nothing found.
+    """
+    if not frames and operator is None:
+        raise DriftlineError(
+            expected="frames, an operator, or both", came="neither", do="name what is to be revoked; all is too much"
+        )
+    rows = ledger.all(
+        "SELECT id, frame_id FROM feedback WHERE operator = coalesce(?, operator) AND received_ms BETWEEN ? AND ?"
+        " ORDER BY id",
+        operator,
+        since_ms or 0,
+        until_ms if until_ms is not None else 2**62,
+    )
+    found = tuple(row["id"] for row in rows if not frames or row["frame_id"] in frames)
+    if not found:
+        raise DriftlineError(
+            expected="answers to revoke",
+            came="none by these frames, operator and times",
+            do="see `driftline why FRAME`",
+        )
+    return found
+
+
+def revoke(engine: Engine, store: Store, ids: tuple[int, ...], who: str, reason: str) -> Version:
+    """Take answers back and make the version that is rebuilt without them.
+
+    It starts from the newest version behind the head that learned none of them, and learns in one lesson, through
+    the gate, every other answer that the head had learned since. So it is, blob for blob, what that one lesson,
+    with the patches of all of them, would have made had they never been given. Confirmed defects stay, but for
+    those whose answers are revoked; what a rollback had undone stays undone. Where the gate lets nothing be learned
+    anew, the version started from is published as it was.
+
+    Raises StoreError where no such version can be loaded any more, or the disk refuses; StaleParent where another
+    process committed first. Asking again then, or after a crash, does what is left to do.
+    """
+    head = current(store)
+    engine.ledger.revoke(ids, engine.clock_ms(), who, reason)
+    base, spans = _base(store, head.version, ids)
+    start = replace(base, contents=replace(base.contents, replay=_replay(engine, head, base, spans, ids)))
+    # What was learned is put in order whatever the camera shows at this moment.
+    rate = in_force(store, engine.settings.policy.false_reject_rate)
+    outcome = proven(engine, start, spans, CALM, rate)
+    if isinstance(outcome, Hold):
+        log.warning("nothing is learned anew", version=base.version.number, reason=outcome.reason)
+        old = start.contents
+        settled, threshold = settle(old.contrasts, old.replay, old.held_out, rate)  # the memory of revoked defects goes
+        contents = replace(old, bank=settled.bank, follows=settled)
+        unchanged = Proposal(start, contents, threshold, (), (), ())
+        outcome = Proven(unchanged, prove(contents, threshold))
+    proposal = outcome.proposal
+    then, now = head.contents.bank.samples, proposal.contents.bank.samples
+    version = store.commit(
+        proposal.contents,
+        parent=head.version,
+        cause="revocation",
+        who=who,
+        created_at=iso(engine.clock_ms()),
+        extractor=head.version.extractor,
+        threshold=proposal.threshold.to_json(),
+        added=tuple(s for s in now if s not in set(then)),
+        removed=tuple(s for s in then if s not in set(now)),
+        refused=proposal.refused,
+        waiting=proposal.waiting,
+        gate=gate_record(proposal, outcome.passed),
+        feedback_through=head.version.feedback_through,
+        restores=base.version.number,
+        revoked=ids,
+        spans=spans,
+    )
+    published(engine, Model(version, proposal.contents), proposal.refused)
+    return version
+
+
+def _base(store: Store, head: Version, ids: tuple[int, ...]) -> tuple[Model, Spans]:
+    """The newest version behind `head` that learned none of `ids`, with the spans of answers learned since."""
+    learned = [(head, Spans()), *_behind(store, head)]
+    everything = learned[-1][1]
+    guilty = {i for i in ids if _within(i, everything)}
+    gone = ""
+    for version, spans in learned:
+        if all(_within(i, spans) for i in guilty):
+            try:
+                return store.load(version), spans
+            except StoreError as error:  # retention removed it: start from an older one
+                gone = error.came
+    raise StoreError(
+        expected="a version from before these answers",
+        came=gone or "none",
+        do="teach again from the folder of good parts; the answers themselves are revoked",
+    )
+
+
+def _behind(store: Store, head: Version) -> list[tuple[Version, Spans]]:
+    """The versions that `head` grew from, newest first, each with the spans learned from there to `head`."""
+    found: list[tuple[Version, Spans]] = []
+    version, spans = head, Spans()
+    while version.cause != "teach" and (before := version.restores or version.parent):
+        origin = store.version(before)
+        if version.cause == "revocation":
+            spans = (*version.spans, *spans)
+        elif version.restores is None:
+            spans = ((origin.feedback_through, version.feedback_through), *spans)
+        found.append((origin, spans))
+        version = origin
+    return found
+
+
+def _within(answer: int, spans: Spans) -> bool:
+    return any(after < answer <= through for after, through in spans)
+
+
+def _replay(engine: Engine, head: Model, base: Model, spans: Spans, ids: tuple[int, ...]) -> Replay:
+    """The defects to start with: the base's, then the head's that no span will bring again; none that is revoked."""
+    ledger, marks = engine.ledger, ", ".join("?" * len(ids))
+    rows = ledger.all(f"SELECT DISTINCT frame_id FROM feedback WHERE id IN ({marks})", *ids)  # noqa: S608  # marks only
+    agreed = {a.frame_id for a in settled(ledger, 0, head.version.feedback_through) if a.verdict == "defect"}
+    revoked = {row["frame_id"] for row in rows} - agreed
+    again = {a.frame_id for after, through in spans for a in settled(ledger, after, through)} & agreed
+    again = {frame_id for frame_id in again if (row := ledger.frame(frame_id)) and engine.features(row)}
+    kept = [d for d in base.contents.replay.defects if d.sample not in revoked]
+    held = {d.sample for d in kept} | again | revoked
+    return Replay((*kept, *(d for d in head.contents.replay.defects if d.sample not in held)))

@@ -1,0 +1,1 @@
+"""What was judged, answered and learned: the only room with SQL."""

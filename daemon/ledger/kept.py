@@ -1,0 +1,123 @@
+"""The image behind a sample, as the backbone saw it: a kept frame with its light divided out, or a taught part."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from daemon.inference import scene_records
+from daemon.intake.decode import ImageRejected, decode
+from daemon.ledger.ledger import Ledger, Row
+from drift.light import compensate
+from drift.signals import Vector
+from memory.features import Image
+
+
+class KeptFrames:
+    """The kept frames' folder: the camera's own bytes and, beside them, the anomaly map as float16 npy.
+
+    File names are made from the SHA-256 of the frame id, so no id can name a path outside.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        root.mkdir(parents=True, exist_ok=True)
+
+    def keep(self, frame_id: str, data: bytes, anomaly: npt.NDArray[np.float32] | None, durable: bool) -> str:
+        """Write a frame and return its name here; `durable` waits for the disk."""
+        name = self.name(frame_id)
+        target = self._root / name[:2] / name
+        target.parent.mkdir(exist_ok=True)
+        _write(target.with_suffix(".image"), lambda path: path.write_bytes(data), durable=durable)
+        if anomaly is not None:
+            map16 = anomaly.astype(np.float16)
+            _write(target.with_suffix(".npy"), lambda path: _save(path, map16), durable=durable)
+        return name
+
+    @staticmethod
+    def name(frame_id: str) -> str:
+        """A frame's name here."""
+        return hashlib.sha256(frame_id.encode()).hexdigest()[:32]
+
+    def image(self, name: str) -> bytes | None:
+        """The kept bytes, or None once retention has removed them."""
+        path = self._path(name, ".image")
+        return path.read_bytes() if path.exists() else None
+
+    def anomaly(self, name: str) -> npt.NDArray[np.float32] | None:
+        """The kept anomaly map (rows, columns), or None."""
+        path = self._path(name, ".npy")
+        if not path.exists():
+            return None
+        kept: npt.NDArray[np.float32] = np.load(path, allow_pickle=False).astype(np.float32)
+        return kept
+
+    def drop(self, name: str) -> None:
+        """Remove a kept frame; removing it twice is no error."""
+        self._path(name, ".image").unlink(missing_ok=True)
+        self._path(name, ".npy").unlink(missing_ok=True)
+
+    def _path(self, name: str, suffix: str) -> Path:
+        return (self._root / name[:2] / name).with_suffix(suffix)
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Looks images up again; those of taught parts were kept by `keep_taught`."""
+
+    ledger: Ledger
+    kept: KeptFrames
+    input_px: int
+    max_pixels: int
+
+    def of(self, row: Row, gain: Vector) -> Image | None:
+        """A judged frame under a gain by channel (3,); None where its image is gone or was altered."""
+        data = self.kept.image(row["kept"]) if row["kept"] else None
+        if data is None or hashlib.sha256(data).hexdigest() != row["image_sha256"]:
+            return None
+        image = self._decoded(data)
+        return None if image is None else compensate(image, gain)
+
+    def sample(self, name: str) -> Image | None:
+        """The image that a calibration part or defect was learned from; None where it is gone or torn."""
+        row = self.ledger.frame(name)
+        if row is not None:
+            return self.of(row, scene_records.gain(row))
+        data = self.kept.image(KeptFrames.name(_taught(name)))
+        return self._decoded(data) if data else None
+
+    def _decoded(self, data: bytes) -> Image | None:
+        try:
+            return decode(data, self.input_px, self.max_pixels)
+        except ImageRejected:
+            return None
+
+
+def keep_taught(kept: KeptFrames, name: str, image: Image) -> None:
+    """Keep a taught part's image (H, W, 3) u8, for its folder may be gone when it is to be looked at again."""
+    kept.keep(_taught(name), cv2.imencode(".png", image[:, :, ::-1])[1].tobytes(), None, durable=True)
+
+
+def _taught(name: str) -> str:
+    return f"taught {name}"
+
+
+def _save(path: Path, array: npt.NDArray[np.float16]) -> None:
+    with path.open("wb") as out:
+        np.save(out, array, allow_pickle=False)
+
+
+def _write(path: Path, write: Callable[[Path], object], *, durable: bool) -> None:
+    draft = path.with_suffix(path.suffix + ".tmp")
+    write(draft)
+    if durable:
+        with draft.open("rb+") as out:
+            os.fsync(out.fileno())
+    draft.replace(path)

@@ -1,0 +1,1 @@
+"""What people look at: heat maps, plots and the report."""

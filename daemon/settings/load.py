@@ -1,0 +1,179 @@
+"""The settings: `config.yaml`, overridden by environment (`DRIFTLINE_REDIS__URL=…`), overridden by `--set`."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from daemon.settings.models import (
+    ConsoleSettings,
+    ExtractorSettings,
+    MemorySettings,
+    ModbusSettings,
+    MqttSettings,
+    OpcUaSettings,
+    PolicySettings,
+    RedisSettings,
+    RetentionSettings,
+    ScheduleSettings,
+    Section,
+    SourceSettings,
+    WebhookSettings,
+)
+from memory.errors import DriftlineError
+from policies.admission import Limits
+
+ENV_PREFIX = "DRIFTLINE_"
+# Variables of the benchmarks and the suite that share the prefix and are no settings.
+NOT_SETTINGS = {"DRIFTLINE_SHARED"}
+
+
+class ConfigError(DriftlineError):
+    """A setting is unknown or has a value it cannot have."""
+
+
+class Settings(BaseSettings):
+    """All settings of one line."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid",
+        frozen=True,
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter="__",
+        nested_model_default_partial_update=True,
+    )
+
+    line: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$", description="name of the line")] = "line1"
+    state_dir: Path = Field(Path("state"), description="folder of versions, ledger and kept frames")
+    log_format: Literal["console", "json"] = Field("console", description="for people or for machines")
+    extractor: ExtractorSettings = ExtractorSettings()
+    memory: MemorySettings = MemorySettings()
+    policy: PolicySettings = PolicySettings()
+    source: SourceSettings = SourceSettings()
+    redis: RedisSettings = RedisSettings()
+    retention: RetentionSettings = RetentionSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
+    console: ConsoleSettings = ConsoleSettings()
+    mqtt: MqttSettings = MqttSettings()
+    webhook: WebhookSettings = WebhookSettings()
+    modbus: ModbusSettings = ModbusSettings()
+    opcua: OpcUaSettings = OpcUaSettings()
+
+    @classmethod
+    def settings_customise_sources(  # type: ignore[override]  # all sources come by name
+        cls, settings_cls: type[BaseSettings], **sources: PydanticBaseSettingsSource
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment stands above the file, whose contents are passed to the constructor."""
+        del settings_cls
+        return sources["env_settings"], sources["init_settings"]
+
+    @property
+    def limits(self) -> Limits:
+        """The bounds of a lesson."""
+        return Limits(
+            bank=self.memory.bank_patches,
+            lesson=self.memory.lesson_patches,
+            held_out=self.memory.held_out_parts,
+            replay=self.memory.replay_defects,
+            rate=self.policy.false_reject_rate,
+            review=self.policy.review_rate,
+        )
+
+
+def load(path: Path | None, overrides: Iterable[str] = (), environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings of a YAML file (None: the defaults) under the environment and `section.key=value` overrides.
+
+    Raises ConfigError naming the key, its value and the nearest valid key or the allowed values.
+    """
+    held = _read(path) if path else {}
+    over: dict[str, Any] = {}
+    for override in overrides:
+        key, sign, value = override.partition("=")
+        if not sign:
+            raise ConfigError(expected="--set section.key=value", came=repr(override), do="add the value after =")
+        _put(over, key.strip().split("."), _yaml(value, f"--set {key}"))
+    _refuse_unknown_environment(environ or {})
+
+    class Overridden(Settings):
+        """The settings with `--set` above every other source."""
+
+        @classmethod
+        def settings_customise_sources(  # type: ignore[override]  # as above
+            cls, settings_cls: type[BaseSettings], **sources: PydanticBaseSettingsSource
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            above = InitSettingsSource(settings_cls, init_kwargs=over)
+            return above, *super().settings_customise_sources(settings_cls, **sources)
+
+    try:
+        return Overridden(**held) if over else Settings(**held)
+    except ValidationError as error:
+        raise _readable(error) from error
+
+
+def valid_keys() -> Iterator[str]:
+    """Every setting as `section.key`, in the order of declaration."""
+    for name, field in Settings.model_fields.items():
+        section = field.annotation
+        if isinstance(section, type) and issubclass(section, Section):
+            yield from (f"{name}.{key}" for key in section.model_fields)
+        else:
+            yield name
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        held = _yaml(path.read_text(), str(path))
+    except OSError as error:
+        raise ConfigError(
+            expected="a readable configuration file",
+            came=f"{path}: {error.strerror}",
+            do="name it with --config",
+        ) from error
+    if not isinstance(held, dict | None):
+        raise ConfigError(expected="`key: value` lines", came=f"{path}: {type(held).__name__}", do="see config.yaml")
+    return held or {}
+
+
+def _yaml(text: str, source: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(expected="valid YAML", came=f"{source}: {error}", do="correct that line") from error
+
+
+def _put(tree: dict[str, Any], keys: list[str], value: Any) -> None:
+    for key in keys[:-1]:
+        tree = tree.setdefault(key, {})
+    tree[keys[-1]] = value
+
+
+def _refuse_unknown_environment(environ: Mapping[str, str]) -> None:
+    known = {ENV_PREFIX + key.replace(".", "__").upper() for key in valid_keys()} | NOT_SETTINGS
+    known |= {ENV_PREFIX + name.upper() for name in Settings.model_fields}
+    for name in environ:
+        if name.upper().startswith(ENV_PREFIX) and name.upper() not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0)[0]
+            raise ConfigError(
+                expected="a known setting",
+                came=f"{name}={environ[name]!r} in the environment",
+                do=f"did you mean {near}?",
+            )
+
+
+def _readable(error: ValidationError) -> ConfigError:
+    problem = error.errors()[0]
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(key, valid_keys(), n=1, cutoff=0)[0]
+        return ConfigError(expected="a known setting", came=f"{key}: {problem['input']!r}", do=f"did you mean {near}?")
+    return ConfigError(
+        expected=f"{key}: {problem['msg'][0].lower()}{problem['msg'][1:]}",
+        came=f"{problem['input']!r}",
+        do="correct it in config.yaml, the environment or --set; `driftline config schema` lists all",
+    )
