@@ -186,7 +186,7 @@ def measure(given: argparse.Namespace, root: Path) -> None:
     ):
         client = redis.Redis(port=server)
         ledger = open_state(Settings.model_validate(settings).state_dir).ledger
-        while ledger.said("service") is None:
+        while ledger.get_status("service") is None:
             time.sleep(0.2)
         stream(client, "warm", images, given.fps, 5)
         for at in range(2 * given.rounds):

@@ -30,8 +30,8 @@ from bench.scenes import tiles as real
 from drift.chart import BURST_FRAMES, RUN_LENGTH_FRAMES, accumulate, alarming, evidence, exactly
 from drift.monitor import DriftState, Monitor
 from drift.reference import Signals, measure
+from drift.river_detectors import ADWIN, RiverDetectors
 from drift.signals import CAMERA, LIGHT, Vector
-from drift.watch import ADWIN, Watch
 from memory.extract import Extractor
 
 BEFORE, AFTER = 200, 300
@@ -53,7 +53,7 @@ def null(setting: Setting, runs: int, rng: np.random.Generator) -> tuple[str, st
         sums[false] = 0.0  # begun anew
     noticed = 0
     for _ in range(runs):
-        watch = Watch("ADWIN", **ADWIN)
+        watch = RiverDetectors("ADWIN", **ADWIN)
         noticed += sum(bool(watch.update(z).any()) for z in good[rng.integers(0, len(good), NOTICED_FRAMES)])
     return _length(runs * NULL_FRAMES, alarms), _length(runs * NOTICED_FRAMES, noticed)
 

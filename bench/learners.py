@@ -11,15 +11,15 @@ import numpy as np
 from bench.line import Line, Part, State
 from bench.protocol import STAGES
 from drift.monitor import CALM
-from memory.bank import LANDMARKS, Bank, gather, joined, levelled, subset
-from memory.contrasts import Contrasts
+from memory.bank import LANDMARKS, Bank, gather, joined, subset, with_landmarks
+from memory.contrasts import NeighbourCache
 from memory.coreset import select
-from memory.replay import Defect, Replay, worst_region
-from memory.version import Contents, HeldOut, Model, Version
-from policies.admission import Confirmed, Hold, Limits
+from memory.defects import ConfirmedDefects, Defect, worst_patches
+from memory.version import CalibrationSet, Model, Snapshot, Version
+from policies.admission import Hold, LabelledParts, Limits
 from policies.ask import asked, audited
 from policies.lesson import decide
-from policies.screening import Candidate
+from policies.screening import GoodPart
 from policies.threshold import Threshold, settle
 from policies.verdict import Verdict
 from policies.verdict import decide as judge
@@ -56,9 +56,9 @@ def reduced(bank: Bank, setting: Setting) -> Bank:
     return subset(bank, select(nothing, bank.vectors, setting.budget, setting.seed))
 
 
-def held(parts: list[Part]) -> HeldOut:
+def held(parts: list[Part]) -> CalibrationSet:
     """Parts as a calibration set."""
-    return HeldOut(tuple(p.name for p in parts[-200:]), tuple(p.features for p in parts[-200:]))
+    return CalibrationSet(tuple(p.name for p in parts[-200:]), tuple(p.features for p in parts[-200:]))
 
 
 def taught(line: Line, setting: Setting) -> Bank:
@@ -66,7 +66,7 @@ def taught(line: Line, setting: Setting) -> Bank:
     raw = bank_of(line.setup)
     nothing = np.empty((0, raw.vectors.shape[1]), dtype=np.float32)
     kept = select(nothing, raw.vectors, setting.budget, setting.seed)
-    return levelled(subset(raw, kept), raw.vectors[kept[:LANDMARKS]], [p.features for p in line.setup])
+    return with_landmarks(subset(raw, kept), raw.vectors[kept[:LANDMARKS]], [p.features for p in line.setup])
 
 
 def static(line: Line, setting: Setting, *, plain: bool) -> list[State]:
@@ -74,7 +74,7 @@ def static(line: Line, setting: Setting, *, plain: bool) -> list[State]:
     calibration = held(line.setup)
     bank = taught(line, setting)
     bank = replace(bank, landmarks=bank.landmarks[:0]) if plain else bank
-    settled, threshold = settle(Contrasts(bank), Replay(), calibration, setting.rate)
+    settled, threshold = settle(NeighbourCache(bank), ConfirmedDefects(), calibration, setting.rate)
     return [State(settled.bank, threshold, 0, [])] * len(STAGES)
 
 
@@ -92,8 +92,8 @@ def _with_all_labels(line: Line, setting: Setting, update: Update) -> list[State
         goods = goods + new
         started = time.perf_counter()
         bank = update(bank, new, goods)
-        bank = replace(bank, landmarks=start.landmarks, levels=start.levels)
-        settled, threshold = settle(Contrasts(bank), Replay(), held(goods), setting.rate)
+        bank = replace(bank, landmarks=start.landmarks, scale_range=start.scale_range)
+        settled, threshold = settle(NeighbourCache(bank), ConfirmedDefects(), held(goods), setting.rate)
         states.append(State(settled.bank, threshold, labels, [time.perf_counter() - started]))
     return states
 
@@ -152,8 +152,10 @@ class Record:
 
 def driftline(line: Line, setting: Setting, answer: Answer = truth) -> tuple[list[State], Record]:
     """The product's own lessons: it asks by its label budget, learns from answers through the gate."""
-    settled, threshold = settle(Contrasts(taught(line, setting)), Replay(), held(line.setup), setting.rate)
-    contents = Contents(settled.bank, Replay(), held(line.setup), {}, settled)
+    settled, threshold = settle(
+        NeighbourCache(taught(line, setting)), ConfirmedDefects(), held(line.setup), setting.rate
+    )
+    contents = Snapshot(settled.bank, ConfirmedDefects(), held(line.setup), {}, settled)
     head = Model(_version(1, threshold, ()), contents)
     by_name = {p.name: p for p in line.stream}
     states: list[State] = []
@@ -166,7 +168,7 @@ def driftline(line: Line, setting: Setting, answer: Answer = truth) -> tuple[lis
         seconds, spent = [], 0
         shown = line.stage(stage)
         for i, part in enumerate(shown):
-            score = head.contents.bank.score(part.features)
+            score = head.snapshot.bank.score(part.features)
             said = judge(score.value, Threshold.of(head.version.threshold), CALM)
             audit = audited(part.shot.image.name, AUDIT_SHARE)
             used = spent / ASKS_A_STAGE
@@ -187,9 +189,9 @@ def driftline(line: Line, setting: Setting, answer: Answer = truth) -> tuple[lis
                     made = outcome.proposal
                     aside |= set(made.refused)
                     fresh = []
-                    head = Model(_version(head.version.number + 1, made.threshold, made.waiting), made.contents)
+                    head = Model(_version(head.version.number + 1, made.threshold, made.waiting), made.snapshot)
                 seconds.append(time.perf_counter() - started)
-        states.append(State(head.contents.bank, Threshold.of(head.version.threshold), len(answers), seconds))
+        states.append(State(head.snapshot.bank, Threshold.of(head.version.threshold), len(answers), seconds))
     return states, Record(answers, aside, set(head.version.waiting), holds)
 
 
@@ -202,15 +204,15 @@ def _version(number: int, threshold: Threshold, waiting: tuple[str, ...]) -> Ver
 
 def _confirmed(
     names: list[str], by_name: dict[str, Part], answers: dict[str, str], head: Model, aside: set[str]
-) -> Confirmed:
+) -> LabelledParts:
     """As `daemon.lesson` gathers it: without goods set aside; a defect's region is where it is most anomalous."""
     goods, random, defects = [], [], []
     for name in dict.fromkeys(names):
         part = by_name[name]
         if answers[name] == "defect":
-            anomaly = head.contents.bank.contrast(part.features).map
-            defects.append(Defect(name, part.features, worst_region(anomaly)))
+            anomaly = head.snapshot.bank.normalised_distance(part.features).map
+            defects.append(Defect(name, part.features, worst_patches(anomaly)))
         elif name not in aside:
-            candidate = Candidate(name, part.features, part.shot.part)
+            candidate = GoodPart(name, part.features, part.shot.part)
             (random if audited(part.shot.image.name, AUDIT_SHARE) else goods).append(candidate)
-    return Confirmed(tuple(goods), tuple(random), tuple(defects))
+    return LabelledParts(tuple(goods), tuple(random), tuple(defects))

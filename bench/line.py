@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.protocol import STAGES, Shot, aupro, auroc, load, mask
-from drift.light import Light, compensate
+from drift.light import LightEstimate, compensate
 from drift.signals import light
 from memory.bank import Bank, Score
 from memory.extract import Extractor
@@ -93,7 +93,7 @@ def watch(rows: list[Shot], backbone: Extractor) -> Line:
     images = [load(s) for s in setup]
     taught = [Part(f"setup-{i}", s, backbone(x)) for i, (s, x) in enumerate(zip(setup, images, strict=True))]
     reference = np.mean([light(image) for image in images], axis=0)
-    lamp, stream, probes, raw = Light(tuple(reference.tolist())), [], [], []
+    lamp, stream, probes, raw = LightEstimate(tuple(reference.tolist())), [], [], []
     for stage in STAGES:
         for shot in (r for r in rows if r.role == "stream" and r.stage == stage):
             image = load(shot)
@@ -128,7 +128,7 @@ class Nearest:
 
     def to(self, bank: Bank) -> npt.NDArray[np.float32]:
         """Distances (probe, patch)."""
-        names = (f"{bank.samples[o]}/{p}" for o, p in zip(bank.origin, bank.place, strict=True))
+        names = (f"{bank.samples[o]}/{p}" for o, p in zip(bank.sample_index, bank.patch_index, strict=True))
         keys = np.array([self.ids.setdefault(name, len(self.ids)) for name in names])
         new = np.flatnonzero(~np.isin(keys, self.keys))
         gone = np.zeros(len(self.ids) + 1, dtype=bool)
@@ -176,10 +176,10 @@ def _search(
 def _scored(bank: Bank, probe: Part, distance: npt.NDArray[np.float32]) -> Score:
     """As `Bank.score`, by distances (P,) that are known."""
     features = Features(probe.features.patches.astype(np.float32), GRID)
-    level = bank.level(features)
+    level = bank.scale(features)
     contrast = (distance / np.float32(level)).reshape(GRID)  # (P,) -> (rows, columns)
     plain = Score(float(contrast.max()), contrast, np.empty(0, dtype=np.int64), level)
-    return bank.raised(features, plain)
+    return bank.amplify(features, plain)
 
 
 def examine(line: Line, states: list[State], *, gain: bool) -> Result:

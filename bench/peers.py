@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from drift.chart import RUN_LENGTH_FRAMES
+from drift.river_detectors import RiverDetectors
 from drift.signals import Vector
-from drift.watch import Watch
 
 ROOT = Path(__file__).resolve().parents[1]
 HOME = ROOT / ".venv-peers"
@@ -60,9 +60,9 @@ def _alarms(kind: str, parameters: dict[str, float], z: Vector) -> int:
     return alarms
 
 
-def _watch(kind: str, parameters: dict[str, float]) -> Watch:
+def _watch(kind: str, parameters: dict[str, float]) -> RiverDetectors:
     seeded = {"seed": 0} if kind == "KSWIN" else {}
-    return Watch(kind, **parameters, **seeded)
+    return RiverDetectors(kind, **parameters, **seeded)
 
 
 def mmd(

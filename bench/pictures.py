@@ -17,7 +17,7 @@ from drift.monitor import DriftState, Monitor
 from drift.reference import measure, refer
 from drift.signals import Vector
 from memory.extract import Extractor
-from policies.cards import cards
+from policies.notices import notices
 
 DAY = [("light", "+20%"), ("blur", "1.0 px"), ("shift", "5 px"), ("material", "wear 0.5")]
 LASTING, BETWEEN, EACH = 150, 250, 60
@@ -65,7 +65,7 @@ def real_exposures(backbone: Extractor, path: Path, rng: np.random.Generator) ->
 
 def _draw(title: str, z: Vector, states: list[DriftState], marks: list[tuple[int, str]], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    told = [[asdict(card) for card in cards(state)] for state in states]
+    told = [[asdict(card) for card in notices(state)] for state in states]
     with tempfile.TemporaryDirectory() as folder:
         given = Path(folder) / "given.json"
         trust = [state.trust for state in states]

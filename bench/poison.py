@@ -57,7 +57,7 @@ def learned(part: Part, state: State) -> bool:
     if part.name not in bank.samples:
         return False
     marked = np.flatnonzero(mask(part.shot, GRID[0]))
-    return bool(np.isin(bank.place[bank.origin == bank.samples.index(part.name)], marked).any())
+    return bool(np.isin(bank.patch_index[bank.sample_index == bank.samples.index(part.name)], marked).any())
 
 
 def judged(line: Line, states: list[State]) -> Result:

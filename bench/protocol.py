@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from daemon.intake.decode import decode
 from memory.extract import Extractor
-from memory.processor import keep_freed_memory
+from memory.runtime import keep_freed_memory
 
 SHARED = Path(os.environ.get("DRIFTLINE_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 TILES = SHARED / "data" / "magnetic-tiles"

@@ -23,7 +23,7 @@ from daemon.intake.decode import decode
 from drift.monitor import CALM
 from memory.backends import compiled
 from memory.bank import gather
-from memory.processor import keep_freed_memory
+from memory.runtime import keep_freed_memory
 from memory.search import search_with
 from policies.threshold import calibrate
 from policies.verdict import decide
@@ -50,7 +50,7 @@ def main() -> None:
 
     for size in sizes:
         bank = gather([("bank", vectors[:size])])
-        bank.ready()
+        bank.warm_up()
         told.append(timed(score))
     Path(sys.argv[3]).write_text(json.dumps(told))
 

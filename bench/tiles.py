@@ -24,12 +24,12 @@ from bench.protocol import STAGES, Shot, aupro, auroc, drawn, extractor, load, m
 from drift.light import compensate
 from drift.monitor import Monitor
 from drift.reference import Reference, measure, refer
-from memory.bank import LANDMARKS, Bank, gather, levelled, subset
-from memory.contrasts import Contrasts
+from memory.bank import LANDMARKS, Bank, gather, subset, with_landmarks
+from memory.contrasts import NeighbourCache
 from memory.coreset import select
+from memory.defects import ConfirmedDefects
 from memory.extract import Extractor
-from memory.replay import Replay
-from memory.version import HeldOut
+from memory.version import CalibrationSet
 from policies.threshold import Threshold, settle
 
 MAP_PX = 64
@@ -59,8 +59,8 @@ def taught(
     raw = gather([(name, f.patches) for name, f in zip(names, features, strict=True)])
     nothing = np.empty((0, raw.vectors.shape[1]), dtype=np.float32)
     kept = select(nothing, raw.vectors, min(budget, 10_000), seed)
-    bank = levelled(subset(raw, kept) if budget < len(raw) else raw, raw.vectors[kept[:LANDMARKS]], features)
-    settled, threshold = settle(Contrasts(bank), Replay(), HeldOut(names, tuple(features)), rate)
+    bank = with_landmarks(subset(raw, kept) if budget < len(raw) else raw, raw.vectors[kept[:LANDMARKS]], features)
+    settled, threshold = settle(NeighbourCache(bank), ConfirmedDefects(), CalibrationSet(names, tuple(features)), rate)
     reference = refer(images, [f.patches for f in features], lambda image: backbone(image).patches, seed)
     return settled.bank, threshold, reference
 

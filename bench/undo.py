@@ -80,7 +80,7 @@ def live(line: Service, rows: list[Shot]) -> None:
 
 def scores(model: Model, seen: list[Features]) -> list[float]:
     """What a version says of images."""
-    return [model.contents.bank.score(features).value for features in seen]
+    return [model.snapshot.bank.score(features).value for features in seen]
 
 
 def rolled_back(line: Service, number: int, seen: list[Features]) -> tuple[float, bool]:

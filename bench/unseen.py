@@ -23,26 +23,26 @@ from bench.learners import Setting, held, taught
 from bench.line import GRID, Line, watch
 from bench.protocol import auroc, drawn, extractor
 from memory.bank import Bank, Score
-from memory.contrasts import Contrasts
+from memory.contrasts import NeighbourCache
+from memory.defects import ConfirmedDefects, Defect, worst_patches
 from memory.features import Features
-from memory.replay import Defect, Replay, worst_region
 from policies.threshold import Threshold, settle
 
 Scores = npt.NDArray[np.float64]
 
 
-def remembering(line: Line, contrasts: Contrasts, setting: Setting, but: str) -> tuple[Bank, Threshold]:
+def remembering(line: Line, contrasts: NeighbourCache, setting: Setting, but: str) -> tuple[Bank, Threshold]:
     """The bank with the memory of the stream's defects of all classes but one."""
     shown = [p for p in line.stream if p.shot.defective and p.shot.label != but]
-    regions = [worst_region(contrasts.of(p.features).map) for p in shown]
+    regions = [worst_patches(contrasts.score(p.features).map) for p in shown]
     defects = [Defect(p.name, p.features, region) for p, region in zip(shown, regions, strict=True)]
-    settled, threshold = settle(contrasts, Replay(tuple(defects)), held(line.setup), setting.rate)
+    settled, threshold = settle(contrasts, ConfirmedDefects(tuple(defects)), held(line.setup), setting.rate)
     return settled.bank, threshold
 
 
 def raised(bank: Bank, seen: list[tuple[Features, Score]]) -> Scores:
     """Scores with the memory."""
-    return np.array([bank.raised(features, plain).value for features, plain in seen])
+    return np.array([bank.amplify(features, plain).value for features, plain in seen])
 
 
 def main() -> None:
@@ -56,9 +56,9 @@ def main() -> None:
     found: dict[str, list[list[float]]] = {}
     for seed in given.seeds:
         line = watch(drawn(seed), backbone)
-        contrasts = Contrasts(taught(line, setting))
+        contrasts = NeighbourCache(taught(line, setting))
         pictures = [Features(p.features.patches.astype(np.float32), GRID) for p in line.probes]
-        seen = [(features, contrasts.bank.contrast(features)) for features in pictures]
+        seen = [(features, contrasts.bank.normalised_distance(features)) for features in pictures]
         plain = np.array([score.value for _, score in seen])
         label = np.array([p.shot.label for p in line.probes])
         every, limit = remembering(line, contrasts, setting, "")

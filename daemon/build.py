@@ -16,7 +16,7 @@ import redis
 import structlog
 
 from daemon import clock
-from daemon.inference.backend import Quick
+from daemon.inference.backend import AcceleratedBackend
 from daemon.inference.engine import Engine
 from daemon.intake.folder import WatchedFolder
 from daemon.intake.redis_frames import RedisFrames
@@ -24,7 +24,7 @@ from daemon.intake.sources import Source
 from daemon.ledger.state import State
 from daemon.service import Service
 from daemon.settings.load import ConfigError, Settings
-from daemon.streams import Wire
+from daemon.streams import RedisStreams
 from memory.errors import DriftlineError
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def extractor(settings: Settings) -> Extractor:
     import torch
 
     from memory.extract import Extractor
-    from memory.processor import keep_freed_memory
+    from memory.runtime import keep_freed_memory
     from memory.search import search_with
 
     given = settings.extractor
@@ -60,7 +60,7 @@ def extractor(settings: Settings) -> Extractor:
     return made
 
 
-def wire(settings: Settings) -> Wire:
+def wire(settings: Settings) -> RedisStreams:
     """The line's streams; nothing connects yet. `memory://` is a broker inside this process, said out loud."""
     url = settings.redis.url
     if url == IN_PROCESS:
@@ -71,10 +71,10 @@ def wire(settings: Settings) -> Wire:
     else:
         # Protocol 2 has one reply shape from Redis 6 to 8.
         client = redis.Redis.from_url(url, protocol=2, socket_timeout=10, socket_connect_timeout=3)
-    return Wire(client, url, settings.redis.prefix, settings.line)
+    return RedisStreams(client, url, settings.redis.prefix, settings.line)
 
 
-def prover(settings: Settings, opened: State, backbone: Extractor) -> Engine:
+def reference_engine(settings: Settings, opened: State, backbone: Extractor) -> Engine:
     """A line's engine for commands that prove and compare, by torch alone; nothing is active yet."""
     return Engine(settings, backbone, opened.ledger, opened.kept, clock.unix_ms)
 
@@ -86,11 +86,11 @@ def engine(settings: Settings, opened: State, backbone: Extractor) -> Engine:
     given, quick = settings.extractor, None
     if given.backend != Torch.name:
         library(given.backend)
-        quick = Quick(given.backend, backbone, given.threads, settings.state_dir / "backends")
+        quick = AcceleratedBackend(given.backend, backbone, given.threads, settings.state_dir / "backends")
     return Engine(settings, backbone, opened.ledger, opened.kept, clock.unix_ms, quick)
 
 
-def frames_of(settings: Settings, streams: Wire) -> Source:
+def frames_of(settings: Settings, streams: RedisStreams) -> Source:
     """The configured source. Raises ConfigError where a camera is asked for and none is named, or its library is not
     installed."""
     given = settings.source
@@ -118,7 +118,7 @@ def frames_of(settings: Settings, streams: Wire) -> Source:
     return Camera(settings.line, lambda: GenICam(producer, address), given.every_ms)
 
 
-def service(settings: Settings, opened: State, backbone: Extractor, streams: Wire) -> Service:
+def service(settings: Settings, opened: State, backbone: Extractor, streams: RedisStreams) -> Service:
     """A line's service, ready to `start`."""
     source = frames_of(settings, streams)
     return Service(engine(settings, opened, backbone), opened.store, source, streams)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 
 from daemon.service import Service
-from daemon.streams import WireLost
+from daemon.streams import RedisLost
 
 DAY_MS = 86_400_000
 BATCH_ROWS = 5_000
@@ -44,7 +44,7 @@ def retain(service: Service, now_s: float) -> None:
     versions = service.store.prune(engine.settings.memory.keep_versions, now_s)
     try:
         service.wire.trim(engine.settings.redis.keep_entries)
-    except WireLost as error:
+    except RedisLost as error:
         log.warning("streams not trimmed", error=str(error))
     if expired or rows or versions:
         log.info("retention", frames=len(expired), ledger_rows=rows, versions=versions)

@@ -54,7 +54,7 @@ def scheduler(service: Service) -> BackgroundScheduler:
 def snapshot(service: Service) -> None:
     """Publish the status for other processes and notice versions that they committed."""
     service.notice_versions()
-    service.engine.ledger.say("service", service.status())
+    service.engine.ledger.set_status("service", service.status())
 
 
 def _tell(service: Service, event: JobEvent) -> None:

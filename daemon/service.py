@@ -16,7 +16,7 @@ from daemon.learning import answers, lesson, publish, trials
 from daemon.ledger.ledger import DISK_ERRORS
 from daemon.ledger.outbox import verdict_fields
 from daemon.status import status_of
-from daemon.streams import Wire, WireLost
+from daemon.streams import RedisLost, RedisStreams
 from memory.errors import StaleParent, StoreError
 from memory.features import Image
 from memory.store import Store
@@ -35,7 +35,7 @@ class Service:
     repeats only what can be repeated: the ledger knows frame ids and answer keys, the stream verdict ids.
     """
 
-    def __init__(self, engine: Engine, store: Store, source: Source, wire: Wire) -> None:
+    def __init__(self, engine: Engine, store: Store, source: Source, wire: RedisStreams) -> None:
         self.engine = engine
         self.store = store
         self.source = source
@@ -77,11 +77,11 @@ class Service:
         """One round. Redis or the disk being away delays, loudly; it never raises and never loses anything."""
         try:
             if self._unsure:
-                self.engine.recover()
+                self.engine.rebuild_monitor()
                 self._unsure = False
             try:
                 frames = self.source.read(block_ms)
-            except WireLost as error:
+            except RedisLost as error:
                 self._away("redis", error)
                 self.stopping.wait(self._backoff_s)
                 return
@@ -178,7 +178,7 @@ class Service:
         self._over_wire(self._outbox)
         try:
             self.source.acknowledge(frame)
-        except WireLost as error:
+        except RedisLost as error:
             self._away("redis", error)
 
     def _answers(self) -> None:
@@ -200,10 +200,10 @@ class Service:
         ledger = self.engine.ledger
         for row in ledger.all("SELECT * FROM frames WHERE published = 0 ORDER BY seq LIMIT ?", OUTBOX_BATCH):
             self.wire.send("verdicts", verdict_fields(row), row["wire_id"])
-            ledger.published("frames", row["seq"])
+            ledger.mark_published("frames", row["seq"])
         for row in ledger.all("SELECT * FROM events WHERE published = 0 ORDER BY id LIMIT ?", OUTBOX_BATCH):
             self.wire.send("events", {"kind": row["kind"], "detail": row["detail"]}, f"{row['at_ms']}-{row['id']}")
-            ledger.published("events", row["id"])
+            ledger.mark_published("events", row["id"])
 
     def _over_wire(self, call: Callable[[], None]) -> None:
         """Use Redis unless it was lost a moment ago: a watched folder is judged on while Redis is away."""
@@ -211,7 +211,7 @@ class Service:
             return
         try:
             call()
-        except WireLost as error:
+        except RedisLost as error:
             self._away("redis", error)
         else:
             self._back("redis")

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from daemon import clock
 from daemon.inference.engine import Engine
 from daemon.learning import trials
-from policies.cards import cards
+from policies.notices import notices
 
 
 def status_of(engine: Engine, broker: str, trouble: Mapping[str, str]) -> dict[str, object]:
@@ -23,15 +23,15 @@ def status_of(engine: Engine, broker: str, trouble: Mapping[str, str]) -> dict[s
         "probe_ms": engine.probe_ms,
         "device": str(engine.extractor.device),
         "untrained_weights": engine.extractor.untrained,
-        "backend": active.judge.extractor.backend.made if active else None,
-        "backend_refused": active.judge.refused if active else None,
+        "backend": active.scorer.extractor.backend.made if active else None,
+        "backend_refused": active.scorer.refused if active else None,
         "broker": broker,
         "trouble": dict(trouble),
         "trial": _trial(engine),
         "drift": {
             "trust": drift.trust,
             "light_percent": round((math.exp(drift.log_ratio) - 1) * 100, 1),
-            "cards": [asdict(card) for card in cards(drift)],
+            "cards": [asdict(card) for card in notices(drift)],
             "regime": clock.iso(drift.known) if drift.known else None,
             "rewarmed_frames": active.monitor.rewarmed_frames if active else 0,
         },
@@ -42,5 +42,5 @@ def _trial(engine: Engine) -> dict[str, int] | None:
     trial, ledger = engine.trial, engine.ledger
     if trial is None:
         return None
-    of, differ = engine.settings.policy.shadow_frames, len(trials.disagreements(ledger, trial.begun))
-    return {"frames": trials.seen(ledger, trial.begun), "of": of, "disagreed": differ}
+    of, differ = engine.settings.policy.shadow_frames, len(trials.disagreements(ledger, trial.ticket))
+    return {"frames": trials.seen(ledger, trial.ticket), "of": of, "disagreed": differ}

@@ -20,7 +20,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class WireLost(DriftlineError):
+class RedisLost(DriftlineError):
     """Redis does not answer; what was not acknowledged will be delivered again."""
 
 
@@ -38,17 +38,17 @@ class Message:
         return None if value is None else value.decode()
 
 
-def _guarded(call: Callable[Concatenate[Wire, P], T]) -> Callable[Concatenate[Wire, P], T]:
+def _guarded(call: Callable[Concatenate[RedisStreams, P], T]) -> Callable[Concatenate[RedisStreams, P], T]:
     """Turn a lost connection into WireLost, and make the groups anew where Redis came back without them."""
 
-    def guarded(self: Wire, /, *args: P.args, **kwargs: P.kwargs) -> T:
+    def guarded(self: RedisStreams, /, *args: P.args, **kwargs: P.kwargs) -> T:
         try:
             if not self.ready:
                 self.prepare()
             return call(self, *args, **kwargs)
         except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
             self.ready = False
-            raise WireLost(
+            raise RedisLost(
                 expected=f"Redis at {self.url}",
                 came=str(error),
                 do="start redis-server or correct redis.url; the service goes on by itself when it answers",
@@ -56,7 +56,7 @@ def _guarded(call: Callable[Concatenate[Wire, P], T]) -> Callable[Concatenate[Wi
         except redis.RedisError as error:
             # NOGROUP after a restart without persistence, MISCONF on a full disk, OOM, READONLY, NOAUTH, ...
             self.ready = False
-            raise WireLost(
+            raise RedisLost(
                 expected="Redis to take our commands",
                 came=str(error),
                 do="see what Redis says; lost consumer groups are made anew, the rest is tried again",
@@ -65,7 +65,7 @@ def _guarded(call: Callable[Concatenate[Wire, P], T]) -> Callable[Concatenate[Wi
     return functools.update_wrapper(guarded, call)
 
 
-class Wire:
+class RedisStreams:
     """The five streams of one line: frames and feedback in, verdicts, events and dead letters out.
 
     Every method raises WireLost when Redis is away. Nothing connects before the first call.

@@ -33,7 +33,7 @@ Marks = Mapping[str, npt.NDArray[np.float64]]
 _SHOWN = np.array([SIGNALS.index(name) for name in SHOWN])
 
 
-def tried(image: Image, seed: int) -> Iterator[tuple[str, Image]]:
+def simulate_causes(image: Image, seed: int) -> Iterator[tuple[str, Image]]:
     """The image (H, W, 3) u8 under every cause, each in a few sizes; all but light and colour as if compensated."""
     noise = np.random.default_rng(seed).standard_normal(image.shape)
     mean = image.mean()

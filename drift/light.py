@@ -21,22 +21,22 @@ BALANCE_LIMIT = math.log(1.35)
 
 
 @dataclass(frozen=True)
-class Light:
+class LightEstimate:
     """The logarithm of each channel's brightness (red, green, blue), as estimated so far."""
 
     levels: tuple[float, float, float]
 
-    def updated(self, seen: Vector, reference: Vector) -> Light:
+    def updated(self, seen: Vector, reference: Vector) -> LightEstimate:
         """The estimate after one frame with levels `seen` (3,); `reference` (3,) are those of the taught parts.
 
         Exponentially weighted means (Roberts 1959) with weight `RATE` over innovations clipped to ±`STEP_LIMIT`
         (Huber's psi): one frame moves a channel by at most 1.8 %. Bounded as by `within`.
         """
         now = np.array(self.levels)
-        return Light.within(now + RATE * np.clip(seen - now, -STEP_LIMIT, STEP_LIMIT), reference)
+        return LightEstimate.within(now + RATE * np.clip(seen - now, -STEP_LIMIT, STEP_LIMIT), reference)
 
     @classmethod
-    def within(cls, levels: Vector, reference: Vector) -> Light:
+    def within(cls, levels: Vector, reference: Vector) -> LightEstimate:
         """The nearest light to `levels` (3,) whose brightness is within ±`REACH_LIMIT` of the reference (3,) and each
         of whose channels is within ±`BALANCE_LIMIT` of that brightness, what lamps and daylight do.
         """

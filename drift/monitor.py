@@ -12,12 +12,12 @@ import numpy.typing as npt
 from drift.alarms import CALM_FRAMES, Z_CLIP, Alarms, Frames, nearest
 from drift.causes import COMPENSATED, amount, named
 from drift.chart import BURST_FRAMES
-from drift.lamp import Lamp
-from drift.light import Light
+from drift.light import LightEstimate
+from drift.light_tracker import LightTracker
 from drift.reference import Reference, Signals
 from drift.regimes import TAUGHT, Regime
+from drift.river_detectors import ADWIN, RiverDetectors
 from drift.signals import CAMERA, LIGHT, MATERIAL, SIGNALS, Vector
-from drift.watch import ADWIN, Watch
 
 LEVEL_RATE = 0.05
 TRUST_LIMIT, TRUST_RETURN = 12.0, 8.0
@@ -73,9 +73,9 @@ class Monitor:
     """Watches inputs, never scores, against fixed references; holds a cause until it has passed.
 
     Charts with a stated run length raise alarms and end them (drift/alarms.py); a change is then named by its marks
-    (drift/causes.py). river's ADWIN notices what stays within the charts' margin. Light is followed (drift/lamp.py) and
-    judged by what compensation leaves over. Trust is lost by light and camera only: a new material can be learned, what
-    the camera no longer shows cannot.
+    (drift/causes.py). river's ADWIN notices what stays within the charts' margin. Light is followed
+    (drift/light_tracker.py) and judged by what compensation leaves over. Trust is lost by light and camera only: a new
+    material can be learned, what the camera no longer shows cannot.
     """
 
     def __init__(self, reference: Reference) -> None:
@@ -83,16 +83,16 @@ class Monitor:
         self.state = CALM
         self.rewarmed_frames = 0
         few = len(LIGHT)
-        self._lamp = Lamp(reference.light, reference.spread[:few], reference.limits[:few])
+        self._lamp = LightTracker(reference.light, reference.spread[:few], reference.limits[:few])
         self._alarms = Alarms(reference)
-        self._watch = Watch("ADWIN", **ADWIN)
+        self._watch = RiverDetectors("ADWIN", **ADWIN)
         self._level = np.zeros(len(SIGNALS))
         self._changes: dict[str, Change] = {}
         self._farthest: dict[str, Change] = {}
         self._away_ms = 0
 
     @property
-    def light(self) -> Light:
+    def light(self) -> LightEstimate:
         """The light as believed now."""
         return self._lamp.light
 
@@ -117,7 +117,7 @@ class Monitor:
             self._level = self._level + LEVEL_RATE * (seen - self._level)
         else:
             self._level[len(LIGHT) :] = self._alarms.newest()[len(LIGHT) :]
-            self._watch = Watch("ADWIN", **ADWIN)
+            self._watch = RiverDetectors("ADWIN", **ADWIN)
         noticed = self._news(self._watch.update(nearest(regime.apart(z))) & ~self._alarms.high & (z[0] == z[1]))
         self.state = DriftState(
             trust=self._trust(),
@@ -131,7 +131,9 @@ class Monitor:
         )
         return self.state
 
-    def rewarm(self, past: Iterable[tuple[Signals, int, bool]], light: Light, regimes: Sequence[Regime] = ()) -> None:
+    def rewarm(
+        self, past: Iterable[tuple[Signals, int, bool]], light: LightEstimate, regimes: Sequence[Regime] = ()
+    ) -> None:
         """After a restart: run recorded (signals, time in ms, flagged) through a fresh monitor, then set the light.
 
         `light` is the estimate recorded with the last frame, so frames score as if nothing had stopped, however much

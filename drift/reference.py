@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from drift.causes import Marks, tried
+from drift.causes import Marks, simulate_causes
 from drift.chart import TILTS, Evidence, bound
 from drift.registration import Template, join, pictured, without
 from drift.signals import (
@@ -25,7 +25,7 @@ from drift.signals import (
     grey_of,
     light,
     material,
-    off,
+    material_coordinates,
     picture,
     principal,
 )
@@ -123,7 +123,7 @@ def measure(raw: Image, compensated: Image, patches: Patches, reference: Referen
     as_it_is, scaled = grains(raw, np.array([0.0, (levels - light(compensated)).mean()]))
     seen, reach = picture(levels, compensated, reference.template, (as_it_is + scaled) / 2), np.zeros(len(SIGNALS))
     reach[GRAINY] = np.abs(as_it_is - scaled) / 2
-    return Signals(np.concatenate([seen, off(material(patches), reference.axes)]), levels, reach)
+    return Signals(np.concatenate([seen, material_coordinates(material(patches), reference.axes)]), levels, reach)
 
 
 def refer(
@@ -146,7 +146,7 @@ def refer(
     chosen = np.linspace(0, len(images) - 1, min(TRIED_PARTS, len(images))).round().astype(int)
     for at in chosen.tolist():
         plain = _values(images[at], seen[at], template, axes)
-        for place, (cause, changed) in enumerate(tried(images[at], seed)):
+        for place, (cause, changed) in enumerate(simulate_causes(images[at], seed)):
             shown = _values(changed, material(look(changed)), template, axes)
             marks.setdefault(f"{cause} {place}", []).append((shown - plain) / spread)
     return Reference(
@@ -172,7 +172,9 @@ def left_out(images: Sequence[Image], seen: Sequence[Vector], seed: int) -> Vect
 
 def _values(image: Image, seen: Vector, template: Template, axes: Axes) -> Vector:
     """The signals (S,) of an image (H, W, 3) u8 that needs no compensation, and of its material (D,)."""
-    return np.concatenate([picture(light(image), image, template, grains(image, np.zeros(1))[0]), off(seen, axes)])
+    return np.concatenate(
+        [picture(light(image), image, template, grains(image, np.zeros(1))[0]), material_coordinates(seen, axes)]
+    )
 
 
 def _by_cause(marks: Mapping[str, Sequence[Vector]]) -> Marks:

@@ -99,7 +99,7 @@ def grain(image: Image) -> float:
     return float(np.sqrt(np.pi / 2) / 6 * flattest)  # Immerkær, eq. 4
 
 
-def off(seen: Vector, axes: Axes) -> Vector:
+def material_coordinates(seen: Vector, axes: Axes) -> Vector:
     """The other signals (K + 1,) of `MATERIAL` for a material (D,): along each axis, and how far from all of them."""
     apart = seen - axes.centre
     along = axes.axes @ apart  # (K, D) @ (D,) -> (K,)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from memory.errors import DriftlineError
 from memory.features import Image, Patches
-from memory.processor import processor
+from memory.runtime import processor
 
 # Which library computes each, by its name in Python and on PyPI, and the extra of ours that brings it.
 LIBRARIES = {

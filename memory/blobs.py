@@ -12,35 +12,37 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from memory.bank import Bank, Shown
+from memory.bank import Bank, DefectMemory
+from memory.defects import ConfirmedDefects, Defect
 from memory.errors import Damaged
 from memory.features import Features
-from memory.replay import Defect, Replay
-from memory.version import Contents, HeldOut
+from memory.version import CalibrationSet, Snapshot
 
 Arrays = dict[str, npt.NDArray[Any]]
 MOST_HEADER_BYTES = 100_000_000  # as safetensors allows
 
 
-def encode(contents: Contents) -> dict[str, bytes]:
+def encode(contents: Snapshot) -> dict[str, bytes]:
     """The bytes of each part, by the name the manifest lists it under. Equal contents give equal bytes."""
-    bank, replay, held_out = contents.bank, contents.replay, contents.held_out
+    bank, replay, held_out = contents.bank, contents.confirmed_defects, contents.calibration_set
     defects = [d.features for d in replay.defects]
     return {
         "bank": _bytes(
             {
                 "vectors": bank.vectors.astype(np.float16),
-                "origin": bank.origin,
-                "place": bank.place,
-                "use": bank.use,
+                "origin": bank.sample_index,
+                "place": bank.patch_index,
+                "use": bank.usage_count,
                 "landmarks": bank.landmarks.astype(np.float16),
-                "levels": np.array(bank.levels, dtype=np.float64),
-                "shown": bank.shown.vectors.astype(np.float16),
-                "raising": np.array([bank.shown.odd, bank.shown.most], dtype=np.float64),
+                "levels": np.array(bank.scale_range, dtype=np.float64),
+                "shown": bank.defect_memory.vectors.astype(np.float16),
+                "raising": np.array(
+                    [bank.defect_memory.min_distance, bank.defect_memory.max_good_likeness], dtype=np.float64
+                ),
             },
             bank.samples,
         ),
-        "replay": _bytes(_stack(defects) | _numbered("region", [d.region for d in replay.defects]), replay.samples),
+        "replay": _bytes(_stack(defects) | _numbered("region", [d.mask for d in replay.defects]), replay.samples),
         "held_out": _bytes(
             _stack(held_out.features) | {"regimes": np.array(held_out.regimes, dtype=np.int64)}, held_out.samples
         ),
@@ -49,21 +51,21 @@ def encode(contents: Contents) -> dict[str, bytes]:
     }
 
 
-def decode(blobs: Mapping[str, bytes]) -> Contents:
+def decode(blobs: Mapping[str, bytes]) -> Snapshot:
     """The contents that `encode` wrote. Raises Damaged when a blob is not of that form."""
     try:
         parts = {name: _arrays(blob) for name, blob in blobs.items()}
         bank, samples = parts["bank"]
         defects, sick = parts["replay"]
         held, good = parts["held_out"]
-        return Contents(
+        return Snapshot(
             bank=_bank(bank, samples),
-            replay=Replay(
+            confirmed_defects=ConfirmedDefects(
                 tuple(
                     Defect(sample, _features(defects, i), defects[f"region.{i:06d}"]) for i, sample in enumerate(sick)
                 )
             ),
-            held_out=HeldOut(
+            calibration_set=CalibrationSet(
                 good,
                 tuple(_features(held, i) for i in range(len(good))),
                 tuple(int(n) for n in held.get("regimes", ())),
@@ -96,17 +98,17 @@ def _damaged(error: Exception) -> Damaged:
 def _bank(arrays: Arrays, samples: tuple[str, ...]) -> Bank:
     rows = len(arrays["origin"])
     vectors = arrays["vectors"].astype(np.float32)
-    shown = Shown(arrays.get("shown", vectors[:0]).astype(np.float32), *map(float, arrays.get("raising", ())))
+    shown = DefectMemory(arrays.get("shown", vectors[:0]).astype(np.float32), *map(float, arrays.get("raising", ())))
     low, high = arrays.get("levels", np.ones(2))  # before format 3 scores were plain distances
     return Bank(
         vectors=vectors,
-        origin=arrays["origin"],
+        sample_index=arrays["origin"],
         samples=samples,
-        place=arrays.get("place", np.full(rows, -1, dtype=np.int32)),  # format 1 had no places
-        use=arrays.get("use", np.zeros(rows, dtype=np.int32)),
+        patch_index=arrays.get("place", np.full(rows, -1, dtype=np.int32)),  # format 1 had no places
+        usage_count=arrays.get("use", np.zeros(rows, dtype=np.int32)),
         landmarks=arrays.get("landmarks", vectors[:0]).astype(np.float32),
-        shown=shown,
-        levels=(float(low), float(high)),
+        defect_memory=shown,
+        scale_range=(float(low), float(high)),
     )
 
 

@@ -38,7 +38,7 @@ class _Found:
         return Score(float(grid.max()), grid, nearest, self.level)
 
 
-class Contrasts:
+class NeighbourCache:
     """What `Bank.contrast` says of images, remembered.
 
     A calibration part is scored `without` its own patches, a defect in its `region` alone. `on` another bank that
@@ -51,7 +51,7 @@ class Contrasts:
         self.bank = bank
         self._found = {(id(one.features), one.without, id(one.region)): one for one in found}
 
-    def of(
+    def score(
         self,
         features: Features,
         without: str | None = None,
@@ -69,30 +69,30 @@ class Contrasts:
             everywhere = np.ones(features.grid, dtype=bool) if region is None else region
             at = np.flatnonzero(everywhere)  # (rows, columns) -> (n,) of P
             distance, nearest = _search(self.bank, features, at, _others(self.bank, without))
-            found = _Found(features, without, region, at, distance, nearest, self.bank.level(features, taught))
+            found = _Found(features, without, region, at, distance, nearest, self.bank.scale(features, taught))
             self._found[key] = found
         return found.score
 
-    def copy(self) -> Contrasts:
+    def copy(self) -> NeighbourCache:
         """The same, to which more images can be asked without being remembered here."""
-        return Contrasts(self.bank, self._found.values())
+        return NeighbourCache(self.bank, self._found.values())
 
-    def on(self, bank: Bank) -> Contrasts:
+    def rebased(self, bank: Bank) -> NeighbourCache:
         """The same images' contrasts by another bank."""
-        alike = bank.landmarks is self.bank.landmarks and bank.levels == self.bank.levels
+        alike = bank.landmarks is self.bank.landmarks and bank.scale_range == self.bank.scale_range
         if not alike or min(len(bank.samples), len(self.bank.samples)) == 1:
-            return Contrasts(bank)
+            return NeighbourCache(bank)
         if bank.vectors is self.bank.vectors:
-            return Contrasts(bank, self._found.values())  # one that only remembers another use or memory
+            return NeighbourCache(bank, self._found.values())  # one that only remembers another use or memory
         shared = _shared(self.bank, bank)
         if shared is None:
-            return Contrasts(bank)
-        return Contrasts(bank, (_followed(one, bank, *shared) for one in self._found.values()))
+            return NeighbourCache(bank)
+        return NeighbourCache(bank, (_followed(one, bank, *shared) for one in self._found.values()))
 
-    def only(self, images: Iterable[Features]) -> Contrasts:
+    def restricted_to(self, images: Iterable[Features]) -> NeighbourCache:
         """The contrasts of these images, the others forgotten."""
         kept = {id(features) for features in images}
-        return Contrasts(self.bank, (one for one in self._found.values() if id(one.features) in kept))
+        return NeighbourCache(self.bank, (one for one in self._found.values() if id(one.features) in kept))
 
 
 def _followed(one: _Found, bank: Bank, row: Rows, new: Rows) -> _Found:
@@ -123,7 +123,7 @@ def _others(bank: Bank, sample: str | None) -> Rows:
     """The rows of all samples but this one; all rows where it gave every patch or none."""
     if sample not in bank.samples or len(bank.samples) == 1:
         return np.arange(len(bank))
-    return np.flatnonzero(bank.origin != bank.samples.index(sample))
+    return np.flatnonzero(bank.sample_index != bank.samples.index(sample))
 
 
 def _shared(before: Bank, bank: Bank) -> tuple[Rows, Rows] | None:
@@ -131,9 +131,12 @@ def _shared(before: Bank, bank: Bank) -> tuple[Rows, Rows] | None:
     cannot be told by sample and place, or are not the same under the same name."""
     number = {sample: i for i, sample in enumerate(dict.fromkeys((*before.samples, *bank.samples)))}
     old, now = (
-        np.array([number[s] for s in b.samples], dtype=np.int64)[b.origin] << 32 | b.place for b in (before, bank)
+        np.array([number[s] for s in b.samples], dtype=np.int64)[b.sample_index] << 32 | b.patch_index
+        for b in (before, bank)
     )
-    if min(before.place.min(), bank.place.min()) < 0 or any(len(np.unique(a)) != len(a) for a in (old, now)):
+    if min(before.patch_index.min(), bank.patch_index.min()) < 0 or any(
+        len(np.unique(a)) != len(a) for a in (old, now)
+    ):
         return None
     _, here, there = np.intersect1d(old, now, assume_unique=True, return_indices=True)
     if not np.array_equal(before.vectors[here], bank.vectors[there]):

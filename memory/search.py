@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 Vectors = npt.NDArray[np.float32]
 Found = tuple[Vectors, npt.NDArray[np.int64]]
-QUICK_FROM = 2_000  # smaller sets are searched exactly in the same time
+IVF_FROM = 2_000  # smaller sets are searched exactly in the same time
 CELLS = 4  # times the root of the number of vectors
 PROBED = 4
 FEW = 64
@@ -33,7 +33,7 @@ class Index:
         self._flat = faiss.IndexFlatL2(vectors.shape[1])
         self._flat.add(vectors)
 
-    def exact(self, patches: Vectors, candidates: int = 1) -> Found:
+    def search_flat(self, patches: Vectors, candidates: int = 1) -> Found:
         """The Euclidean distance (P,) of each of `patches` (P, D) to its nearest vector, and that one's row (P,).
 
         Of so many `candidates` that the search ranks first within rounding, the nearest is chosen exactly.
@@ -42,23 +42,23 @@ class Index:
         found = self._few(patches, wanted) if len(patches) < FEW else self._flat.search(patches, wanted)[1]
         return self._nearest(patches, found)
 
-    def quick(self, patches: Vectors) -> Found:
+    def search_ivf(self, patches: Vectors) -> Found:
         """The same from `PROBED` of all cells around each patch: never nearer than the nearest, seldom farther.
 
         An inverted file (Jégou, Douze and Schmid, "Product quantization for nearest neighbor search", 2011) takes time
         by the root of N, where comparing with every vector takes time by N.
         """
-        if len(self.vectors) < QUICK_FROM:
-            return self.exact(patches)
+        if len(self.vectors) < IVF_FROM:
+            return self.search_flat(patches)
         _, found = self._cells.search(patches, 1)
         lost = np.flatnonzero(found[:, 0] < 0)  # all cells around it are empty
         if len(lost):
             found[lost] = self._flat.search(patches[lost], 1)[1]
         return self._nearest(patches, found)
 
-    def ready(self) -> None:
+    def warm_up(self) -> None:
         """Make now what a quick search needs, so that no image has to wait for it."""
-        if len(self.vectors) >= QUICK_FROM:
+        if len(self.vectors) >= IVF_FROM:
             _ = self._cells, self._lengths
 
     def _few(self, patches: Vectors, wanted: int) -> npt.NDArray[np.int64]:

@@ -17,7 +17,7 @@ from typing import Any
 from memory import blobs
 from memory.durable import disk, drafted, sync
 from memory.errors import Damaged, StaleParent, StoreError
-from memory.version import Contents, Model, Version, decode
+from memory.version import Model, Snapshot, Version, decode
 
 REST_S = 3600.0
 
@@ -92,7 +92,7 @@ class Store:
 
     def commit(
         self,
-        contents: Contents,
+        contents: Snapshot,
         *,
         parent: Version | None,
         cause: str,
@@ -195,7 +195,7 @@ class Store:
             )
         return version
 
-    def _contents(self, version: Version) -> Contents:
+    def _contents(self, version: Version) -> Snapshot:
         read: dict[str, bytes] = {}
         for name, digest in version.blobs.items():
             path = self._blobs / digest

@@ -13,14 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from memory.bank import Bank
-from memory.contrasts import Contrasts
+from memory.contrasts import NeighbourCache
+from memory.defects import ConfirmedDefects
 from memory.errors import Damaged
 from memory.features import Features
-from memory.replay import Replay
 
 
 @dataclass(frozen=True)
-class HeldOut:
+class CalibrationSet:
     """Good parts that calibrate the threshold, oldest first; each is scored by the bank without its own patches.
 
     `regimes` are the conditions that they were seen in, 0 that of the taught ones, which they are unless it is said.
@@ -33,7 +33,9 @@ class HeldOut:
     def __post_init__(self) -> None:
         object.__setattr__(self, "regimes", self.regimes or (0,) * len(self.samples))
 
-    def grown(self, samples: Sequence[str], features: Sequence[Features], regimes: Sequence[int], most: int) -> HeldOut:
+    def grown(
+        self, samples: Sequence[str], features: Sequence[Features], regimes: Sequence[int], most: int
+    ) -> CalibrationSet:
         """With some parts more. Over `most`, the oldest of the regime that has most parts leaves, one by one."""
         parts = [
             *zip(self.samples, self.features, self.regimes, strict=True),
@@ -43,11 +45,11 @@ class HeldOut:
             counts = Counter(regime for _, _, regime in parts)
             most_frequent = max(counts.values())
             del parts[next(i for i, (_, _, regime) in enumerate(parts) if counts[regime] == most_frequent)]
-        return HeldOut(tuple(p[0] for p in parts), tuple(p[1] for p in parts), tuple(p[2] for p in parts))
+        return CalibrationSet(tuple(p[0] for p in parts), tuple(p[1] for p in parts), tuple(p[2] for p in parts))
 
 
 @dataclass(frozen=True)
-class Contents:
+class Snapshot:
     """The five things a version is made of; `reference` and `regimes` are drift's, and only arrays to this package.
 
     `contrasts` are those of the replayed defects and calibration parts, kept from what it `follows` and found where
@@ -55,16 +57,16 @@ class Contents:
     """
 
     bank: Bank
-    replay: Replay
-    held_out: HeldOut
+    confirmed_defects: ConfirmedDefects
+    calibration_set: CalibrationSet
     reference: Mapping[str, npt.NDArray[np.float64]]
-    follows: InitVar[Contrasts | None] = None
+    follows: InitVar[NeighbourCache | None] = None
     regimes: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict)
-    contrasts: Contrasts = field(init=False, repr=False, compare=False)
+    contrasts: NeighbourCache = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self, follows: Contrasts | None) -> None:
-        proving = (*self.held_out.features, *(defect.features for defect in self.replay.defects))
-        kept = follows.only(proving).on(self.bank) if follows else Contrasts(self.bank)
+    def __post_init__(self, follows: NeighbourCache | None) -> None:
+        proving = (*self.calibration_set.features, *(defect.features for defect in self.confirmed_defects.defects))
+        kept = follows.restricted_to(proving).rebased(self.bank) if follows else NeighbourCache(self.bank)
         object.__setattr__(self, "contrasts", kept)
 
 
@@ -122,7 +124,7 @@ class Model:
     """A version with its contents: immutable, so one reference to it can be replaced while others score."""
 
     version: Version
-    contents: Contents
+    snapshot: Snapshot
 
 
 def decode(text: bytes, source: str) -> Version:

@@ -10,32 +10,32 @@ from drift.monitor import DriftState
 from drift.regimes import TAUGHT, extended, learned
 from memory.bank import Bank, gather, joined, subset
 from memory.coreset import redundant, select
-from memory.replay import Defect
-from memory.version import Contents, Model
-from policies.cards import paused
-from policies.remedy import Remedy, remedied, stands_out
-from policies.screening import Admitted, Candidate, screen
-from policies.threshold import Threshold, good_scores, settle
+from memory.defects import Defect
+from memory.version import Model, Snapshot
+from policies.notices import paused
+from policies.remedy import Remedy, apply_remedies, is_detected
+from policies.screening import Admitted, GoodPart, screen
+from policies.threshold import Threshold, leave_one_out_scores, settle
 
 WAITING = 64
 
 
 @dataclass(frozen=True)
-class Confirmed:
+class LabelledParts:
     """What operators confirmed since the base version, in the order of their answers.
 
     All may enter the bank; `goods` were asked about because they were flagged, `audited` goods were drawn at
     random and calibrate the threshold too.
     """
 
-    goods: tuple[Candidate, ...] = ()
-    audited: tuple[Candidate, ...] = ()
+    goods: tuple[GoodPart, ...] = ()
+    audited: tuple[GoodPart, ...] = ()
     defects: tuple[Defect, ...] = ()
 
     def __len__(self) -> int:
         return len(self.goods) + len(self.audited) + len(self.defects)
 
-    def without(self, samples: tuple[str, ...]) -> Confirmed:
+    def without(self, samples: tuple[str, ...]) -> LabelledParts:
         """The same without these good parts; a confirmed defect always counts."""
         aside = set(samples)
         return replace(
@@ -64,7 +64,7 @@ class Proposal:
     other confirmed part shows yet."""
 
     base: Model
-    contents: Contents
+    snapshot: Snapshot
     threshold: Threshold
     added: tuple[str, ...]
     removed: tuple[str, ...]
@@ -81,7 +81,7 @@ class Hold:
     blamed: tuple[str, ...] = ()
 
 
-def propose(base: Model, confirmed: Confirmed, drift: DriftState, limits: Limits, seed: int) -> Proposal | Hold:
+def propose(base: Model, confirmed: LabelledParts, drift: DriftState, limits: Limits, seed: int) -> Proposal | Hold:
     """The next version from what was confirmed, deterministic in its arguments.
 
     What is new, beyond what all but `limits.review` of good parts show, is learned once two confirmed parts show it:
@@ -92,17 +92,19 @@ def propose(base: Model, confirmed: Confirmed, drift: DriftState, limits: Limits
     What good parts may teach at all says `policies.screening`. A newly reported defect that is missed, and one that
     what is learned would hide, are remedied where few patches are in the way (`policies.remedy`).
 
-    Holds while the camera is at fault or the scene beyond trust (`policies.cards`), and when nothing would change.
+    Holds while the camera is at fault or the scene beyond trust (`policies.notices`), and when nothing would change.
     """
     why = paused(drift)
     if why:
         return Hold(f"admission is paused: {why}")
-    replay = base.contents.replay
+    replay = base.snapshot.confirmed_defects
     for defect in confirmed.defects:
         replay = replay.remember(defect, limits.replay)
     threshold = Threshold.of(base.version.threshold)
-    good_scores(base.contents.contrasts, base.contents.held_out)  # so that they need only be followed from now on
-    known = base.contents.contrasts.copy()  # what is asked of candidates is not to be remembered with the base
+    leave_one_out_scores(
+        base.snapshot.contrasts, base.snapshot.calibration_set
+    )  # so that they need only be followed from now on
+    known = base.snapshot.contrasts.copy()  # what is asked of candidates is not to be remembered with the base
     seen = screen(
         known,
         replay,
@@ -111,9 +113,9 @@ def propose(base: Model, confirmed: Confirmed, drift: DriftState, limits: Limits
         threshold.at(limits.review),
         base.version.waiting,
     )
-    calibrating = {*base.contents.held_out.samples, *seen.refused}
+    calibrating = {*base.snapshot.calibration_set.samples, *seen.refused}
     fresh = tuple(c for c in confirmed.audited if c.sample not in calibrating)
-    held_out = base.contents.held_out.grown(
+    held_out = base.snapshot.calibration_set.grown(
         [c.sample for c in fresh],
         [c.features for c in fresh],
         [c.seen.regime if c.seen else TAUGHT for c in fresh],
@@ -121,17 +123,17 @@ def propose(base: Model, confirmed: Confirmed, drift: DriftState, limits: Limits
     )
     before = {*seen.refused, *base.version.waiting}  # who waits was counted by the lesson that let it wait
     goods = (c for c in (*confirmed.goods, *confirmed.audited) if c.sample not in before)
-    regimes = extended(base.contents.regimes, [c.seen for c in goods if c.seen])
-    grown = _extended(base.contents.bank, seen.admitted, limits, seed)
-    settled, after = settle(known.on(grown), replay, held_out, limits.rate)
+    regimes = extended(base.snapshot.regimes, [c.seen for c in goods if c.seen])
+    grown = _extended(base.snapshot.bank, seen.admitted, limits, seed)
+    settled, after = settle(known.rebased(grown), replay, held_out, limits.rate)
     reported = {defect.sample for defect in confirmed.defects}
-    owed = [d for d in replay.defects if d.sample in reported or stands_out(known, d, threshold)]
-    kept, remedies = remedied(settled, held_out, owed, after)
+    owed = [d for d in replay.defects if d.sample in reported or is_detected(known, d, threshold)]
+    kept, remedies = apply_remedies(settled, held_out, owed, after)
     if remedies:
         settled, after = settle(kept, replay, held_out, limits.rate)
     bank = settled.bank
-    same = replay == base.contents.replay and not fresh and not learned(base.contents.regimes, regimes)
-    if grown is base.contents.bank and not remedies and same:
+    same = replay == base.snapshot.confirmed_defects and not fresh and not learned(base.snapshot.regimes, regimes)
+    if grown is base.snapshot.bank and not remedies and same:
         if seen.refused:
             return Hold("every confirmed part lies nearer to a confirmed defect than to the bank", seen.refused)
         if seen.waiting:
@@ -139,10 +141,10 @@ def propose(base: Model, confirmed: Confirmed, drift: DriftState, limits: Limits
         return Hold("nothing new to learn: what was confirmed is covered already")
     return Proposal(
         base=base,
-        contents=Contents(bank, replay, held_out, base.contents.reference, settled, regimes),
+        snapshot=Snapshot(bank, replay, held_out, base.snapshot.reference, settled, regimes),
         threshold=after,
-        added=tuple(s for s in bank.samples if s not in set(base.contents.bank.samples)),
-        removed=tuple(s for s in base.contents.bank.samples if s not in set(bank.samples)),
+        added=tuple(s for s in bank.samples if s not in set(base.snapshot.bank.samples)),
+        removed=tuple(s for s in base.snapshot.bank.samples if s not in set(bank.samples)),
         refused=seen.refused,
         waiting=seen.waiting[-WAITING:],
         remedies=remedies,
@@ -162,6 +164,6 @@ def _extended(bank: Bank, admitted: list[Admitted], limits: Limits, seed: int) -
         return bank
     union = joined(bank, subset(candidates, rows))
     while len(union) > limits.bank:  # more than one round only where the budget was lowered to less than half
-        leaving, _ = redundant(union.vectors, union.use, len(union) - limits.bank)
+        leaving, _ = redundant(union.vectors, union.usage_count, len(union) - limits.bank)
         union = subset(union, np.delete(np.arange(len(union)), leaving))
     return union

@@ -6,21 +6,21 @@ from dataclasses import dataclass
 
 from drift.monitor import DriftState
 from memory.version import Model
-from policies.admission import Confirmed, Hold, Limits, Proposal, propose
-from policies.gate import Passed, check
+from policies.admission import Hold, LabelledParts, Limits, Proposal, propose
+from policies.gate import GateReport, check
 
 
 @dataclass(frozen=True)
-class Proven:
+class ApprovedProposal:
     """A proposal that the gate lets pass, with the gate's record."""
 
     proposal: Proposal
-    passed: Passed
+    gate_report: GateReport
 
 
 def decide(
-    base: Model, confirmed: Confirmed, drift: DriftState, limits: Limits, seed: int
-) -> tuple[Proven | Hold, tuple[Hold, ...]]:
+    base: Model, confirmed: LabelledParts, drift: DriftState, limits: Limits, seed: int
+) -> tuple[ApprovedProposal | Hold, tuple[Hold, ...]]:
     """What becomes of `base` by what was confirmed, and every hold on the way there, oldest first.
 
     When the gate blames parts for a defect it would forget, the rest is proposed again without them. Deterministic
@@ -31,7 +31,7 @@ def decide(
         proposal = propose(base, confirmed, drift, limits, seed)
         outcome = proposal if isinstance(proposal, Hold) else check(proposal)
         if not isinstance(proposal, Hold) and not isinstance(outcome, Hold):
-            return Proven(proposal, outcome), tuple(holds)
+            return ApprovedProposal(proposal, outcome), tuple(holds)
         assert isinstance(outcome, Hold)  # noqa: S101  # a held proposal is its own outcome
         holds.append(outcome)
         rest = confirmed.without(outcome.blamed)

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from drift.reference import Reference
-from drift.signals import material, off
-from memory.contrasts import Contrasts
+from drift.signals import material, material_coordinates
+from memory.contrasts import NeighbourCache
 from memory.features import Features
 from memory.version import Model
-from policies.threshold import Threshold, good_scores, threshold_of
+from policies.threshold import Threshold, leave_one_out_scores, threshold_of
 
 TOLERANCE = 0.03
 SHIFT = 0.5
@@ -71,31 +71,38 @@ def compare(model: Model, look: Look) -> Parity:
     A calibration part is scored without its own patches, a defect in its region alone, each under the threshold of its
     backend, and of every regime that has one.
     """
-    contents, then = model.contents, Threshold.of(model.version.threshold)
-    bank, held_out, defects = contents.bank, contents.held_out, contents.replay.defects
+    contents, then = model.snapshot, Threshold.of(model.version.threshold)
+    bank, held_out, defects = contents.bank, contents.calibration_set, contents.confirmed_defects.defects
     reference = Reference.of(contents.reference)
-    goods = {s: f.value for s, f in zip(held_out.samples, good_scores(contents.contrasts, held_out), strict=True)}
-    shown = {d.sample: contents.contrasts.of(d.features, region=d.region).value for d in defects}
+    goods = {
+        s: f.value for s, f in zip(held_out.samples, leave_one_out_scores(contents.contrasts, held_out), strict=True)
+    }
+    shown = {d.sample: contents.contrasts.score(d.features, region=d.mask).value for d in defects}
     found: dict[str, float] = {}
     shifts = []
     for sample, features in zip(held_out.samples, held_out.features, strict=True):
         seen = look(sample)
         if seen is not None:
-            plain = Contrasts(bank).of(seen, without=sample, taught=features)
-            found[sample] = bank.raised(seen, plain).value
-            both = [off(material(f.patches), reference.axes) for f in (features, seen)]
+            plain = NeighbourCache(bank).score(seen, without=sample, taught=features)
+            found[sample] = bank.amplify(seen, plain).value
+            both = [material_coordinates(material(f.patches), reference.axes) for f in (features, seen)]
             shifts.append((both[1] - both[0]) / reference.spread[-len(both[0]) :])
     for defect in defects:
         seen = look(defect.sample)
         if seen is not None:
-            found[defect.sample] = Contrasts(bank).of(seen, region=defect.region).value
+            found[defect.sample] = NeighbourCache(bank).score(seen, region=defect.mask).value
     gone = tuple(sample for sample in (*goods, *shown) if sample not in found)
     parity = Parity(len(goods), len(shown), 0.0, "", 0.0, (), gone, None)
     if gone:
         return parity
     now = threshold_of(held_out, [found[s] for s in goods], [found[s] for s in shown], then.rate)
-    everywhere = [(then, now), *((then.under(r), now.under(r)) for r in sorted({*then.own, *now.own}))]
-    judged_by = {s: [(then.under(r), now.under(r))] for s, r in zip(held_out.samples, held_out.regimes, strict=True)}
+    everywhere = [
+        (then, now),
+        *((then.for_regime(r), now.for_regime(r)) for r in sorted({*then.per_regime, *now.per_regime})),
+    ]
+    judged_by = {
+        s: [(then.for_regime(r), now.for_regime(r))] for s, r in zip(held_out.samples, held_out.regimes, strict=True)
+    }
     scores = goods | shown
     apart = {s: abs(found[s] / now.value - v / then.value) / max(1.0, v / then.value) for s, v in scores.items()}
     worst = max(apart, key=apart.__getitem__)

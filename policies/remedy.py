@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from memory.bank import subset
-from memory.contrasts import Contrasts
+from memory.contrasts import NeighbourCache
 from memory.coreset import squared_distances
-from memory.replay import Defect
-from memory.version import HeldOut
-from policies.threshold import Threshold, calibrate, good_scores
+from memory.defects import Defect
+from memory.version import CalibrationSet
+from policies.threshold import Threshold, calibrate, leave_one_out_scores
 
 MOST_SHARE = 0.02
 REACH = 1.05
@@ -24,19 +24,19 @@ class Remedy:
     are named by (sample, number in its grid)."""
 
     defect: str
-    contrasts: Contrasts
+    contrasts: NeighbourCache
     threshold: Threshold
-    unadmitted: tuple[tuple[str, int], ...]
+    removed_patches: tuple[tuple[str, int], ...]
 
 
-def stands_out(contrasts: Contrasts, defect: Defect, threshold: Threshold) -> bool:
+def is_detected(contrasts: NeighbourCache, defect: Defect, threshold: Threshold) -> bool:
     """Whether the defect's own region exceeds the threshold by contrast alone: that the memory knows this very
     defect proves nothing for the next of its kind."""
-    return contrasts.of(defect.features, region=defect.region).value > threshold.value
+    return contrasts.score(defect.features, region=defect.mask).value > threshold.value
 
 
 def remedy(
-    contrasts: Contrasts, held_out: HeldOut, defect: Defect, threshold: Threshold, found: Sequence[Defect]
+    contrasts: NeighbourCache, held_out: CalibrationSet, defect: Defect, threshold: Threshold, found: Sequence[Defect]
 ) -> Remedy | None:
     """What makes a missed defect stand out, under the threshold that the smaller bank then has, or None.
 
@@ -48,35 +48,35 @@ def remedy(
     """
     bank = contrasts.bank
     squared = squared_distances(defect.patches, bank.vectors)  # (n, N)
-    hiding = squared <= (REACH * threshold.value * contrasts.of(defect.features, region=defect.region).level) ** 2
-    before = [score.value for score in good_scores(contrasts, held_out)]
-    for patch in np.lexsort((hiding.sum(axis=1), hiding @ bank.use)):
+    hiding = squared <= (REACH * threshold.value * contrasts.score(defect.features, region=defect.mask).scale) ** 2
+    before = [score.value for score in leave_one_out_scores(contrasts, held_out)]
+    for patch in np.lexsort((hiding.sum(axis=1), hiding @ bank.usage_count)):
         rows = np.flatnonzero(hiding[patch])
         if len(rows) > MOST_SHARE * len(bank):
             continue
-        trimmed = contrasts.on(subset(bank, np.flatnonzero(~hiding[patch])))
-        after = [score.value for score in good_scores(trimmed, held_out)]
+        trimmed = contrasts.rebased(subset(bank, np.flatnonzero(~hiding[patch])))
+        after = [score.value for score in leave_one_out_scores(trimmed, held_out)]
         if sum(now > then for now, then in zip(after, before, strict=True)) > max(1.0, threshold.rate * len(before)):
             continue
         lifted = calibrate(after, threshold.rate)
-        if all(stands_out(trimmed, d, lifted) for d in (defect, *found)):
+        if all(is_detected(trimmed, d, lifted) for d in (defect, *found)):
             return Remedy(
-                defect.sample, trimmed, lifted, tuple((bank.provenance(int(r)), int(bank.place[r])) for r in rows)
+                defect.sample, trimmed, lifted, tuple((bank.provenance(int(r)), int(bank.patch_index[r])) for r in rows)
             )
     return None
 
 
-def remedied(
-    contrasts: Contrasts, held_out: HeldOut, owed: Sequence[Defect], threshold: Threshold
-) -> tuple[Contrasts, tuple[Remedy, ...]]:
+def apply_remedies(
+    contrasts: NeighbourCache, held_out: CalibrationSet, owed: Sequence[Defect], threshold: Threshold
+) -> tuple[NeighbourCache, tuple[Remedy, ...]]:
     """The contrasts of the bank without what hides these defects, one after the other, each under the threshold that
     the remedies before it left; and what was done for each."""
     done: list[Remedy] = []
-    found = [defect for defect in owed if stands_out(contrasts, defect, threshold)]
+    found = [defect for defect in owed if is_detected(contrasts, defect, threshold)]
     for defect in owed:
         if defect in found:
             continue
-        if not stands_out(contrasts, defect, threshold):
+        if not is_detected(contrasts, defect, threshold):
             made = remedy(contrasts, held_out, defect, threshold, found)
             if made is None:
                 continue

@@ -10,15 +10,15 @@ import numpy.typing as npt
 
 from drift.regimes import Sighting
 from memory.bank import Bank
-from memory.contrasts import Contrasts
+from memory.contrasts import NeighbourCache
 from memory.coreset import nearest_squared, squared_distances
+from memory.defects import ConfirmedDefects
 from memory.features import Features, Patches
-from memory.replay import Replay
-from policies.threshold import telling
+from policies.threshold import most_anomalous_patches
 
 
 @dataclass(frozen=True)
-class Candidate:
+class GoodPart:
     """A part that an operator confirmed as good; `sample` is its frame id, `part` names the thing photographed,
     the sample itself where that is not known. `seen` is how the scene was then, None where that is not known."""
 
@@ -47,9 +47,9 @@ class Screening:
 
 
 def screen(
-    contrasts: Contrasts,
-    replay: Replay,
-    goods: Sequence[Candidate],
+    contrasts: NeighbourCache,
+    replay: ConfirmedDefects,
+    goods: Sequence[GoodPart],
     value: float,
     bound: float,
     before: Collection[str],
@@ -72,7 +72,7 @@ class _Screened:
     """A good part's patches that are no defect's: which may be learned, which are new, and how near to one of these
     (squared) another part's patch must lie to show the same."""
 
-    good: Candidate
+    good: GoodPart
     allowed: npt.NDArray[np.bool_]
     new: npt.NDArray[np.bool_]
     reach: float
@@ -87,32 +87,32 @@ class _Known:
     reach: npt.NDArray[np.float32]
 
 
-def _known(contrasts: Contrasts, replay: Replay, bound: float) -> _Known:
+def _known(contrasts: NeighbourCache, replay: ConfirmedDefects, bound: float) -> _Known:
     patches, reach = [contrasts.bank.vectors[:0]], [np.empty(0, dtype=np.float32)]
     for defect in replay.defects:
-        told = telling(contrasts, defect, bound)
+        told = most_anomalous_patches(contrasts, defect, bound)
         hidden = np.zeros(len(told), dtype=np.float32)
-        hidden[:1] = (bound * contrasts.of(defect.features, region=defect.region).level) ** 2
+        hidden[:1] = (bound * contrasts.score(defect.features, region=defect.mask).scale) ** 2
         patches.append(told)
         reach.append(hidden)
     return _Known(np.concatenate(patches), np.concatenate(reach))
 
 
 def _told_apart(
-    bank: Bank, defects: _Known, goods: Sequence[Candidate], bound: float
+    bank: Bank, defects: _Known, goods: Sequence[GoodPart], bound: float
 ) -> tuple[list[_Screened], tuple[str, ...]]:
     """Good parts by what the bank says of their patches, and the samples refused whole."""
     screened, refused = [], []
     for good in goods:
-        patches, found = good.features.patches, bank.contrast(good.features)
+        patches, found = good.features.patches, bank.normalised_distance(good.features)
         contrast = found.map.reshape(-1)  # (rows, columns) -> (P,)
         apart = squared_distances(patches, defects.patches)  # (P, n)
-        nearer = np.asarray((apart < (contrast * found.level)[:, None] ** 2).any(axis=1))
+        nearer = np.asarray((apart < (contrast * found.scale)[:, None] ** 2).any(axis=1))
         if nearer[contrast.argmax()]:
             refused.append(good.sample)
             continue
         allowed = ~nearer & np.asarray((apart > defects.reach).all(axis=1))
-        screened.append(_Screened(good, allowed, allowed & (contrast > bound), (bound * found.level) ** 2))
+        screened.append(_Screened(good, allowed, allowed & (contrast > bound), (bound * found.scale) ** 2))
     return screened, tuple(refused)
 
 
@@ -134,5 +134,5 @@ def _corroborated(screened: list[_Screened], before: Collection[str]) -> tuple[l
     return admitted, tuple(waiting)
 
 
-def _part(good: Candidate) -> str:
+def _part(good: GoodPart) -> str:
     return good.part or good.sample

@@ -19,7 +19,7 @@ class Disagreement:
 
 
 @dataclass(frozen=True)
-class Trusted:
+class ShadowReport:
     """The trial's record for the manifest: frames scored by both, how many were judged differently, and of how many
     of these people said what they are."""
 
@@ -28,7 +28,7 @@ class Trusted:
     answered: int
 
 
-def weigh(frames: int, disagreed: Sequence[Disagreement], answers: Mapping[str, str]) -> Trusted | Hold:
+def weigh(frames: int, disagreed: Sequence[Disagreement], answers: Mapping[str, str]) -> ShadowReport | Hold:
     """What people's answers (good or defect, by frame) make of a trial.
 
     One confirmed defect that the head flagged and the proposal would have passed holds it, as in the gate. Of frames
@@ -45,4 +45,4 @@ def weigh(frames: int, disagreed: Sequence[Disagreement], answers: Mapping[str, 
             f"in a trial of {frames} frames it would have flagged {flagged.count('good')} good parts more"
             f" for {flagged.count('defect')} defects"
         )
-    return Trusted(frames, len(disagreed), len(answered))
+    return ShadowReport(frames, len(disagreed), len(answered))

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from scipy.special import betaincinv
 
-from memory.bank import Score, Shown
-from memory.contrasts import Contrasts
+from memory.bank import DefectMemory, Score
+from memory.contrasts import NeighbourCache
+from memory.defects import ConfirmedDefects, Defect
 from memory.features import Patches
-from memory.replay import Defect, Replay
-from memory.version import HeldOut
+from memory.version import CalibrationSet
 
 CONFIDENCE = 0.95
 TELLING = 3
@@ -36,13 +36,13 @@ class Threshold:
     rate: float
     guaranteed_rate: float
     scores: tuple[float, ...]
-    set_by: str = ""
-    without: float = 0.0
-    own: Mapping[int, Threshold] = field(default_factory=dict)
+    pivot_part: str = ""
+    value_without_pivot: float = 0.0
+    per_regime: Mapping[int, Threshold] = field(default_factory=dict)
 
-    def under(self, regime: int) -> Threshold:
+    def for_regime(self, regime: int) -> Threshold:
         """The threshold of a regime: its own, or else that of all parts together."""
-        return self.own.get(regime, self)
+        return self.per_regime.get(regime, self)
 
     @property
     def confident_rate(self) -> float:
@@ -59,25 +59,25 @@ class Threshold:
         return calibrate(self.scores, rate).value
 
     @property
-    def honest(self) -> bool:
+    def supports_rate(self) -> bool:
         """Whether there were enough held-out goods for the rate asked for: at least 1/rate − 1."""
         return self.guaranteed_rate <= self.rate
 
     @property
-    def hangs_on_one(self) -> bool:
+    def single_part_dominates(self) -> bool:
         """Whether one part's score raises it by more than a tenth: worth a look whether that part is good."""
-        return bool(self.set_by) and self.value > 1.1 * self.without
+        return bool(self.pivot_part) and self.value > 1.1 * self.value_without_pivot
 
     @property
     def promise(self) -> str:
         """What it promises, and the part that it hangs on, if it does, in words."""
         said = [f"asked for {self.rate:.1%} false rejects"]
-        if not self.honest:
+        if not self.supports_rate:
             said.append(f"{len(self.scores)} good parts support no less than {self.guaranteed_rate:.1%}")
         said.append(f"with {CONFIDENCE:.0%} confidence at most {self.confident_rate:.1%}")
-        if self.hangs_on_one:
+        if self.single_part_dominates:
             said.append(
-                f"{self.set_by} alone sets the threshold, which were {self.without:.4f} without it:"
+                f"{self.pivot_part} alone sets the threshold, which were {self.value_without_pivot:.4f} without it:"
                 " see whether that part is good, for what is no odder will pass"
             )
         return "; ".join(said)
@@ -87,41 +87,57 @@ class Threshold:
         return (1 + sum(s >= score for s in self.scores)) / (len(self.scores) + 1)
 
     def to_json(self) -> dict[str, Any]:
-        """As the manifest holds it."""
-        own = {str(regime): threshold.to_json() for regime, threshold in self.own.items()}
-        return {name: value for name, value in asdict(self).items() if name != "own"} | ({"own": own} if own else {})
+        """As the manifest holds it, by names that older versions wrote too."""
+        own = {str(regime): threshold.to_json() for regime, threshold in self.per_regime.items()}
+        return {
+            "value": self.value,
+            "rate": self.rate,
+            "guaranteed_rate": self.guaranteed_rate,
+            "scores": self.scores,
+            "set_by": self.pivot_part,
+            "without": self.value_without_pivot,
+            **({"own": own} if own else {}),
+        }
 
     @classmethod
     def of(cls, held: Mapping[str, Any]) -> Threshold:
         """As the manifest held it."""
-        own = {int(regime): cls.of(threshold) for regime, threshold in held.get("own", {}).items()}
-        named = {"set_by": held.get("set_by", ""), "without": held.get("without", 0.0), "own": own}
-        return cls(held["value"], held["rate"], held["guaranteed_rate"], tuple(held["scores"]), **named)
+        return cls(
+            held["value"],
+            held["rate"],
+            held["guaranteed_rate"],
+            tuple(held["scores"]),
+            pivot_part=held.get("set_by", ""),
+            value_without_pivot=held.get("without", 0.0),
+            per_regime={int(regime): cls.of(threshold) for regime, threshold in held.get("own", {}).items()},
+        )
 
 
-def settle(contrasts: Contrasts, replay: Replay, held_out: HeldOut, rate: float) -> tuple[Contrasts, Threshold]:
+def settle(
+    contrasts: NeighbourCache, replay: ConfirmedDefects, held_out: CalibrationSet, rate: float
+) -> tuple[NeighbourCache, Threshold]:
     """The bank as its calibration parts show it, with the memory of replayed defects, and its threshold.
 
     The threshold is that of contrast alone, since the memory raises no calibration part.
     """
-    bank, found = contrasts.bank, good_scores(contrasts, held_out)
+    bank, found = contrasts.bank, leave_one_out_scores(contrasts, held_out)
     use = np.bincount(np.concatenate([score.nearest for score in found]), minlength=len(bank)).astype(np.int32)
-    shown = [contrasts.of(defect.features, region=defect.region).value for defect in replay.defects]
+    shown = [contrasts.score(defect.features, region=defect.mask).value for defect in replay.defects]
     threshold = threshold_of(held_out, [score.value for score in found], shown, rate)
     bound = threshold.at(STANDING_OUT)
-    told = [bank.vectors[:0], *(telling(contrasts, defect, bound) for defect in replay.defects)]
-    bank = replace(bank, use=use, shown=Shown(np.concatenate(told)))
+    told = [bank.vectors[:0], *(most_anomalous_patches(contrasts, defect, bound) for defect in replay.defects)]
+    bank = replace(bank, usage_count=use, defect_memory=DefectMemory(np.concatenate(told)))
     odd = threshold.at(ODD)
     likest = (bank.likeness(f, score, odd).max() for f, score in zip(held_out.features, found, strict=True))
-    memory = Shown(bank.shown.vectors, odd, max(1.0, *map(float, likest)))
-    return contrasts.on(replace(bank, shown=memory)), threshold
+    memory = DefectMemory(bank.defect_memory.vectors, odd, max(1.0, *map(float, likest)))
+    return contrasts.rebased(replace(bank, defect_memory=memory)), threshold
 
 
-def threshold_of(held_out: HeldOut, found: Sequence[float], shown: Sequence[float], rate: float) -> Threshold:
+def threshold_of(held_out: CalibrationSet, found: Sequence[float], shown: Sequence[float], rate: float) -> Threshold:
     """The threshold, also by regime, of calibration parts with the scores `found`, where confirmed defects have those
     `shown` in their regions."""
     pooled = _named(calibrate(found, rate), held_out.samples, found)
-    return replace(pooled, own=_own(pooled, held_out, found, shown))
+    return replace(pooled, per_regime=_own(pooled, held_out, found, shown))
 
 
 def _named(threshold: Threshold, samples: Sequence[str], found: Sequence[float]) -> Threshold:
@@ -129,10 +145,12 @@ def _named(threshold: Threshold, samples: Sequence[str], found: Sequence[float])
     at = list(found).index(threshold.value)
     rest = [score for i, score in enumerate(found) if i != at]
     without = calibrate(rest, threshold.rate).value if rest else threshold.value
-    return replace(threshold, set_by=samples[at], without=without)
+    return replace(threshold, pivot_part=samples[at], value_without_pivot=without)
 
 
-def _own(pooled: Threshold, held_out: HeldOut, found: Sequence[float], shown: Sequence[float]) -> dict[int, Threshold]:
+def _own(
+    pooled: Threshold, held_out: CalibrationSet, found: Sequence[float], shown: Sequence[float]
+) -> dict[int, Threshold]:
     """Thresholds of regimes from their own calibration parts, as Mondrian conformal prediction has it (Vovk, Gammerman
     and Shafer 2005, section 4.5).
 
@@ -144,12 +162,12 @@ def _own(pooled: Threshold, held_out: HeldOut, found: Sequence[float], shown: Se
     for regime in sorted(set(held_out.regimes)):
         at = [i for i, of in enumerate(held_out.regimes) if of == regime]
         mine = calibrate([found[i] for i in at], pooled.rate)
-        if len(at) < len(found) and mine.honest and mine.value < faintest:
+        if len(at) < len(found) and mine.supports_rate and mine.value < faintest:
             own[regime] = _named(mine, [held_out.samples[i] for i in at], [found[i] for i in at])
     return own
 
 
-def good_scores(contrasts: Contrasts, held_out: HeldOut) -> list[Score]:
+def leave_one_out_scores(contrasts: NeighbourCache, held_out: CalibrationSet) -> list[Score]:
     """The contrast of every calibration part by the bank without that part's own patches.
 
     For a part that is not in the bank this is split conformal's held-out score. For one that is, it is the
@@ -157,12 +175,12 @@ def good_scores(contrasts: Contrasts, held_out: HeldOut) -> list[Score]:
     scored by the other n, the new one's rank is uniform, and a calibration part is scored by n - 1 of those. That
     the n - 1 stand for the n, the coreset and the landmarks make it an approximation, which the suite measures.
     """
-    return [contrasts.of(f, without=s) for s, f in zip(held_out.samples, held_out.features, strict=True)]
+    return [contrasts.score(f, without=s) for s, f in zip(held_out.samples, held_out.features, strict=True)]
 
 
-def telling(contrasts: Contrasts, defect: Defect, bound: float) -> Patches:
+def most_anomalous_patches(contrasts: NeighbourCache, defect: Defect, bound: float) -> Patches:
     """The `TELLING` patches (n, D) at most of the defect's region that stand out most, where they exceed `bound`."""
-    contrast = contrasts.of(defect.features, region=defect.region).map.reshape(-1)  # (rows, columns) -> (P,)
+    contrast = contrasts.score(defect.features, region=defect.mask).map.reshape(-1)  # (rows, columns) -> (P,)
     worst = np.argsort(-contrast, kind="stable")[:TELLING]
     return defect.features.patches[worst[contrast[worst] > bound]]
 

@@ -18,6 +18,13 @@ class Verdict(StrEnum):
     UNKNOWN = "UNKNOWN"
 
 
+class Label(StrEnum):
+    """What an operator says a part really is."""
+
+    GOOD = "good"
+    DEFECT = "defect"
+
+
 @dataclass(frozen=True)
 class Decision:
     """A verdict with its reason in words and, where a score was given, its conformal p-value."""

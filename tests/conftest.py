@@ -27,14 +27,14 @@ from daemon.learning.teach import images_in, teach
 from daemon.ledger.state import open_state
 from daemon.service import Service
 from daemon.settings.load import Settings
-from daemon.streams import Wire
+from daemon.streams import RedisStreams
 from drift.reference import Reference, refer
 from memory.bank import gather
+from memory.defects import ConfirmedDefects
 from memory.extract import Extractor
 from memory.features import Features, Image, Patches
-from memory.replay import Replay
 from memory.store import Store
-from memory.version import Contents, HeldOut, Version
+from memory.version import CalibrationSet, Snapshot, Version
 
 # Deadlines would assert timing: on a busy machine any example may be slow.
 hypothesis.settings.register_profile("driftline", deadline=None)
@@ -94,19 +94,19 @@ def features(patches: object, grid: tuple[int, int] | None = None) -> Features:
     return Features(held, grid or (1, len(held)))
 
 
-def contents(seed: int = 0, patches: int = 12) -> Contents:
+def contents(seed: int = 0, patches: int = 12) -> Snapshot:
     """Small random contents, exact in float16."""
     rng = np.random.default_rng(seed)
     draw = lambda n: rng.integers(-50, 50, (n, 4)).astype(np.float32)  # noqa: E731  # two uses, one line
-    return Contents(
+    return Snapshot(
         bank=gather([("a.png", draw(patches)), ("b.png", draw(3))]),
-        replay=Replay(),
-        held_out=HeldOut(("c.png", "d.png"), (features(draw(4), (2, 2)), features(draw(4), (2, 2)))),
+        confirmed_defects=ConfirmedDefects(),
+        calibration_set=CalibrationSet(("c.png", "d.png"), (features(draw(4), (2, 2)), features(draw(4), (2, 2)))),
         reference={"mean": np.zeros(9), "spread": np.ones(9), "axes": np.eye(3, 4), "centre": np.zeros(4)},
     )
 
 
-def commit(store: Store, made: Contents, parent: Version | None = None, **also: object) -> Version:
+def commit(store: Store, made: Snapshot, parent: Version | None = None, **also: object) -> Version:
     """Commit with plain values where the test does not care."""
     given: dict[str, object] = {
         "cause": "test",
@@ -148,9 +148,9 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def wire(settings: Settings) -> Wire:
+def wire(settings: Settings) -> RedisStreams:
     """The line's streams in process."""
-    return Wire(fakeredis.FakeRedis(protocol=2), "memory://", settings.redis.prefix, settings.line)
+    return RedisStreams(fakeredis.FakeRedis(protocol=2), "memory://", settings.redis.prefix, settings.line)
 
 
 def render(folder: Path) -> Path:
@@ -172,13 +172,13 @@ def untracked(paths: Sequence[Path], _what: str) -> Sequence[Path]:
     return paths
 
 
-def make_service(settings: Settings, extractor: Extractor, wire: Wire) -> Service:
+def make_service(settings: Settings, extractor: Extractor, wire: RedisStreams) -> Service:
     """The service over the line's state folder, not started: what a restart builds."""
     return build.service(settings, open_state(settings.state_dir), extractor, wire)
 
 
 @pytest.fixture
-def untaught(settings: Settings, extractor: Extractor, wire: Wire) -> Service:
+def untaught(settings: Settings, extractor: Extractor, wire: RedisStreams) -> Service:
     """A service without a version."""
     return make_service(settings, extractor, wire)
 
@@ -196,7 +196,7 @@ def taught(tmp_path_factory: pytest.TempPathFactory, extractor: Extractor) -> Pa
 
 
 @pytest.fixture
-def service(taught: Path, settings: Settings, extractor: Extractor, wire: Wire) -> Service:
+def service(taught: Path, settings: Settings, extractor: Extractor, wire: RedisStreams) -> Service:
     """A taught and started service."""
     shutil.copytree(taught, settings.state_dir)
     made = make_service(settings, extractor, wire)

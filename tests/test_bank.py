@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from memory.bank import Shown, gather, joined, levelled, subset
+from memory.bank import DefectMemory, gather, joined, subset, with_landmarks
 from memory.errors import DriftlineError
-from memory.search import QUICK_FROM
+from memory.search import IVF_FROM
 
 # Small whole numbers: distances are exact, so "never raises" needs no tolerance.
 Vectors = arrays(np.float32, st.tuples(st.integers(1, 30), st.just(4)), elements=st.integers(-30, 30))
@@ -76,9 +76,13 @@ def test_every_patch_knows_who_gave_it() -> None:
     assert bank.provenance(int(nearest[0])) == "b"
     kept = subset(bank, np.array([4, 3]))
     assert kept.samples == ("b",)
-    assert kept.place.tolist() == [1, 2]
+    assert kept.patch_index.tolist() == [1, 2]
     both = joined(kept, subset(bank, np.array([0, 2])))
-    assert (both.samples, both.origin.tolist(), both.place.tolist()) == (("b", "a"), [0, 0, 1, 0], [1, 2, 0, 0])
+    assert (both.samples, both.sample_index.tolist(), both.patch_index.tolist()) == (
+        ("b", "a"),
+        [0, 0, 1, 0],
+        [1, 2, 0, 0],
+    )
 
 
 @given(held=Vectors, asked=Vectors, low=st.floats(0.1, 5), wide=st.floats(0, 5))
@@ -87,23 +91,25 @@ def test_a_score_is_in_units_of_the_images_level_within_bounds(
 ) -> None:
     plain = gather([("a", held)])
     distance, _ = plain.distances(features(asked))
-    score = replace(plain, landmarks=held[:1], levels=(low, low + wide)).score(features(asked))
-    assert low <= score.level <= low + wide
-    assert np.array_equal(score.map.reshape(-1), distance / np.float32(score.level))
+    score = replace(plain, landmarks=held[:1], scale_range=(low, low + wide)).score(features(asked))
+    assert low <= score.scale <= low + wide
+    assert np.array_equal(score.map.reshape(-1), distance / np.float32(score.scale))
     assert score.value == score.map.max()
 
 
 def test_a_part_that_is_odd_all_over_cannot_excuse_itself() -> None:
     taught = [features(np.full((4, 4), x)) for x in (1.0, 2.0)]
-    bank = levelled(gather([("a", np.zeros((4, 4), dtype=np.float32))]), np.zeros((1, 4), dtype=np.float32), taught)
-    assert bank.levels == (2.0, 4.0)
+    bank = with_landmarks(
+        gather([("a", np.zeros((4, 4), dtype=np.float32))]), np.zeros((1, 4), dtype=np.float32), taught
+    )
+    assert bank.scale_range == (2.0, 4.0)
     assert bank.score(features(np.full((8, 4), 10.0))).value == 5.0
     assert bank.score(features(np.full((8, 4), 1.5))).value == 1.0
 
 
 def test_where_calm_patches_are_alike_to_the_bit_distances_stay_plain() -> None:
     zero = np.zeros((4, 4), dtype=np.float32)
-    bank = levelled(gather([("a", zero)]), zero[:1], [features(zero)])
+    bank = with_landmarks(gather([("a", zero)]), zero[:1], [features(zero)])
     assert bank.score(features(np.full((1, 4), 3.0))).value == 6.0
 
 
@@ -111,9 +117,9 @@ def test_learning_leaves_an_images_level_alone() -> None:
     rng = np.random.default_rng(0)
     taught, new = (rng.standard_normal((50, 4)).astype(np.float32) for _ in range(2))
     asked = features(rng.standard_normal((20, 4)))
-    bank = levelled(gather([("a", taught)]), taught[:5], [features(taught)])
+    bank = with_landmarks(gather([("a", taught)]), taught[:5], [features(taught)])
     assert (
-        joined(bank, gather([("b", new)])).level(asked) == bank.level(asked) == subset(bank, np.arange(9)).level(asked)
+        joined(bank, gather([("b", new)])).scale(asked) == bank.scale(asked) == subset(bank, np.arange(9)).scale(asked)
     )
 
 
@@ -122,13 +128,13 @@ def test_landmarks_that_an_image_gave_do_not_calm_it() -> None:
     rng = np.random.default_rng(1)
     one, two = (rng.standard_normal((30, 4)).astype(np.float32) for _ in range(2))
     marks = np.concatenate([one[:2], two[:2]])
-    bank = levelled(gather([("a", one), ("b", two)]), marks, [features(one), features(two)])
-    of_others = replace(bank, landmarks=two[:2], levels=(0.0, np.inf))
-    assert replace(bank, levels=(0.0, np.inf)).level(features(one)) == of_others.level(features(one))
-    assert bank.levels == (min(levels := [bank.level(features(x)) for x in (one, two)]), max(levels))
+    bank = with_landmarks(gather([("a", one), ("b", two)]), marks, [features(one), features(two)])
+    of_others = replace(bank, landmarks=two[:2], scale_range=(0.0, np.inf))
+    assert replace(bank, scale_range=(0.0, np.inf)).scale(features(one)) == of_others.scale(features(one))
+    assert bank.scale_range == (min(levels := [bank.scale(features(x)) for x in (one, two)]), max(levels))
     new = features(rng.standard_normal((30, 4)))
     distance = np.sqrt(((new.patches[:, None] - marks[None]) ** 2).sum(-1)).min(1)
-    assert replace(bank, levels=(0.0, np.inf)).level(new) == pytest.approx(np.quantile(distance, 0.1), rel=1e-5)
+    assert replace(bank, scale_range=(0.0, np.inf)).scale(new) == pytest.approx(np.quantile(distance, 0.1), rel=1e-5)
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -139,11 +145,11 @@ def test_a_large_bank_is_searched_quickly_and_decides_exactly(seed: int) -> None
     def draw(count: int) -> npt.NDArray[np.float32]:
         return (rng.integers(0, 9, (count, 6)) * 3 + rng.standard_normal((count, 6))).astype(np.float32)
 
-    bank = gather([(f"p{i}", draw(100)) for i in range(2 * QUICK_FROM // 100)])
-    bank = replace(bank, landmarks=bank.vectors[::400], levels=(0.5, 2.0))
-    bank = replace(bank, shown=Shown(draw(5), 1.0, 0.5))
+    bank = gather([(f"p{i}", draw(100)) for i in range(2 * IVF_FROM // 100)])
+    bank = replace(bank, landmarks=bank.vectors[::400], scale_range=(0.5, 2.0))
+    bank = replace(bank, defect_memory=DefectMemory(draw(5), 1.0, 0.5))
     asked = features(draw(400), (20, 20))
-    quick, exact = bank.score(asked), bank.raised(asked, bank.contrast(asked))
+    quick, exact = bank.score(asked), bank.amplify(asked, bank.normalised_distance(asked))
     assert quick.value == pytest.approx(exact.value, rel=1e-6)
     assert quick.map.argmax() == exact.map.argmax()
     assert quick.nearest[quick.map.argmax()] == exact.nearest[exact.map.argmax()]
@@ -153,8 +159,8 @@ def test_a_large_bank_is_searched_quickly_and_decides_exactly(seed: int) -> None
 
 def test_a_bank_that_is_ready_lets_no_image_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """The cells of a large bank take up to seconds: whoever activates a version makes them, not its first frame."""
-    bank = gather([("a", np.random.default_rng(0).standard_normal((QUICK_FROM, 4)).astype(np.float32))])
-    bank.ready()
+    bank = gather([("a", np.random.default_rng(0).standard_normal((IVF_FROM, 4)).astype(np.float32))])
+    bank.warm_up()
 
     def late(*_: object) -> None:
         raise AssertionError("made while an image waits")

@@ -20,7 +20,7 @@ from daemon.intake.cameras import Camera, CameraLost, GenICam, OpenCv
 from daemon.intake.decode import decode
 from daemon.service import Service
 from daemon.settings.load import ConfigError, Settings
-from daemon.streams import Wire
+from daemon.streams import RedisStreams
 from memory.features import Image
 
 
@@ -218,7 +218,9 @@ def test_a_genicam_camera_that_cannot_be_used_says_why(
 @pytest.mark.parametrize(
     ("source", "says"), [({"kind": "camera"}, "source.camera"), ({"kind": "genicam", "camera": "S1"}, "cti")]
 )
-def test_a_camera_that_is_not_named_is_told(settings: Settings, wire: Wire, source: dict[str, str], says: str) -> None:
+def test_a_camera_that_is_not_named_is_told(
+    settings: Settings, wire: RedisStreams, source: dict[str, str], says: str
+) -> None:
     given = settings.model_copy(update={"source": settings.source.model_copy(update=source)})
     with pytest.raises(ConfigError, match=says):
         build.frames_of(given, wire)

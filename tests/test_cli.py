@@ -19,7 +19,7 @@ from conftest import RealRedis, free_port, png
 from daemon import build
 from daemon.cli.main import app, main
 from daemon.datasets.rendered import Flaw
-from daemon.streams import Wire
+from daemon.streams import RedisStreams
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -177,7 +177,7 @@ def test_sigterm_finishes_and_exits_0_and_kill_9_loses_nothing(
 ) -> None:
     assert call(capsys, monkeypatch, "teach", good_parts, "--config", config)[0] == 0
     with real_redis.client() as client:
-        wire = Wire(client, real_redis.url, "driftline", "clitest")
+        wire = RedisStreams(client, real_redis.url, "driftline", "clitest")
         for number in range(12):
             wire.send("frames", {"frame_id": str(number), "image": png(500 + number)})
         process = start(config, real_redis.url)

@@ -24,8 +24,8 @@ from fastapi.testclient import TestClient
 from daemon import build
 from daemon.console.access import Role, access, grant
 from daemon.console.app import CHANGES_A_MINUTE, ROUTERS, application
-from daemon.console.line import Line
-from daemon.console.news import News
+from daemon.console.line import LineView
+from daemon.console.news import EventBroadcaster
 from daemon.datasets.rendered import STEADY, Flaw, Scene
 from daemon.intake.decode import decode
 from daemon.learning import answers, operating_point
@@ -35,7 +35,7 @@ from daemon.ledger.state import open_state
 from daemon.service import Service
 from daemon.settings.load import ConfigError, Settings
 from daemon.settings.models import ConsoleSettings
-from daemon.streams import Wire
+from daemon.streams import RedisStreams
 from memory.extract import Extractor
 from memory.features import Image
 from policies.threshold import Threshold
@@ -46,24 +46,24 @@ Client = Callable[..., TestClient]
 
 
 @pytest.fixture
-def line(service: Service, settings: Settings, wire: Wire) -> Line:
+def line(service: Service, settings: Settings, wire: RedisStreams) -> LineView:
     """The line as the console's process sees it, with some parts judged."""
     for number in (500, 501):
         service.engine.judge(frame(f"good{number}", png(number)))
     service.engine.judge(frame("bad/1?#", png(610, STEADY, Flaw.BURR)))
-    service.engine.ledger.say("service", service.status())
-    return Line(settings, open_state(settings.state_dir), wire)
+    service.engine.ledger.set_status("service", service.status())
+    return LineView(settings, open_state(settings.state_dir), wire)
 
 
 @pytest.fixture
-def client(line: Line) -> Iterator[TestClient]:
+def client(line: LineView) -> Iterator[TestClient]:
     """A browser on this PC, before an open console."""
     with TestClient(application(line, access(ConsoleSettings())), base_url=HERE) as made:
         yield made
 
 
 @pytest.fixture
-def guarded(line: Line, tmp_path: Path) -> Callable[[str | None], TestClient]:
+def guarded(line: LineView, tmp_path: Path) -> Callable[[str | None], TestClient]:
     """Browsers elsewhere: one for each role, or for a stranger."""
     file = tmp_path / "tokens.json"
     tokens = {role.name.lower(): grant(file, f"{role.name.lower()} anna", role) for role in Role}
@@ -143,7 +143,7 @@ def test_drift_is_told(client: TestClient) -> None:
 
 
 def test_an_image_is_scored_and_nothing_recorded(
-    client: TestClient, line: Line, extractor: Extractor, monkeypatch: pytest.MonkeyPatch
+    client: TestClient, line: LineView, extractor: Extractor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(build, "extractor", lambda _: extractor)
     before = line.opened.ledger.counts()
@@ -171,14 +171,14 @@ def test_an_image_is_scored_in_the_light_of_now(
 
 
 def test_a_version_that_cannot_score_is_not_ready(
-    client: TestClient, service: Service, line: Line, monkeypatch: pytest.MonkeyPatch
+    client: TestClient, service: Service, line: LineView, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("device lost")
 
-    monkeypatch.setattr(service.engine, "look", broken)
+    monkeypatch.setattr(service.engine, "score_image", broken)
     service.engine.activate(current(service.store))
-    line.opened.ledger.say("service", service.status())
+    line.opened.ledger.set_status("service", service.status())
     told = client.get("/readyz")
     assert (told.status_code, told.json()["probe"]) == (503, False)
     assert line.opened.ledger.counts()["events.probe_failed"] == 1
@@ -217,7 +217,7 @@ def test_a_threshold_that_would_forget_a_defect_is_refused(client: TestClient, s
 
 
 def test_good_parts_are_taught_checked_and_go_live(
-    client: TestClient, line: Line, service: Service, extractor: Extractor, monkeypatch: pytest.MonkeyPatch
+    client: TestClient, line: LineView, service: Service, extractor: Extractor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(build, "extractor", lambda _: extractor)
     batch = client.post("/api/setup/begin").json()["batch"]
@@ -350,7 +350,7 @@ def ended(client: TestClient) -> dict[str, Any]:
 
 
 def test_a_line_engineer_sees_whether_it_is_ready(
-    client: TestClient, line: Line, monkeypatch: pytest.MonkeyPatch
+    client: TestClient, line: LineView, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert client.get("/healthz").json() == {"console": "alive"}
     assert client.get("/readyz").json() == {"service": True, "bank": True, "probe": True, "redis": True}
@@ -376,7 +376,7 @@ def requests() -> Iterator[tuple[str, str, Role | None]]:
             yield method, path, *(least or [None])
 
 
-def test_strangers_and_lower_roles_change_nothing(guarded: Client, line: Line) -> None:
+def test_strangers_and_lower_roles_change_nothing(guarded: Client, line: LineView) -> None:
     held = lambda: (line.opened.store.newest_number(), line.wire.entries("feedback"), line.opened.ledger.counts())  # noqa: E731  # two uses, one line
     tried = 0
     for method, path, least in requests():
@@ -437,7 +437,7 @@ def test_odd_headers_are_refused(client: TestClient, headers: dict[str, str]) ->
     assert client.post("/api/setup/begin", headers=headers).status_code == 403
 
 
-def test_a_token_s_name_is_the_operator_s(guarded: Client, line: Line) -> None:
+def test_a_token_s_name_is_the_operator_s(guarded: Client, line: LineView) -> None:
     sent = guarded("operator").post(
         "/api/answers", json={"frame_id": "good500", "verdict": "good"}, headers={"X-Operator": "mallory"}
     )
@@ -453,7 +453,7 @@ def test_a_wrong_token_is_a_stranger(guarded: Client, token: str) -> None:
         assert client.get("/api/status").status_code == 401
 
 
-def test_a_trusted_proxy_says_who_asks(line: Line) -> None:
+def test_a_trusted_proxy_says_who_asks(line: LineView) -> None:
     known = application(line, access(ConsoleSettings(host="0.0.0.0", proxies=("testclient",))))  # noqa: S104  # nothing listens
     with TestClient(known, base_url="https://driftline.plant") as client:
         assert client.get("/api/status").status_code == 401
@@ -468,7 +468,7 @@ def test_a_trusted_proxy_says_who_asks(line: Line) -> None:
         assert client.get("/api/status", headers=said).status_code == 401
 
 
-def test_a_proxy_s_people_are_counted_one_by_one(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_s_people_are_counted_one_by_one(line: LineView, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("daemon.console.app.CHANGES_A_MINUTE", 3)
     app = application(line, access(ConsoleSettings(host="0.0.0.0", proxies=("testclient",))))  # noqa: S104  # nothing listens
     with TestClient(app, base_url="https://driftline.plant") as client:
@@ -501,7 +501,7 @@ def test_nobody_gets_in_from_outside_by_accident(tmp_path: Path) -> None:
         {"Host": "evil.example"},
     ],
 )
-def test_another_site_s_page_changes_nothing(client: TestClient, line: Line, headers: dict[str, str]) -> None:
+def test_another_site_s_page_changes_nothing(client: TestClient, line: LineView, headers: dict[str, str]) -> None:
     body = {"frame_id": "good500", "verdict": "good"}
     assert client.post("/api/answers", json=body, headers=headers).status_code == 403
     assert line.wire.entries("feedback") == []
@@ -527,8 +527,8 @@ def test_every_answer_forbids_foreign_content(client: TestClient) -> None:
         assert headers["x-content-type-options"] == "nosniff"
 
 
-def test_news_go_on_after_trouble(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
-    news, failed, read = News(line), threading.Event(), line.frames
+def test_news_go_on_after_trouble(line: LineView, monkeypatch: pytest.MonkeyPatch) -> None:
+    news, failed, read = EventBroadcaster(line), threading.Event(), line.frames
     monkeypatch.setattr("daemon.console.news.POLL_S", 0.01)
 
     def broken(*given: Any) -> Any:

@@ -12,19 +12,19 @@ from hypothesis import HealthCheck, given, settings
 from daemon import build
 from daemon.console import app as console
 from daemon.console.access import access
-from daemon.console.line import Line
+from daemon.console.line import LineView
 from daemon.datasets.rendered import STEADY, Flaw
 from daemon.ledger.state import open_state
 from daemon.service import Service
 from daemon.settings.load import Settings
 from daemon.settings.models import ConsoleSettings
-from daemon.streams import Wire
+from daemon.streams import RedisStreams
 from memory.extract import Extractor
 
 
 @pytest.fixture
 def described(
-    service: Service, settings: Settings, wire: Wire, extractor: Extractor, monkeypatch: pytest.MonkeyPatch
+    service: Service, settings: Settings, wire: RedisStreams, extractor: Extractor, monkeypatch: pytest.MonkeyPatch
 ) -> schemathesis.BaseSchema:
     """The API of a line with some frames, as it describes itself; nobody has to say who they are."""
     monkeypatch.setattr(console, "CHANGES_A_MINUTE", 10**9)
@@ -32,8 +32,8 @@ def described(
     monkeypatch.setattr(build, "extractor", lambda _: extractor)
     service.engine.judge(frame("good", png(500)))
     service.engine.judge(frame("bad", png(610, STEADY, Flaw.BURR)))
-    service.engine.ledger.say("service", service.status())
-    app = console.application(Line(settings, open_state(settings.state_dir), wire), access(ConsoleSettings()))
+    service.engine.ledger.set_status("service", service.status())
+    app = console.application(LineView(settings, open_state(settings.state_dir), wire), access(ConsoleSettings()))
     return schemathesis.openapi.from_asgi("/openapi.json", app, headers={"Host": "127.0.0.1"})
 
 

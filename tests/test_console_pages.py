@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
 from daemon import build, clock
 from daemon.console.access import Role, access, grant
 from daemon.console.app import application
-from daemon.console.line import Line
+from daemon.console.line import LineView
 from daemon.datasets.rendered import STEADY, Flaw
 from daemon.learning import publish
 from daemon.learning.rollback import roll_back
@@ -27,7 +27,7 @@ from daemon.ledger.state import open_state
 from daemon.service import Service
 from daemon.settings.load import Settings
 from daemon.settings.models import ConsoleSettings
-from daemon.streams import Wire
+from daemon.streams import RedisStreams
 from memory.extract import Extractor
 
 pytestmark = pytest.mark.redis
@@ -48,9 +48,9 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def wire(settings: Settings, real_redis: RealRedis) -> Wire:
+def wire(settings: Settings, real_redis: RealRedis) -> RedisStreams:
     """The line's streams, over a real Redis."""
-    return Wire(real_redis.client(), real_redis.url, settings.redis.prefix, settings.line)
+    return RedisStreams(real_redis.client(), real_redis.url, settings.redis.prefix, settings.line)
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def line(service: Service, settings: Settings) -> Iterator[tuple[Service, Settin
     def turn() -> None:
         while not ended.is_set():
             service.turn(50)
-            engine.ledger.say("service", service.status())
+            engine.ledger.set_status("service", service.status())
 
     thread = threading.Thread(target=turn)
     thread.start()
@@ -76,8 +76,8 @@ def line(service: Service, settings: Settings) -> Iterator[tuple[Service, Settin
 @contextmanager
 def served(settings: Settings, real_redis: RealRedis, given: ConsoleSettings) -> Iterator[str]:
     """The console of a line, served by uvicorn."""
-    streams = Wire(real_redis.client(), real_redis.url, settings.redis.prefix, settings.line)
-    app = application(Line(settings, open_state(settings.state_dir), streams), access(given))
+    streams = RedisStreams(real_redis.client(), real_redis.url, settings.redis.prefix, settings.line)
+    app = application(LineView(settings, open_state(settings.state_dir), streams), access(given))
     port = free_port()
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run)

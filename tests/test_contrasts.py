@@ -10,27 +10,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memory.bank import Bank, gather, joined, subset
-from memory.contrasts import Contrasts
+from memory.contrasts import NeighbourCache
 from memory.features import Features
-from memory.version import HeldOut
+from memory.version import CalibrationSet
 
 PARTS = 6
 REGION = np.arange(12)[None] % 5 == 0  # of a grid of one row
 
 
-def parts(rng: np.random.Generator) -> HeldOut:
+def parts(rng: np.random.Generator) -> CalibrationSet:
     names = tuple(f"p{i}" for i in range(PARTS))
-    return HeldOut(names, tuple(features(rng.standard_normal((12, 3))) for _ in names))
+    return CalibrationSet(names, tuple(features(rng.standard_normal((12, 3))) for _ in names))
 
 
-def bank_of(held: HeldOut, rng: np.random.Generator, share: float) -> Bank:
+def bank_of(held: CalibrationSet, rng: np.random.Generator, share: float) -> Bank:
     bank = gather([(n, f.patches) for n, f in zip(held.samples, held.features, strict=True)])
     return subset(bank, np.flatnonzero(rng.random(len(bank)) < share))
 
 
-def scores(contrasts: Contrasts, held: HeldOut, other: Features) -> list[tuple[bytes, bytes]]:
-    every = [contrasts.of(f, without=s) for s, f in zip(held.samples, held.features, strict=True)]
-    every += [contrasts.of(other), contrasts.of(other, region=REGION)]
+def scores(contrasts: NeighbourCache, held: CalibrationSet, other: Features) -> list[tuple[bytes, bytes]]:
+    every = [contrasts.score(f, without=s) for s, f in zip(held.samples, held.features, strict=True)]
+    every += [contrasts.score(other), contrasts.score(other, region=REGION)]
     return [(one.map.tobytes(), one.nearest.tobytes()) for one in every]
 
 
@@ -40,13 +40,13 @@ def test_followed_is_found_anew(seed: int, gone: float, come: int) -> None:
     rng = np.random.default_rng(seed)
     held, other = parts(rng), features(rng.standard_normal((12, 3)))
     bank = bank_of(held, rng, 0.7)
-    contrasts = Contrasts(bank)
+    contrasts = NeighbourCache(bank)
     scores(contrasts, held, other)
     changed = subset(bank, np.flatnonzero(rng.random(len(bank)) >= gone) if gone < 0.9 else np.array([0]))
     new = [("p0", held.features[0].patches[:2]), *((f"n{i}", rng.standard_normal((9, 3))) for i in range(come))]
-    known = changed.place[changed.origin == changed.samples.index("p0")] if "p0" in changed.samples else ()
+    known = changed.patch_index[changed.sample_index == changed.samples.index("p0")] if "p0" in changed.samples else ()
     changed = joined(changed, gather(new[1:] if {0, 1} & set(known) else new)) if len(new) > 1 else changed
-    assert scores(contrasts.on(changed), held, other) == scores(Contrasts(changed), held, other)
+    assert scores(contrasts.rebased(changed), held, other) == scores(NeighbourCache(changed), held, other)
 
 
 def test_followed_is_found_anew_with_features_of_real_width() -> None:
@@ -57,18 +57,18 @@ def test_followed_is_found_anew_with_features_of_real_width() -> None:
     def picture() -> Features:
         return features(rng.standard_normal((256, 128)).astype(np.float16))
 
-    held, other = HeldOut(tuple("abcd"), tuple(picture() for _ in "abcd")), picture()
+    held, other = CalibrationSet(tuple("abcd"), tuple(picture() for _ in "abcd")), picture()
     bank = gather([(n, f.patches) for n, f in zip(held.samples, held.features, strict=True)])
-    contrasts = Contrasts(bank)
-    contrasts.of(other, region=where)
+    contrasts = NeighbourCache(bank)
+    contrasts.score(other, region=where)
     for name, seen in zip(held.samples, held.features, strict=True):
-        contrasts.of(seen, without=name)
+        contrasts.score(seen, without=name)
     changed = joined(subset(bank, rng.permutation(len(bank))[:700]), gather([("new", picture().patches)]))
-    followed, anew = contrasts.on(changed), Contrasts(changed)
+    followed, anew = contrasts.rebased(changed), NeighbourCache(changed)
     for name, seen in zip(held.samples, held.features, strict=True):
-        one, two = followed.of(seen, without=name), anew.of(seen, without=name)
+        one, two = followed.score(seen, without=name), anew.score(seen, without=name)
         assert (one.map.tobytes(), one.nearest.tobytes()) == (two.map.tobytes(), two.nearest.tobytes())
-    whole, part = anew.of(other), followed.of(other, region=where)
+    whole, part = anew.score(other), followed.score(other, region=where)
     assert np.array_equal(part.map, np.where(where, whole.map, 0))
     assert np.array_equal(part.nearest, np.where(where.reshape(-1), whole.nearest, -1))
     assert part.value == part.map.max()
@@ -79,28 +79,28 @@ def test_patches_of_unknown_place_are_found_anew() -> None:
     rng = np.random.default_rng(1)
     held, other = parts(rng), features(rng.standard_normal((12, 3)))
     bank = bank_of(held, rng, 1.0)
-    old = replace(bank, place=np.full(len(bank), -1, dtype=np.int32))
-    contrasts = Contrasts(old)
+    old = replace(bank, patch_index=np.full(len(bank), -1, dtype=np.int32))
+    contrasts = NeighbourCache(old)
     scores(contrasts, held, other)
     fewer = subset(old, np.arange(3, len(old)))
-    assert scores(contrasts.on(fewer), held, other) == scores(Contrasts(fewer), held, other)
+    assert scores(contrasts.rebased(fewer), held, other) == scores(NeighbourCache(fewer), held, other)
 
 
 def test_a_part_taught_anew_under_the_same_name_is_found_anew() -> None:
     rng = np.random.default_rng(2)
     held, again, other = parts(rng), parts(rng), features(rng.standard_normal((12, 3)))
-    contrasts = Contrasts(bank_of(held, rng, 1.0))
+    contrasts = NeighbourCache(bank_of(held, rng, 1.0))
     scores(contrasts, held, other)
     bank = bank_of(again, rng, 1.0)
-    assert scores(contrasts.on(bank), held, other) == scores(Contrasts(bank), held, other)
+    assert scores(contrasts.rebased(bank), held, other) == scores(NeighbourCache(bank), held, other)
 
 
 def test_a_part_s_own_patches_do_not_excuse_it() -> None:
     rng = np.random.default_rng(3)
     held = parts(rng)
     bank = bank_of(held, rng, 1.0)
-    contrasts = Contrasts(bank)
-    assert contrasts.of(held.features[0]).value == 0
-    assert contrasts.of(held.features[0], without="p0").value > 0
-    only = Contrasts(subset(bank, np.arange(12)))
-    assert only.of(held.features[0], without="p0").value == 0, "who gave everything is not taken out"
+    contrasts = NeighbourCache(bank)
+    assert contrasts.score(held.features[0]).value == 0
+    assert contrasts.score(held.features[0], without="p0").value > 0
+    only = NeighbourCache(subset(bank, np.arange(12)))
+    assert only.score(held.features[0], without="p0").value == 0, "who gave everything is not taken out"

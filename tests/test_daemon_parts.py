@@ -15,8 +15,7 @@ from daemon import schedule
 from daemon.datasets import demo
 from daemon.datasets.playback import Dataset, Item, ReplayError, aside, dataset, play, prepare
 from daemon.datasets.rendered import Flaw
-from daemon.intake.folder import WatchedFolder
-from daemon.intake.sources import FOLDER_BATCH
+from daemon.intake.folder import FOLDER_BATCH, WatchedFolder
 from daemon.learning import answers
 from daemon.ledger.ledger import Ledger
 from daemon.reporting import report
@@ -43,27 +42,27 @@ ROW: dict[str, object] = {
 def test_wire_ids_rise_even_when_the_clock_goes_back(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger.sqlite")
     times = [100, 100, 50, 200, 1]
-    ids = [ledger.judged(ROW | {"frame_id": str(i), "judged_ms": t})["wire_id"] for i, t in enumerate(times)]
+    ids = [ledger.record_verdict(ROW | {"frame_id": str(i), "judged_ms": t})["wire_id"] for i, t in enumerate(times)]
     assert ids == ["100-1", "100-2", "100-3", "200-4", "200-5"]
 
 
 def test_a_frame_keeps_its_first_verdict_and_ids_have_no_gaps(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger.sqlite")
-    first = ledger.judged(ROW)
-    assert dict(ledger.judged(ROW | {"verdict": "NG"})) == dict(first)
-    assert ledger.judged(ROW | {"frame_id": "g"})["seq"] == 2
+    first = ledger.record_verdict(ROW)
+    assert dict(ledger.record_verdict(ROW | {"verdict": "NG"})) == dict(first)
+    assert ledger.record_verdict(ROW | {"frame_id": "g"})["seq"] == 2
     assert Ledger(tmp_path / "ledger.sqlite").counts() == {"frames.OK": 2}
 
 
 def test_a_failed_write_leaves_nothing_and_the_ledger_usable(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger.sqlite")
     with pytest.raises(Exception, match="NOT NULL"):
-        ledger.judged(ROW | {"verdict": None})
+        ledger.record_verdict(ROW | {"verdict": None})
     assert ledger.frame("f") is None
-    ledger.judged(ROW)
-    ledger.say("service", {"a": 1})
-    assert ledger.said("service") == {"a": 1}
-    assert ledger.said("nobody") is None
+    ledger.record_verdict(ROW)
+    ledger.set_status("service", {"a": 1})
+    assert ledger.get_status("service") == {"a": 1}
+    assert ledger.get_status("nobody") is None
 
 
 def test_a_folder_gives_settled_files_oldest_first_in_batches(tmp_path: Path) -> None:
@@ -117,7 +116,7 @@ def test_jobs_are_bounded_and_a_failing_or_missed_one_is_told(service: Service) 
 
 def test_a_snapshot_tells_other_processes(service: Service) -> None:
     schedule.snapshot(service)
-    said = service.engine.ledger.said("service")
+    said = service.engine.ledger.get_status("service")
     assert said is not None
     assert (said["version"], said["broker"], said["untrained_weights"]) == (1, "memory://", True)
 

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memory.bank import LIKEST, Bank, gather
-from memory.contrasts import Contrasts
+from memory.contrasts import NeighbourCache
+from memory.defects import ConfirmedDefects, Defect
 from memory.features import Features
-from memory.replay import Defect, Replay
-from memory.version import HeldOut
+from memory.version import CalibrationSet
 from policies.threshold import Threshold, settle
 
 RNG = np.random.default_rng(0)
@@ -33,11 +33,11 @@ def defect(where: float) -> Defect:
     return Defect(f"at-{where}", seen, region)
 
 
-def taught(*defects: Defect) -> tuple[Bank, Threshold, HeldOut]:
+def taught(*defects: Defect) -> tuple[Bank, Threshold, CalibrationSet]:
     goods = [part(seed=i) for i in range(20)]
-    held = HeldOut(tuple(f"g{i}" for i in range(20)), tuple(goods))
+    held = CalibrationSet(tuple(f"g{i}" for i in range(20)), tuple(goods))
     bank = gather([(name, good.patches) for name, good in zip(held.samples, goods, strict=True)])
-    settled, threshold = settle(Contrasts(bank), Replay(defects), held, 0.05)
+    settled, threshold = settle(NeighbourCache(bank), ConfirmedDefects(defects), held, 0.05)
     return settled.bank, threshold, held
 
 
@@ -46,20 +46,20 @@ def test_what_is_like_a_confirmed_defect_is_raised_over_the_threshold() -> None:
     bank, threshold, _ = taught(defect(9.0))
     level = threshold.value + float(np.abs(bank.vectors[:, 0]).max())
     twin = part(0.95 * level, seed=5)
-    bank = replace(bank, shown=replace(bank.shown, vectors=np.array([[level, 0, 0]], dtype=np.float32)))
-    assert bank.contrast(twin).value < threshold.value < bank.score(twin).value
+    bank = replace(bank, defect_memory=replace(bank.defect_memory, vectors=np.array([[level, 0, 0]], dtype=np.float32)))
+    assert bank.normalised_distance(twin).value < threshold.value < bank.score(twin).value
 
 
 def test_a_defect_of_another_kind_scores_as_without_memory() -> None:
     bank, _, _ = taught(defect(9.0))
     other = part(-9.0, seed=6)
-    assert bank.score(other).value == bank.contrast(other).value
-    assert np.array_equal(bank.score(other).map, bank.contrast(other).map)
+    assert bank.score(other).value == bank.normalised_distance(other).value
+    assert np.array_equal(bank.score(other).map, bank.normalised_distance(other).map)
 
 
 def test_only_a_defect_that_stands_out_is_remembered() -> None:
     bank, _, _ = taught(defect(0.0))
-    assert len(bank.shown.vectors) == 0
+    assert len(bank.defect_memory.vectors) == 0
 
 
 @settings(max_examples=25, deadline=None)
@@ -70,7 +70,7 @@ def test_no_defect_changes_the_threshold_or_lifts_a_calibration_part_over_it(pla
     assert threshold == plain
     assert np.array_equal(bank.vectors, without.vectors)
     for good in held.features:
-        assert bank.score(good).value <= max(threshold.value, bank.contrast(good).value)
+        assert bank.score(good).value <= max(threshold.value, bank.normalised_distance(good).value)
 
 
 @settings(max_examples=25, deadline=None)
@@ -78,13 +78,13 @@ def test_no_defect_changes_the_threshold_or_lifts_a_calibration_part_over_it(pla
 def test_the_memory_never_lowers_a_score_and_raises_it_at_most_tenfold(where: float, seed: int) -> None:
     bank, _, _ = taught(defect(9.0), defect(-12.0))
     seen = part(where, seed=seed)
-    plain, raised = bank.contrast(seen).map, bank.score(seen).map
+    plain, raised = bank.normalised_distance(seen).map, bank.score(seen).map
     assert (raised >= plain).all()
     assert (raised <= LIKEST * plain).all()
 
 
 def test_without_confirmed_defects_the_score_is_the_contrast() -> None:
     bank, _, _ = taught()
-    assert len(bank.shown.vectors) == 0
+    assert len(bank.defect_memory.vectors) == 0
     seen = part(RNG.normal(0, 5))
-    assert bank.score(seen).value == bank.contrast(seen).value
+    assert bank.score(seen).value == bank.normalised_distance(seen).value

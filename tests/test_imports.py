@@ -21,7 +21,7 @@ DOORS = {
     "nncf": set(),
     "timm": {"memory/extract.py"},
     "faiss": {"memory/search.py"},
-    "river": {"drift/watch.py"},
+    "river": {"drift/river_detectors.py"},
     "redis": {"daemon/streams.py", "daemon/build.py", "daemon/cli/doctor.py"},
     "sqlite3": {"daemon/ledger/ledger.py", "daemon/cli/doctor.py"},
     "apscheduler": {"daemon/schedule.py"},

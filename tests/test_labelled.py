@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from daemon import build
 from daemon.cli.main import app
 from daemon.datasets import export, imported
-from daemon.datasets.labelled import LabelsError, Region, labelled
+from daemon.datasets.labelled import Box, LabelsError, labelled
 from daemon.datasets.rendered import STEADY, Flaw, Scene
 from daemon.inference import scene_records
 from daemon.learning import answers, revocation
@@ -24,9 +24,9 @@ from daemon.learning.teach import teach
 from daemon.ledger.state import open_state
 from daemon.service import Service
 from daemon.settings.load import Settings
+from memory.defects import box_mask
 from memory.errors import DriftlineError
 from memory.extract import Extractor
-from memory.replay import box_region
 from policies.admission import Hold
 
 
@@ -133,10 +133,10 @@ def test_a_data_set_is_taught_and_its_defects_are_remembered(here: Settings, tmp
     opened = open_state(here.state_dir)
     head = opened.store.head()
     assert head is not None
-    (defect,) = opened.store.load(head).contents.replay.defects
+    (defect,) = opened.store.load(head).snapshot.confirmed_defects.defects
     assert (defect.sample[:11], head.cause) == ("import:000@", "import")
-    inside = box_region((0.1, 0.1, 0.6, 0.6), defect.features.grid)
-    assert not (defect.region & ~inside).any(), "what is learned of it lies within its mask"
+    inside = box_mask((0.1, 0.1, 0.6, 0.6), defect.features.grid)
+    assert not (defect.mask & ~inside).any(), "what is learned of it lies within its mask"
     (judged,) = opened.ledger.all("SELECT * FROM frames WHERE score IS NOT NULL")
     assert (judged["verdict"], judged["asked"], judged["published"], judged["signals"]) == ("NG", 0, 1, None)
     assert not opened.ledger.all("SELECT * FROM line_frames"), "it never passed the line"
@@ -156,12 +156,12 @@ def burr(tmp_path: Path) -> Path:
     return path
 
 
-def taken(service: Service, path: Path, region: Region | None = None) -> imported.Imported:
+def taken(service: Service, path: Path, region: Box | None = None) -> imported.Imported:
     return imported.learn(service.engine, service.store, {path: region}, "eva", untracked)
 
 
 def test_imported_defects_are_seen_in_the_light_of_their_own_good_parts(service: Service, burr: Path) -> None:
-    fresh = service.engine.look(service.engine.decode(burr.read_bytes()), service.engine.active).score.value  # type: ignore[arg-type]  # it is taught
+    fresh = service.engine.score_image(service.engine.decode(burr.read_bytes()), service.engine.active).score.value  # type: ignore[arg-type]  # it is taught
     for number in range(600, 630):
         service.engine.judge(frame(f"brighter {number}", png(number, Scene(light=1.25))))
     became = taken(service, burr)
@@ -204,8 +204,8 @@ def test_a_defect_that_was_revoked_is_learned_anew_as_it_is_marked_now(service: 
     assert service.store.defects(revocation.revoke(service.engine, service.store, ids, "eva", "wrong file")) == ()
     service.notice_versions()
     marked = taken(service, burr, (0.0, 0.0, 0.5, 0.5)).version
-    (defect,) = service.store.load(marked).contents.replay.defects
-    assert not (defect.region & ~box_region((0.0, 0.0, 0.5, 0.5), defect.features.grid)).any()
+    (defect,) = service.store.load(marked).snapshot.confirmed_defects.defects
+    assert not (defect.mask & ~box_mask((0.0, 0.0, 0.5, 0.5), defect.features.grid)).any()
 
 
 def test_an_image_that_could_not_be_scored_is_scored_when_it_is_imported_again(
@@ -215,7 +215,7 @@ def test_an_image_that_could_not_be_scored_is_scored_when_it_is_imported_again(
         raise MemoryError
 
     with monkeypatch.context() as short:
-        short.setattr(service.engine, "look", full)
+        short.setattr(service.engine, "score_image", full)
         became = taken(service, burr)
     assert "MemoryError" in became.refused[str(burr)]
     assert became.judged == ()

@@ -18,10 +18,10 @@ from daemon.ledger.ledger import Row
 from daemon.retention import retain
 from daemon.service import Service
 from daemon.settings.load import Settings
-from daemon.streams import Wire
+from daemon.streams import RedisStreams
+from memory.defects import WORST_PATCHES
 from memory.errors import ExtractorMismatch, StoreError
 from memory.extract import Extractor
-from memory.replay import WORST_PATCHES
 from memory.version import Version
 from policies.admission import Hold
 
@@ -115,14 +115,16 @@ def test_the_operator_s_region_is_the_defect_s_region(service: Service) -> None:
     answers.record(service.engine.ledger, answers.answer("d", "defect", "anna", "[0.0, 0.0, 0.25, 0.5]"), NOW_MS)
     made = learn(service)
     assert isinstance(made, Version)
-    (defect,) = service.store.load(made).contents.replay.defects
-    rows, columns = defect.region.shape
-    assert defect.region.sum() == WORST_PATCHES, "the worst of the marked box, not its normal material"
-    assert not defect.region[rows // 2 :].any()
-    assert not defect.region[:, columns // 4 :].any()
+    (defect,) = service.store.load(made).snapshot.confirmed_defects.defects
+    rows, columns = defect.mask.shape
+    assert defect.mask.sum() == WORST_PATCHES, "the worst of the marked box, not its normal material"
+    assert not defect.mask[rows // 2 :].any()
+    assert not defect.mask[:, columns // 4 :].any()
 
 
-def test_audited_goods_calibrate(settings: Settings, extractor: Extractor, wire: Wire, service: Service) -> None:
+def test_audited_goods_calibrate(
+    settings: Settings, extractor: Extractor, wire: RedisStreams, service: Service
+) -> None:
     del service  # it taught the store
     policy = settings.policy.model_copy(update={"audit_share": 1.0})
     auditing = make_service(settings.model_copy(update={"policy": policy}), extractor, wire)
@@ -137,7 +139,7 @@ def test_audited_goods_calibrate(settings: Settings, extractor: Extractor, wire:
 
 
 def test_a_lesson_is_deterministic_whatever_the_crash(
-    settings: Settings, extractor: Extractor, wire: Wire, service: Service, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, extractor: Extractor, wire: RedisStreams, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed between quarantine and commit, the lesson is made up for after the restart, with the same contents."""
     for number in (610, 611):
@@ -178,9 +180,9 @@ def test_a_rollback_brings_back_the_contents_and_keeps_every_defect(service: Ser
     made = roll_back(service.store, service.engine.ledger, 1, "engineer", NOW_MS)
     assert (made.number, made.restores, made.who, made.feedback_through) == (4, 1, "engineer", 4)
     assert made.gate["found"] + len(made.gate["missed"]) == 1
-    contents, first = service.store.load(made).contents, service.store.load(service.store.version(1)).contents
+    contents, first = service.store.load(made).snapshot, service.store.load(service.store.version(1)).snapshot
     assert contents.bank.samples == first.bank.samples
-    assert contents.replay.samples == ("d",)
+    assert contents.confirmed_defects.samples == ("d",)
     service.notice_versions()
     after = judge(service, "after", 650)
     assert (after["score"], after["version"]) == (old, 4)
@@ -219,7 +221,7 @@ def test_teaching_anew_keeps_the_defects_and_may_not_forget_one(service: Service
     answer(service, "d", "defect")
     learn(service)
     made = _teach(service, good_parts)
-    assert service.store.load(made.version).contents.replay.samples == ("d",)
+    assert service.store.load(made.version).snapshot.confirmed_defects.samples == ("d",)
     for number in range(8):
         (good_parts / f"burr{number}.png").write_bytes(png(610, Scene(), Flaw.BURR))
     with pytest.raises(TeachError, match="would be missed: d"):
@@ -227,7 +229,7 @@ def test_teaching_anew_keeps_the_defects_and_may_not_forget_one(service: Service
 
 
 def test_teaching_over_another_extractor_is_refused(
-    service: Service, settings: Settings, wire: Wire, good_parts: Path
+    service: Service, settings: Settings, wire: RedisStreams, good_parts: Path
 ) -> None:
     del service
     other = Extractor(model="resnet18", layers=(2,), weights="untrained", input_px=64, normalize=True, device="cpu")

@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.datasets.rendered import Scene, part
-from drift.light import BALANCE_LIMIT, RATE, REACH_LIMIT, STEP_LIMIT, Light, compensate
+from drift.light import BALANCE_LIMIT, RATE, REACH_LIMIT, STEP_LIMIT, LightEstimate, compensate
 from drift.signals import light
 
 REFERENCE = np.mean([light(part(i)) for i in range(12)], axis=0)
 
 
-def lamp() -> Light:
+def lamp() -> LightEstimate:
     red, green, blue = REFERENCE.tolist()
-    return Light((red, green, blue))
+    return LightEstimate((red, green, blue))
 
 
 @given(observed=st.lists(st.tuples(*[st.floats(-20, 20)] * 3), max_size=60))
@@ -69,7 +69,7 @@ def test_neutral_light_changes_no_pixel() -> None:
 def test_grey_stays_grey() -> None:
     grey = np.repeat(part(0)[:, :, 1:2], 3, axis=2)
     reference = light(grey)
-    now = Light((reference[0], reference[1], reference[2])).updated(reference + 0.3, reference)
+    now = LightEstimate((reference[0], reference[1], reference[2])).updated(reference + 0.3, reference)
     seen = compensate(grey, now.gain(reference))
     assert seen.max() < grey.max()
     assert np.array_equal(seen[..., 0], seen[..., 1])

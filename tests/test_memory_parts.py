@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from daemon.datasets.rendered import Flaw, part
+from memory.defects import ConfirmedDefects, Defect, box_mask, worst_patches
 from memory.errors import DriftlineError, WeightsError
 from memory.extract import Extractor
-from memory.replay import Defect, Replay, box_region, worst_region
 
 
 def defect(name: str, where: float) -> Defect:
@@ -24,7 +24,7 @@ def defect(name: str, where: float) -> Defect:
 
 @given(places=st.lists(st.integers(-50, 50), max_size=20), limit=st.integers(1, 6))
 def test_the_replay_set_is_bounded_and_forgets_likeness_not_kinds(places: list[int], limit: int) -> None:
-    replay = Replay()
+    replay = ConfirmedDefects()
     for i, place in enumerate(places):
         replay = replay.remember(defect(str(i), place), limit)
     assert len(replay) == min(len(places), limit)
@@ -34,7 +34,7 @@ def test_the_replay_set_is_bounded_and_forgets_likeness_not_kinds(places: list[i
 
 
 def test_a_defect_is_remembered_once_and_sets_are_immutable() -> None:
-    empty = Replay()
+    empty = ConfirmedDefects()
     one = empty.remember(defect("a", 1), 9)
     assert one.remember(defect("a", 2), 9) is one
     assert len(empty) == 0
@@ -43,7 +43,7 @@ def test_a_defect_is_remembered_once_and_sets_are_immutable() -> None:
 
 def test_the_worst_region_holds_the_highest_patches() -> None:
     anomaly = np.arange(36, dtype=np.float32).reshape(6, 6)
-    assert sorted(anomaly[worst_region(anomaly)]) == list(range(26, 36))
+    assert sorted(anomaly[worst_patches(anomaly)]) == list(range(26, 36))
 
 
 @given(
@@ -52,7 +52,7 @@ def test_the_worst_region_holds_the_highest_patches() -> None:
 )
 def test_a_box_marks_at_least_one_patch(box: tuple[float, float, float, float], rows: int) -> None:
     left, top, width, height = box
-    assert box_region((left, top, min(left + width, 1), min(top + height, 1)), (rows, 7)).any()
+    assert box_mask((left, top, min(left + width, 1), min(top + height, 1)), (rows, 7)).any()
 
 
 def test_features_are_deterministic_exact_in_float16_and_row_major(extractor: Extractor) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from daemon.datasets.rendered import STEADY, Flaw, Scene, part
 from drift.chart import BURST_FRAMES
-from drift.light import Light, compensate
+from drift.light import LightEstimate, compensate
 from drift.monitor import CALM, TRUST_LIMIT, DriftState, Monitor, Trust
 from drift.reference import Reference, Signals, measure, refer
 from drift.signals import LIGHT, SIGNALS
@@ -191,5 +191,5 @@ def test_a_rewarmed_monitor_believes_what_the_old_one_did(
 def test_before_the_first_frame_all_is_calm(reference: Reference) -> None:
     monitor = Monitor(reference)
     assert monitor.state == CALM
-    assert isinstance(monitor.light, Light)
+    assert isinstance(monitor.light, LightEstimate)
     assert np.array_equal(monitor.gain, np.zeros(len(LIGHT)))

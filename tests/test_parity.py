@@ -16,7 +16,7 @@ from daemon.learning import answers
 from daemon.ledger.ledger import Row
 from daemon.service import Service
 from daemon.settings.load import Settings
-from daemon.streams import Wire
+from daemon.streams import RedisStreams
 from memory import backends
 from memory.backends import Backend
 from memory.extract import Extractor
@@ -56,7 +56,12 @@ def grey(patches: Patches) -> Patches:
 
 
 def start(
-    settings: Settings, extractor: Extractor, wire: Wire, patch: pytest.MonkeyPatch, change: Change, made: str = "one"
+    settings: Settings,
+    extractor: Extractor,
+    wire: RedisStreams,
+    patch: pytest.MonkeyPatch,
+    change: Change,
+    made: str = "one",
 ) -> Service:
     """The taught line's service after it was given another backend."""
     patch.setattr(backends, "compiled", lambda *_: StandIn(extractor.backend, change, made))
@@ -71,7 +76,7 @@ def teach_defect(service: Service) -> None:
         service.engine.judge(frame(f"d{number}", burred(number)))
         answers.record(service.engine.ledger, answers.answer(f"d{number}", "defect", "anna"), NOW_MS)
     service.recalibrate()
-    assert len(service.store.load(service.store.version(2)).contents.replay) == 2
+    assert len(service.store.load(service.store.version(2)).snapshot.confirmed_defects) == 2
 
 
 def burred(number: int) -> bytes:
@@ -109,7 +114,7 @@ def test_the_reference_agrees_with_itself_to_the_bit(service: Service, extractor
 
 
 def test_a_backend_that_agrees_judges(
-    service: Service, settings: Settings, extractor: Extractor, wire: Wire, monkeypatch: pytest.MonkeyPatch
+    service: Service, settings: Settings, extractor: Extractor, wire: RedisStreams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     teach_defect(service)
     plain = judged(service, "plain")
@@ -132,7 +137,7 @@ def test_a_broken_backend_is_refused_with_the_figures(
     service: Service,
     settings: Settings,
     extractor: Extractor,
-    wire: Wire,
+    wire: RedisStreams,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     teach_defect(service)
@@ -150,7 +155,7 @@ def test_a_broken_backend_is_refused_with_the_figures(
 
 @pytest.mark.usefixtures("service")
 def test_a_backend_that_misses_a_confirmed_defect_is_refused(
-    settings: Settings, extractor: Extractor, wire: Wire, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, extractor: Extractor, wire: RedisStreams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It agrees on every good part; the first defect that it would pass costs it its place, and the line does not
     stop: torch judges the version that learned the defect."""
@@ -170,7 +175,7 @@ def test_a_backend_that_misses_a_confirmed_defect_is_refused(
 
 
 def test_a_version_is_compared_once_for_each_build_of_a_backend(
-    service: Service, settings: Settings, extractor: Extractor, wire: Wire, monkeypatch: pytest.MonkeyPatch
+    service: Service, settings: Settings, extractor: Extractor, wire: RedisStreams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for made in ("one", "one", "two"):
         start(settings, extractor, wire, monkeypatch, nearly, made)
@@ -178,7 +183,7 @@ def test_a_version_is_compared_once_for_each_build_of_a_backend(
 
 
 def test_a_lost_image_proves_nothing(
-    service: Service, settings: Settings, extractor: Extractor, wire: Wire, monkeypatch: pytest.MonkeyPatch
+    service: Service, settings: Settings, extractor: Extractor, wire: RedisStreams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     teach_defect(service)
     row = service.engine.ledger.frame("d610")
@@ -193,10 +198,10 @@ def test_a_lost_image_proves_nothing(
 
 
 def test_a_line_that_kept_no_images_is_told_to_teach_again(
-    service: Service, settings: Settings, extractor: Extractor, wire: Wire, monkeypatch: pytest.MonkeyPatch
+    service: Service, settings: Settings, extractor: Extractor, wire: RedisStreams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As lines of before backends could be chosen."""
-    for name in head(service).contents.held_out.samples:
+    for name in head(service).snapshot.calibration_set.samples:
         service.engine.kept.drop(service.engine.kept.name(f"taught {name}"))
     quick = start(settings, extractor, wire, monkeypatch, nearly)
     assert "teach again" in str(quick.status()["backend_refused"])
@@ -205,7 +210,7 @@ def test_a_line_that_kept_no_images_is_told_to_teach_again(
 
 @pytest.mark.usefixtures("service")
 def test_what_is_learned_is_the_reference_s(
-    settings: Settings, extractor: Extractor, wire: Wire, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, extractor: Extractor, wire: RedisStreams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Lessons under a quick backend make the same bank as without it, so that backends may change at any time."""
     quick = start(settings, extractor, wire, monkeypatch, nearly)
@@ -215,11 +220,11 @@ def test_what_is_learned_is_the_reference_s(
     quick.recalibrate()
     made = quick.store.version(2)
     assert isinstance(made, Version)
-    bank = quick.store.load(made).contents.bank
+    bank = quick.store.load(made).snapshot.bank
     assert set(made.added) & set(bank.samples)
     assert quick.status()["backend"] == "one"
-    for row in np.flatnonzero(np.isin(bank.origin, [bank.samples.index(name) for name in made.added])):
+    for row in np.flatnonzero(np.isin(bank.sample_index, [bank.samples.index(name) for name in made.added])):
         image = quick.engine.pictures.sample(bank.provenance(int(row)))
         assert image is not None
-        assert np.array_equal(bank.vectors[row], extractor(image).patches[bank.place[row]])
+        assert np.array_equal(bank.vectors[row], extractor(image).patches[bank.patch_index[row]])
     assert comparisons(quick)[-1]["number"] == 2

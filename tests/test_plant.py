@@ -34,11 +34,11 @@ from daemon.ledger.ledger import Ledger
 from daemon.ledger.state import open_state
 from daemon.plant import modbus, mqtt, opcua
 from daemon.plant.feed import Condition, Cursor, Feed
-from daemon.plant.keep import NoWire, keep, wanted
+from daemon.plant.supervise import NoConnector, supervise, wanted
 from daemon.service import Service
 from daemon.settings.load import Settings
 from daemon.settings.models import ModbusSettings, MqttSettings, OpcUaSettings, WebhookSettings
-from daemon.streams import Wire
+from daemon.streams import RedisStreams
 
 SECRET = base64.b64encode(b"a secret of twenty-four.").decode()
 GIVE_UP_S = 20.0
@@ -67,12 +67,12 @@ async def until(holds: Callable[[], Awaitable[bool]]) -> None:
 
 def judge(service: Service, name: str, flaw: Flaw | None = None) -> None:
     service.engine.judge(frame(name, png(610, STEADY, flaw)))
-    service.engine.ledger.say("service", service.status())
+    service.engine.ledger.set_status("service", service.status())
 
 
-def feed_of(service: Service, settings: Settings, wire: Wire, **also: Any) -> Feed:
+def feed_of(service: Service, settings: Settings, wire: RedisStreams, **also: Any) -> Feed:
     wire.prepare()
-    service.engine.ledger.say("service", service.status())
+    service.engine.ledger.set_status("service", service.status())
     return Feed(settings.model_copy(update=also), open_state(settings.state_dir).ledger, wire)
 
 
@@ -117,7 +117,7 @@ class Listener:
 
 @pytest.mark.redis
 def test_mqtt_tells_verdicts_and_availability_and_takes_frames(
-    service: Service, settings: Settings, wire: Wire, broker: int
+    service: Service, settings: Settings, wire: RedisStreams, broker: int
 ) -> None:
     feed = feed_of(service, settings, wire, mqtt=MqttSettings(host="127.0.0.1", port=broker))
 
@@ -146,7 +146,7 @@ def test_mqtt_tells_verdicts_and_availability_and_takes_frames(
 
 @pytest.mark.redis
 def test_mqtt_tells_what_was_judged_while_it_was_away(
-    service: Service, settings: Settings, wire: Wire, broker: int
+    service: Service, settings: Settings, wire: RedisStreams, broker: int
 ) -> None:
     feed = feed_of(service, settings, wire, mqtt=MqttSettings(host="127.0.0.1", port=broker))
 
@@ -199,14 +199,14 @@ def receiver() -> Iterator[str]:
 
 
 def test_a_webhook_is_signed_posted_again_and_passed_over_once_refused(
-    service: Service, settings: Settings, wire: Wire, receiver: str, monkeypatch: pytest.MonkeyPatch
+    service: Service, settings: Settings, wire: RedisStreams, receiver: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("daemon.plant.keep.BACKOFF_FIRST_S", 0.05)
+    monkeypatch.setattr("daemon.plant.supervise.BACKOFF_FIRST_S", 0.05)
     feed = feed_of(service, settings, wire, webhook=WebhookSettings(url=receiver, secret=SECRET))
     Receiver.answers = [503, 401, 204, 422, 409, 204]
 
     async def scenario() -> None:
-        task = asyncio.ensure_future(keep(feed, wanted(feed.settings)))
+        task = asyncio.ensure_future(supervise(feed, wanted(feed.settings)))
         await until(lambda: held((settings.state_dir / "plant" / "webhook.cursor").exists))
         for name in ("again", "refused", "had already", "last"):
             judge(service, name)
@@ -223,7 +223,9 @@ def test_a_webhook_is_signed_posted_again_and_passed_over_once_refused(
     assert (counts["events.plant_away"], counts["events.webhook_refused"]) == (1, 2)
 
 
-def test_a_plc_reads_states_and_results_and_acknowledges(service: Service, settings: Settings, wire: Wire) -> None:
+def test_a_plc_reads_states_and_results_and_acknowledges(
+    service: Service, settings: Settings, wire: RedisStreams
+) -> None:
     port = free_port()
     feed = feed_of(service, settings, wire, modbus=ModbusSettings(host="127.0.0.1", port=port))
 
@@ -266,14 +268,14 @@ def test_a_plc_reads_states_and_results_and_acknowledges(service: Service, setti
             judge(service, "good")
             await until(lambda: shows(result_valid=True, unknown=False, result_ok=True))
             assert (await registers())["overruns"] == 1
-            service.engine.ledger.say("service", {**service.status(), "stopped_ms": 1})
+            service.engine.ledger.set_status("service", {**service.status(), "stopped_ms": 1})
             await until(lambda: shows(ready=False))
             plc.close()
 
     asyncio.run(asyncio.wait_for(scenario(), 60))
 
 
-def test_an_opc_ua_client_sees_states_and_results(service: Service, settings: Settings, wire: Wire) -> None:
+def test_an_opc_ua_client_sees_states_and_results(service: Service, settings: Settings, wire: RedisStreams) -> None:
     port = free_port()
     feed = feed_of(service, settings, wire, opcua=OpcUaSettings(host="127.0.0.1", port=port))
 
@@ -309,7 +311,7 @@ def test_an_opc_ua_client_sees_states_and_results(service: Service, settings: Se
                 await (await result.get_child([f"{space}:Result", f"{space}:PartId"])).write_value("forged")
             with pytest.raises(UaError):
                 await result.delete()
-            service.engine.ledger.say("service", {**service.status(), "stopped_ms": 1})
+            service.engine.ledger.set_status("service", {**service.status(), "stopped_ms": 1})
             await until(lambda: shows("Halted", ""))
             await client.disconnect()
 
@@ -336,16 +338,16 @@ def test_states_are_those_of_opc_40100(now: Condition, names: tuple[opcua.State,
 
 
 def test_a_line_without_redis_is_not_ready(service: Service, settings: Settings) -> None:
-    service.engine.ledger.say("service", service.status())
-    away = Wire(redis.Redis(port=1, socket_connect_timeout=0.1), "redis://127.0.0.1:1", "driftline", "test")
+    service.engine.ledger.set_status("service", service.status())
+    away = RedisStreams(redis.Redis(port=1, socket_connect_timeout=0.1), "redis://127.0.0.1:1", "driftline", "test")
     now = Feed(settings, service.engine.ledger, away)._look()
     assert (now.running, now.ready, now.troubles) == (True, False, ("redis is away",))
 
 
 def test_a_full_disk_ends_no_wire(
-    service: Service, settings: Settings, wire: Wire, monkeypatch: pytest.MonkeyPatch
+    service: Service, settings: Settings, wire: RedisStreams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("daemon.plant.keep.BACKOFF_FIRST_S", 0.01)
+    monkeypatch.setattr("daemon.plant.supervise.BACKOFF_FIRST_S", 0.01)
     feed = feed_of(service, settings, wire)
     begun: list[str] = []
 
@@ -358,7 +360,7 @@ def test_a_full_disk_ends_no_wire(
         with monkeypatch.context() as disk:
             for what in ("event", "service"):
                 disk.setattr(Ledger, what, Mock(side_effect=full))
-            task = asyncio.ensure_future(keep(feed, {"torn": torn}))
+            task = asyncio.ensure_future(supervise(feed, {"torn": torn}))
             await until(lambda: held(lambda: len(begun) > 2 and bool(feed.condition.troubles)))
             assert (feed.condition.ready, feed.condition.running) == (False, False)
         await until(lambda: held(lambda: feed.condition.ready))
@@ -382,7 +384,7 @@ def test_a_cursor_that_a_power_cut_tore_is_unknown(tmp_path: Path, held: bytes) 
 
 
 def test_nothing_configured_is_told(settings: Settings) -> None:
-    with pytest.raises(NoWire, match=r"modbus\.port"):
+    with pytest.raises(NoConnector, match=r"modbus\.port"):
         wanted(settings)
 
 
@@ -416,7 +418,7 @@ def test_the_process_serves_what_is_configured_and_stops_in_peace(
     service: Service, settings: Settings, tmp_path: Path, real_redis: RealRedis
 ) -> None:
     port, config = free_port(), tmp_path / "line.yaml"
-    service.engine.ledger.say("service", service.status())
+    service.engine.ledger.set_status("service", service.status())
     given = settings.model_dump(mode="json") | {"redis": {"url": real_redis.url}}
     given["modbus"] = {"host": "127.0.0.1", "port": port}
     config.write_text(json.dumps(given))

@@ -32,9 +32,9 @@ from drift.regimes import (
     regimes_of,
 )
 from drift.signals import SIGNALS
-from memory.replay import Replay
-from memory.version import HeldOut
-from policies.admission import Candidate, Hold, Proposal, propose
+from memory.defects import ConfirmedDefects
+from memory.version import CalibrationSet
+from policies.admission import GoodPart, Hold, Proposal, propose
 from policies.gate import check
 from policies.threshold import Threshold, calibrate
 
@@ -168,7 +168,7 @@ def test_every_regime_keeps_its_calibration_parts(before: list[int], fresh: list
     regimes = [*before, *fresh]
     named = [f"p{i}" for i in range(len(regimes))]
     every = [features(np.zeros((1, 2)))] * len(regimes)
-    held = HeldOut(tuple(named[: len(before)]), tuple(every[: len(before)]), tuple(before))
+    held = CalibrationSet(tuple(named[: len(before)]), tuple(every[: len(before)]), tuple(before))
     grown = held.grown(named[len(before) :], every[len(before) :], fresh, most)
     assert len(grown.samples) == min(most, len(regimes))
     counts = {r: grown.regimes.count(r) for r in set(regimes)}
@@ -180,27 +180,27 @@ def test_every_regime_keeps_its_calibration_parts(before: list[int], fresh: list
 
 def test_a_lesson_makes_a_regime_known_once_by_parts_without_a_fault() -> None:
     base = model()
-    parts = [Candidate(f"n{i}", features(around(6)), seen=sighting(70, i, fault=i >= ENOUGH_PARTS)) for i in range(12)]
+    parts = [GoodPart(f"n{i}", features(around(6)), seen=sighting(70, i, fault=i >= ENOUGH_PARTS)) for i in range(12)]
     outcome = propose(base, confirmed(tuple(parts)), CALM, LIMITS, 0)
     assert isinstance(outcome, Proposal)
-    assert len(outcome.contents.regimes["signals.70"]) == ENOUGH_PARTS
+    assert len(outcome.snapshot.regimes["signals.70"]) == ENOUGH_PARTS
     waited = replace(base, version=replace(base.version, waiting=("n0",)))
     outcome = propose(waited, confirmed(tuple(parts)), CALM, LIMITS, 0)
     assert isinstance(outcome, Proposal)
-    assert len(outcome.contents.regimes["signals.70"]) == ENOUGH_PARTS - 1, "who waited was counted then"
+    assert len(outcome.snapshot.regimes["signals.70"]) == ENOUGH_PARTS - 1, "who waited was counted then"
 
 
 def test_a_defect_that_would_be_missed_in_one_regime_holds_the_lesson() -> None:
     defect = scratch("d1")
-    base = model(Replay().remember(defect, 9))
+    base = model(ConfirmedDefects().remember(defect, 9))
     before = Threshold.of(base.version.threshold)
-    strict = replace(before, own={7: calibrate([before.value / 2], 0.5)})
-    shown = base.contents.contrasts.of(defect.features, region=defect.region).value
+    strict = replace(before, per_regime={7: calibrate([before.value / 2], 0.5)})
+    shown = base.snapshot.contrasts.score(defect.features, region=defect.mask).value
     assert before.value < shown
-    lax = replace(before, own={7: calibrate([2 * shown], 0.5)})
+    lax = replace(before, per_regime={7: calibrate([2 * shown], 0.5)})
     base = replace(base, version=replace(base.version, threshold=strict.to_json()))
-    assert not isinstance(check(Proposal(base, base.contents, strict, (), (), ())), Hold)
-    assert isinstance(check(Proposal(base, base.contents, lax, (), (), ())), Hold)
+    assert not isinstance(check(Proposal(base, base.snapshot, strict, (), (), ())), Hold)
+    assert isinstance(check(Proposal(base, base.snapshot, lax, (), (), ())), Hold)
 
 
 DIM = Scene(light=0.6, wear=0.4)
@@ -234,5 +234,5 @@ def test_the_night_shift_comes_back_to_its_own_regime(service: Service) -> None:
     assert str(provenance.why(service.store, service.engine.ledger, last)["regime"]).startswith("20")
     page = report.render(service.engine, service.store, "Test")
     assert "are known; what differs from them" in page
-    service.engine.recover()
+    service.engine.rebuild_monitor()
     assert service.engine.drift().known == night.regime, "also after a restart"

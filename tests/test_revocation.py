@@ -20,7 +20,7 @@ from daemon.ledger.ledger import Row as LedgerRow
 from daemon.ledger.schema import FIRST, STEPS
 from daemon.service import Service
 from daemon.settings.load import Settings
-from daemon.streams import Wire
+from daemon.streams import RedisStreams
 from memory.errors import DriftlineError, StoreError
 from memory.extract import Extractor
 from memory.store import REST_S
@@ -59,12 +59,12 @@ def revoke(service: Service, operator: str) -> Version:
 
 
 @pytest.fixture
-def other(service: Service, settings: Settings, extractor: Extractor, wire: Wire, tmp_path: Path) -> Service:
+def other(service: Service, settings: Settings, extractor: Extractor, wire: RedisStreams, tmp_path: Path) -> Service:
     """A second line, taught the same."""
     made = make_service(settings.model_copy(update={"state_dir": tmp_path / "other"}), extractor, wire)
     first = service.store.version(1)
     made.store.commit(
-        service.store.load(first).contents,
+        service.store.load(first).snapshot,
         parent=None,
         cause="teach",
         who="pytest",
@@ -106,7 +106,7 @@ def test_a_revoked_shift_leaves_what_would_be_had_it_never_taught(
     assert made.threshold == never.threshold
     assert (made.cause, made.restores, made.revoked, made.who) == ("revocation", 1, (2, 3, 6), "engineer")
     assert {"p1", "g3"} <= set(made.removed)
-    assert service.store.load(made).contents.replay.samples == ("d1",)
+    assert service.store.load(made).snapshot.confirmed_defects.samples == ("d1",)
     assert service.store.version(made.number).sha256 == made.sha256
 
 
@@ -118,7 +118,7 @@ def test_what_was_learned_before_is_the_ground_to_build_on(service: Service) -> 
     made = revoke(service, "bert")
     assert made.restores == before.number
     assert made.spans == ((1, 4),)
-    assert "g1" in service.store.load(made).contents.bank.samples
+    assert "g1" in service.store.load(made).snapshot.bank.samples
 
 
 def test_a_poisoned_bank_finds_the_defect_again(service: Service) -> None:
@@ -138,7 +138,7 @@ def test_a_revoked_defect_leaves_and_frees_what_was_refused_for_it(service: Serv
     assert isinstance(held, Hold)
     assert service.engine.ledger.one("SELECT 1 FROM quarantine WHERE frame_id = 'odd'")
     made = revoke(service, "bert")
-    assert service.store.load(made).contents.replay.samples == ("right",)
+    assert service.store.load(made).snapshot.confirmed_defects.samples == ("right",)
 
 
 def test_what_a_rollback_undid_stays_undone(service: Service) -> None:
@@ -149,13 +149,13 @@ def test_what_a_rollback_undid_stays_undone(service: Service) -> None:
     day(service, [("g2", 601, "good", "anna"), ("g3", 602, "good", "bert")])
     learn(service)
     made = revoke(service, "bert")
-    samples = service.store.load(made).contents.bank.samples
+    samples = service.store.load(made).snapshot.bank.samples
     assert "g2" in samples
     assert not {"g1", "g3"} & set(samples)
     day(service, [("g5", 604, "good", "anna"), ("g6", 605, "good", "carl")])
     learn(service)
     twice = revoke(service, "carl")
-    assert {"g2", "g5"} <= set(service.store.load(twice).contents.bank.samples)
+    assert {"g2", "g5"} <= set(service.store.load(twice).snapshot.bank.samples)
 
 
 def test_revoked_answers_are_not_learned_later_either(service: Service) -> None:
@@ -223,12 +223,12 @@ def test_why_a_part_passed(service: Service) -> None:
 
 def test_every_patch_of_the_bank_is_found_at_its_place_in_its_own_image(service: Service) -> None:
     day(service, MORNING)
-    bank = service.store.load(learn(service)).contents.bank
+    bank = service.store.load(learn(service)).snapshot.bank
     seen = service.engine.features(_row(service, "g1"))
     assert seen is not None
-    rows = np.flatnonzero(bank.origin == bank.samples.index("g1"))
+    rows = np.flatnonzero(bank.sample_index == bank.samples.index("g1"))
     assert len(rows)
-    assert np.array_equal(bank.vectors[rows], seen.patches[bank.place[rows]])
+    assert np.array_equal(bank.vectors[rows], seen.patches[bank.patch_index[rows]])
 
 
 def test_the_verdicts_another_version_would_have_given(service: Service) -> None:
@@ -267,7 +267,7 @@ def test_an_older_ledger_is_brought_up_to_date_and_a_newer_one_refused(tmp_path:
             )
     old.close()
     ledger = Ledger(path)
-    assert ledger.said("kept") == {}
+    assert ledger.get_status("kept") == {}
     assert [row["nearest"] for row in ledger.all("SELECT nearest FROM frames")] == [None, None]
     assert [row["frame_id"] for row in ledger.all("SELECT * FROM line_frames")] == ["l"], "imports are told apart"
     assert ledger.one("SELECT count(*) AS n FROM revoked")["n"] == 0  # type: ignore[index]  # a count has a row

@@ -18,13 +18,13 @@ from daemon.ledger.ledger import Row
 from daemon.reporting import report
 from daemon.service import Service
 from daemon.settings.load import Settings
-from daemon.streams import Wire
+from daemon.streams import RedisStreams
 from drift.monitor import CALM, Change, Trust
 from drift.reference import Reference
 from drift.signals import LIGHT, SIGNALS
 from memory.extract import Extractor
-from policies.admission import Candidate, Hold, propose
-from policies.cards import Action, cards, paused
+from policies.admission import GoodPart, Hold, propose
+from policies.notices import Action, notices, paused
 
 DIM = Scene(light=0.6)
 
@@ -83,7 +83,7 @@ def test_a_part_that_is_dark_all_over_is_found(service: Service) -> None:
 
 
 def test_a_restarted_line_goes_on_with_its_changes_and_says_so(
-    settings: Settings, extractor: Extractor, wire: Wire, service: Service
+    settings: Settings, extractor: Extractor, wire: RedisStreams, service: Service
 ) -> None:
     shown(service, 700, 20, STEADY)
     shown(service, 720, 40, DIM)
@@ -117,7 +117,7 @@ def test_a_frame_from_before_colours_is_seen_in_the_light_it_was_judged_in(servi
 
 
 def test_a_line_that_was_taught_before_causes_were_known_goes_on_and_says_so(
-    settings: Settings, extractor: Extractor, wire: Wire, service: Service, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, extractor: Extractor, wire: RedisStreams, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown(service, 700, 3, STEADY)
     of = Reference.of
@@ -151,11 +151,11 @@ CHANGES = {
 @pytest.mark.parametrize("cause", CHANGES)
 def test_learning_pauses_for_camera_faults_and_for_nothing_else(cause: str) -> None:
     drift = replace(CALM, trust=Trust.DRIFTING, changes=(Change(cause, NOW_MS, f"{cause} by much", 5.0),))
-    (card,) = cards(drift)
+    (card,) = notices(drift)
     assert card.action is CHANGES[cause]
     assert card.amount == f"{cause} by much"
     assert (paused(drift) is not None) == (card.action is Action.PAUSED)
-    outcome = propose(model(), confirmed((Candidate("n", features(around(6))),)), drift, LIMITS, 0)
+    outcome = propose(model(), confirmed((GoodPart("n", features(around(6))),)), drift, LIMITS, 0)
     if card.action is Action.PAUSED:
         assert isinstance(outcome, Hold)
         assert f"{cause} by much" in outcome.reason
@@ -164,7 +164,7 @@ def test_learning_pauses_for_camera_faults_and_for_nothing_else(cause: str) -> N
 
 def test_a_fault_within_what_single_taught_parts_show_is_watched_and_stops_no_lesson() -> None:
     drift = replace(CALM, trust=Trust.DRIFTING, changes=(Change("noise", NOW_MS, "noise +9 %", 1.3),))
-    (card,) = cards(drift)
+    (card,) = notices(drift)
     assert card.action is Action.WATCHED
     assert paused(drift) is None
 

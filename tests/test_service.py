@@ -22,7 +22,7 @@ from daemon.learning.teach import images_in, teach
 from daemon.ledger.state import open_state
 from daemon.service import Service
 from daemon.settings.load import Settings
-from daemon.streams import Wire
+from daemon.streams import RedisStreams
 from memory.errors import ExtractorMismatch
 from memory.extract import Extractor
 
@@ -162,7 +162,7 @@ def test_an_operator_may_correct_a_mistake(service: Service) -> None:
     head = service.store.head()
     assert head is not None
     assert set(head.added) == {"f0", "f1", "f2"}
-    assert service.store.load(head).contents.replay.samples == ()
+    assert service.store.load(head).snapshot.confirmed_defects.samples == ()
 
 
 def test_whatever_redis_refuses_is_waited_for(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,7 +180,7 @@ def test_whatever_redis_refuses_is_waited_for(service: Service, monkeypatch: pyt
 
 @pytest.mark.parametrize("name", [b"pr\xfcf.png", b"n" * 240 + b".png"])
 def test_a_watched_file_may_have_any_name(
-    settings: Settings, extractor: Extractor, wire: Wire, good_parts: Path, tmp_path: Path, name: bytes
+    settings: Settings, extractor: Extractor, wire: RedisStreams, good_parts: Path, tmp_path: Path, name: bytes
 ) -> None:
     source = settings.source.model_copy(update={"kind": "folder", "folder": tmp_path / "inbox", "settle_ms": 0})
     service = make_service(settings.model_copy(update={"source": source}), extractor, wire)
@@ -209,7 +209,9 @@ def test_the_light_is_carried_over_to_another_reference(service: Service, tmp_pa
     assert after == pytest.approx(before, abs=1e-9)
 
 
-def test_a_late_frame_is_unknown(settings: Settings, extractor: Extractor, wire: Wire, service: Service) -> None:
+def test_a_late_frame_is_unknown(
+    settings: Settings, extractor: Extractor, wire: RedisStreams, service: Service
+) -> None:
     del service  # it taught the store
     policy = settings.policy.model_copy(update={"deadline_ms": 50})
     hasty = make_service(settings.model_copy(update={"policy": policy}), extractor, wire)
@@ -278,7 +280,7 @@ def test_an_answer_after_the_image_is_gone_is_late_and_recorded(service: Service
 
 def test_redis_lost_in_mid_run_and_back(settings: Settings, extractor: Extractor, good_parts: Path) -> None:
     server = fakeredis.FakeServer()
-    wire = Wire(fakeredis.FakeRedis(server=server, protocol=2), "memory://", "driftline", "test")
+    wire = RedisStreams(fakeredis.FakeRedis(server=server, protocol=2), "memory://", "driftline", "test")
     service = make_service(settings, extractor, wire)
     _teach(service, good_parts)
     service.start()
@@ -301,7 +303,7 @@ def test_redis_absent_at_start_and_a_real_one_killed_in_mid_run(
 ) -> None:
     real_redis.stop()
     with real_redis.client() as client:
-        service = make_service(settings, extractor, Wire(client, real_redis.url, "driftline", "test"))
+        service = make_service(settings, extractor, RedisStreams(client, real_redis.url, "driftline", "test"))
         _teach(service, good_parts)
         service.start()
         service.turn(0)
@@ -322,7 +324,7 @@ def test_a_watched_folder_is_judged_on_while_redis_is_away(
     settings: Settings, extractor: Extractor, good_parts: Path, tmp_path: Path
 ) -> None:
     server = fakeredis.FakeServer()
-    wire = Wire(fakeredis.FakeRedis(server=server, protocol=2), "memory://", "driftline", "test")
+    wire = RedisStreams(fakeredis.FakeRedis(server=server, protocol=2), "memory://", "driftline", "test")
     source = settings.source.model_copy(update={"kind": "folder", "folder": tmp_path / "inbox", "settle_ms": 0})
     service = make_service(settings.model_copy(update={"source": source}), extractor, wire)
     _teach(service, good_parts)
@@ -361,7 +363,7 @@ def test_a_full_disk_at_a_verdict_loses_no_frame(service: Service, monkeypatch: 
         def full(_frame: object) -> None:
             raise sqlite3.OperationalError("database or disk is full")
 
-        patch.setattr(service.engine.ledger, "judged", full)
+        patch.setattr(service.engine.ledger, "record_verdict", full)
         service.wire.send("frames", {"frame_id": "during", "image": png(501)})
         service.turn(0)
         assert "disk" in service.trouble
@@ -372,7 +374,7 @@ def test_a_full_disk_at_a_verdict_loses_no_frame(service: Service, monkeypatch: 
 
 
 def test_a_damaged_head_at_start_is_told_and_the_version_before_judges(
-    service: Service, settings: Settings, extractor: Extractor, wire: Wire
+    service: Service, settings: Settings, extractor: Extractor, wire: RedisStreams
 ) -> None:
     _confirm_new_material(service)
     service.lesson_if_due()
@@ -386,7 +388,7 @@ def test_a_damaged_head_at_start_is_told_and_the_version_before_judges(
 
 
 def test_a_snapshot_of_another_extractor_is_refused_with_advice(
-    service: Service, settings: Settings, wire: Wire
+    service: Service, settings: Settings, wire: RedisStreams
 ) -> None:
     del service  # it taught the store
     other = Extractor(model="resnet18", layers=(2,), weights="untrained", input_px=64, normalize=True, device="cpu")
@@ -400,7 +402,7 @@ def test_a_restart_goes_on_bit_for_bit(
     """Light drifts all the while; every frame of the restarted line scores as in the line that never stopped."""
     rows = {}
     for name, restarts in (("calm", False), ("restarted", True)):
-        wire = Wire(fakeredis.FakeRedis(protocol=2), "memory://", "driftline", name)
+        wire = RedisStreams(fakeredis.FakeRedis(protocol=2), "memory://", "driftline", name)
         given = settings.model_copy(update={"state_dir": tmp_path / name})
         service = make_service(given, extractor, wire)
         _teach(service, good_parts)
@@ -436,7 +438,7 @@ def _confirm_new_material(service: Service) -> None:
 
 
 def test_torn_calibration_pictures_keep_nothing_from_starting(
-    service: Service, settings: Settings, extractor: Extractor, wire: Wire
+    service: Service, settings: Settings, extractor: Extractor, wire: RedisStreams
 ) -> None:
     kept = list(service.engine.settings.state_dir.rglob("*.image"))
     assert kept, "the parts that it was taught"

@@ -13,7 +13,7 @@ from daemon.learning.rollback import roll_back
 from daemon.ledger.ledger import Row
 from daemon.service import Service
 from daemon.settings.load import Settings
-from daemon.streams import Wire
+from daemon.streams import RedisStreams
 from drift.monitor import CALM, Trust
 from memory.errors import StoreError
 from memory.extract import Extractor
@@ -21,7 +21,7 @@ from memory.store import Store
 from memory.version import Version
 from policies.admission import Hold
 from policies.ask import asked
-from policies.shadow import Disagreement, Trusted, weigh
+from policies.shadow import Disagreement, ShadowReport, weigh
 from policies.verdict import Verdict
 
 FRAMES = 4
@@ -56,7 +56,9 @@ def disagreeing(service: Service) -> list[str]:
     on_trial(service)
     assert service.engine.active is not None
     strict = replace(service.engine.active.threshold, value=0.0)
-    service.engine.active = replace(service.engine.active, judge=replace(service.engine.active.judge, threshold=strict))
+    service.engine.active = replace(
+        service.engine.active, scorer=replace(service.engine.active.scorer, threshold=strict)
+    )
     names = [f"worn{i}" for i in range(FRAMES)]
     assert [judge(service, name, 600 + i)["verdict"] for i, name in enumerate(names)] == ["NG"] * FRAMES
     differ = [str(row["id"]) for row in events(service, "trial_disagrees")]
@@ -128,8 +130,8 @@ def test_what_people_take_back_during_a_trial_is_not_published(service: Service)
     assert "changed their minds" in events(service, "trial_dropped")[0]["reason"]
     again = learn(service)
     assert isinstance(again, Trial), "its answers are due again"
-    assert again.begun.through == 4
-    assert again.proven.proposal.contents.replay.samples == ("g601",)
+    assert again.ticket.through == 4
+    assert again.approved.proposal.snapshot.confirmed_defects.samples == ("g601",)
 
 
 def test_nothing_is_published_while_the_scene_is_beyond_trust(
@@ -145,16 +147,16 @@ def test_nothing_is_published_while_the_scene_is_beyond_trust(
 def test_a_frame_that_the_head_could_not_judge_says_nothing(service: Service) -> None:
     trial = on_trial(service)
     assert service.engine.judge(frame("broken", b"no image"))["trial"] is None
-    features = trial.proven.proposal.contents.held_out.features[0]
+    features = trial.approved.proposal.snapshot.calibration_set.features[0]
     assert tried(trial, features, Verdict.UNKNOWN, 0) is None
     assert tried(None, features, Verdict.OK, 0) is None
 
 
 def test_a_proposal_that_fails_to_score_costs_no_verdict(service: Service) -> None:
     trial = on_trial(service)
-    contents = replace(trial.proven.proposal.contents, bank=None)  # type: ignore[arg-type]  # broken on purpose
-    broken = replace(trial.proven, proposal=replace(trial.proven.proposal, contents=contents))
-    service.engine.trial = replace(trial, proven=broken)
+    contents = replace(trial.approved.proposal.snapshot, bank=None)  # type: ignore[arg-type]  # broken on purpose
+    broken = replace(trial.approved, proposal=replace(trial.approved.proposal, snapshot=contents))
+    service.engine.trial = replace(trial, approved=broken)
     row = judge(service, "worn", 620)
     assert (row["verdict"] in {"OK", "NG"}, row["trial"]) == (True, None)
 
@@ -185,19 +187,19 @@ def test_a_full_disk_keeps_the_trial(service: Service, monkeypatch: pytest.Monke
 
 
 def test_a_restart_goes_on_with_the_trial(
-    service: Service, settings: Settings, extractor: Extractor, wire: Wire
+    service: Service, settings: Settings, extractor: Extractor, wire: RedisStreams
 ) -> None:
     """Answers given meanwhile, and frames already seen, change neither the proposal nor the count."""
-    first = on_trial(service).proven.proposal
+    first = on_trial(service).approved.proposal
     judge(service, "worn0", 620)
     answer(service, "worn0", "good")
     again = make_service(settings, extractor, wire)
     again.start()
     trial = again.engine.trial
     assert trial is not None
-    assert trial.begun.through == 3
-    assert trial.proven.proposal.threshold == first.threshold
-    assert (trial.proven.proposal.contents.bank.vectors == first.contents.bank.vectors).all()
+    assert trial.ticket.through == 3
+    assert trial.approved.proposal.threshold == first.threshold
+    assert (trial.approved.proposal.snapshot.bank.vectors == first.snapshot.bank.vectors).all()
     for i in range(1, FRAMES):
         judge(again, f"worn{i}", 620 + i)
     again.lesson_if_due()
@@ -217,9 +219,9 @@ def flagged(name: str) -> Disagreement:
 def test_one_confirmed_defect_outweighs_any_number_of_good_parts() -> None:
     disagreed = (*(passed(f"p{i}") for i in range(9)), flagged("f0"), flagged("f1"), flagged("f2"))
     goods = {f"p{i}": "good" for i in range(9)}
-    assert weigh(50, disagreed, {}) == Trusted(50, 12, 0)
-    assert weigh(50, disagreed, goods) == Trusted(50, 12, 9)
+    assert weigh(50, disagreed, {}) == ShadowReport(50, 12, 0)
+    assert weigh(50, disagreed, goods) == ShadowReport(50, 12, 9)
     assert isinstance(weigh(50, disagreed, goods | {"p3": "defect"}), Hold)
     assert isinstance(weigh(50, disagreed, {"f0": "good"}), Hold)
-    assert weigh(50, disagreed, {"f0": "good", "f1": "defect"}) == Trusted(50, 12, 2)
+    assert weigh(50, disagreed, {"f0": "good", "f1": "defect"}) == ShadowReport(50, 12, 2)
     assert isinstance(weigh(50, disagreed, {"f0": "good", "f1": "defect", "f2": "good"}), Hold)

@@ -8,7 +8,7 @@ from conftest import material_of
 
 from daemon.datasets.rendered import Flaw, Scene, part
 from drift.alarms import nearest
-from drift.causes import amount, named, tried
+from drift.causes import amount, named, simulate_causes
 from drift.light import compensate
 from drift.reference import Reference, measure, refer
 from drift.registration import SIDE_PX, join, pictured, register, without
@@ -124,7 +124,7 @@ def test_amounts_are_in_plain_units(reference: Reference) -> None:
 
 
 def test_every_cause_is_tried_in_images_of_the_same_shape() -> None:
-    made = list(tried(PARTS[0], seed=0))
+    made = list(simulate_causes(PARTS[0], seed=0))
     assert {cause for cause, _ in made} == {"light", "colour", "contrast", "blur", "noise", "shift", "rotation"}
     assert all(image.shape == PARTS[0].shape and image.dtype == np.uint8 for _, image in made)
 

@@ -16,33 +16,34 @@ from hypothesis import strategies as st
 
 from drift.reference import Reference
 from drift.regimes import regimes_of
+from memory.defects import ConfirmedDefects, Defect
 from memory.errors import StaleParent, StoreError
-from memory.replay import Defect, Replay
 from memory.store import REST_S, Store
-from memory.version import Contents, Version, decode
+from memory.version import Snapshot, Version, decode
 from policies.threshold import Threshold
 
 GOLDEN = Path(__file__).parent / "golden"
 
 
-def same(one: Contents, other: Contents) -> bool:
+def same(one: Snapshot, other: Snapshot) -> bool:
     """Bit for bit."""
     return (
         np.array_equal(one.bank.vectors, other.bank.vectors)
-        and np.array_equal(one.bank.origin, other.bank.origin)
-        and np.array_equal(one.bank.place, other.bank.place)
+        and np.array_equal(one.bank.sample_index, other.bank.sample_index)
+        and np.array_equal(one.bank.patch_index, other.bank.patch_index)
         and one.bank.samples == other.bank.samples
-        and one.held_out.samples == other.held_out.samples
+        and one.calibration_set.samples == other.calibration_set.samples
         and all(
             np.array_equal(a.patches, b.patches) and a.grid == b.grid
-            for a, b in zip(one.held_out.features, other.held_out.features, strict=True)
+            for a, b in zip(one.calibration_set.features, other.calibration_set.features, strict=True)
         )
-        and one.replay.samples == other.replay.samples
+        and one.confirmed_defects.samples == other.confirmed_defects.samples
         and all(
-            np.array_equal(a.patches, b.patches) for a, b in zip(one.replay.defects, other.replay.defects, strict=True)
+            np.array_equal(a.patches, b.patches)
+            for a, b in zip(one.confirmed_defects.defects, other.confirmed_defects.defects, strict=True)
         )
         and all(np.array_equal(one.reference[k], other.reference[k]) for k in one.reference)
-        and one.held_out.regimes == other.held_out.regimes
+        and one.calibration_set.regimes == other.calibration_set.regimes
         and one.regimes.keys() == other.regimes.keys()
         and all(np.array_equal(one.regimes[k], other.regimes[k]) for k in one.regimes)
     )
@@ -58,15 +59,15 @@ def test_what_is_committed_is_loaded_bit_for_bit(
     rng = np.random.default_rng(seed)
     for i in range(defects):
         held = features(rng.integers(-9, 9, (4, 4)), (2, 2))
-        made = Contents(
+        made = Snapshot(
             made.bank,
-            made.replay.remember(Defect(f"ß{i}", held, np.eye(2, dtype=bool)), 99),
-            replace(made.held_out, regimes=(0, i)),
+            made.confirmed_defects.remember(Defect(f"ß{i}", held, np.eye(2, dtype=bool)), 99),
+            replace(made.calibration_set, regimes=(0, i)),
             made.reference,
             regimes={f"signals.{i}": rng.standard_normal((3, 14)), f"last.{i}": np.array([float(i)])},
         )
     version = commit(store, made)
-    assert same(store.load(version).contents, made)
+    assert same(store.load(version).snapshot, made)
     assert Store(store._blobs.parent).head() == version
 
 
@@ -149,10 +150,10 @@ def test_a_damaged_blob_costs_its_version_only(tmp_path: Path, part: str, damage
     first = commit(store, contents(1))
     made = contents(2)
     held = features([[1, 2, 3, 4]])
-    made = Contents(
+    made = Snapshot(
         made.bank,
-        Replay().remember(Defect("d", held, np.ones((1, 1), bool)), 9),
-        made.held_out,
+        ConfirmedDefects().remember(Defect("d", held, np.ones((1, 1), bool)), 9),
+        made.calibration_set,
         {**made.reference, "mean": np.ones(9)},
     )
     second = commit(store, made, first)
@@ -213,15 +214,15 @@ def test_golden_stores_of_every_format_still_load() -> None:
         expected = json.loads((folder / "expected.json").read_text())
         loaded = store.load(head)
         asked = features(expected["asked"])
-        score = loaded.contents.bank.score(asked)
+        score = loaded.snapshot.bank.score(asked)
         assert score.map.reshape(-1).tolist() == expected["map"]
-        assert loaded.contents.replay.samples == tuple(expected["defects"])
+        assert loaded.snapshot.confirmed_defects.samples == tuple(expected["defects"])
         assert head.sha256 == expected["sha256"]
-        reference = Reference.of(loaded.contents.reference)
+        reference = Reference.of(loaded.snapshot.reference)
         assert reference.blind == expected.get("blind", True), "before format 4 no causes were known"
         assert sorted(reference.marks) == expected.get("causes", [])
-        regimes = regimes_of(loaded.contents.regimes, reference, 0)
+        regimes = regimes_of(loaded.snapshot.regimes, reference, 0)
         assert [regime.since_ms for regime in regimes] == expected.get("regimes", [0])
-        assert loaded.contents.held_out.regimes == tuple(expected.get("regimes", [0, 0]))
+        assert loaded.snapshot.calibration_set.regimes == tuple(expected.get("regimes", [0, 0]))
         threshold = Threshold.of(head.threshold)
-        assert threshold.under(99).value == expected.get("own_threshold", threshold.value)
+        assert threshold.for_regime(99).value == expected.get("own_threshold", threshold.value)

@@ -9,23 +9,23 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from daemon.streams import BATCH, CLAIM_IDLE_MS, GROUP, Wire, WireLost
+from daemon.streams import BATCH, CLAIM_IDLE_MS, GROUP, RedisLost, RedisStreams
 
 
 @pytest.fixture
-def streams(client: redis.Redis) -> Wire:
-    return Wire(client, "test", "driftline", "line1")
+def streams(client: redis.Redis) -> RedisStreams:
+    return RedisStreams(client, "test", "driftline", "line1")
 
 
-def restarted(wire: Wire) -> Wire:
-    return Wire(wire._client, "test", "driftline", "line1")
+def restarted(wire: RedisStreams) -> RedisStreams:
+    return RedisStreams(wire._client, "test", "driftline", "line1")
 
 
-def test_streams_are_named_by_prefix_and_line(streams: Wire) -> None:
+def test_streams_are_named_by_prefix_and_line(streams: RedisStreams) -> None:
     assert streams.name("frames") == "driftline:line1:frames"
 
 
-def test_frames_come_in_order_once(streams: Wire) -> None:
+def test_frames_come_in_order_once(streams: RedisStreams) -> None:
     for i in range(BATCH + 3):
         streams.send("frames", {"n": str(i)})
     read = streams.read("frames") + streams.read("frames")
@@ -37,16 +37,16 @@ def test_frames_come_in_order_once(streams: Wire) -> None:
 
 
 @pytest.mark.timeout(10)
-def test_without_time_to_wait_it_does_not_wait(streams: Wire) -> None:
+def test_without_time_to_wait_it_does_not_wait(streams: RedisStreams) -> None:
     assert streams.read("frames", 0) == []
 
 
-def test_what_was_sent_before_the_first_start_is_not_missed(streams: Wire) -> None:
+def test_what_was_sent_before_the_first_start_is_not_missed(streams: RedisStreams) -> None:
     streams._client.xadd("driftline:line1:frames", {"n": "early"})
     assert [m.text("n") for m in streams.read("frames")] == ["early"]
 
 
-def test_after_a_crash_own_pending_entries_come_first(streams: Wire) -> None:
+def test_after_a_crash_own_pending_entries_come_first(streams: RedisStreams) -> None:
     for i in range(3):
         streams.send("frames", {"n": str(i)})
     first = streams.read("frames")
@@ -60,7 +60,7 @@ def test_after_a_crash_own_pending_entries_come_first(streams: Wire) -> None:
     assert [m.text("n") for m in again.read("frames")] == ["new"]
 
 
-def test_what_another_consumer_abandoned_is_reclaimed(streams: Wire) -> None:
+def test_what_another_consumer_abandoned_is_reclaimed(streams: RedisStreams) -> None:
     streams.send("frames", {"n": "lost"})
     streams.prepare()
     streams._client.xreadgroup(GROUP, "dead-colleague", {streams.name("frames"): ">"})
@@ -70,7 +70,7 @@ def test_what_another_consumer_abandoned_is_reclaimed(streams: Wire) -> None:
     assert [m.text("n") for m in streams.read("frames")] == ["lost"]
 
 
-def test_a_verdict_is_published_once_under_its_id(streams: Wire) -> None:
+def test_a_verdict_is_published_once_under_its_id(streams: RedisStreams) -> None:
     assert streams.send("verdicts", {"v": "OK"}, "5-1") == "5-1"
     assert streams.send("verdicts", {"v": "OK"}, "5-1") == "5-1"
     assert streams.send("verdicts", {"v": "NG"}, "5-2") == "5-2"
@@ -78,14 +78,14 @@ def test_a_verdict_is_published_once_under_its_id(streams: Wire) -> None:
     assert [e for e, _ in streams.entries("verdicts")] == ["5-1", "5-2"]
 
 
-def test_a_ledger_that_was_lost_does_not_silence_its_successor(streams: Wire) -> None:
+def test_a_ledger_that_was_lost_does_not_silence_its_successor(streams: RedisStreams) -> None:
     streams.send("verdicts", {"v": "OK"}, "99-1")
     entry = streams.send("verdicts", {"v": "NG"}, "50-1")
     assert entry != "50-1"
     assert len(streams.entries("verdicts")) == 2
 
 
-def test_a_poison_message_is_buried_with_its_reason(streams: Wire) -> None:
+def test_a_poison_message_is_buried_with_its_reason(streams: RedisStreams) -> None:
     streams.send("frames", {"x": b"\xff\x00"})
     (message,) = streams.read("frames")
     streams.bury(message, "no frame_id")
@@ -103,7 +103,7 @@ def test_trimming_never_drops_what_was_not_acknowledged(
     client: redis.Redis, total: int, read: int, acknowledged: set[int], keep: int
 ) -> None:
     client.flushall()
-    wire = Wire(client, "test", "driftline", "line1")
+    wire = RedisStreams(client, "test", "driftline", "line1")
     for i in range(total):
         wire.send("frames", {"n": str(i)})
     messages = [m for _ in range(read) for m in wire.read("frames")] if total else []
@@ -121,14 +121,14 @@ def test_trimming_never_drops_what_was_not_acknowledged(
         assert len(left) <= 1, "what is acknowledged may be large and is not kept"
 
 
-def test_other_streams_are_trimmed_to_length(streams: Wire) -> None:
+def test_other_streams_are_trimmed_to_length(streams: RedisStreams) -> None:
     for i in range(30):
         streams.send("events", {"n": str(i)})
     streams.trim(10)
     assert [f["n"] for _, f in streams.entries("events")] == [str(i).encode() for i in range(20, 30)]
 
 
-def test_what_a_reader_of_verdicts_has_not_read_is_not_trimmed(streams: Wire) -> None:
+def test_what_a_reader_of_verdicts_has_not_read_is_not_trimmed(streams: RedisStreams) -> None:
     for i in range(30):
         streams.send("verdicts", {"n": str(i)})
     streams._client.xgroup_create(streams.name("verdicts"), "line-controller", id="0")
@@ -136,7 +136,7 @@ def test_what_a_reader_of_verdicts_has_not_read_is_not_trimmed(streams: Wire) ->
     assert len(streams.entries("verdicts")) == 30
 
 
-def test_a_trimmed_pending_entry_is_an_empty_message_not_a_crash(streams: Wire) -> None:
+def test_a_trimmed_pending_entry_is_an_empty_message_not_a_crash(streams: RedisStreams) -> None:
     streams.send("frames", {"n": "0"})
     streams.read("frames")
     streams._client.xtrim(streams.name("frames"), maxlen=0, approximate=False)
@@ -147,10 +147,10 @@ def test_a_trimmed_pending_entry_is_an_empty_message_not_a_crash(streams: Wire) 
     assert again.read("frames") == []
 
 
-def test_groups_are_made_anew_when_redis_comes_back_empty(streams: Wire) -> None:
+def test_groups_are_made_anew_when_redis_comes_back_empty(streams: RedisStreams) -> None:
     streams.read("frames")
     streams._client.flushall()
-    with pytest.raises(WireLost):
+    with pytest.raises(RedisLost):
         streams.read("frames")
     streams.send("frames", {"n": "after"})
     assert [m.text("n") for m in streams.read("frames")] == ["after"]
@@ -159,12 +159,12 @@ def test_groups_are_made_anew_when_redis_comes_back_empty(streams: Wire) -> None
 @pytest.mark.redis
 def test_a_lost_server_is_told_and_found_again(real_redis: RealRedis) -> None:
     with real_redis.client() as made:
-        wire = Wire(made, real_redis.url, "driftline", "line1")
+        wire = RedisStreams(made, real_redis.url, "driftline", "line1")
         wire.send("frames", {"n": "kept"})
         wire.read("frames")
         real_redis.stop()
         for call in (lambda: wire.read("frames"), lambda: wire.send("events", {"x": "y"}), wire.ping):
-            with pytest.raises(WireLost, match="start redis-server"):
+            with pytest.raises(RedisLost, match="start redis-server"):
                 call()
         real_redis.start()
         assert [m.text("n") for m in wire.read("frames")] == ["kept"], "pending entries are read again"

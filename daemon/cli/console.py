@@ -27,12 +27,12 @@ def console(config: Config = None, overrides: Set = None) -> None:
 
     from daemon.console.access import access
     from daemon.console.app import application
-    from daemon.console.line import Line
+    from daemon.console.line import LineView
 
     given = terminal.settings(config, overrides)
     guard = access(given.console)
     _frames_first()
-    app = application(Line(given, open_state(given.state_dir), build.wire(given)), guard)
+    app = application(LineView(given, open_state(given.state_dir), build.wire(given)), guard)
 
     class Server(uvicorn.Server):
         """One that lets go whoever watches, and then stops in peace."""

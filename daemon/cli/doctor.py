@@ -153,7 +153,7 @@ def _store(settings: Settings) -> Iterator[Finding]:
         return
     threshold = Threshold.of(head.threshold)
     yield Finding("store", OK, f"version {head.number} of {head.created_at}, {head.bank_size} patches")
-    if not threshold.honest:
+    if not threshold.supports_rate:
         needed = math.ceil(round(1 / threshold.rate, 9)) - 1
         yield Finding(
             "threshold",
@@ -171,11 +171,12 @@ def _store(settings: Settings) -> Iterator[Finding]:
             "once that is another number",
             "see who and when in `driftline versions list`; nothing if that was meant",
         )
-    if threshold.hangs_on_one:
+    if threshold.single_part_dominates:
         yield Finding(
             "odd part",
             WARN,
-            f"{threshold.set_by} alone sets the threshold at {threshold.value:.4f}; without it {threshold.without:.4f}",
+            f"{threshold.pivot_part} alone sets the threshold at {threshold.value:.4f};"
+            f" without it {threshold.value_without_pivot:.4f}",
             "look whether that part is good: what is no odder passes. If not, `driftline revoke` a frame's answers, or "
             "teach again without a taught image, which starts learning anew",
         )

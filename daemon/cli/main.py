@@ -52,7 +52,7 @@ def teach(
     engine = build.engine(given, opened, backbone)
     with terminal.progress() as shown:
         made = teaching.teach(paths, engine, opened.store, operator, terminal.tracker(shown))
-    threshold, judge = made.threshold, engine.appoint(opened.store.load(made.version))
+    threshold, judge = made.threshold, engine.select_backend(opened.store.load(made.version))
     terminal.answer(
         {
             "version": made.version.number,
@@ -61,8 +61,8 @@ def teach(
             "rate": threshold.rate,
             "guaranteed_rate": threshold.guaranteed_rate,
             "confident_rate": threshold.confident_rate,
-            "set_by": threshold.set_by,
-            "threshold_without": threshold.without,
+            "set_by": threshold.pivot_part,
+            "threshold_without": threshold.value_without_pivot,
             "held_out": len(threshold.scores),
             "refused": made.refused,
             "backend": judge.extractor.backend.made,
@@ -92,7 +92,7 @@ def run(config: Config = None, overrides: Set = None) -> None:
         log.info("running", line=given.line, source=given.source.kind, state=str(given.state_dir))
         service.run()
         jobs.shutdown(wait=True)
-        opened.ledger.say("service", {**service.status(), "stopped_ms": clock.unix_ms()})
+        opened.ledger.set_status("service", {**service.status(), "stopped_ms": clock.unix_ms()})
         opened.ledger.close()
         log.info("stopped")
 
@@ -136,7 +136,7 @@ def revoke(
     opened = open_state(given.state_dir)
     since_ms, until_ms = (int(t.replace(tzinfo=UTC).timestamp() * 1000) if t else None for t in (since, until))
     ids = revocation.answers_of(opened.ledger, frames or (), taught_by, since_ms, until_ms)
-    engine = build.prover(given, opened, build.extractor(given))
+    engine = build.reference_engine(given, opened, build.extractor(given))
     engine.activate(current(opened.store))
     made = revocation.revoke(engine, opened.store, ids, operator, reason)
     told = {

@@ -78,15 +78,15 @@ def score(
     for path in images:
         try:
             data = read_allowed(path, (path.resolve().parent,), given.source.max_bytes)
-            found = engine.look(engine.decode(data), active)
+            found = engine.score_image(engine.decode(data), active)
         except ImageRejected as error:
             said, value = unknown(str(error)), None
         else:
             value = found.score.value
-            said = decide(value, active.now, engine.drift())
+            said = decide(value, active.current_threshold, engine.drift())
             if heatmap:
                 heatmap.mkdir(parents=True, exist_ok=True)
-                picture = overlay(found.image, found.score.map, active.now)
+                picture = overlay(found.image, found.score.map, active.current_threshold)
                 cv2.imwrite(str(heatmap / f"{path.stem}.png"), picture[:, :, ::-1])
         rows.append(
             {

@@ -19,7 +19,7 @@ log = structlog.get_logger()
 def plant(config: Config = None, overrides: Set = None) -> None:
     """Tell the plant's systems what is judged, by MQTT, webhook, Modbus TCP and OPC UA, until stopped; beside `run`."""
     from daemon.plant.feed import Feed
-    from daemon.plant.keep import keep, wanted
+    from daemon.plant.supervise import supervise, wanted
 
     given = terminal.settings(config, overrides)
     wires = wanted(given)
@@ -32,7 +32,7 @@ def plant(config: Config = None, overrides: Set = None) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, task.cancel)
         log.info("plant", line=given.line, wires=sorted(wires))
-        await keep(feed, wires)
+        await supervise(feed, wires)
 
     with build.only_one(given.state_dir / "plant"), contextlib.suppress(asyncio.CancelledError):
         asyncio.run(serve())

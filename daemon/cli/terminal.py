@@ -16,7 +16,7 @@ from rich.table import Table
 
 from daemon import build
 from daemon.clock import minute, to_the_minute
-from daemon.inference.backend import Judge
+from daemon.inference.backend import Scorer
 from daemon.settings.load import Settings, load
 
 T = TypeVar("T")
@@ -46,7 +46,7 @@ def answer(value: Mapping[str, Any] | Sequence[Any], *, as_json: bool, text: str
         stdout.print(text, markup=False)
 
 
-def judged_by(judge: Judge) -> str:
+def judged_by(judge: Scorer) -> str:
     """What computes the features that parts are judged by, and why it is not what was chosen."""
     made = f"judged by {judge.extractor.backend.made}"
     return f"{made}, since extractor.backend was refused: {judge.refused}" if judge.refused else made

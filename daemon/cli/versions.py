@@ -61,7 +61,7 @@ def diff(
     old, new = (opened.store.load(opened.store.version(number)) for number in (before, after))
     verdicts: dict[str, Any] = {}
     if frames:
-        engine = build.prover(given, opened, build.extractor(given))
+        engine = build.reference_engine(given, opened, build.extractor(given))
         with terminal.progress() as bars:
             judged, differ = compare.changed(engine, old, new, frames, terminal.tracker(bars))
         verdicts = {"judged_again": judged, "verdicts_that_differ": differ}
@@ -70,10 +70,10 @@ def diff(
         return {"added": sorted(set(now) - set(then)), "removed": sorted(set(then) - set(now))}
 
     shown = {
-        "bank": changes(old.contents.bank.samples, new.contents.bank.samples),
-        "held_out": changes(old.contents.held_out.samples, new.contents.held_out.samples),
-        "defects": changes(old.contents.replay.samples, new.contents.replay.samples),
-        "bank_size": [len(old.contents.bank), len(new.contents.bank)],
+        "bank": changes(old.snapshot.bank.samples, new.snapshot.bank.samples),
+        "held_out": changes(old.snapshot.calibration_set.samples, new.snapshot.calibration_set.samples),
+        "defects": changes(old.snapshot.confirmed_defects.samples, new.snapshot.confirmed_defects.samples),
+        "bank_size": [len(old.snapshot.bank), len(new.snapshot.bank)],
         "threshold": [old.version.threshold["value"], new.version.threshold["value"]],
         "same_reference": old.version.blobs["reference"] == new.version.blobs["reference"],
         **verdicts,

@@ -21,14 +21,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from daemon.console import api, api_versions, health, login, pages
 from daemon.console.access import SAFE, Access, from_elsewhere, is_loopback
 from daemon.console.desk import Busy, NothingTaught
-from daemon.console.line import Answered, Line
+from daemon.console.line import Answered, LineView
 from daemon.console.parts import parts_of
 from daemon.console.uploads import Superseded, UploadRefused
 from daemon.intake.decode import ImageRejected
 from daemon.learning.answers import FeedbackRejected
 from daemon.learning.operating_point import RateRefused
 from daemon.learning.teach import TeachError
-from daemon.streams import WireLost
+from daemon.streams import RedisLost
 from memory.errors import DriftlineError, ExtractorMismatch, StoreError
 
 CHANGES_A_MINUTE, READS_A_MINUTE = 600, 6_000
@@ -53,13 +53,13 @@ STATUS: tuple[tuple[type[DriftlineError], int], ...] = (
     (UploadRefused, 507),
     (ImageRejected, 422),
     (FeedbackRejected, 404),
-    (WireLost, 503),
+    (RedisLost, 503),
     (StoreError, 409),
 )
 log = structlog.get_logger()
 
 
-def application(line: Line, access: Access) -> FastAPI:
+def application(line: LineView, access: Access) -> FastAPI:
     """The console of a line. Nothing is read or written before the first request."""
     parts = parts_of(line, access)
 

@@ -12,7 +12,7 @@ from typing import Any
 from daemon.ledger.ledger import Ledger
 from daemon.reporting.plot import Axes, Frame
 from drift.signals import CAMERA, LIGHT, MATERIAL
-from policies.cards import FAR_SPREADS
+from policies.notices import FAR_SPREADS
 
 HOURS = (1, 8, 24, 168)
 HOUR_MS = 3_600_000

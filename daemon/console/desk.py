@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import structlog
 
 from daemon import build
-from daemon.console.line import Line, encoded
+from daemon.console.line import LineView, encoded
 from daemon.console.uploads import Uploads
 from daemon.inference.engine import Engine
 from daemon.intake.decode import decode
@@ -74,7 +74,7 @@ class Work:
 class Desk:
     """The console's own backbone, loaded when it is first needed. The service judges on without noticing."""
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: LineView) -> None:
         self.line = line
         self.uploads = Uploads(line.settings.state_dir / "uploads", line.settings.source.max_pixels)
         self._extractor: Extractor | None = None
@@ -110,17 +110,17 @@ class Desk:
         if engine.active is None or engine.active.model.version.sha256 != head.version.sha256:
             engine.activate(head)
         if time.monotonic() - self._lit_s > LIGHT_S:
-            engine.recover()  # the service alone sees frames: what it has learned of the light is in the ledger
+            engine.rebuild_monitor()  # the service alone sees frames: what it has learned of the light is in the ledger
             self._lit_s = time.monotonic()
         active = engine.active
         assert active is not None  # noqa: S101  # activate set it
-        found = engine.look(image, active)
-        said = decide(found.score.value, active.now, engine.drift())
+        found = engine.score_image(image, active)
+        said = decide(found.score.value, active.current_threshold, engine.drift())
         return {
             "verdict": said.verdict,
             "reason": said.reason,
             "score": found.score.value,
-            "threshold": active.now.value,
+            "threshold": active.current_threshold.value,
             "p_value": said.p_value,
             "version": head.version.number,
             "map": found.score.map.tolist(),
@@ -218,7 +218,7 @@ class Desk:
         return self._draft
 
     def _prover(self) -> Engine:
-        return build.prover(self.line.settings, self.line.opened, self._backbone())
+        return build.reference_engine(self.line.settings, self.line.opened, self._backbone())
 
     def _backbone(self) -> Extractor:
         with self._loading:
@@ -235,6 +235,6 @@ def _summary(draft: teaching.Draft) -> dict[str, Any]:
         "refused": draft.refused,
         "patches": len(draft.contents.bank),
         "threshold": threshold.value,
-        "promise": replace(threshold, set_by=Path(threshold.set_by).name).promise,
+        "promise": replace(threshold, pivot_part=Path(threshold.pivot_part).name).promise,
         "follows": draft.base.version.number if draft.base else None,
     }

@@ -12,9 +12,9 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from daemon.console.access import Viewer
-from daemon.console.line import Line
+from daemon.console.line import LineView
 from daemon.console.parts import Given
-from daemon.streams import WireLost
+from daemon.streams import RedisLost
 
 NEWEST = 1_000
 router = APIRouter(tags=["health"])
@@ -33,7 +33,7 @@ def readyz(given: Given, response: Response) -> dict[str, bool]:
     try:
         line.wire.ping()
         reachable = True
-    except WireLost:
+    except RedisLost:
         reachable = False
     ready = {
         "service": bool(said["running"]),
@@ -56,7 +56,7 @@ def metrics(given: Given, _: Viewer) -> Response:
 class Counted(Collector):
     """The ledger's counts. Rows that retention deletes leave them, so they are gauges."""
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: LineView) -> None:
         self._line = line
 
     def collect(self) -> Iterator[Metric]:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from daemon import clock
-from daemon.console.line import Line
+from daemon.console.line import LineView
 from daemon.learning import operating_point
 from daemon.learning.rollback import roll_back
 from daemon.ledger.kept import Pictures
@@ -24,7 +24,7 @@ SHOWN = ("number", "parent", "cause", "who", "created_at", "bank_size", "feedbac
 class History:
     """A line's versions."""
 
-    line: Line
+    line: LineView
 
     def listed(self) -> list[dict[str, Any]]:
         """All versions, newest first, each as a heading."""
@@ -53,8 +53,10 @@ class History:
         """The threshold in force, the scores of good parts and confirmed defects, and what every other threshold that
         the good parts allow would mean. Raises StoreError before anything was taught."""
         head = self.line.model()
-        threshold, contents = Threshold.of(head.version.threshold), head.contents
-        defects = [contents.contrasts.of(d.features, region=d.region).value for d in contents.replay.defects]
+        threshold, contents = Threshold.of(head.version.threshold), head.snapshot
+        defects = [
+            contents.contrasts.score(d.features, region=d.mask).value for d in contents.confirmed_defects.defects
+        ]
         ledger, since_ms = self.line.opened.ledger, clock.unix_ms() - SHIFT_MS
         seen = ledger.one("SELECT count(*) AS n FROM line_frames WHERE score IS NOT NULL AND judged_ms > ?", since_ms)
         given = choices(threshold.scores, defects)
@@ -63,7 +65,7 @@ class History:
             "value": threshold.value,
             "rate": threshold.rate,
             "goods": list(threshold.scores),
-            "defects": dict(zip(contents.replay.samples, defects, strict=True)),
+            "defects": dict(zip(contents.confirmed_defects.samples, defects, strict=True)),
             "choices": [asdict(choice) for choice in given],
             "parts_in_8_hours": seen["n"] if seen else 0,
         }

@@ -17,7 +17,7 @@ from daemon.learning import answers, lesson, publish
 from daemon.ledger import provenance, state
 from daemon.reporting.heatmap import overlay
 from daemon.settings.load import Settings
-from daemon.streams import Wire
+from daemon.streams import RedisStreams
 from memory.errors import DriftlineError
 from memory.features import Image
 from memory.version import Model, Version
@@ -42,12 +42,12 @@ class Answered(DriftlineError):
 
 
 @dataclass
-class Line:
+class LineView:
     """One line as other processes see it: its state folder and its streams."""
 
     settings: Settings
     opened: state.State
-    wire: Wire
+    wire: RedisStreams
     _drawn: OrderedDict[tuple[int, bool], bytes] = field(default_factory=OrderedDict, init=False)
     _drawing: threading.Lock = field(default_factory=threading.Lock, init=False)
     _reading: threading.RLock = field(default_factory=threading.RLock, init=False)

@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from daemon.console.line import Line
+from daemon.console.line import LineView
 
 POLL_S = 0.25
 APART_S = 0.004
@@ -21,10 +21,10 @@ MOST_WATCHING = 200
 log = structlog.get_logger()
 
 
-class News:
+class EventBroadcaster:
     """Reads a line's newest frames and status while anybody watches."""
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: LineView) -> None:
         self._line = line
         self._watching: set[asyncio.Queue[str | None]] = set()
         self._ending = False

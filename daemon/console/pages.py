@@ -16,7 +16,7 @@ from daemon.console import charts
 from daemon.console.access import Caller, Engineer, Role, Viewer
 from daemon.console.history import samples_of
 from daemon.console.line import encoded
-from daemon.console.parts import Given, Parts
+from daemon.console.parts import Given, Services
 
 HERE = Path(__file__).parent
 PAGES = (
@@ -137,7 +137,7 @@ def _jpeg(data: bytes | None) -> Response:
     return Response(data, media_type="image/jpeg", headers=UNCHANGING)
 
 
-def _page(request: Request, given: Parts, caller: Caller, name: str, **shown: Any) -> Response:
+def _page(request: Request, given: Services, caller: Caller, name: str, **shown: Any) -> Response:
     held = {
         "line": given.line.settings.line,
         "pages": [(path, title) for path, title, least in PAGES if caller.role >= least],

@@ -12,8 +12,8 @@ from fastapi import Depends, Request
 from daemon.console.access import Access
 from daemon.console.desk import Desk
 from daemon.console.history import History
-from daemon.console.line import Line
-from daemon.console.news import News
+from daemon.console.line import LineView
+from daemon.console.news import EventBroadcaster
 from memory.features import Image
 
 IMAGES_AT_ONCE = 2
@@ -22,13 +22,13 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Parts:
+class Services:
     """One of each, for one line."""
 
-    line: Line
+    line: LineView
     history: History
     desk: Desk
-    news: News
+    news: EventBroadcaster
     access: Access
     _images: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(IMAGES_AT_ONCE))
     _looks: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
@@ -44,14 +44,14 @@ class Parts:
         return await to_thread.run_sync(call, image, limiter=self._looks)
 
 
-def parts_of(line: Line, access: Access) -> Parts:
+def parts_of(line: LineView, access: Access) -> Services:
     """The console's parts; nothing is read yet."""
-    return Parts(line, History(line), Desk(line), News(line), access)
+    return Services(line, History(line), Desk(line), EventBroadcaster(line), access)
 
 
-async def _parts(request: Request) -> Parts:
-    found: Parts = request.app.state.parts
+async def _parts(request: Request) -> Services:
+    found: Services = request.app.state.parts
     return found
 
 
-Given = Annotated[Parts, Depends(_parts)]
+Given = Annotated[Services, Depends(_parts)]

@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from daemon.datasets.labelled import Region, box_of
+from daemon.datasets.labelled import Box, box_of
 from daemon.intake.decode import ImageRejected, pictured
-from daemon.learning.answers import COUNTS, standing
+from daemon.learning.answers import COUNTS, agreed_on
 from daemon.ledger.kept import KeptFrames
 from daemon.ledger.ledger import Ledger, Row
 
@@ -43,7 +43,7 @@ class Reviewed:
     height: int
     width: int
     verdict: str | None
-    region: Region | None
+    region: Box | None
 
     @property
     def name(self) -> str:
@@ -61,7 +61,7 @@ def reviewed(ledger: Ledger, kept: KeptFrames, max_pixels: int) -> Iterator[Revi
             height, width = pictured(data, MOST_PX, max_pixels).shape[:2]
         except ImageRejected:
             continue
-        agreed = next(iter(standing(ledger, [row["frame_id"]], EVERY_ANSWER)), None)
+        agreed = next(iter(agreed_on(ledger, [row["frame_id"]], EVERY_ANSWER)), None)
         yield Reviewed(
             row=row,
             data=data,
@@ -123,7 +123,7 @@ def mvtec(frames: Iterator[Reviewed], out: Path) -> dict[str, int]:
     return counts
 
 
-def _results(one: Reviewed, verdict: str, region: Region | None) -> list[dict[str, Any]]:
+def _results(one: Reviewed, verdict: str, region: Box | None) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = [
         {"from_name": "verdict", "to_name": "image", "type": "choices", "value": {"choices": [verdict]}}
     ]

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from daemon.datasets.labelled import Region
+from daemon.datasets.labelled import Box
 from daemon.inference.engine import Engine
 from daemon.inference.shadow import Trial
 from daemon.intake.decode import ImageRejected, named, read_allowed
@@ -38,7 +38,7 @@ class Imported:
     why: str | None
 
 
-def learn(engine: Engine, store: Store, defects: Mapping[Path, Region | None], operator: str, track: Track) -> Imported:
+def learn(engine: Engine, store: Store, defects: Mapping[Path, Box | None], operator: str, track: Track) -> Imported:
     """Judge each by the active version, put what the operator says of it into the ledger, and learn from all.
 
     They are seen as the version's own parts were: the light of the running line, and how far it is trusted, are not
@@ -66,7 +66,7 @@ def learn(engine: Engine, store: Store, defects: Mapping[Path, Region | None], o
     return Imported(head, tuple(rows), missed, refused, unlearned, why)
 
 
-def _confirmed(engine: Engine, path: Path, region: Region | None, operator: str) -> Row:
+def _confirmed(engine: Engine, path: Path, region: Box | None, operator: str) -> Row:
     """The verdict of a defect; what the operator says of it is in the ledger then, once while nobody takes it back or
     marks it otherwise. Raises ImageRejected.
 
@@ -78,7 +78,7 @@ def _confirmed(engine: Engine, path: Path, region: Region | None, operator: str)
     row = engine.judge(Frame(name, stem, SOURCE, engine.clock_ms(), data, imported=True))
     marked = json.dumps(region) if region else None
     said = answers.answer(name, "defect", operator, marked, key=uuid.uuid4().hex)
-    if not answers.stands(engine.ledger, said):
+    if not answers.is_current(engine.ledger, said):
         answers.record(engine.ledger, said, engine.clock_ms())
     return row
 

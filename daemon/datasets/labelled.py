@@ -17,7 +17,7 @@ from memory.errors import DriftlineError
 
 GOOD = "good"
 BLACK, WHITE, HEX = "#000000", "#ffffff", re.compile("#[0-9a-fA-F]{6}")
-Region = tuple[float, float, float, float]
+Box = tuple[float, float, float, float]
 
 
 class LabelsError(DriftlineError):
@@ -35,7 +35,7 @@ class Labelled:
     background: str = BLACK
 
     @property
-    def region(self) -> Region | None:
+    def region(self) -> Box | None:
         """The box around the mask: left, top, right, bottom as shares of the image; None without a mask. Raises
         LabelsError for a mask that is no image."""
         if self.mask is None:
@@ -47,7 +47,7 @@ class Labelled:
         return box_of((mask != blue_first).any(axis=2))
 
 
-def box_of(marked: npt.NDArray[np.bool_]) -> Region | None:
+def box_of(marked: npt.NDArray[np.bool_]) -> Box | None:
     """The box around what is marked (H, W), as shares; None where nothing is."""
     rows, columns = np.flatnonzero(marked.any(axis=1)), np.flatnonzero(marked.any(axis=0))
     if not len(rows):

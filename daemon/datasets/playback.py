@@ -18,7 +18,7 @@ from daemon.learning.teach import Taught, Track, images_in, teach
 from daemon.ledger.ledger import Row
 from daemon.service import Service
 from daemon.settings.load import Settings
-from daemon.streams import WireLost
+from daemon.streams import RedisLost
 from memory.errors import DriftlineError
 from memory.store import Store
 
@@ -111,14 +111,14 @@ def prepare(service: Service, data: Dataset, live: Store, track: Track) -> Taugh
     engine = service.engine
     this = {"of": _digest(data, engine.settings)}
     if service.store.head() is not None:
-        if engine.ledger.said("replay") != this:
+        if engine.ledger.get_status("replay") != this:
             raise ReplayError(
                 expected=f"a replay of the same data and settings as the one in {engine.settings.state_dir}",
                 came="another data set, folder, or setting",
                 do="remove that folder, or name another state_dir with --set",
             )
         return None
-    engine.ledger.say("replay", this)
+    engine.ledger.set_status("replay", this)
     if data.setup:
         return teach(data.setup, engine, service.store, OPERATOR, track)
     head = live.head()
@@ -129,7 +129,7 @@ def prepare(service: Service, data: Dataset, live: Store, track: Track) -> Taugh
             do="run `driftline teach DIR` first",
         )
     copied = service.store.commit(
-        live.load(head).contents,
+        live.load(head).snapshot,
         parent=None,
         cause=f"copy of version {head.number}",
         who=OPERATOR,
@@ -187,7 +187,7 @@ def _sent(service: Service, send: Callable[[], object]) -> None:
     while True:
         try:
             send()
-        except WireLost:
+        except RedisLost:
             service.turn(BLOCK_MS)
         else:
             return

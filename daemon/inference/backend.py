@@ -24,7 +24,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
-class Judge:
+class Scorer:
     """What scores frames, and the threshold of its own scores. `refused` says why the chosen backend does not."""
 
     extractor: Extractor
@@ -32,7 +32,7 @@ class Judge:
     refused: str | None = None
 
 
-class Quick:
+class AcceleratedBackend:
     """A backend other than the reference. Banks are made by the reference alone, so backends may change at any time.
 
     A version is judged by it only where it gives every calibration part and every confirmed defect the reference's
@@ -46,13 +46,13 @@ class Quick:
         self._folder = folder
         self._made: dict[str, Extractor] = {}
 
-    def appoint(self, model: Model, pictures: Pictures, ledger: Ledger, now_ms: int) -> Judge:
+    def select_backend(self, model: Model, pictures: Pictures, ledger: Ledger, now_ms: int) -> Scorer:
         """Who judges by this version; a certificate that is not on record is made now, which takes seconds.
 
         Raises DriftlineError where the backend's library is not installed.
         """
         version = model.version
-        parts = model.contents.held_out.samples
+        parts = model.snapshot.calibration_set.samples
         if all(pictures.sample(part) is None for part in parts):
             return self._refused(version, "the images of its calibration parts were not kept: teach again")
         taught = (image for part in parts if (image := pictures.sample(part)) is not None)
@@ -62,15 +62,15 @@ class Quick:
         if parity is None or parity.gone:  # what was gone may be back
             parity = compare(model, lambda sample: _look(quick, pictures, sample))
             ledger.certify(version.sha256, self.name, quick.backend.made, now_ms, parity.to_json())
-            ledger.event(now_ms, "backend", number=version.number, backend=quick.backend.made, **told(parity))
+            ledger.event(now_ms, "backend", number=version.number, backend=quick.backend.made, **parity_summary(parity))
         if parity.refusal is not None or parity.threshold is None:
             return self._refused(version, parity.refusal)
         log.info("backend certified", backend=quick.backend.made, parts=parity.parts, defects=parity.defects)
-        return Judge(quick, parity.threshold)
+        return Scorer(quick, parity.threshold)
 
-    def _refused(self, version: Version, reason: str | None) -> Judge:
+    def _refused(self, version: Version, reason: str | None) -> Scorer:
         log.error("backend refused: torch judges", backend=self.name, reason=reason)
-        return Judge(self._reference, Threshold.of(version.threshold), reason)
+        return Scorer(self._reference, Threshold.of(version.threshold), reason)
 
     def _compiled(self, reference: str, taught: Iterable[Image]) -> Extractor:
         """The backend for parts that were taught with this reference: eight bits are spread over what these need."""
@@ -83,7 +83,7 @@ class Quick:
         return self._made[reference]
 
 
-def told(parity: Parity) -> dict[str, object]:
+def parity_summary(parity: Parity) -> dict[str, object]:
     """What people are told of a comparison."""
     return {
         "certified": parity.refusal is None,

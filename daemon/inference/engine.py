@@ -15,7 +15,7 @@ import numpy as np
 import structlog
 
 from daemon.inference import scene_records, shadow
-from daemon.inference.backend import Judge, Quick
+from daemon.inference.backend import AcceleratedBackend, Scorer
 from daemon.inference.probe import probe
 from daemon.intake.decode import ImageRejected, decode
 from daemon.intake.sources import Frame
@@ -46,19 +46,19 @@ class Active:
     """What judges now: replaced whole, never changed, except for the monitor, which only the scorer touches."""
 
     model: Model
-    judge: Judge
+    scorer: Scorer
     monitor: Monitor
     regimes: tuple[Regime, ...]
 
     @property
     def threshold(self) -> Threshold:
         """The threshold of all parts together."""
-        return self.judge.threshold
+        return self.scorer.threshold
 
     @property
-    def now(self) -> Threshold:
+    def current_threshold(self) -> Threshold:
         """The threshold of the regime that the next frame is seen in."""
-        return self.threshold.under(self.monitor.state.regime)
+        return self.threshold.for_regime(self.monitor.state.regime)
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Engine:
         ledger: Ledger,
         kept: KeptFrames,
         clock_ms: Callable[[], int],
-        quick: Quick | None = None,
+        quick: AcceleratedBackend | None = None,
     ) -> None:
         self.settings = settings
         self.extractor = extractor
@@ -107,9 +107,9 @@ class Engine:
                 came=f"the configured one, {self.extractor.fingerprint[:12]}",
                 do="restore the extractor section of config.yaml, or teach into a new state_dir",
             )
-        judge = self.appoint(model)
+        judge = self.select_backend(model)
         regimes = scene_records.regimes(model, self.settings.memory.seed)
-        model.contents.bank.ready()
+        model.snapshot.bank.warm_up()
         with self._switching:
             before = self.active
             same = before is not None and scene_records.reference_id(before.model) == scene_records.reference_id(model)
@@ -121,13 +121,13 @@ class Engine:
         self.probe_ms = probe(self, active)
         log.info("version active", version=model.version.number, threshold=round(judge.threshold.value, 4))
 
-    def appoint(self, model: Model) -> Judge:
+    def select_backend(self, model: Model) -> Scorer:
         """Who judges by `model`: the chosen backend where it is certified, which may take seconds, or else torch."""
         if self.quick is None:
-            return Judge(self.extractor, Threshold.of(model.version.threshold))
-        return self.quick.appoint(model, self.pictures, self.ledger, self.clock_ms())
+            return Scorer(self.extractor, Threshold.of(model.version.threshold))
+        return self.quick.select_backend(model, self.pictures, self.ledger, self.clock_ms())
 
-    def recover(self) -> None:
+    def rebuild_monitor(self) -> None:
         """Rebuild the monitor from the ledger, after a frame was measured but could not be recorded."""
         with self._switching:
             if self.active:
@@ -145,7 +145,7 @@ class Engine:
             return earlier
         active = self.active
         light, believed = (active.monitor.light, active.monitor.state) if active else (None, CALM)
-        threshold = active.now if active else None
+        threshold = active.current_threshold if active else None
         started = time.perf_counter()
         now_ms = self.clock_ms()
         scored, drift, decision = self._decide(frame, decoded, active, now_ms)
@@ -161,7 +161,7 @@ class Engine:
         if frame.data is not None:
             durable = ask or frame.imported
             name = self.kept.keep(frame.frame_id, frame.data, scored.score.map if scored else None, durable=durable)
-        row = self.ledger.judged(
+        row = self.ledger.record_verdict(
             {
                 "frame_id": frame.frame_id,
                 "part_id": frame.part_id,
@@ -173,7 +173,7 @@ class Engine:
                 "p_value": decision.p_value,
                 "threshold": threshold.value if threshold and scored else None,
                 "version": active.model.version.number if active else None,
-                "backend": active.judge.extractor.backend.made if active and scored else None,
+                "backend": active.scorer.extractor.backend.made if active and scored else None,
                 "nearest": json.dumps(_nearest(scored.score, active)) if active and scored else None,
                 "reference": scene_records.reference_id(active.model) if active else None,
                 "drift": json.dumps(asdict(drift) if drift else {}),
@@ -207,13 +207,13 @@ class Engine:
         if deadline_ms is not None and age_ms > deadline_ms:
             return None, None, unknown(f"deadline passed: {age_ms} ms old, {deadline_ms} ms allowed")
         try:
-            scored = self.look(decoded.result() if decoded else self.decode(frame.data), active)
+            scored = self.score_image(decoded.result() if decoded else self.decode(frame.data), active)
         except ImageRejected as error:
             return None, None, unknown(str(error))
         except Exception as error:  # out of memory, a device lost, ...: this frame's trouble, not the service's
             log.exception("frame could not be scored", frame=frame.frame_id)
             return None, None, unknown(f"it could not be scored: {type(error).__name__}: {error}")
-        score, threshold, drift = scored.score.value, active.now, None
+        score, threshold, drift = scored.score.value, active.current_threshold, None
         if not frame.imported:
             flagged = score > threshold.value
             drift = active.monitor.update(scored.signals, now_ms, flagged=flagged, regimes=active.regimes)
@@ -228,11 +228,11 @@ class Engine:
         """An image as the backbone takes it. Raises ImageRejected."""
         return decode(data, self.extractor.input_px, self.settings.source.max_pixels)
 
-    def look(self, raw: Image, active: Active) -> Scored:
+    def score_image(self, raw: Image, active: Active) -> Scored:
         """Score a decoded image under the light as estimated now, leaving no trace."""
         image = compensate(raw, active.monitor.gain)
-        features = active.judge.extractor(image)
-        score = active.model.contents.bank.score(features)
+        features = active.scorer.extractor(image)
+        score = active.model.snapshot.bank.score(features)
         return Scored(image, score, features, measure(raw, image, features.patches, active.monitor.reference))
 
     def features(self, row: Row) -> Features | None:
@@ -251,10 +251,10 @@ class Engine:
 
 def _nearest(score: Score, active: Active) -> dict[str, object]:
     """Where the image is most anomalous, (row, column) of its grid, and the good patch that lies nearest there."""
-    bank, worst = active.model.contents.bank, int(score.map.argmax())
+    bank, worst = active.model.snapshot.bank, int(score.map.argmax())
     row = int(score.nearest[worst])
     return {
         "at": [int(i) for i in np.unravel_index(worst, score.map.shape)],
         "sample": bank.provenance(row),
-        "place": int(bank.place[row]),
+        "place": int(bank.patch_index[row]),
     }

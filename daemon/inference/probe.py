@@ -21,10 +21,10 @@ def probe(engine: Engine, active: Active) -> float | None:
     Libraries that set up at their first image have done so when the first part comes.
     """
     version, side = active.model.version, engine.extractor.input_px
-    image = engine.pictures.sample(active.model.contents.held_out.samples[0])
+    image = engine.pictures.sample(active.model.snapshot.calibration_set.samples[0])
     started = time.perf_counter()
     try:
-        engine.look(np.zeros((side, side, 3), dtype=np.uint8) if image is None else image, active)
+        engine.score_image(np.zeros((side, side, 3), dtype=np.uint8) if image is None else image, active)
     except Exception as error:  # whatever a device raises: it is told, and shown as not ready
         log.exception("the probe image could not be scored", version=version.number)
         engine.ledger.event(engine.clock_ms(), "probe_failed", version=version.number, error=repr(error))

@@ -10,13 +10,13 @@ import numpy as np
 import structlog
 
 from daemon.ledger.ledger import Ledger, Row
-from drift.light import Light
+from drift.light import LightEstimate
 from drift.monitor import CALM, Change, DriftState, Monitor, Trust
 from drift.reference import GRAINY, Reference, Signals
 from drift.regimes import TAUGHT, Regime, Sighting, regimes_of
 from drift.signals import LIGHT, SIGNALS, Vector
 from memory.version import Model
-from policies.cards import cards, paused
+from policies.notices import notices, paused
 
 REWARM_FRAMES = 5_000
 log = structlog.get_logger()
@@ -29,12 +29,12 @@ def reference_id(model: Model) -> str:
 
 def regimes(model: Model, seed: int) -> tuple[Regime, ...]:
     """The regimes that a version knows."""
-    return regimes_of(model.contents.regimes, Reference.of(model.contents.reference), seed)
+    return regimes_of(model.snapshot.regimes, Reference.of(model.snapshot.reference), seed)
 
 
 def monitor(ledger: Ledger, model: Model, known: tuple[Regime, ...]) -> Monitor:
     """A monitor for the version's reference, re-warmed from the ledger's frames under that reference."""
-    made = Monitor(Reference.of(model.contents.reference))
+    made = Monitor(Reference.of(model.snapshot.reference))
     if made.reference.blind:
         log.warning("taught before causes of drift were known: only the light is watched", do="teach again")
     rows = ledger.all(
@@ -53,7 +53,7 @@ def monitor(ledger: Ledger, model: Model, known: tuple[Regime, ...]) -> Monitor:
     return made
 
 
-def columns(monitor: Monitor | None, before: Light | None, signals: Signals | None) -> dict[str, Any]:
+def columns(monitor: Monitor | None, before: LightEstimate | None, signals: Signals | None) -> dict[str, Any]:
     """What the ledger keeps of a frame's scene: the light that it was compensated by, what that was taken against, its
     signals, and the light as estimated after it.
     """
@@ -89,7 +89,7 @@ def gain_under(row: Row, reference: Reference) -> Vector:
 def tell(ledger: Ledger, before: DriftState, after: DriftState, frame_id: str, now_ms: int) -> None:
     """Record what has changed, is over, or was noticed, which regime is back, and where trust was lost or won."""
     known = {change.cause for change in before.changes}
-    for card in cards(after):
+    for card in notices(after):
         if card.cause not in known:
             told = asdict(card) | {"action": str(card.action)}
             ledger.event(now_ms, "drift", frame_id=frame_id, **told)
@@ -120,13 +120,13 @@ def sighting(row: Row, model: Model) -> Sighting | None:
     return Sighting(said["regime"], row["judged_ms"], _signals(row).values, fault)
 
 
-def _light(row: Row, reference: Reference) -> Light:
+def _light(row: Row, reference: Reference) -> LightEstimate:
     if row["next_light"]:
         red, green, blue = _doubles(row["next_light"]).tolist()
-        return Light((red, green, blue))
+        return LightEstimate((red, green, blue))
     brighter = row["next_log_ratio"] + row["reference_light"] - reference.mean[0]
     red, green, blue = (reference.light + brighter).tolist()
-    return Light((red, green, blue))
+    return LightEstimate((red, green, blue))
 
 
 def _recorded(signals: Signals) -> bytes:

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import structlog
 
 from memory.features import Features
-from policies.lesson import Proven
+from policies.lesson import ApprovedProposal
 from policies.verdict import Verdict
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
-class Begun:
+class LessonTicket:
     """A lesson under way: the version it starts from, its cause, the last answer that it heeds, and the last frame that
     was judged before it."""
 
@@ -28,8 +28,8 @@ class Begun:
 class Trial:
     """A proven proposal that scores every frame which the head judges. What it said of each is in the ledger."""
 
-    proven: Proven
-    begun: Begun
+    approved: ApprovedProposal
+    ticket: LessonTicket
 
 
 def tried(trial: Trial | None, features: Features, verdict: Verdict, regime: int) -> Verdict | None:
@@ -37,10 +37,10 @@ def tried(trial: Trial | None, features: Features, verdict: Verdict, regime: int
     Its trouble is told, and is not the frame's."""
     if trial is None or verdict is Verdict.UNKNOWN:
         return None
-    proposal = trial.proven.proposal
+    proposal = trial.approved.proposal
     try:
-        score = proposal.contents.bank.score(features).value
+        score = proposal.snapshot.bank.score(features).value
     except Exception:
         log.exception("the proposal on trial could not score a frame")
         return None
-    return Verdict.NG if score > proposal.threshold.under(regime).value else Verdict.OK
+    return Verdict.NG if score > proposal.threshold.for_regime(regime).value else Verdict.OK

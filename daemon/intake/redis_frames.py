@@ -7,7 +7,7 @@ from pathlib import Path
 
 from daemon.intake.decode import ImageRejected, read_allowed
 from daemon.intake.sources import Frame
-from daemon.streams import Message, Wire
+from daemon.streams import Message, RedisStreams
 from memory.errors import DriftlineError
 
 MAX_ID_CHARS = 256
@@ -21,7 +21,7 @@ class FrameRejected(DriftlineError):
 class RedisFrames:
     """Frames from the stream `…:frames`: `frame_id`, `image` (bytes) or `path`, optional `part_id`."""
 
-    def __init__(self, wire: Wire, roots: tuple[Path, ...], max_bytes: int) -> None:
+    def __init__(self, wire: RedisStreams, roots: tuple[Path, ...], max_bytes: int) -> None:
         self.trouble: str | None = None
         self._wire = wire
         self._roots = roots

@@ -76,7 +76,7 @@ def record(ledger: Ledger, given: Answer, now_ms: int) -> Row | None:
     nothing can be learned. Raises FeedbackRejected for a frame that was never judged.
     """
     frame = judged(ledger, given.frame_id)
-    before = _standing(
+    before = latest_per_operator(
         ledger.all(f"SELECT * FROM feedback WHERE frame_id = ? AND key <> ? AND {COUNTS}", given.frame_id, given.key)  # noqa: S608  # constant
     )
     others = {a.verdict for (_, operator), a in before.items() if operator != given.operator}
@@ -87,7 +87,7 @@ def record(ledger: Ledger, given: Answer, now_ms: int) -> Row | None:
         effect = "contradiction"
     else:
         effect = "correction" if own and own.verdict != given.verdict else "accepted"
-    row = ledger.answered(
+    row = ledger.record_answer(
         {
             "key": given.key,
             "frame_id": given.frame_id,
@@ -104,14 +104,14 @@ def record(ledger: Ledger, given: Answer, now_ms: int) -> Row | None:
     return row
 
 
-def stands(ledger: Ledger, said: Answer) -> bool:
+def is_current(ledger: Ledger, said: Answer) -> bool:
     """Whether this is what its operator said of the frame last, and nobody has revoked it."""
     query = f"SELECT * FROM feedback WHERE frame_id = ? AND operator = ? AND {COUNTS} ORDER BY id"  # noqa: S608  # constant
-    own = _standing(ledger.all(query, said.frame_id, said.operator)).get((said.frame_id, said.operator))
+    own = latest_per_operator(ledger.all(query, said.frame_id, said.operator)).get((said.frame_id, said.operator))
     return own is not None and (own.verdict, own.region) == (said.verdict, said.region)
 
 
-def settled(ledger: Ledger, after: int, through: int) -> list[Answer]:
+def agreed_in_span(ledger: Ledger, after: int, through: int) -> list[Answer]:
     """What people agree on, one answer a frame, for frames with an answer in (`after`, `through`], oldest first.
 
     Each operator's newest answer that was not revoked stands; a frame whose standing answers differ is left out.
@@ -122,10 +122,10 @@ def settled(ledger: Ledger, after: int, through: int) -> list[Answer]:
         after,
         through,
     )
-    return standing(ledger, [row["frame_id"] for row in rows], through)
+    return agreed_on(ledger, [row["frame_id"] for row in rows], through)
 
 
-def standing(ledger: Ledger, frames: Sequence[str], through: int) -> list[Answer]:
+def agreed_on(ledger: Ledger, frames: Sequence[str], through: int) -> list[Answer]:
     """What people agreed on, by answers up to `through`, of these frames: as `settled` tells it."""
     agreed = []
     for frame_id in frames:
@@ -134,14 +134,14 @@ def standing(ledger: Ledger, frames: Sequence[str], through: int) -> list[Answer
             frame_id,
             through,
         )
-        answers = list(_standing(rows).values())
+        answers = list(latest_per_operator(rows).values())
         if len({a.verdict for a in answers}) == 1:
             marked = [a for a in answers if a.region]
             agreed.append((marked or answers)[-1])
     return agreed
 
 
-def _standing(rows: list[Row]) -> dict[tuple[str, str], Answer]:
+def latest_per_operator(rows: list[Row]) -> dict[tuple[str, str], Answer]:
     """The newest answer of each operator to each frame, in the order of first answers."""
     standing: dict[tuple[str, str], Answer] = {}
     for row in rows:

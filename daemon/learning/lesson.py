@@ -10,21 +10,21 @@ import structlog
 from daemon.clock import iso
 from daemon.inference import scene_records
 from daemon.inference.engine import Engine
-from daemon.inference.shadow import Begun, Trial
+from daemon.inference.shadow import LessonTicket, Trial
 from daemon.learning import trials
-from daemon.learning.answers import Answer, settled, standing
+from daemon.learning.answers import Answer, agreed_in_span, agreed_on
 from daemon.learning.operating_point import in_force
 from daemon.learning.publish import current, gate_record, published
 from daemon.ledger.ledger import Ledger
 from drift.monitor import CALM, DriftState, Trust
+from memory.defects import Defect, box_mask, worst_patches
 from memory.errors import StaleParent
-from memory.replay import Defect, box_region, worst_region
 from memory.store import Store
 from memory.version import Model, Version
-from policies.admission import Confirmed, Hold
-from policies.lesson import Proven, decide
-from policies.screening import Candidate
-from policies.shadow import Trusted, weigh
+from policies.admission import Hold, LabelledParts
+from policies.lesson import ApprovedProposal, decide
+from policies.screening import GoodPart
+from policies.shadow import ShadowReport, weigh
 
 log = structlog.get_logger()
 
@@ -65,7 +65,7 @@ def learn(engine: Engine, store: Store, cause: str) -> Version | Hold | Trial:
         span = ((base.version.feedback_through, lesson.through),)
         # What was on trial before a restart was proposed when the scene was trusted.
         rate = in_force(store, engine.settings.policy.false_reject_rate)
-        outcome = proven(engine, base, span, CALM if before else engine.drift(), rate)
+        outcome = propose_and_gate(engine, base, span, CALM if before else engine.drift(), rate)
         if isinstance(outcome, Hold):
             return _held(engine, lesson, outcome)
         trial = Trial(outcome, lesson)
@@ -73,8 +73,8 @@ def learn(engine: Engine, store: Store, cause: str) -> Version | Hold | Trial:
             trials.begin(engine.ledger, lesson)
             engine.ledger.event(engine.clock_ms(), "trial", frames=frames, added=list(outcome.proposal.added))
             log.info("proposal on trial", frames=frames)
-    if frames and (trials.seen(engine.ledger, trial.begun) < frames or engine.drift().trust is Trust.UNTRUSTED):
-        trial.proven.proposal.contents.bank.ready()
+    if frames and (trials.seen(engine.ledger, trial.ticket) < frames or engine.drift().trust is Trust.UNTRUSTED):
+        trial.approved.proposal.snapshot.bank.warm_up()
         engine.trial = trial
         return trial
     trust = _outcome(engine, trial) if frames else None
@@ -87,23 +87,23 @@ def learn(engine: Engine, store: Store, cause: str) -> Version | Hold | Trial:
         raise
 
 
-def _begun(engine: Engine, head: Version, cause: str) -> Begun:
+def _begun(engine: Engine, head: Version, cause: str) -> LessonTicket:
     last = engine.ledger.one("SELECT coalesce(max(seq), 0) AS seq FROM frames")
     through = max(head.feedback_through, _last_answer(engine))
-    return Begun(head.number, cause, through, last["seq"] if last else 0)
+    return LessonTicket(head.number, cause, through, last["seq"] if last else 0)
 
 
-def _outcome(engine: Engine, trial: Trial) -> Trusted | Hold:
+def _outcome(engine: Engine, trial: Trial) -> ShadowReport | Hold:
     """What people made of a trial that is over. Where they have changed their minds about what it was taught, it is
     dropped, and its answers are due again."""
-    lesson, base = trial.begun, trial.proven.proposal.base
+    lesson, base = trial.ticket, trial.approved.proposal.base
     latest = _last_answer(engine)
     taught = _agreed(engine, base, ((base.version.feedback_through, lesson.through),))
-    today = {a.frame_id: a for a in standing(engine.ledger, tuple(taught), latest)}
+    today = {a.frame_id: a for a in agreed_on(engine.ledger, tuple(taught), latest)}
     if {name: a.verdict for name, a in taught.items()} != {name: a.verdict for name, a in today.items()}:
         return _drop(engine, "people have changed their minds about what it was taught")
     disagreed = trials.disagreements(engine.ledger, lesson)
-    answers = {a.frame_id: a.verdict for a in standing(engine.ledger, [d.frame_id for d in disagreed], latest)}
+    answers = {a.frame_id: a.verdict for a in agreed_on(engine.ledger, [d.frame_id for d in disagreed], latest)}
     trust = weigh(trials.seen(engine.ledger, lesson), disagreed, answers)
     if isinstance(trust, Hold):
         _tell(engine, trust)
@@ -111,12 +111,12 @@ def _outcome(engine: Engine, trial: Trial) -> Trusted | Hold:
     return trust
 
 
-def _committed(engine: Engine, store: Store, trial: Trial, trust: Trusted | None) -> Version:
-    proposal, lesson = trial.proven.proposal, trial.begun
+def _committed(engine: Engine, store: Store, trial: Trial, trust: ShadowReport | None) -> Version:
+    proposal, lesson = trial.approved.proposal, trial.ticket
     head = proposal.base.version
-    gate = gate_record(proposal, trial.proven.passed)
+    gate = gate_record(proposal, trial.approved.gate_report)
     version = store.commit(
-        proposal.contents,
+        proposal.snapshot,
         parent=head,
         cause=lesson.cause,
         who=_teachers(engine, head, lesson.through),
@@ -131,7 +131,7 @@ def _committed(engine: Engine, store: Store, trial: Trial, trust: Trusted | None
         feedback_through=lesson.through,
     )
     engine.trial = None
-    published(engine, Model(version, proposal.contents), proposal.refused)
+    published(engine, Model(version, proposal.snapshot), proposal.refused)
     return version
 
 
@@ -143,9 +143,9 @@ def _drop(engine: Engine, reason: str) -> Hold:
     return Hold(reason)
 
 
-def _held(engine: Engine, lesson: Begun, hold: Hold) -> Hold:
+def _held(engine: Engine, lesson: LessonTicket, hold: Hold) -> Hold:
     """Only now is what was confirmed no longer due, or a crash would lose a lesson."""
-    engine.ledger.learned(engine.clock_ms(), lesson.base, lesson.through, None, hold.reason)
+    engine.ledger.record_lesson(engine.clock_ms(), lesson.base, lesson.through, None, hold.reason)
     _end(engine)
     return hold
 
@@ -160,9 +160,9 @@ def _tell(engine: Engine, hold: Hold) -> None:
     log.warning("lesson held", reason=hold.reason, blamed=list(hold.blamed))
 
 
-def proven(
+def propose_and_gate(
     engine: Engine, base: Model, spans: Sequence[tuple[int, int]], drift: DriftState, rate: float
-) -> Proven | Hold:
+) -> ApprovedProposal | Hold:
     """What `base` becomes by the answers of `spans`, each (after, through], at this false-reject rate, if the gate lets
     it.
 
@@ -187,12 +187,12 @@ def _base(engine: Engine, store: Store) -> Model:
     return current(store)
 
 
-def _confirmed(engine: Engine, base: Model, spans: Sequence[tuple[int, int]]) -> Confirmed:
+def _confirmed(engine: Engine, base: Model, spans: Sequence[tuple[int, int]]) -> LabelledParts:
     """What operators agree on in `spans` and of parts that wait since before, without goods that are quarantined,
     with features as they were scored."""
     aside = {row["frame_id"] for row in engine.ledger.all("SELECT frame_id FROM quarantine")}
-    goods: list[Candidate] = []
-    audited: list[Candidate] = []
+    goods: list[GoodPart] = []
+    audited: list[GoodPart] = []
     defects: list[Defect] = []
     for answer in _agreed(engine, base, spans).values():
         row = engine.ledger.frame(answer.frame_id)
@@ -202,21 +202,21 @@ def _confirmed(engine: Engine, base: Model, spans: Sequence[tuple[int, int]]) ->
         if features is None:
             engine.ledger.event(engine.clock_ms(), "image_lost", frame_id=answer.frame_id)
         elif answer.verdict == "defect":
-            anomaly = base.contents.bank.contrast(features).map
-            marked = box_region(answer.region, features.grid) if answer.region else None
-            defects.append(Defect(answer.frame_id, features, worst_region(anomaly, marked)))
+            anomaly = base.snapshot.bank.normalised_distance(features).map
+            marked = box_mask(answer.region, features.grid) if answer.region else None
+            defects.append(Defect(answer.frame_id, features, worst_patches(anomaly, marked)))
         else:
-            candidate = Candidate(answer.frame_id, features, row["part_id"], scene_records.sighting(row, base))
+            candidate = GoodPart(answer.frame_id, features, row["part_id"], scene_records.sighting(row, base))
             (audited if row["audited"] else goods).append(candidate)
-    return Confirmed(tuple(goods), tuple(audited), tuple(defects))
+    return LabelledParts(tuple(goods), tuple(audited), tuple(defects))
 
 
 def _agreed(engine: Engine, base: Model, spans: Sequence[tuple[int, int]]) -> dict[str, Answer]:
     """What people agree on of the parts that wait since before and of frames answered in `spans`. A frame answered in
     several spans counts once, by what was agreed on last."""
     latest = spans[-1][1] if spans else base.version.feedback_through
-    agreed = {a.frame_id: a for a in standing(engine.ledger, base.version.waiting, latest)}
-    return agreed | {a.frame_id: a for after, through in spans for a in settled(engine.ledger, after, through)}
+    agreed = {a.frame_id: a for a in agreed_on(engine.ledger, base.version.waiting, latest)}
+    return agreed | {a.frame_id: a for after, through in spans for a in agreed_in_span(engine.ledger, after, through)}
 
 
 def _last_answer(engine: Engine) -> int:

@@ -9,7 +9,7 @@ from daemon.learning.publish import announce
 from daemon.ledger.ledger import Ledger
 from memory.errors import DriftlineError
 from memory.store import Store
-from memory.version import Contents, Model, Version
+from memory.version import Model, Snapshot, Version
 from policies.admission import Hold, Proposal
 from policies.gate import check
 from policies.threshold import settle
@@ -41,9 +41,9 @@ def change(head: Model, store: Store, ledger: Ledger, rate: float, configured: f
     Raises RateRefused where a confirmed defect that is found today would be missed, StoreError where the disk refuses,
     and StaleParent where another version came first.
     """
-    old = head.contents
-    settled, threshold = settle(old.contrasts, old.replay, old.held_out, rate)
-    contents: Contents = replace(old, bank=settled.bank, follows=settled)
+    old = head.snapshot
+    settled, threshold = settle(old.contrasts, old.confirmed_defects, old.calibration_set, rate)
+    contents: Snapshot = replace(old, bank=settled.bank, follows=settled)
     outcome = check(Proposal(head, contents, threshold, (), (), ()))
     if isinstance(outcome, Hold):
         raise RateRefused(

@@ -10,7 +10,7 @@ from memory.errors import StoreError
 from memory.store import Store
 from memory.version import Model, Version
 from policies.admission import Proposal
-from policies.gate import Passed
+from policies.gate import GateReport
 
 log = structlog.get_logger()
 
@@ -29,7 +29,7 @@ def published(engine: Engine, model: Model, refused: tuple[str, ...]) -> None:
     if refused:
         engine.ledger.quarantine(refused, engine.clock_ms(), f"refused by version {version.number}")
     base = version.parent or 0
-    engine.ledger.learned(engine.clock_ms(), base, version.feedback_through, version.number, version.cause)
+    engine.ledger.record_lesson(engine.clock_ms(), base, version.feedback_through, version.number, version.cause)
     for defect, patches in version.gate.get("remedied", {}).items():
         engine.ledger.event(engine.clock_ms(), "remedied", frame_id=defect, version=version.number, unadmitted=patches)
         log.info("missed defect remedied", frame=defect, unadmitted=len(patches))
@@ -37,9 +37,9 @@ def published(engine: Engine, model: Model, refused: tuple[str, ...]) -> None:
     engine.activate(model)
 
 
-def gate_record(proposal: Proposal, passed: Passed) -> dict[str, object]:
+def gate_record(proposal: Proposal, passed: GateReport) -> dict[str, object]:
     """What the manifest says of the gate, and which good patches (sample, number) left the bank for which defect."""
-    remedied = {made.defect: [list(patch) for patch in made.unadmitted] for made in proposal.remedies}
+    remedied = {made.defect: [list(patch) for patch in made.removed_patches] for made in proposal.remedies}
     return {**passed.to_json(), **({"remedied": remedied} if remedied else {})}
 
 
@@ -52,4 +52,4 @@ def announce(ledger: Ledger, version: Version, now_ms: int) -> None:
         "sha256": version.sha256,
     }
     taught = {"added": len(version.added), "refused": list(version.refused), "threshold": version.threshold["value"]}
-    ledger.saw_version(version.number, heading, now_ms, cause=version.cause, who=version.who, **taught)
+    ledger.record_version(version.number, heading, now_ms, cause=version.cause, who=version.who, **taught)

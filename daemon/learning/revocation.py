@@ -9,19 +9,19 @@ import structlog
 
 from daemon.clock import iso
 from daemon.inference.engine import Engine
-from daemon.learning.answers import settled
-from daemon.learning.lesson import proven
+from daemon.learning.answers import agreed_in_span
+from daemon.learning.lesson import propose_and_gate
 from daemon.learning.operating_point import in_force
 from daemon.learning.publish import current, gate_record, published
 from daemon.ledger.ledger import Ledger
 from drift.monitor import CALM
+from memory.defects import ConfirmedDefects
 from memory.errors import DriftlineError, StoreError
-from memory.replay import Replay
 from memory.store import Store
 from memory.version import Model, Version
 from policies.admission import Hold, Proposal
 from policies.gate import prove
-from policies.lesson import Proven
+from policies.lesson import ApprovedProposal
 from policies.threshold import settle
 
 Spans = tuple[tuple[int, int], ...]
@@ -71,21 +71,23 @@ def revoke(engine: Engine, store: Store, ids: tuple[int, ...], who: str, reason:
     head = current(store)
     engine.ledger.revoke(ids, engine.clock_ms(), who, reason)
     base, spans = _base(store, head.version, ids)
-    start = replace(base, contents=replace(base.contents, replay=_replay(engine, head, base, spans, ids)))
+    start = replace(base, snapshot=replace(base.snapshot, confirmed_defects=_replay(engine, head, base, spans, ids)))
     # What was learned is put in order whatever the camera shows at this moment.
     rate = in_force(store, engine.settings.policy.false_reject_rate)
-    outcome = proven(engine, start, spans, CALM, rate)
+    outcome = propose_and_gate(engine, start, spans, CALM, rate)
     if isinstance(outcome, Hold):
         log.warning("nothing is learned anew", version=base.version.number, reason=outcome.reason)
-        old = start.contents
-        settled, threshold = settle(old.contrasts, old.replay, old.held_out, rate)  # the memory of revoked defects goes
+        old = start.snapshot
+        settled, threshold = settle(
+            old.contrasts, old.confirmed_defects, old.calibration_set, rate
+        )  # the memory of revoked defects goes
         contents = replace(old, bank=settled.bank, follows=settled)
         unchanged = Proposal(start, contents, threshold, (), (), ())
-        outcome = Proven(unchanged, prove(contents, threshold))
+        outcome = ApprovedProposal(unchanged, prove(contents, threshold))
     proposal = outcome.proposal
-    then, now = head.contents.bank.samples, proposal.contents.bank.samples
+    then, now = head.snapshot.bank.samples, proposal.snapshot.bank.samples
     version = store.commit(
-        proposal.contents,
+        proposal.snapshot,
         parent=head.version,
         cause="revocation",
         who=who,
@@ -96,13 +98,13 @@ def revoke(engine: Engine, store: Store, ids: tuple[int, ...], who: str, reason:
         removed=tuple(s for s in then if s not in set(now)),
         refused=proposal.refused,
         waiting=proposal.waiting,
-        gate=gate_record(proposal, outcome.passed),
+        gate=gate_record(proposal, outcome.gate_report),
         feedback_through=head.version.feedback_through,
         restores=base.version.number,
         revoked=ids,
         spans=spans,
     )
-    published(engine, Model(version, proposal.contents), proposal.refused)
+    published(engine, Model(version, proposal.snapshot), proposal.refused)
     return version
 
 
@@ -144,14 +146,14 @@ def _within(answer: int, spans: Spans) -> bool:
     return any(after < answer <= through for after, through in spans)
 
 
-def _replay(engine: Engine, head: Model, base: Model, spans: Spans, ids: tuple[int, ...]) -> Replay:
+def _replay(engine: Engine, head: Model, base: Model, spans: Spans, ids: tuple[int, ...]) -> ConfirmedDefects:
     """The defects to start with: the base's, then the head's that no span will bring again; none that is revoked."""
     ledger, marks = engine.ledger, ", ".join("?" * len(ids))
     rows = ledger.all(f"SELECT DISTINCT frame_id FROM feedback WHERE id IN ({marks})", *ids)  # noqa: S608  # marks only
-    agreed = {a.frame_id for a in settled(ledger, 0, head.version.feedback_through) if a.verdict == "defect"}
+    agreed = {a.frame_id for a in agreed_in_span(ledger, 0, head.version.feedback_through) if a.verdict == "defect"}
     revoked = {row["frame_id"] for row in rows} - agreed
-    again = {a.frame_id for after, through in spans for a in settled(ledger, after, through)} & agreed
+    again = {a.frame_id for after, through in spans for a in agreed_in_span(ledger, after, through)} & agreed
     again = {frame_id for frame_id in again if (row := ledger.frame(frame_id)) and engine.features(row)}
-    kept = [d for d in base.contents.replay.defects if d.sample not in revoked]
+    kept = [d for d in base.snapshot.confirmed_defects.defects if d.sample not in revoked]
     held = {d.sample for d in kept} | again | revoked
-    return Replay((*kept, *(d for d in head.contents.replay.defects if d.sample not in held)))
+    return ConfirmedDefects((*kept, *(d for d in head.snapshot.confirmed_defects.defects if d.sample not in held)))

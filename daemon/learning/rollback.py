@@ -27,8 +27,8 @@ def roll_back(store: Store, ledger: Ledger, number: int, who: str, now_ms: int) 
             came=f"version {number}, taught with another",
             do="teach again instead: confirmed defects cannot be compared across extractors",
         )
-    contents = replace(old.contents, replay=head.contents.replay)
-    then, now = old.contents.bank.samples, head.contents.bank.samples
+    contents = replace(old.snapshot, confirmed_defects=head.snapshot.confirmed_defects)
+    then, now = old.snapshot.bank.samples, head.snapshot.bank.samples
     version = store.commit(
         contents,
         parent=head.version,

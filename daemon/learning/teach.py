@@ -19,14 +19,14 @@ from daemon.ledger.kept import keep_taught
 from daemon.settings.load import Settings
 from daemon.settings.models import MemorySettings
 from drift.reference import refer
-from memory.bank import LANDMARKS, gather, levelled, subset
-from memory.contrasts import Contrasts
+from memory.bank import LANDMARKS, gather, subset, with_landmarks
+from memory.contrasts import NeighbourCache
 from memory.coreset import select
+from memory.defects import ConfirmedDefects
 from memory.errors import DriftlineError, ExtractorMismatch
 from memory.features import Features, Image
-from memory.replay import Replay
 from memory.store import Store
-from memory.version import Contents, HeldOut, Model, Version
+from memory.version import CalibrationSet, Model, Snapshot, Version
 from policies.admission import Hold, Proposal
 from policies.gate import check
 from policies.threshold import Threshold, settle
@@ -50,7 +50,7 @@ class Draft:
     `shown` are the images (H, W, 3) u8 of its calibration parts."""
 
     base: Model | None
-    contents: Contents
+    contents: Snapshot
     threshold: Threshold
     gate: dict[str, object]
     names: tuple[str, ...]
@@ -108,16 +108,16 @@ def draft(paths: Sequence[Path], engine: Engine, store: Store, track: Track) -> 
     raw = gather([(name, f.patches) for name, f in zip(names, features, strict=True)])
     nothing = np.empty((0, raw.vectors.shape[1]), dtype=np.float32)
     rows = select(nothing, raw.vectors, settings.memory.bank_patches, settings.memory.seed)
-    bank = levelled(subset(raw, rows), raw.vectors[rows[:LANDMARKS]], features)
+    bank = with_landmarks(subset(raw, rows), raw.vectors[rows[:LANDMARKS]], features)
     chosen = _calibrating(len(features), settings.memory)
-    held_out = HeldOut(tuple(names[i] for i in chosen), tuple(features[i] for i in chosen))
+    held_out = CalibrationSet(tuple(names[i] for i in chosen), tuple(features[i] for i in chosen))
     patches = [f.patches for f in features]
     reference = refer(images, patches, lambda image: extractor(image).patches, settings.memory.seed).arrays()
     head = store.head()
     base = store.load(head) if head else None
-    replay = base.contents.replay if base else Replay()
-    settled, threshold = settle(Contrasts(bank), replay, held_out, settings.policy.false_reject_rate)
-    contents = Contents(settled.bank, replay, held_out, reference, settled)
+    replay = base.snapshot.confirmed_defects if base else ConfirmedDefects()
+    settled, threshold = settle(NeighbourCache(bank), replay, held_out, settings.policy.false_reject_rate)
+    contents = Snapshot(settled.bank, replay, held_out, reference, settled)
     gate = _prove(base, contents, threshold, extractor)
     shown = {names[i]: images[i] for i in chosen}
     return Draft(base, contents, threshold, gate, tuple(names), refused, shown)
@@ -137,7 +137,7 @@ def publish(made: Draft, engine: Engine, store: Store, who: str) -> Taught:
         extractor=engine.extractor.fingerprint,
         threshold=made.threshold.to_json(),
         added=tuple(sorted(made.names)),
-        removed=made.base.contents.bank.samples if made.base else (),
+        removed=made.base.snapshot.bank.samples if made.base else (),
         refused=tuple(sorted(made.refused)),
         gate=made.gate,
         feedback_through=base.feedback_through if base else 0,
@@ -172,7 +172,7 @@ def _calibrating(count: int, given: MemorySettings) -> list[int]:
     return sorted(order[: given.held_out_parts])
 
 
-def _prove(base: Model | None, contents: Contents, threshold: Threshold, extractor: Extractor) -> dict[str, object]:
+def _prove(base: Model | None, contents: Snapshot, threshold: Threshold, extractor: Extractor) -> dict[str, object]:
     if base is None:
         return {}
     if base.version.extractor != extractor.fingerprint:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from daemon.inference.shadow import Begun
+from daemon.inference.shadow import LessonTicket
 from daemon.ledger.ledger import Ledger
 from policies.shadow import Disagreement
 from policies.verdict import Verdict
@@ -12,29 +12,29 @@ from policies.verdict import Verdict
 STATUS = "trial"
 
 
-def begun(ledger: Ledger, base: int) -> Begun | None:
+def begun(ledger: Ledger, base: int) -> LessonTicket | None:
     """The trial of a proposal from version `base` that is not over, also after a restart."""
-    said = ledger.said(STATUS)
-    return Begun(**said) if said and said["base"] == base else None
+    said = ledger.get_status(STATUS)
+    return LessonTicket(**said) if said and said["base"] == base else None
 
 
-def begin(ledger: Ledger, lesson: Begun) -> None:
+def begin(ledger: Ledger, lesson: LessonTicket) -> None:
     """Make the trial known, so that a restart goes on with it."""
-    ledger.say(STATUS, asdict(lesson))
+    ledger.set_status(STATUS, asdict(lesson))
 
 
 def end(ledger: Ledger) -> None:
     """No trial is under way."""
-    ledger.say(STATUS, {})
+    ledger.set_status(STATUS, {})
 
 
-def seen(ledger: Ledger, lesson: Begun) -> int:
+def seen(ledger: Ledger, lesson: LessonTicket) -> int:
     """Frames that both have scored since the trial began."""
     row = ledger.one("SELECT count(*) AS n FROM frames WHERE seq > ? AND trial IS NOT NULL", lesson.after)
     return int(row["n"]) if row else 0
 
 
-def disagreements(ledger: Ledger, lesson: Begun) -> tuple[Disagreement, ...]:
+def disagreements(ledger: Ledger, lesson: LessonTicket) -> tuple[Disagreement, ...]:
     """Frames that the proposal would have judged otherwise, oldest first."""
     query = "SELECT frame_id, verdict, trial FROM frames WHERE seq > ? AND trial <> verdict ORDER BY seq"
     rows = ledger.all(query, lesson.after)

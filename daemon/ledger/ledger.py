@@ -52,7 +52,7 @@ class Ledger:
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._db.close()
 
-    def judged(self, frame: Mapping[str, Any]) -> Row:
+    def record_verdict(self, frame: Mapping[str, Any]) -> Row:
         """Record a verdict once; returns the row, the earlier one where the frame id was judged before.
 
         `wire_id`, under which it will be published, is strictly increasing: the time, unless the clock went
@@ -74,7 +74,7 @@ class Ledger:
             row: Row = db.execute("SELECT * FROM frames WHERE seq = ?", (seq,)).fetchone()
             return row
 
-    def answered(self, answer: Mapping[str, Any]) -> Row | None:
+    def record_answer(self, answer: Mapping[str, Any]) -> Row | None:
         """Record one operator's answer once; None where its idempotency key was seen before."""
         with self._write() as db:
             # Looked up first: an ignored insert would leave a gap in the ids that versions refer to.
@@ -88,7 +88,7 @@ class Ledger:
             row: Row = db.execute("SELECT * FROM feedback WHERE id = ?", (inserted.lastrowid,)).fetchone()
             return row
 
-    def learned(self, at_ms: int, base: int, through: int, version: int | None, reason: str) -> None:
+    def record_lesson(self, at_ms: int, base: int, through: int, version: int | None, reason: str) -> None:
         """Record a lesson's outcome: the version it became, or None and why it was held."""
         with self._write() as db:
             db.execute(
@@ -126,7 +126,7 @@ class Ledger:
                 (max(at_ms, last["at_ms"] if last else 0), kind, json.dumps(detail, ensure_ascii=False, default=str)),
             )
 
-    def saw_version(self, number: int, heading: Mapping[str, str], at_ms: int, **detail: Any) -> None:
+    def record_version(self, number: int, heading: Mapping[str, str], at_ms: int, **detail: Any) -> None:
         """Copy a manifest's heading from the store, which is the truth, and tell of it as an event, once."""
         with self._write() as db:
             fresh = db.execute(
@@ -150,23 +150,23 @@ class Ledger:
                 (version_sha256, backend, made, at_ms, json.dumps(parity)),
             )
 
-    def say(self, name: str, value: Mapping[str, Any]) -> None:
+    def set_status(self, name: str, value: Mapping[str, Any]) -> None:
         """Publish a part of the service's status for other processes to read."""
         with self._write() as db:
             db.execute("INSERT OR REPLACE INTO status VALUES (?, ?)", (name, json.dumps(value, default=str)))
 
-    def said(self, name: str) -> dict[str, Any] | None:
+    def get_status(self, name: str) -> dict[str, Any] | None:
         """What was last said under `name`."""
         row = self.one("SELECT value FROM status WHERE name = ?", name)
         return json.loads(row["value"]) if row else None
 
     def service(self, now_ms: int, fresh_ms: float) -> dict[str, Any]:
         """What the service last said of itself, and whether it still is `running`: it spoke within `fresh_ms`."""
-        said = self.said("service") or {}
+        said = self.get_status("service") or {}
         fresh = now_ms - said.get("heartbeat_ms", 0) < fresh_ms
         return {**said, "running": bool(said) and "stopped_ms" not in said and fresh}
 
-    def published(self, table: str, key: int) -> None:
+    def mark_published(self, table: str, key: int) -> None:
         """Mark a frame's verdict or an event as published."""
         statement = {
             "frames": "UPDATE frames SET published = 1 WHERE seq = ?",

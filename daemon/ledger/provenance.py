@@ -25,7 +25,7 @@ def threshold_behind(store: Store, row: Row) -> Threshold | None:
         pooled = Threshold.of(store.version(row["version"]).threshold)
     except StoreError:
         return None
-    return replace(pooled.under(scene_records.regime(row)), value=row["threshold"])
+    return replace(pooled.for_regime(scene_records.regime(row)), value=row["threshold"])
 
 
 def frames_of(ledger: Ledger, name: str) -> list[Row]:

@@ -14,7 +14,7 @@ import structlog
 from daemon import clock
 from daemon.ledger.ledger import DISK_ERRORS, Ledger
 from daemon.settings.load import Settings
-from daemon.streams import Wire, WireLost
+from daemon.streams import RedisLost, RedisStreams
 from memory.durable import drafted, sync
 
 log = structlog.get_logger()
@@ -50,7 +50,7 @@ class Feed:
     """A line as the plant sees it. Reads the ledger as every other process does, so nothing waits for a wire. `taken`
     is the newest verdict that each wire has taken."""
 
-    def __init__(self, settings: Settings, ledger: Ledger, streams: Wire) -> None:
+    def __init__(self, settings: Settings, ledger: Ledger, streams: RedisStreams) -> None:
         self.settings = settings
         self.line = settings.line
         self.condition = Condition()
@@ -106,7 +106,7 @@ class Feed:
         busy = False
         try:
             busy = self._streams.waiting("frames") > 0
-        except WireLost:
+        except RedisLost:
             troubles = sorted({*troubles, "redis is away"})
         return Condition(
             running=said["running"],

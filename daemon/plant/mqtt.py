@@ -13,7 +13,7 @@ import structlog
 from paho.mqtt.enums import CallbackAPIVersion
 
 from daemon.plant.feed import Condition, Feed
-from daemon.streams import WireLost
+from daemon.streams import RedisLost
 from memory.errors import DriftlineError
 
 ONLINE, OFFLINE = "online", "offline"
@@ -130,7 +130,7 @@ async def _frames(feed: Feed, client: paho.Client, frames: asyncio.Queue[paho.MQ
             try:
                 await feed.put(fields)
                 break
-            except WireLost:
+            except RedisLost:
                 await asyncio.sleep(1)  # the line's Redis is away, which the service tells; the broker waits
         client.ack(message.mid, message.qos)
 

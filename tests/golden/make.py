@@ -15,10 +15,10 @@ from daemon.datasets.rendered import part
 from drift.reference import Reference, refer
 from drift.regimes import Sighting, extended
 from drift.signals import SIGNALS
-from memory.bank import Shown
-from memory.replay import Defect, Replay
+from memory.bank import DefectMemory
+from memory.defects import ConfirmedDefects, Defect
 from memory.store import Store
-from memory.version import Contents
+from memory.version import Snapshot
 from policies.threshold import calibrate
 
 if __name__ == "__main__":
@@ -27,14 +27,14 @@ if __name__ == "__main__":
     first = commit(store, contents(1))
     made = contents(2)
     defect = Defect("frame-7", features(np.full((4, 4), 40), (2, 2)), np.eye(2, dtype=bool))
-    bank = replace(made.bank, landmarks=made.bank.vectors[:3], levels=(2.0, 5.0))
-    bank = replace(bank, shown=Shown(made.bank.vectors[:2] + 1, 0.1, 2.0))
+    bank = replace(made.bank, landmarks=made.bank.vectors[:3], scale_range=(2.0, 5.0))
+    bank = replace(bank, defect_memory=DefectMemory(made.bank.vectors[:2] + 1, 0.1, 2.0))
     parts = [part(i) for i in range(3)]
     reference = refer(parts, [material_of(p) for p in parts], material_of, seed=0).arrays()
     night = extended({}, [Sighting(99, i, np.full(len(SIGNALS), i / 7), fault=False) for i in range(9)])
-    held_out = replace(made.held_out, regimes=(0, 99))
-    made = Contents(bank, Replay().remember(defect, 9), held_out, reference, regimes=night)
-    threshold = replace(calibrate([0.5, 1.0], 0.1), own={99: calibrate([0.25], 0.1)})
+    held_out = replace(made.calibration_set, regimes=(0, 99))
+    made = Snapshot(bank, ConfirmedDefects().remember(defect, 9), held_out, reference, regimes=night)
+    threshold = replace(calibrate([0.5, 1.0], 0.1), per_regime={99: calibrate([0.25], 0.1)})
     head = commit(
         store, made, first, cause="admission", added=("frame-9",), feedback_through=3, threshold=threshold.to_json()
     )

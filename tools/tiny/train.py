@@ -25,7 +25,7 @@ from torch import Tensor, nn
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from bench.protocol import extractor, load, shots
-from memory.processor import keep_freed_memory
+from memory.runtime import keep_freed_memory
 from memory.tiny import OUTPUTS, Tiny
 from tools.tiny.pictures import SIDE_PX, picture, seen
 

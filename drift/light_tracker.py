@@ -7,13 +7,13 @@ from collections import deque
 import numpy as np
 
 from drift.chart import BURST_FRAMES, Evidence, accumulate, alarming, evidence, exactly, onset
-from drift.light import Light
+from drift.light import LightEstimate
 from drift.signals import Vector
 
 STEP_FRAMES = 64
 
 
-class Lamp:
+class LightTracker:
     """Holds the estimate of the light (`Light`), which starts as `taught` (3,).
 
     A chart of what compensation leaves over, by the taught parts' `spread` (3,) and `limits` (3, 2, T), finds steps.
@@ -22,7 +22,7 @@ class Lamp:
 
     def __init__(self, taught: Vector, spread: Vector, limits: Evidence) -> None:
         red, green, blue = taught.tolist()
-        self.light = Light((red, green, blue))
+        self.light = LightEstimate((red, green, blue))
         self._taught = taught
         self._spread = spread
         self._limits = limits
@@ -47,7 +47,7 @@ class Lamp:
         spreads: Vector = np.stack(apart, axis=-1) / self._spread
         return spreads
 
-    def _followed(self, seen: Vector) -> Light:
+    def _followed(self, seen: Vector) -> LightEstimate:
         """The light after a frame: slowly, but where the chart is sure of a step, at once, to the middle of what was
         seen since then.
         """
@@ -59,4 +59,4 @@ class Lamp:
         since = min(onset(said[:, at], self._sums[at]) for at in sure.tolist())
         self._sums = np.zeros_like(self._sums)
         self._recent.clear()
-        return Light.within(np.median(recent[since:], axis=0), self._taught)
+        return LightEstimate.within(np.median(recent[since:], axis=0), self._taught)

@@ -22,16 +22,16 @@ class Defect:
 
     sample: str
     features: Features
-    region: npt.NDArray[np.bool_]
+    mask: npt.NDArray[np.bool_]
 
     @property
     def patches(self) -> npt.NDArray[np.float32]:
         """The features (n, D) of the marked patches."""
-        return self.features.patches[self.region.reshape(-1)]  # (rows, columns) -> (P,)
+        return self.features.patches[self.mask.reshape(-1)]  # (rows, columns) -> (P,)
 
 
 @dataclass(frozen=True)
-class Replay:
+class ConfirmedDefects:
     """An immutable, bounded set of confirmed defects, oldest first."""
 
     defects: tuple[Defect, ...] = ()
@@ -49,7 +49,7 @@ class Replay:
         """All marked patches (n, D), or None without a defect."""
         return np.concatenate([d.patches for d in self.defects]) if self.defects else None
 
-    def remember(self, defect: Defect, limit: int) -> Replay:
+    def remember(self, defect: Defect, limit: int) -> ConfirmedDefects:
         """This set with `defect` added, or unchanged if its sample is already held.
 
         Beyond `limit` the most redundant defect leaves: of the two whose mean marked patches lie nearest to
@@ -68,7 +68,7 @@ class Replay:
         return replace(self, defects=defects)
 
 
-def worst_region(
+def worst_patches(
     anomaly: npt.NDArray[np.float32], marked: npt.NDArray[np.bool_] | None = None
 ) -> npt.NDArray[np.bool_]:
     """The `WORST_PATCHES` most anomalous patches of a map (rows, columns), as a mask of that shape.
@@ -83,7 +83,7 @@ def worst_region(
     return region.reshape(anomaly.shape)
 
 
-def box_region(box: tuple[float, float, float, float], grid: tuple[int, int]) -> npt.NDArray[np.bool_]:
+def box_mask(box: tuple[float, float, float, float], grid: tuple[int, int]) -> npt.NDArray[np.bool_]:
     """The patches of `grid` (rows, columns) that a box (left, top, right, bottom) in [0, 1] touches."""
     rows, columns = grid
     left, top, right, bottom = box

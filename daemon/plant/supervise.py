@@ -18,7 +18,7 @@ Serve = Callable[[Feed], Awaitable[None]]
 log = structlog.get_logger()
 
 
-class NoWire(DriftlineError):
+class NoConnector(DriftlineError):
     """Nothing is configured, or the library of what is configured is not installed."""
 
 
@@ -32,7 +32,7 @@ def wanted(settings: Settings) -> dict[str, Serve]:
     }
     names = [name for name, is_on in on.items() if is_on]
     if not names:
-        raise NoWire(
+        raise NoConnector(
             expected="mqtt.host, webhook.url, modbus.port or opcua.port in config.yaml",
             came="none of them",
             do="set one; `driftline config schema` lists all",
@@ -40,7 +40,7 @@ def wanted(settings: Settings) -> dict[str, Serve]:
     return {name: _serve(name) for name in names}
 
 
-async def keep(feed: Feed, wires: dict[str, Serve]) -> None:
+async def supervise(feed: Feed, wires: dict[str, Serve]) -> None:
     """Keep all wires going until cancelled."""
     async with asyncio.TaskGroup() as together:
         together.create_task(feed.watch())
@@ -80,7 +80,7 @@ def _serve(name: str) -> Serve:
     try:
         found: Serve = import_module(f"daemon.plant.{name}").serve
     except ImportError as error:
-        raise NoWire(
+        raise NoConnector(
             expected=f"{EXTRAS[name]}, which the wire {name} needs",
             came=str(error),
             do=f"pip install 'driftline[{name}]'",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from conftest import fresh_python
 
-from memory.processor import SLEEPING, VARIABLE, kernels, tell_libraries
+from memory.runtime import SLEEPING, VARIABLE, kernels, tell_libraries
 
 WIDE = "avx2 fma avx512f avx512bw avx512dq avx512vl avx512_bf16"
 
@@ -40,7 +40,7 @@ def test_where_the_processor_is_not_told_no_kernels_are_named(tmp_path: Path) ->
 
 def test_libraries_are_told_before_any_is_loaded() -> None:
     script = (
-        "import sys, memory.processor as processor\n"
+        "import sys, memory.runtime as processor\n"
         "told = processor.tell_libraries\n"
         "def first(*given):\n"
         "    assert not {'numpy', 'torch', 'faiss'} & set(sys.modules), sorted(sys.modules)\n"

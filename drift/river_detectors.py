@@ -23,7 +23,7 @@ KINDS: dict[str, Callable[..., Any]] = {
 }
 
 
-class Watch:
+class RiverDetectors:
     """One detector of a kind for every signal, with river's parameters.
 
     river's `drift_detected` is true for one update only, and so is the answer here: who asks must keep it.

@@ -18,7 +18,7 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True)
-class Card:
+class DriftNotice:
     """One change, as an operator reads it: `amount` in plain units, `action` is ours and `do` is theirs."""
 
     cause: str
@@ -46,7 +46,7 @@ _SAYS = {
 }
 
 
-def cards(drift: DriftState) -> tuple[Card, ...]:
+def notices(drift: DriftState) -> tuple[DriftNotice, ...]:
     """A card for every change."""
     return tuple(_card(change) for change in drift.changes)
 
@@ -59,12 +59,12 @@ def paused(drift: DriftState) -> str | None:
     """
     if drift.trust is Trust.UNTRUSTED:
         return "the scene has drifted beyond trust; check light, lens and camera first"
-    stopped = [card for card in cards(drift) if card.action is Action.PAUSED]
+    stopped = [card for card in notices(drift) if card.action is Action.PAUSED]
     return "; ".join(f"{card.amount}, likely {card.reason}: {card.do}" for card in stopped) or None
 
 
-def _card(change: Change) -> Card:
+def _card(change: Change) -> DriftNotice:
     reason, action, do = _SAYS[change.cause]
     if action is Action.PAUSED and change.spreads < FAR_SPREADS:
         action = Action.WATCHED
-    return Card(change.cause, change.since_ms, change.amount, reason, action, do)
+    return DriftNotice(change.cause, change.since_ms, change.amount, reason, action, do)
