@@ -20,9 +20,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from memory.coreset import nearest_squared, select
+
 from bench.protocol import load, shots, tiny
 from bench.speed import anomalib
-from memory.coreset import nearest_squared, select
 
 CHILD = """
 import json, sys, time

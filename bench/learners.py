@@ -7,19 +7,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+from memory.bank import LANDMARKS, Bank, gather, joined, subset, with_landmarks
+from memory.contrasts import NeighbourCache
+from memory.coreset import select
+from policies.screening import GoodPart
 
 from bench.line import Line, Part, State
 from bench.protocol import STAGES
 from drift.monitor import CALM
-from memory.bank import LANDMARKS, Bank, gather, joined, subset, with_landmarks
-from memory.contrasts import NeighbourCache
-from memory.coreset import select
 from memory.defects import ConfirmedDefects, Defect, worst_patches
 from memory.version import CalibrationSet, Model, Snapshot, Version
 from policies.admission import Hold, LabelledParts, Limits
 from policies.ask import asked, audited
 from policies.lesson import decide
-from policies.screening import GoodPart
 from policies.threshold import Threshold, settle
 from policies.verdict import Verdict
 from policies.verdict import decide as judge

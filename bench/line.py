@@ -9,11 +9,11 @@ from functools import partial
 import cv2
 import numpy as np
 import numpy.typing as npt
+from memory.bank import Bank, Score
 
 from bench.protocol import STAGES, Shot, aupro, auroc, load, mask
 from drift.light import LightEstimate, compensate
 from drift.signals import light
-from memory.bank import Bank, Score
 from memory.extract import Extractor
 from memory.features import Features
 from policies.threshold import Threshold

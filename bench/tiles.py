@@ -20,13 +20,14 @@ import numpy.typing as npt
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from memory.bank import LANDMARKS, Bank, gather, subset, with_landmarks
+from memory.contrasts import NeighbourCache
+from memory.coreset import select
+
 from bench.protocol import STAGES, Shot, aupro, auroc, drawn, extractor, load, mask, shots
 from drift.light import compensate
 from drift.monitor import Monitor
 from drift.reference import Reference, measure, refer
-from memory.bank import LANDMARKS, Bank, gather, subset, with_landmarks
-from memory.contrasts import NeighbourCache
-from memory.coreset import select
 from memory.defects import ConfirmedDefects
 from memory.extract import Extractor
 from memory.version import CalibrationSet

@@ -19,11 +19,12 @@ import numpy.typing as npt
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from memory.bank import Bank, Score
+from memory.contrasts import NeighbourCache
+
 from bench.learners import Setting, held, taught
 from bench.line import GRID, Line, watch
 from bench.protocol import auroc, drawn, extractor
-from memory.bank import Bank, Score
-from memory.contrasts import NeighbourCache
 from memory.defects import ConfirmedDefects, Defect, worst_patches
 from memory.features import Features
 from policies.threshold import Threshold, settle

@@ -36,16 +36,12 @@ log = structlog.get_logger()
 
 def extractor(settings: Settings) -> Extractor:
     """The configured backbone, with its threads set on purpose. Says it when the weights are random."""
-    import torch
-
     from memory.extract import Extractor
-    from memory.runtime import keep_freed_memory
-    from memory.search import search_with
+    from memory.runtime import keep_freed_memory, use_threads
 
     given = settings.extractor
     keep_freed_memory()
-    torch.set_num_threads(given.threads)
-    search_with(given.threads)
+    use_threads(given.threads)
     made = Extractor(
         model=given.model,
         layers=given.layers,

@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from drift.signals import CAMERA, LIGHT, MATERIAL, SIGNALS, Image, Vector, grain
+from drift.signals import CAMERA, LIGHT, MATERIAL, SIGNALS, Vector, grain
+from memory.features import Image
 
 # Signals that are a cause's own, whatever it does to others.
 OWN = {

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from drift.signals import Image, Vector
+from drift.signals import Vector
+from memory.features import Image
 
 RATE = 0.05
 STEP_LIMIT = 0.35

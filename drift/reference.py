@@ -18,8 +18,6 @@ from drift.signals import (
     LIGHT,
     SIGNALS,
     Axes,
-    Image,
-    Patches,
     Vector,
     grains,
     grey_of,
@@ -29,6 +27,7 @@ from drift.signals import (
     picture,
     principal,
 )
+from memory.features import Features, Image
 
 # Spreads at least: 2 to 5 %, half a pixel, a quarter of a degree.
 FLOOR = np.array([0.02] * 3 + [0.03] + [0.05] * 2 + [0.5, 0.5, 0.25, 0.05])
@@ -114,8 +113,8 @@ class Signals:
         return reference.z(np.stack([self.values - self.reach, self.values + self.reach]))
 
 
-def measure(raw: Image, compensated: Image, patches: Patches, reference: Reference) -> Signals:
-    """The signals of one frame: images (H, W, 3) u8 before and after compensation, patches (P, D) f32.
+def measure(raw: Image, compensated: Image, features: Features, reference: Reference) -> Signals:
+    """The signals of one frame: images (H, W, 3) u8 before and after compensation, and its features.
 
     A defect on the part hardly moves them.
     """
@@ -123,20 +122,20 @@ def measure(raw: Image, compensated: Image, patches: Patches, reference: Referen
     as_it_is, scaled = grains(raw, np.array([0.0, (levels - light(compensated)).mean()]))
     seen, reach = picture(levels, compensated, reference.template, (as_it_is + scaled) / 2), np.zeros(len(SIGNALS))
     reach[GRAINY] = np.abs(as_it_is - scaled) / 2
-    return Signals(np.concatenate([seen, material_coordinates(material(patches), reference.axes)]), levels, reach)
+    return Signals(np.concatenate([seen, material_coordinates(material(features), reference.axes)]), levels, reach)
 
 
 def refer(
-    images: Sequence[Image], patches: Sequence[Patches], look: Callable[[Image], Patches], seed: int
+    images: Sequence[Image], features: Sequence[Features], look: Callable[[Image], Features], seed: int
 ) -> Reference:
-    """The reference of two taught parts or more, images (H, W, 3) u8 and their patches (P, D) f32.
+    """The reference of two taught parts or more, images (H, W, 3) u8 and their features.
 
     `look` is the backbone that made these; it is shown some of the images again under every cause.
 
     Each part is measured against the others alone, as a new one will be. A spread below its floor is raised to it:
     parts that hardly differ must not make a chart that fires at nothing.
     """
-    seen = [material(of_one) for of_one in patches]
+    seen = [material(one) for one in features]
     values = left_out(images, seen, seed)
     axes, mean = principal(seen, seed), values.mean(axis=0)
     floor = np.concatenate([FLOOR, np.full(len(SIGNALS) - len(FLOOR), MATERIAL_FLOOR * np.linalg.norm(axes.centre))])

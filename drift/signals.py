@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drift.registration import Template, register
+from memory.features import Features, Image
 
 LIGHT = ("exposure", "red", "blue")
 CAMERA = ("contrast", "sharpness", "noise", "shift_x", "shift_y", "rotation")
@@ -24,8 +25,6 @@ QUANTUM = 0.5  # half a grey level: what an 8-bit image cannot show
 _NOISE = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], dtype=np.float32)
 
 Vector = npt.NDArray[np.float64]
-Image = npt.NDArray[np.uint8]
-Patches = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -47,19 +46,23 @@ def light(raw: Image) -> Vector:
     return levels
 
 
-def material(patches: Patches) -> Vector:
-    """The material (D,) that patches (P, D) of a square grid show: of 64 blocks' means the mean of the middle half.
+def material(features: Features) -> Vector:
+    """The material (D,) that an image's patches show: of the means of some 8 × 8 blocks the mean of the middle half.
 
-    A defect within a quarter of the blocks is left out with them.
+    A defect within a quarter of the blocks is left out with them, and so are blocks without a patch.
     """
-    side = int(len(patches) ** 0.5)
-    step = max(side // PATCH_BLOCKS, 1)
-    count = side // step
-    grid = patches[: side * side].reshape(side, side, -1)[
-        : count * step, : count * step
-    ]  # (P, D) -> (rows, columns, D)
-    blocks = grid.reshape(count, step, count, step, -1).mean(axis=(1, 3), dtype=np.float64)
-    return _middle(blocks.reshape(count * count, -1), 0.25, 0.75)  # (blocks², D) -> (D,)
+    rows, columns = features.grid
+    high, wide = max(rows // PATCH_BLOCKS, 1), max(columns // PATCH_BLOCKS, 1)  # of one block, in patches
+    down, across = rows // high, columns // wide
+    grid = features.to_map(features.patches, outside=np.nan)[: down * high, : across * wide]  # (rows, columns, D)
+    parted = grid.reshape(down, high, across, wide, -1)  # (rows, columns, D) -> (down, high, across, wide, D)
+    if features.complete:
+        blocks = parted.mean(axis=(1, 3), dtype=np.float64).reshape(down * across, -1)
+    else:
+        there = ~np.isnan(parted[..., :1]).all(axis=(1, 3)).reshape(-1)
+        by_block = parted.transpose(0, 2, 1, 3, 4).reshape(down * across, high * wide, -1)[there]
+        blocks = np.nanmean(by_block, axis=1, dtype=np.float64)
+    return _middle(blocks, 0.25, 0.75)  # (blocks, D) -> (D,)
 
 
 def picture(levels: Vector, compensated: Image, template: Template, believed: Vector) -> Vector:

@@ -1,9 +1,9 @@
-"""Contents to bytes and back: safetensors only, content-addressed, never pickle."""
+"""Snapshots to bytes and back: safetensors only, content-addressed, never pickle."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,63 +12,53 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from memory.bank import Bank, DefectMemory
+from memory.calibration import CalibrationSet
 from memory.defects import ConfirmedDefects, Defect
 from memory.errors import Damaged
-from memory.features import Features
-from memory.version import CalibrationSet, Snapshot
+from memory.features import EVERY_CELL, Features
+from memory.learners import learner_of
+from memory.version import Snapshot
 
 Arrays = dict[str, npt.NDArray[Any]]
 MOST_HEADER_BYTES = 100_000_000  # as safetensors allows
 
 
-def encode(contents: Snapshot) -> dict[str, bytes]:
-    """The bytes of each part, by the name the manifest lists it under. Equal contents give equal bytes."""
-    bank, replay, held_out = contents.bank, contents.confirmed_defects, contents.calibration_set
-    defects = [d.features for d in replay.defects]
+def encode(snapshot: Snapshot) -> dict[str, bytes]:
+    """The bytes of each part, by the name the manifest lists it under. Equal snapshots give equal bytes."""
+    defects, calibration = snapshot.confirmed_defects, snapshot.calibration_set
+    masks = _numbered("region", [defect.mask for defect in defects.defects])
     return {
-        "bank": _bytes(
-            {
-                "vectors": bank.vectors.astype(np.float16),
-                "origin": bank.sample_index,
-                "place": bank.patch_index,
-                "use": bank.usage_count,
-                "landmarks": bank.landmarks.astype(np.float16),
-                "levels": np.array(bank.scale_range, dtype=np.float64),
-                "shown": bank.defect_memory.vectors.astype(np.float16),
-                "raising": np.array(
-                    [bank.defect_memory.min_distance, bank.defect_memory.max_good_likeness], dtype=np.float64
-                ),
-            },
-            bank.samples,
-        ),
-        "replay": _bytes(_stack(defects) | _numbered("region", [d.mask for d in replay.defects]), replay.samples),
+        "bank": _bytes(dict(snapshot.detector.arrays()), snapshot.detector.samples),
+        "replay": _bytes(_stack([defect.features for defect in defects.defects]) | masks, defects.samples),
         "held_out": _bytes(
-            _stack(held_out.features) | {"regimes": np.array(held_out.regimes, dtype=np.int64)}, held_out.samples
+            _stack(calibration.features) | {"regimes": np.array(calibration.regimes, dtype=np.int64)},
+            calibration.samples,
         ),
-        "reference": _bytes(dict(contents.reference), ()),
-        "regimes": _bytes(dict(contents.regimes), ()),
+        "reference": _bytes(dict(snapshot.reference), ()),
+        "regimes": _bytes(dict(snapshot.regimes), ()),
     }
 
 
-def decode(blobs: Mapping[str, bytes]) -> Snapshot:
-    """The contents that `encode` wrote. Raises Damaged when a blob is not of that form."""
+def decode(blobs: Mapping[str, bytes], detector: str) -> Snapshot:
+    """The snapshot that `encode` wrote, with its kind of `detector`. Raises Damaged when a blob is not of that form,
+    DriftlineError where nothing is installed for this kind."""
+    learner = learner_of(detector)
     try:
         parts = {name: _arrays(blob) for name, blob in blobs.items()}
-        bank, samples = parts["bank"]
-        defects, sick = parts["replay"]
-        held, good = parts["held_out"]
+        defects, defect_samples = parts["replay"]
+        calibration, good_samples = parts["held_out"]
         return Snapshot(
-            bank=_bank(bank, samples),
+            detector=learner.load(*parts["bank"]),
             confirmed_defects=ConfirmedDefects(
                 tuple(
-                    Defect(sample, _features(defects, i), defects[f"region.{i:06d}"]) for i, sample in enumerate(sick)
+                    Defect(sample, _features(defects, i), defects[f"region.{i:06d}"])
+                    for i, sample in enumerate(defect_samples)
                 )
             ),
             calibration_set=CalibrationSet(
-                good,
-                tuple(_features(held, i) for i in range(len(good))),
-                tuple(int(n) for n in held.get("regimes", ())),
+                good_samples,
+                tuple(_features(calibration, i) for i in range(len(good_samples))),
+                tuple(int(regime) for regime in calibration.get("regimes", ())),
             ),
             reference=parts["reference"][0],
             regimes=parts["regimes"][0] if "regimes" in parts else {},  # before format 5 there were none
@@ -95,26 +85,11 @@ def _damaged(error: Exception) -> Damaged:
     )
 
 
-def _bank(arrays: Arrays, samples: tuple[str, ...]) -> Bank:
-    rows = len(arrays["origin"])
-    vectors = arrays["vectors"].astype(np.float32)
-    shown = DefectMemory(arrays.get("shown", vectors[:0]).astype(np.float32), *map(float, arrays.get("raising", ())))
-    low, high = arrays.get("levels", np.ones(2))  # before format 3 scores were plain distances
-    return Bank(
-        vectors=vectors,
-        sample_index=arrays["origin"],
-        samples=samples,
-        patch_index=arrays.get("place", np.full(rows, -1, dtype=np.int32)),  # format 1 had no places
-        usage_count=arrays.get("use", np.zeros(rows, dtype=np.int32)),
-        landmarks=arrays.get("landmarks", vectors[:0]).astype(np.float32),
-        defect_memory=shown,
-        scale_range=(float(low), float(high)),
-    )
-
-
-def _stack(features: tuple[Features, ...] | list[Features]) -> Arrays:
-    patches = _numbered("patches", [f.patches.astype(np.float16) for f in features])
-    return patches | _numbered("grid", [np.array(f.grid, dtype=np.int32) for f in features])
+def _stack(features: Sequence[Features]) -> Arrays:
+    patches = _numbered("patches", [one.patches.astype(np.float16) for one in features])
+    grids = _numbered("grid", [np.array(one.grid, dtype=np.int32) for one in features])
+    parts_of_grids = {f"cells.{i:06d}": one.cells for i, one in enumerate(features) if not one.complete}
+    return patches | grids | parts_of_grids
 
 
 def _numbered(name: str, arrays: list[Any]) -> Arrays:
@@ -123,7 +98,8 @@ def _numbered(name: str, arrays: list[Any]) -> Arrays:
 
 def _features(arrays: Arrays, i: int) -> Features:
     rows, columns = (int(n) for n in arrays[f"grid.{i:06d}"])
-    return Features(arrays[f"patches.{i:06d}"].astype(np.float32), (rows, columns))
+    patches = arrays[f"patches.{i:06d}"].astype(np.float32)
+    return Features(patches, (rows, columns), arrays.get(f"cells.{i:06d}", EVERY_CELL))
 
 
 def _bytes(arrays: Arrays, samples: tuple[str, ...]) -> bytes:

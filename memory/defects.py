@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
-from memory.coreset import nearest_squared
-from memory.features import Features
+from memory.distances import nearest_squared
+from memory.features import Features, Map, Patches, PatchMask, View
 
 WORST_PATCHES = 10
 
@@ -22,12 +21,18 @@ class Defect:
 
     sample: str
     features: Features
-    mask: npt.NDArray[np.bool_]
+    mask: PatchMask
 
     @property
-    def patches(self) -> npt.NDArray[np.float32]:
+    def view(self) -> View:
+        """What a detector may look at."""
+        return View(self.features)
+
+    @property
+    def patches(self) -> Patches:
         """The features (n, D) of the marked patches."""
-        return self.features.patches[self.mask.reshape(-1)]  # (rows, columns) -> (P,)
+        marked: Patches = self.features.patches[self.features.of_map(self.mask)]
+        return marked
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ class ConfirmedDefects:
         return tuple(defect.sample for defect in self.defects)
 
     @property
-    def patches(self) -> npt.NDArray[np.float32] | None:
+    def patches(self) -> Patches | None:
         """All marked patches (n, D), or None without a defect."""
         return np.concatenate([d.patches for d in self.defects]) if self.defects else None
 
@@ -60,17 +65,15 @@ class ConfirmedDefects:
         defects = (*self.defects, defect)
         while len(defects) > limit:
             means = np.stack([d.patches.mean(axis=0) for d in defects])  # (n, D)
-            apart = np.array(
+            distances = np.array(
                 [nearest_squared(means[i : i + 1], np.delete(means, i, axis=0))[0] for i in range(len(means))]
             )
-            redundant = int(apart.argmin())  # the lowest index of the closest pair, which is the older one
+            redundant = int(distances.argmin())  # the lowest index of the closest pair, which is the older one
             defects = defects[:redundant] + defects[redundant + 1 :]
         return replace(self, defects=defects)
 
 
-def worst_patches(
-    anomaly: npt.NDArray[np.float32], marked: npt.NDArray[np.bool_] | None = None
-) -> npt.NDArray[np.bool_]:
+def worst_patches(anomaly: Map, marked: PatchMask | None = None) -> PatchMask:
     """The `WORST_PATCHES` most anomalous patches of a map (rows, columns), as a mask of that shape.
 
     Only patches that the operator `marked` (rows, columns) are taken, where a region was marked: a box around
@@ -83,7 +86,7 @@ def worst_patches(
     return region.reshape(anomaly.shape)
 
 
-def box_mask(box: tuple[float, float, float, float], grid: tuple[int, int]) -> npt.NDArray[np.bool_]:
+def box_mask(box: tuple[float, float, float, float], grid: tuple[int, int]) -> PatchMask:
     """The patches of `grid` (rows, columns) that a box (left, top, right, bottom) in [0, 1] touches."""
     rows, columns = grid
     left, top, right, bottom = box

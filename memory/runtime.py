@@ -58,3 +58,12 @@ def keep_freed_memory() -> bool:
     except (OSError, AttributeError):
         return False
     return all(mallopt(option, size) == 1 for option, size in KEPT.items())
+
+
+def use_threads(count: int) -> None:
+    """Compute and search with so many CPU threads from now on, in all of this process."""
+    import faiss
+    import torch
+
+    torch.set_num_threads(count)
+    faiss.omp_set_num_threads(count)

@@ -10,14 +10,13 @@ import contextlib
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from memory import blobs
 from memory.durable import disk, drafted, sync
 from memory.errors import Damaged, StaleParent, StoreError
-from memory.version import Model, Snapshot, Version, decode
+from memory.version import Model, Snapshot, Version, VersionDraft, decode
 
 REST_S = 3600.0
 
@@ -44,7 +43,7 @@ class Store:
         for path in sorted(self._manifests(), reverse=True):
             with contextlib.suppress(Damaged):
                 version = self._read(path)
-                self._contents(version)
+                self._snapshot(version)
                 return version
         return None
 
@@ -55,7 +54,7 @@ class Store:
             try:
                 version = self._read(path)
                 if head is None or version.number > head.number:
-                    self._contents(version)
+                    self._snapshot(version)
             except Damaged as error:
                 found.append(error.came)
         return found
@@ -81,7 +80,7 @@ class Store:
 
     def load(self, version: Version) -> Model:
         """The version's contents, each blob checked against its SHA-256. Raises StoreError."""
-        return Model(version, self._contents(version))
+        return Model(version, self._snapshot(version))
 
     def defects(self, version: Version) -> tuple[str, ...] | None:
         """The confirmed defects that a version holds, as samples; None where its contents are gone or damaged."""
@@ -90,68 +89,29 @@ class Store:
             return blobs.samples(path) if path.exists() else None
         return None
 
-    def commit(
-        self,
-        contents: Snapshot,
-        *,
-        parent: Version | None,
-        cause: str,
-        who: str,
-        created_at: str,
-        extractor: str,
-        threshold: Mapping[str, Any],
-        added: tuple[str, ...] = (),
-        removed: tuple[str, ...] = (),
-        refused: tuple[str, ...] = (),
-        gate: Mapping[str, Any] | None = None,
-        feedback_through: int = 0,
-        restores: int | None = None,
-        revoked: tuple[int, ...] = (),
-        spans: tuple[tuple[int, int], ...] = (),
-        waiting: tuple[str, ...] = (),
-    ) -> Version:
-        """Make `contents` the next version, durably, and return its manifest.
+    def commit(self, snapshot: Snapshot, draft: VersionDraft) -> Version:
+        """Make `snapshot` the next version, durably, and return its manifest.
 
-        A power cut at any step leaves the old head or the new one. Raises StaleParent when `parent` is no
+        A power cut at any step leaves the old head or the new one. Raises StaleParent when the draft's parent is no
         longer the head, StoreError when the disk refuses; then nothing has changed.
         """
         # The number comes first: whoever commits between this line and the link takes it from us.
         number = self.newest_number() + 1
-        head = self.head()
+        head, parent = self.head(), draft.parent
         if (head.number if head else None) != (parent.number if parent else None):
             raise _stale(parent, head.number if head else 0)
         with disk(self._blobs):
-            digests = {name: self._write_blob(data) for name, data in blobs.encode(contents).items()}
+            digests = {name: self._write_blob(data) for name, data in blobs.encode(snapshot).items()}
             sync(self._blobs)
-        version = Version(
-            number=number,
-            parent=parent.number if parent else None,
-            parent_sha256=parent.sha256 if parent else None,
-            cause=cause,
-            who=who,
-            created_at=created_at,
-            extractor=extractor,
-            blobs=digests,
-            bank_size=len(contents.bank),
-            threshold=dict(threshold),
-            added=added,
-            removed=removed,
-            refused=refused,
-            gate=dict(gate or {}),
-            feedback_through=feedback_through,
-            restores=restores,
-            revoked=revoked,
-            spans=spans,
-            waiting=waiting,
-        )
+        version = draft.numbered(number, digests, snapshot.detector)
         with disk(self._versions):
-            draft = drafted(self._path(number), version.encode())
+            manifest = drafted(self._path(number), version.encode())
             try:
-                os.link(draft, self._path(number))
+                os.link(manifest, self._path(number))
             except FileExistsError:
                 raise _stale(parent, number) from None
             finally:
-                draft.unlink()
+                manifest.unlink()
             sync(self._versions)
         return version
 
@@ -195,7 +155,7 @@ class Store:
             )
         return version
 
-    def _contents(self, version: Version) -> Snapshot:
+    def _snapshot(self, version: Version) -> Snapshot:
         read: dict[str, bytes] = {}
         for name, digest in version.blobs.items():
             path = self._blobs / digest
@@ -209,7 +169,7 @@ class Store:
                     do="use a newer version, or restore the blob from a backup",
                 )
             read[name] = data
-        return blobs.decode(read)
+        return blobs.decode(read, version.detector)
 
     def _write_blob(self, data: bytes) -> str:
         digest = hashlib.sha256(data).hexdigest()

@@ -4,70 +4,31 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import InitVar, asdict, dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from memory.bank import Bank
-from memory.contrasts import NeighbourCache
+from memory.calibration import CalibrationSet
 from memory.defects import ConfirmedDefects
+from memory.detector import Detector
 from memory.errors import Damaged
-from memory.features import Features
 
-
-@dataclass(frozen=True)
-class CalibrationSet:
-    """Good parts that calibrate the threshold, oldest first; each is scored by the bank without its own patches.
-
-    `regimes` are the conditions that they were seen in, 0 that of the taught ones, which they are unless it is said.
-    """
-
-    samples: tuple[str, ...]
-    features: tuple[Features, ...]
-    regimes: tuple[int, ...] = ()
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "regimes", self.regimes or (0,) * len(self.samples))
-
-    def grown(
-        self, samples: Sequence[str], features: Sequence[Features], regimes: Sequence[int], most: int
-    ) -> CalibrationSet:
-        """With some parts more. Over `most`, the oldest of the regime that has most parts leaves, one by one."""
-        parts = [
-            *zip(self.samples, self.features, self.regimes, strict=True),
-            *zip(samples, features, regimes, strict=True),
-        ]
-        while len(parts) > most:
-            counts = Counter(regime for _, _, regime in parts)
-            most_frequent = max(counts.values())
-            del parts[next(i for i, (_, _, regime) in enumerate(parts) if counts[regime] == most_frequent)]
-        return CalibrationSet(tuple(p[0] for p in parts), tuple(p[1] for p in parts), tuple(p[2] for p in parts))
+LATER_FIELDS = frozenset({"revoked", "spans", "waiting"})
+UNNAMED_DETECTOR = "patch-bank"  # the only kind before there were several
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The five things a version is made of; `reference` and `regimes` are drift's, and only arrays to this package.
+    """The five things a version is made of; `reference` and `regimes` are drift's, and only arrays to this package."""
 
-    `contrasts` are those of the replayed defects and calibration parts, kept from what it `follows` and found where
-    they are missing: they are never stored.
-    """
-
-    bank: Bank
+    detector: Detector
     confirmed_defects: ConfirmedDefects
     calibration_set: CalibrationSet
     reference: Mapping[str, npt.NDArray[np.float64]]
-    follows: InitVar[NeighbourCache | None] = None
     regimes: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict)
-    contrasts: NeighbourCache = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self, follows: NeighbourCache | None) -> None:
-        proving = (*self.calibration_set.features, *(defect.features for defect in self.confirmed_defects.defects))
-        kept = follows.restricted_to(proving).rebased(self.bank) if follows else NeighbourCache(self.bank)
-        object.__setattr__(self, "contrasts", kept)
 
 
 @dataclass(frozen=True)
@@ -79,7 +40,8 @@ class Version:
     `added`, `removed` and `refused` are sample ids (file names or frame ids). `feedback_through` is the id of
     the last feedback it takes into account. `restores` names the version that a rollback or a revocation started
     from; a revocation then learned the answers of `spans` (after, through] anew, without `revoked` (feedback ids).
-    `waiting` are confirmed samples with patches that a later lesson may learn.
+    `waiting` are confirmed samples with patches that a later lesson may learn. `detector` is the kind of its detector;
+    manifests that do not name it hold a patch bank.
     """
 
     number: int
@@ -101,6 +63,7 @@ class Version:
     revoked: tuple[int, ...] = ()
     spans: tuple[tuple[int, int], ...] = ()
     waiting: tuple[str, ...] = ()
+    detector: str = UNNAMED_DETECTOR
 
     def encode(self) -> bytes:
         """Canonical JSON, closed by the SHA-256 of everything before it."""
@@ -115,13 +78,53 @@ class Version:
 
     def _body(self) -> dict[str, Any]:
         """All fields, without later ones where they say nothing: older manifests keep their checksum."""
-        later = {"revoked", "spans", "waiting"}
-        return {name: value for name, value in asdict(self).items() if value or name not in later}
+        said = {name: value for name, value in asdict(self).items() if value or name not in LATER_FIELDS}
+        return {name: value for name, value in said.items() if (name, value) != ("detector", UNNAMED_DETECTOR)}
+
+
+@dataclass(frozen=True)
+class VersionDraft:
+    """What is said of a version before it is committed: a manifest's fields but its number, its sums and what it holds.
+
+    `parent` is the version that it was made from; every field as in `Version`.
+    """
+
+    parent: Version | None
+    cause: str
+    who: str
+    created_at: str
+    extractor: str
+    threshold: Mapping[str, Any]
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+    gate: Mapping[str, Any] = field(default_factory=dict)
+    feedback_through: int = 0
+    restores: int | None = None
+    revoked: tuple[int, ...] = ()
+    spans: tuple[tuple[int, int], ...] = ()
+    waiting: tuple[str, ...] = ()
+
+    def numbered(self, number: int, blobs: Mapping[str, str], detector: Detector) -> Version:
+        """The manifest of this number, of `blobs` by their SHA-256."""
+        given = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "parent"}
+        return Version(
+            **given
+            | {"threshold": dict(self.threshold), "gate": dict(self.gate)}
+            | {
+                "number": number,
+                "parent": self.parent.number if self.parent else None,
+                "parent_sha256": self.parent.sha256 if self.parent else None,
+                "blobs": blobs,
+                "bank_size": detector.size,
+                "detector": detector.kind,
+            }
+        )
 
 
 @dataclass(frozen=True)
 class Model:
-    """A version with its contents: immutable, so one reference to it can be replaced while others score."""
+    """A version with its snapshot: immutable, so one reference to it can be replaced while others score."""
 
     version: Version
     snapshot: Snapshot

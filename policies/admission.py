@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
-import numpy as np
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 
 from drift.monitor import DriftState
-from drift.regimes import TAUGHT, extended, learned
-from memory.bank import Bank, gather, joined, subset
-from memory.coreset import redundant, select
+from drift.regimes import TAUGHT, Sighting, extended, learned
 from memory.defects import Defect
+from memory.detector import Bounds, Extension, GoodPart
+from memory.learners import learner_of
 from memory.version import Model, Snapshot
+from policies.fitting import Limits, settle
 from policies.notices import paused
-from policies.remedy import Remedy, apply_remedies, is_detected
-from policies.screening import Admitted, GoodPart, screen
-from policies.threshold import Threshold, leave_one_out_scores, settle
+from policies.remedies import Remedy, apply_remedies
+from policies.threshold import Threshold, is_detected, leave_one_out_scores
 
-WAITING = 64
+MOST_WAITING = 64
 
 
 @dataclass(frozen=True)
 class LabelledParts:
     """What operators confirmed since the base version, in the order of their answers.
 
-    All may enter the bank; `goods` were asked about because they were flagged, `audited` goods were drawn at
-    random and calibrate the threshold too.
+    All may be learned; `goods` were asked about because they were flagged, `audited` goods were drawn at random and
+    calibrate the threshold too. `sightings` say of samples how the scene was when they were seen, where that is known.
     """
 
     goods: tuple[GoodPart, ...] = ()
     audited: tuple[GoodPart, ...] = ()
     defects: tuple[Defect, ...] = ()
+    sightings: Mapping[str, Sighting] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.goods) + len(self.audited) + len(self.defects)
@@ -40,22 +40,9 @@ class LabelledParts:
         aside = set(samples)
         return replace(
             self,
-            goods=tuple(c for c in self.goods if c.sample not in aside),
-            audited=tuple(c for c in self.audited if c.sample not in aside),
+            goods=tuple(good for good in self.goods if good.sample not in aside),
+            audited=tuple(good for good in self.audited if good.sample not in aside),
         )
-
-
-@dataclass(frozen=True)
-class Limits:
-    """`bank` patches at most, `lesson` new patches a lesson, `held_out` goods, `replay` defects, the false-reject
-    `rate`, and the `review` rate: what fewer good parts than that show is new until two parts show it."""
-
-    bank: int
-    lesson: int
-    held_out: int
-    replay: int
-    rate: float
-    review: float
 
 
 @dataclass(frozen=True)
@@ -81,89 +68,78 @@ class Hold:
     blamed: tuple[str, ...] = ()
 
 
-def propose(base: Model, confirmed: LabelledParts, drift: DriftState, limits: Limits, seed: int) -> Proposal | Hold:
+def propose(base: Model, parts: LabelledParts, drift: DriftState, limits: Limits, seed: int) -> Proposal | Hold:
     """The next version from what was confirmed, deterministic in its arguments.
 
-    What is new, beyond what all but `limits.review` of good parts show, is learned once two confirmed parts show it:
-    one wrong answer teaches nothing, and an oddity that never returns need not be known. Such parts wait, and are
-    to be among the `confirmed` of later lessons, which learn only what is still new of them: the rest had its
-    lesson, and what a remedy took out of the bank does not come back.
+    What is new, beyond what all but `limits.review_rate` of good parts show, is learned once two confirmed parts show
+    it: one wrong answer teaches nothing, and an oddity that never returns need not be known. Such parts wait, and are
+    to be among the `parts` of later lessons, which learn only what is still new of them: the rest had its lesson, and
+    what a remedy took out does not come back.
 
-    What good parts may teach at all says `policies.screening`. A newly reported defect that is missed, and one that
-    what is learned would hide, are remedied where few patches are in the way (`policies.remedy`).
+    What good parts may teach at all says the detector's `Learner`. A newly reported defect that is missed, and one that
+    what is learned would hide, are remedied where that is possible (`policies.remedies`).
 
     Holds while the camera is at fault or the scene beyond trust (`policies.notices`), and when nothing would change.
     """
-    why = paused(drift)
-    if why:
-        return Hold(f"admission is paused: {why}")
-    replay = base.snapshot.confirmed_defects
-    for defect in confirmed.defects:
-        replay = replay.remember(defect, limits.replay)
+    reason = paused(drift)
+    if reason:
+        return Hold(f"admission is paused: {reason}")
+    snapshot, learner = base.snapshot, learner_of(base.snapshot.detector.kind)
+    confirmed_defects = snapshot.confirmed_defects
+    for defect in parts.defects:
+        confirmed_defects = confirmed_defects.remember(defect, limits.defects)
+    defects = confirmed_defects.defects
     threshold = Threshold.of(base.version.threshold)
-    leave_one_out_scores(
-        base.snapshot.contrasts, base.snapshot.calibration_set
-    )  # so that they need only be followed from now on
-    known = base.snapshot.contrasts.copy()  # what is asked of candidates is not to be remembered with the base
-    seen = screen(
-        known,
-        replay,
-        (*confirmed.goods, *confirmed.audited),
-        threshold.value,
-        threshold.at(limits.review),
+    leave_one_out_scores(snapshot.detector, snapshot.calibration_set)  # so that they need only be followed from now on
+    extension = learner.extend(
+        snapshot.detector,
+        (*parts.goods, *parts.audited),
+        defects,
+        Bounds(threshold.value, threshold.at(limits.review_rate)),
         base.version.waiting,
+        limits.capacity,
+        seed,
     )
-    calibrating = {*base.snapshot.calibration_set.samples, *seen.refused}
-    fresh = tuple(c for c in confirmed.audited if c.sample not in calibrating)
-    held_out = base.snapshot.calibration_set.grown(
-        [c.sample for c in fresh],
-        [c.features for c in fresh],
-        [c.seen.regime if c.seen else TAUGHT for c in fresh],
-        limits.held_out,
+    fresh = _calibrating(parts, {*snapshot.calibration_set.samples, *extension.refused})
+    calibration_set = snapshot.calibration_set.grown(
+        [good.sample for good in fresh],
+        [good.view.features for good in fresh],
+        [parts.sightings[good.sample].regime if good.sample in parts.sightings else TAUGHT for good in fresh],
+        limits.calibration_parts,
     )
-    before = {*seen.refused, *base.version.waiting}  # who waits was counted by the lesson that let it wait
-    goods = (c for c in (*confirmed.goods, *confirmed.audited) if c.sample not in before)
-    regimes = extended(base.snapshot.regimes, [c.seen for c in goods if c.seen])
-    grown = _extended(base.snapshot.bank, seen.admitted, limits, seed)
-    settled, after = settle(known.rebased(grown), replay, held_out, limits.rate)
-    reported = {defect.sample for defect in confirmed.defects}
-    owed = [d for d in replay.defects if d.sample in reported or is_detected(known, d, threshold)]
-    kept, remedies = apply_remedies(settled, held_out, owed, after)
+    before = {*extension.refused, *base.version.waiting}  # who waits was counted by the lesson that let it wait
+    counting = [good.sample for good in (*parts.goods, *parts.audited) if good.sample not in before]
+    regimes = extended(snapshot.regimes, [parts.sightings[s] for s in counting if s in parts.sightings])
+    fitted = settle(extension.detector, calibration_set, defects, limits.rate)
+    reported = {defect.sample for defect in parts.defects}
+    owed = [d for d in defects if d.sample in reported or is_detected(snapshot.detector, d, threshold)]
+    repaired, remedies = apply_remedies(fitted, owed)
     if remedies:
-        settled, after = settle(kept, replay, held_out, limits.rate)
-    bank = settled.bank
-    same = replay == base.snapshot.confirmed_defects and not fresh and not learned(base.snapshot.regimes, regimes)
-    if grown is base.snapshot.bank and not remedies and same:
-        if seen.refused:
-            return Hold("every confirmed part lies nearer to a confirmed defect than to the bank", seen.refused)
-        if seen.waiting:
-            return Hold(f"{len(seen.waiting)} confirmed parts show something new, each alone: it takes two")
-        return Hold("nothing new to learn: what was confirmed is covered already")
+        fitted = settle(repaired, calibration_set, defects, limits.rate)
+    same_proof = confirmed_defects == snapshot.confirmed_defects and not fresh
+    if not extension.learned and not remedies and same_proof and not learned(snapshot.regimes, regimes):
+        return _nothing_to_learn(extension)
+    then, now = snapshot.detector.samples, fitted.detector.samples
     return Proposal(
         base=base,
-        snapshot=Snapshot(bank, replay, held_out, base.snapshot.reference, settled, regimes),
-        threshold=after,
-        added=tuple(s for s in bank.samples if s not in set(base.snapshot.bank.samples)),
-        removed=tuple(s for s in base.snapshot.bank.samples if s not in set(bank.samples)),
-        refused=seen.refused,
-        waiting=seen.waiting[-WAITING:],
+        snapshot=Snapshot(fitted.detector, confirmed_defects, calibration_set, snapshot.reference, regimes),
+        threshold=fitted.threshold,
+        added=tuple(s for s in now if s not in set(then)),
+        removed=tuple(s for s in then if s not in set(now)),
+        refused=extension.refused,
+        waiting=extension.waiting[-MOST_WAITING:],
         remedies=remedies,
     )
 
 
-def _extended(bank: Bank, admitted: list[Admitted], limits: Limits, seed: int) -> Bank:
-    """The bank with the most novel admitted patches; over budget, the most redundant leave, those in less use first.
+def _calibrating(parts: LabelledParts, known: Collection[str]) -> list[GoodPart]:
+    """The audited parts that calibrate the threshold from now on: those that do not yet, and were not refused."""
+    return [good for good in parts.audited if good.sample not in known]
 
-    Never age: what was learned in an old regime stays represented, since nothing else lies near it.
-    """
-    if not admitted:
-        return bank
-    candidates = gather([(a.sample, a.patches) for a in admitted], [a.place for a in admitted])
-    rows = select(bank.vectors, candidates.vectors, min(limits.lesson, limits.bank), seed)
-    if len(rows) == 0:
-        return bank
-    union = joined(bank, subset(candidates, rows))
-    while len(union) > limits.bank:  # more than one round only where the budget was lowered to less than half
-        leaving, _ = redundant(union.vectors, union.usage_count, len(union) - limits.bank)
-        union = subset(union, np.delete(np.arange(len(union)), leaving))
-    return union
+
+def _nothing_to_learn(extension: Extension) -> Hold:
+    if extension.refused:
+        return Hold("every confirmed part lies nearer to a confirmed defect than to the bank", extension.refused)
+    if extension.waiting:
+        return Hold(f"{len(extension.waiting)} confirmed parts show something new, each alone: it takes two")
+    return Hold("nothing new to learn: what was confirmed is covered already")

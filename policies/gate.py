@@ -6,19 +6,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-
-from memory.bank import Bank, subset
 from memory.defects import Defect
+from memory.learners import learner_of
 from memory.version import Snapshot
 from policies.admission import Hold, Proposal
-from policies.remedy import is_detected
-from policies.threshold import Threshold, leave_one_out_scores
+from policies.threshold import Threshold, is_detected, leave_one_out_scores
 
 
 @dataclass(frozen=True)
 class GateReport:
-    """The gate's record for the manifest: replayed defects found and missed by the proposal."""
+    """The gate's record for the manifest: confirmed defects that the proposal finds, and which it misses."""
 
     found: int
     missed: tuple[str, ...]
@@ -29,27 +26,21 @@ class GateReport:
 
 
 def check(proposal: Proposal) -> GateReport | Hold:
-    """Score every replayed defect with base and proposal, each under its own threshold.
+    """Score every confirmed defect with base and proposal, each under its own threshold.
 
     A defect counts as found when its image is flagged *and* its region alone would be: another patch of the
     image exceeding the threshold by chance does not excuse forgetting the defect itself. One newly missed
-    defect, under whatever regime's threshold, holds the whole proposal, blaming the added samples whose patches explain
-    its region away.
+    defect, under whatever regime's threshold, holds the whole proposal, blaming the added samples that explain its
+    region away.
     """
     before, after = Threshold.of(proposal.base.version.threshold), proposal.threshold
-    passed = prove(proposal.snapshot, after)
-    thresholds = [
-        (before, after),
-        *((before.for_regime(r), after.for_regime(r)) for r in sorted({*before.per_regime, *after.per_regime})),
-    ]
+    regimes = sorted({*before.per_regime, *after.per_regime})
+    thresholds = [(before, after), *((before.for_regime(r), after.for_regime(r)) for r in regimes)]
+    base, proposed = proposal.base.snapshot.detector, proposal.snapshot.detector
     forgotten = [
         defect
         for defect in proposal.snapshot.confirmed_defects.defects
-        if any(
-            is_detected(proposal.base.snapshot.contrasts, defect, then)
-            and not is_detected(proposal.snapshot.contrasts, defect, now)
-            for then, now in thresholds
-        )
+        if any(is_detected(base, defect, then) and not is_detected(proposed, defect, now) for then, now in thresholds)
     ]
     if forgotten:
         names = ", ".join(defect.sample for defect in forgotten)
@@ -58,45 +49,32 @@ def check(proposal: Proposal) -> GateReport | Hold:
             f" {names}",
             blamed(proposal, forgotten),
         )
-    return passed
+    return prove(proposal.snapshot, after)
 
 
-def prove(contents: Snapshot, threshold: Threshold) -> GateReport:
-    """Which replayed defects these contents find under this threshold, and which they miss."""
-    missed = tuple(
-        d.sample for d in contents.confirmed_defects.defects if not is_detected(contents.contrasts, d, threshold)
-    )
-    return GateReport(len(contents.confirmed_defects) - len(missed), missed)
+def prove(snapshot: Snapshot, threshold: Threshold) -> GateReport:
+    """Which confirmed defects a snapshot finds under this threshold, and which it misses."""
+    defects = snapshot.confirmed_defects.defects
+    missed = tuple(d.sample for d in defects if not is_detected(snapshot.detector, d, threshold))
+    return GateReport(len(defects) - len(missed), missed)
 
 
 def blamed(proposal: Proposal, forgotten: list[Defect]) -> tuple[str, ...]:
     """Who made these defects be missed.
 
-    Patches of a defect that its base would show under the new threshold were explained away: by the samples of the
-    newly added patches that are nearest to them, new samples or not. Where there are none such, the threshold has
-    overtaken it: by the new calibration parts that score above the old one. Where neither finds anybody, everything
-    new is blamed, so that defects can be learned on.
+    What a defect's base would show under the new threshold was explained away by newly learned samples, which the
+    detector's `Learner` names. Where there are none such, the threshold has overtaken it: by the new calibration parts
+    that score above the old one. Where neither finds anybody, everything new is blamed, so that defects can be learned
+    on.
     """
-    contrasts, base = proposal.snapshot.contrasts, proposal.base.snapshot.contrasts
-    bank = contrasts.bank
-    new = _patches(bank) - _patches(base.bank)
+    base, proposed = proposal.base.snapshot, proposal.snapshot
+    learner = learner_of(proposed.detector.kind)
+    guilty = learner.blame(base.detector, proposed.detector, forgotten, proposal.threshold.value)
+    if guilty:
+        return tuple(sorted(guilty))
+    calibration_set = proposed.calibration_set
+    fresh = set(calibration_set.samples) - set(base.calibration_set.samples)
     before = Threshold.of(proposal.base.version.threshold)
-    guilty: set[str] = set()
-    for defect in forgotten:
-        shown = base.score(defect.features, region=defect.mask).map > proposal.threshold.value
-        rows = contrasts.score(defect.features, region=defect.mask).nearest[
-            shown.reshape(-1)
-        ]  # (rows, columns) -> (P,)
-        if len(rows):
-            guilty |= {sample for sample, _ in _patches(subset(bank, np.unique(rows))) & new}
-    held = proposal.snapshot.calibration_set
-    fresh = set(held.samples) - set(proposal.base.snapshot.calibration_set.samples)
-    if not guilty:
-        scores = zip(held.samples, leave_one_out_scores(contrasts, held), strict=True)
-        guilty = {sample for sample, score in scores if sample in fresh and score.value > before.value}
-    return tuple(sorted(guilty or fresh | {sample for sample, _ in new}))
-
-
-def _patches(bank: Bank) -> set[tuple[str, int]]:
-    """Every patch by its sample and its number in that sample's grid."""
-    return {(bank.samples[o], int(p)) for o, p in zip(bank.sample_index, bank.patch_index, strict=True)}
+    scores = zip(calibration_set.samples, leave_one_out_scores(proposed.detector, calibration_set), strict=True)
+    lifting = {sample for sample, score in scores if sample in fresh and score > before.value}
+    return tuple(sorted(lifting or fresh | learner.contributors(base.detector, proposed.detector)))

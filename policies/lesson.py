@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from drift.monitor import DriftState
 from memory.version import Model
-from policies.admission import Hold, LabelledParts, Limits, Proposal, propose
+from policies.admission import Hold, LabelledParts, Proposal, propose
+from policies.fitting import Limits
 from policies.gate import GateReport, check
 
 

@@ -10,10 +10,9 @@ import numpy as np
 
 from drift.reference import Reference
 from drift.signals import material, material_coordinates
-from memory.contrasts import NeighbourCache
-from memory.features import Features
+from memory.features import Features, View
 from memory.version import Model
-from policies.threshold import Threshold, leave_one_out_scores, threshold_of
+from policies.threshold import Threshold, leave_one_out_scores, threshold_of_scores
 
 TOLERANCE = 0.03
 SHIFT = 0.5
@@ -68,43 +67,37 @@ def compare(model: Model, look: Look) -> Parity:
     """Score every calibration part and every confirmed defect by the features that a backend `look`s up for it, beside
     the reference's own, which the version holds. One image's features are held at a time.
 
-    A calibration part is scored without its own patches, a defect in its region alone, each under the threshold of its
-    backend, and of every regime that has one.
+    A calibration part is scored as if it had not been taught, a defect in its region alone, each under the threshold of
+    its backend, and of every regime that has one.
     """
-    contents, then = model.snapshot, Threshold.of(model.version.threshold)
-    bank, held_out, defects = contents.bank, contents.calibration_set, contents.confirmed_defects.defects
-    reference = Reference.of(contents.reference)
-    goods = {
-        s: f.value for s, f in zip(held_out.samples, leave_one_out_scores(contents.contrasts, held_out), strict=True)
-    }
-    shown = {d.sample: contents.contrasts.score(d.features, region=d.mask).value for d in defects}
-    found: dict[str, float] = {}
+    snapshot, then = model.snapshot, Threshold.of(model.version.threshold)
+    detector, calibration_set, defects = snapshot.detector, snapshot.calibration_set, snapshot.confirmed_defects.defects
+    reference = Reference.of(snapshot.reference)
+    goods = dict(zip(calibration_set.samples, leave_one_out_scores(detector, calibration_set), strict=True))
+    in_masks = {d.sample: detector.score_in(d.view, d.mask).value for d in defects}
+    again: dict[str, float] = {}
     shifts = []
-    for sample, features in zip(held_out.samples, held_out.features, strict=True):
+    for sample, features in zip(calibration_set.samples, calibration_set.features, strict=True):
         seen = look(sample)
         if seen is not None:
-            plain = NeighbourCache(bank).score(seen, without=sample, taught=features)
-            found[sample] = bank.amplify(seen, plain).value
-            both = [material_coordinates(material(f.patches), reference.axes) for f in (features, seen)]
+            again[sample] = detector.score_without(View(seen, reference=features), sample).value
+            both = [material_coordinates(material(one), reference.axes) for one in (features, seen)]
             shifts.append((both[1] - both[0]) / reference.spread[-len(both[0]) :])
     for defect in defects:
         seen = look(defect.sample)
         if seen is not None:
-            found[defect.sample] = NeighbourCache(bank).score(seen, region=defect.mask).value
-    gone = tuple(sample for sample in (*goods, *shown) if sample not in found)
-    parity = Parity(len(goods), len(shown), 0.0, "", 0.0, (), gone, None)
+            again[defect.sample] = detector.score_in(View(seen), defect.mask).value
+    gone = tuple(sample for sample in (*goods, *in_masks) if sample not in again)
+    parity = Parity(len(goods), len(in_masks), 0.0, "", 0.0, (), gone, None)
     if gone:
         return parity
-    now = threshold_of(held_out, [found[s] for s in goods], [found[s] for s in shown], then.rate)
-    everywhere = [
-        (then, now),
-        *((then.for_regime(r), now.for_regime(r)) for r in sorted({*then.per_regime, *now.per_regime})),
-    ]
-    judged_by = {
-        s: [(then.for_regime(r), now.for_regime(r))] for s, r in zip(held_out.samples, held_out.regimes, strict=True)
-    }
-    scores = goods | shown
-    apart = {s: abs(found[s] / now.value - v / then.value) / max(1.0, v / then.value) for s, v in scores.items()}
+    now = threshold_of_scores(calibration_set, [again[s] for s in goods], [again[s] for s in in_masks], then.rate)
+    regimes = sorted({*then.per_regime, *now.per_regime})
+    everywhere = [(then, now), *((then.for_regime(r), now.for_regime(r)) for r in regimes)]
+    parts = zip(calibration_set.samples, calibration_set.regimes, strict=True)
+    judged_by = {sample: [(then.for_regime(regime), now.for_regime(regime))] for sample, regime in parts}
+    scores = goods | in_masks
+    apart = {s: abs(again[s] / now.value - v / then.value) / max(1.0, v / then.value) for s, v in scores.items()}
     worst = max(apart, key=apart.__getitem__)
     return replace(
         parity,
@@ -114,7 +107,7 @@ def compare(model: Model, look: Look) -> Parity:
         differing=tuple(
             s
             for s, score in scores.items()
-            if any((score > one.value) != (found[s] > other.value) for one, other in judged_by.get(s, everywhere))
+            if any((score > one.value) != (again[s] > other.value) for one, other in judged_by.get(s, everywhere))
         ),
         threshold=now,
     )

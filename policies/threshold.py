@@ -7,19 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
 from scipy.special import betaincinv
 
-from memory.bank import DefectMemory, Score
-from memory.contrasts import NeighbourCache
-from memory.defects import ConfirmedDefects, Defect
-from memory.features import Patches
-from memory.version import CalibrationSet
+from memory.calibration import CalibrationSet
+from memory.defects import Defect
+from memory.detector import Detector
 
 CONFIDENCE = 0.95
-TELLING = 3
-STANDING_OUT = 0.1
-ODD = 0.5
 
 
 @dataclass(frozen=True)
@@ -113,76 +107,68 @@ class Threshold:
         )
 
 
-def settle(
-    contrasts: NeighbourCache, replay: ConfirmedDefects, held_out: CalibrationSet, rate: float
-) -> tuple[NeighbourCache, Threshold]:
-    """The bank as its calibration parts show it, with the memory of replayed defects, and its threshold.
+def conformal_threshold(
+    detector: Detector, calibration_set: CalibrationSet, defects: Sequence[Defect], rate: float
+) -> Threshold:
+    """The threshold of a detector for this false-reject rate, with thresholds of its own for regimes that have
+    calibration parts enough."""
+    in_masks = [detector.score_in(defect.view, defect.mask).value for defect in defects]
+    return threshold_of_scores(calibration_set, leave_one_out_scores(detector, calibration_set), in_masks, rate)
 
-    The threshold is that of contrast alone, since the memory raises no calibration part.
+
+def threshold_of_scores(
+    calibration_set: CalibrationSet, scores: Sequence[float], defect_scores: Sequence[float], rate: float
+) -> Threshold:
+    """The threshold, also by regime, of calibration parts with these `scores`, where confirmed defects have those of
+    `defect_scores` under their masks."""
+    pooled = _with_pivot(calibrate(scores, rate), calibration_set.samples, scores)
+    return replace(pooled, per_regime=_per_regime(pooled, calibration_set, scores, defect_scores))
+
+
+def leave_one_out_scores(detector: Detector, calibration_set: CalibrationSet) -> list[float]:
+    """The score of every calibration part as if it had not been taught.
+
+    For a part that taught nothing this is split conformal's held-out score. For one that did, it is the jackknife's
+    (Barber et al., "Predictive inference with the jackknife+", 2021): of n + 1 exchangeable parts, each scored by the
+    other n, the new one's rank is uniform, and a calibration part is scored by n - 1 of those. That the n - 1 stand for
+    the n, the coreset and the landmarks make it an approximation, which the suite measures.
     """
-    bank, found = contrasts.bank, leave_one_out_scores(contrasts, held_out)
-    use = np.bincount(np.concatenate([score.nearest for score in found]), minlength=len(bank)).astype(np.int32)
-    shown = [contrasts.score(defect.features, region=defect.mask).value for defect in replay.defects]
-    threshold = threshold_of(held_out, [score.value for score in found], shown, rate)
-    bound = threshold.at(STANDING_OUT)
-    told = [bank.vectors[:0], *(most_anomalous_patches(contrasts, defect, bound) for defect in replay.defects)]
-    bank = replace(bank, usage_count=use, defect_memory=DefectMemory(np.concatenate(told)))
-    odd = threshold.at(ODD)
-    likest = (bank.likeness(f, score, odd).max() for f, score in zip(held_out.features, found, strict=True))
-    memory = DefectMemory(bank.defect_memory.vectors, odd, max(1.0, *map(float, likest)))
-    return contrasts.rebased(replace(bank, defect_memory=memory)), threshold
+    parts = zip(calibration_set.views, calibration_set.samples, strict=True)
+    return [detector.score_without(view, sample).value for view, sample in parts]
 
 
-def threshold_of(held_out: CalibrationSet, found: Sequence[float], shown: Sequence[float], rate: float) -> Threshold:
-    """The threshold, also by regime, of calibration parts with the scores `found`, where confirmed defects have those
-    `shown` in their regions."""
-    pooled = _named(calibrate(found, rate), held_out.samples, found)
-    return replace(pooled, per_regime=_own(pooled, held_out, found, shown))
+def is_detected(detector: Detector, defect: Defect, threshold: Threshold) -> bool:
+    """Whether the defect's own region exceeds the threshold by what good parts taught alone: that a detector remembers
+    this very defect proves nothing for the next of its kind."""
+    return detector.score_in(defect.view, defect.mask).value > threshold.value
 
 
-def _named(threshold: Threshold, samples: Sequence[str], found: Sequence[float]) -> Threshold:
+def _with_pivot(threshold: Threshold, samples: Sequence[str], scores: Sequence[float]) -> Threshold:
     """The threshold with the part that sets it; of equals the first."""
-    at = list(found).index(threshold.value)
-    rest = [score for i, score in enumerate(found) if i != at]
+    pivot = list(scores).index(threshold.value)
+    rest = [score for i, score in enumerate(scores) if i != pivot]
     without = calibrate(rest, threshold.rate).value if rest else threshold.value
-    return replace(threshold, pivot_part=samples[at], value_without_pivot=without)
+    return replace(threshold, pivot_part=samples[pivot], value_without_pivot=without)
 
 
-def _own(
-    pooled: Threshold, held_out: CalibrationSet, found: Sequence[float], shown: Sequence[float]
+def _per_regime(
+    pooled: Threshold, calibration_set: CalibrationSet, scores: Sequence[float], defect_scores: Sequence[float]
 ) -> dict[int, Threshold]:
     """Thresholds of regimes from their own calibration parts, as Mondrian conformal prediction has it (Vovk, Gammerman
     and Shafer 2005, section 4.5).
 
     Only where these are enough for the rate asked for, and where no confirmed defect would be missed that the `pooled`
-    one finds, by the contrasts `shown` in their regions.
+    one finds, by `defect_scores`.
     """
-    faintest = min((value for value in shown if value > pooled.value), default=math.inf)
-    own: dict[int, Threshold] = {}
-    for regime in sorted(set(held_out.regimes)):
-        at = [i for i, of in enumerate(held_out.regimes) if of == regime]
-        mine = calibrate([found[i] for i in at], pooled.rate)
-        if len(at) < len(found) and mine.supports_rate and mine.value < faintest:
-            own[regime] = _named(mine, [held_out.samples[i] for i in at], [found[i] for i in at])
-    return own
-
-
-def leave_one_out_scores(contrasts: NeighbourCache, held_out: CalibrationSet) -> list[Score]:
-    """The contrast of every calibration part by the bank without that part's own patches.
-
-    For a part that is not in the bank this is split conformal's held-out score. For one that is, it is the
-    jackknife's (Barber et al., "Predictive inference with the jackknife+", 2021): of n + 1 exchangeable parts, each
-    scored by the other n, the new one's rank is uniform, and a calibration part is scored by n - 1 of those. That
-    the n - 1 stand for the n, the coreset and the landmarks make it an approximation, which the suite measures.
-    """
-    return [contrasts.score(f, without=s) for s, f in zip(held_out.samples, held_out.features, strict=True)]
-
-
-def most_anomalous_patches(contrasts: NeighbourCache, defect: Defect, bound: float) -> Patches:
-    """The `TELLING` patches (n, D) at most of the defect's region that stand out most, where they exceed `bound`."""
-    contrast = contrasts.score(defect.features, region=defect.mask).map.reshape(-1)  # (rows, columns) -> (P,)
-    worst = np.argsort(-contrast, kind="stable")[:TELLING]
-    return defect.features.patches[worst[contrast[worst] > bound]]
+    faintest = min((score for score in defect_scores if score > pooled.value), default=math.inf)
+    thresholds: dict[int, Threshold] = {}
+    for regime in sorted(set(calibration_set.regimes)):
+        members = [i for i, seen_in in enumerate(calibration_set.regimes) if seen_in == regime]
+        own_scores = [scores[i] for i in members]
+        own = calibrate(own_scores, pooled.rate)
+        if len(members) < len(scores) and own.supports_rate and own.value < faintest:
+            thresholds[regime] = _with_pivot(own, [calibration_set.samples[i] for i in members], own_scores)
+    return thresholds
 
 
 def calibrate(scores: Sequence[float], rate: float) -> Threshold:

@@ -29,12 +29,15 @@ from daemon.service import Service
 from daemon.settings.load import Settings
 from daemon.streams import RedisStreams
 from drift.reference import Reference, refer
-from memory.bank import gather
+from memory.calibration import CalibrationSet
 from memory.defects import ConfirmedDefects
 from memory.extract import Extractor
-from memory.features import Features, Image, Patches
+from memory.features import Features, Image
+from memory.patch_bank.bank import PatchBank
+from memory.patch_bank.defect_memory import DefectMemory
+from memory.patch_bank.good_patches import GoodPatches, gather
 from memory.store import Store
-from memory.version import CalibrationSet, Snapshot, Version
+from memory.version import Snapshot, Version, VersionDraft
 
 # Deadlines would assert timing: on a busy machine any example may be slow.
 hypothesis.settings.register_profile("driftline", deadline=None)
@@ -64,14 +67,14 @@ def _refer_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """
 
     def once(
-        images: Sequence[Image], patches: Sequence[Patches], look: Callable[[Image], Patches], seed: int
+        images: Sequence[Image], seen: Sequence[Features], look: Callable[[Image], Features], seed: int
     ) -> Reference:
-        seen = hashlib.sha256(patches[0].tobytes() + bytes([seed]))
+        digest = hashlib.sha256(seen[0].patches.tobytes() + bytes([seed]))
         for image in images:
-            seen.update(image.tobytes())
-        if seen.digest() not in _referred:
-            _referred[seen.digest()] = refer(images, patches, look, seed)
-        return _referred[seen.digest()]
+            digest.update(image.tobytes())
+        if digest.digest() not in _referred:
+            _referred[digest.digest()] = refer(images, seen, look, seed)
+        return _referred[digest.digest()]
 
     monkeypatch.setattr("daemon.learning.teach.refer", once)
 
@@ -82,10 +85,11 @@ def png(number: int, scene: Scene = STEADY, flaw: Flaw | None = None) -> bytes:
     return cv2.imencode(".png", small[:, :, ::-1])[1].tobytes()
 
 
-def material_of(image: Image) -> Patches:
-    """Plain colour statistics of 16 px cells, patches (256, 6), stand in for a backbone's."""
+def material_of(image: Image) -> Features:
+    """Plain colour statistics of 16 px cells, 256 patches of 6 numbers, stand in for a backbone's."""
     cells = image.reshape(16, 16, 16, 16, 3).astype(np.float32)  # (H, W, 3) -> (rows, y, columns, x, 3)
-    return np.concatenate([cells.mean(axis=(1, 3)), cells.std(axis=(1, 3))], axis=-1).reshape(-1, 6) / 64
+    statistics = np.concatenate([cells.mean(axis=(1, 3)), cells.std(axis=(1, 3))], axis=-1)
+    return Features(statistics.reshape(-1, 6) / 64, (16, 16))  # (rows, columns, 6) -> (P, 6)
 
 
 def features(patches: object, grid: tuple[int, int] | None = None) -> Features:
@@ -94,12 +98,29 @@ def features(patches: object, grid: tuple[int, int] | None = None) -> Features:
     return Features(held, grid or (1, len(held)))
 
 
+def bank_of(good: GoodPatches) -> PatchBank:
+    """A bank of good patches that remembers no defect."""
+    return PatchBank(good, DefectMemory(good.vectors[:0]))
+
+
+def good_of(snapshot: Snapshot) -> GoodPatches:
+    """The good patches of a snapshot's bank."""
+    bank = snapshot.detector
+    assert isinstance(bank, PatchBank)
+    return bank.good
+
+
+def arrays_of(snapshot: Snapshot) -> dict[str, bytes]:
+    """What a snapshot's detector is made of, to compare to the bit."""
+    return {name: array.tobytes() for name, array in snapshot.detector.arrays().items()}
+
+
 def contents(seed: int = 0, patches: int = 12) -> Snapshot:
     """Small random contents, exact in float16."""
     rng = np.random.default_rng(seed)
     draw = lambda n: rng.integers(-50, 50, (n, 4)).astype(np.float32)  # noqa: E731  # two uses, one line
     return Snapshot(
-        bank=gather([("a.png", draw(patches)), ("b.png", draw(3))]),
+        detector=bank_of(gather([("a.png", draw(patches)), ("b.png", draw(3))])),
         confirmed_defects=ConfirmedDefects(),
         calibration_set=CalibrationSet(("c.png", "d.png"), (features(draw(4), (2, 2)), features(draw(4), (2, 2)))),
         reference={"mean": np.zeros(9), "spread": np.ones(9), "axes": np.eye(3, 4), "centre": np.zeros(4)},
@@ -115,7 +136,7 @@ def commit(store: Store, made: Snapshot, parent: Version | None = None, **also: 
         "extractor": "e" * 64,
         "threshold": {"value": 1.0, "rate": 0.1, "guaranteed_rate": 0.1, "scores": [0.5, 1.0]},
     }
-    return store.commit(made, parent=parent, **(given | also))  # type: ignore[arg-type]  # plain values by name
+    return store.commit(made, VersionDraft(parent=parent, **(given | also)))  # type: ignore[arg-type]  # plain values by name
 
 
 @pytest.fixture(scope="session")

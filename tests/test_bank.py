@@ -7,14 +7,17 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 import pytest
-from conftest import features
+from conftest import bank_of, features
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from memory.bank import DefectMemory, gather, joined, subset, with_landmarks
 from memory.errors import DriftlineError
-from memory.search import IVF_FROM
+from memory.features import View
+from memory.patch_bank.bank import PatchBank
+from memory.patch_bank.defect_memory import DefectMemory
+from memory.patch_bank.good_patches import gather
+from memory.patch_bank.index import IVF_FROM
 
 # Small whole numbers: distances are exact, so "never raises" needs no tolerance.
 Vectors = arrays(np.float32, st.tuples(st.integers(1, 30), st.just(4)), elements=st.integers(-30, 30))
@@ -24,7 +27,7 @@ Vectors = arrays(np.float32, st.tuples(st.integers(1, 30), st.just(4)), elements
 def test_the_score_is_the_largest_distance_to_the_nearest_patch(
     held: npt.NDArray[np.float32], asked: npt.NDArray[np.float32]
 ) -> None:
-    score = gather([("a", held)]).score(features(asked))
+    score = bank_of(gather([("a", held)])).score(View(features(asked)))
     exact = np.sqrt(((asked[:, None] - held[None]) ** 2).sum(-1).min(1))
     assert np.array_equal(score.map.reshape(-1), exact.astype(np.float32))
     assert score.value == exact.astype(np.float32).max()
@@ -34,25 +37,25 @@ def test_the_score_is_the_largest_distance_to_the_nearest_patch(
 def test_adding_vectors_never_raises_a_distance(
     held: npt.NDArray[np.float32], more: npt.NDArray[np.float32], asked: npt.NDArray[np.float32]
 ) -> None:
-    small = gather([("a", held)]).score(features(asked))
-    large = gather([("a", held), ("b", more)]).score(features(asked))
+    small = bank_of(gather([("a", held)])).score(View(features(asked)))
+    large = bank_of(gather([("a", held), ("b", more)])).score(View(features(asked)))
     assert (large.map <= small.map).all()
 
 
 @given(held=Vectors, asked=Vectors)
 def test_a_search_never_mutates(held: npt.NDArray[np.float32], asked: npt.NDArray[np.float32]) -> None:
-    bank = gather([("a", held)])
-    vectors, query = bank.vectors.copy(), asked.copy()
-    first, second = bank.score(features(asked)), bank.score(features(asked))
-    assert np.array_equal(bank.vectors, vectors)
+    bank = bank_of(gather([("a", held)]))
+    vectors, query = bank.good.vectors.copy(), asked.copy()
+    first, second = bank.score(View(features(asked))), bank.score(View(features(asked)))
+    assert np.array_equal(bank.good.vectors, vectors)
     assert np.array_equal(asked, query)
     assert np.array_equal(first.map, second.map)
-    assert len(bank) == len(held)
+    assert bank.size == len(held)
 
 
 @given(held=Vectors)
 def test_what_is_in_the_bank_scores_zero(held: npt.NDArray[np.float32]) -> None:
-    assert gather([("a", held)]).score(features(held)).value == 0
+    assert bank_of(gather([("a", held)])).score(View(features(held))).value == 0
 
 
 def test_the_bank_cannot_be_written() -> None:
@@ -70,14 +73,14 @@ def test_an_empty_bank_is_refused() -> None:
 
 def test_every_patch_knows_who_gave_it() -> None:
     one, two = np.zeros((2, 4), dtype=np.float32), np.full((3, 4), 9, dtype=np.float32)
-    bank = gather([("a", one), ("b", two), ("a", one + 1)])
-    assert bank.samples == ("a", "b")
-    nearest = bank.score(features(np.full((1, 4), 8.6))).nearest
-    assert bank.provenance(int(nearest[0])) == "b"
-    kept = subset(bank, np.array([4, 3]))
+    good = gather([("a", one), ("b", two), ("a", one + 1)])
+    assert good.samples == ("a", "b")
+    evidence = bank_of(good).score(View(features(np.full((1, 4), 8.6)))).evidence
+    assert evidence == {"at": [0, 0], "sample": "b", "place": 0}
+    kept = good.subset(np.array([4, 3]))
     assert kept.samples == ("b",)
     assert kept.patch_index.tolist() == [1, 2]
-    both = joined(kept, subset(bank, np.array([0, 2])))
+    both = kept.joined(good.subset(np.array([0, 2])))
     assert (both.samples, both.sample_index.tolist(), both.patch_index.tolist()) == (
         ("b", "a"),
         [0, 0, 1, 0],
@@ -90,37 +93,36 @@ def test_a_score_is_in_units_of_the_images_level_within_bounds(
     held: npt.NDArray[np.float32], asked: npt.NDArray[np.float32], low: float, wide: float
 ) -> None:
     plain = gather([("a", held)])
-    distance, _ = plain.distances(features(asked))
-    score = replace(plain, landmarks=held[:1], scale_range=(low, low + wide)).score(features(asked))
-    assert low <= score.scale <= low + wide
-    assert np.array_equal(score.map.reshape(-1), distance / np.float32(score.scale))
+    distance, _ = plain.index.search_flat(asked)
+    scaled = replace(plain, landmarks=held[:1], scale_range=(low, low + wide))
+    score, scale = bank_of(scaled).score(View(features(asked))), scaled.scale(features(asked))
+    assert low <= scale <= low + wide
+    assert np.array_equal(score.map.reshape(-1), distance / np.float32(scale))
     assert score.value == score.map.max()
 
 
 def test_a_part_that_is_odd_all_over_cannot_excuse_itself() -> None:
     taught = [features(np.full((4, 4), x)) for x in (1.0, 2.0)]
-    bank = with_landmarks(
-        gather([("a", np.zeros((4, 4), dtype=np.float32))]), np.zeros((1, 4), dtype=np.float32), taught
-    )
-    assert bank.scale_range == (2.0, 4.0)
-    assert bank.score(features(np.full((8, 4), 10.0))).value == 5.0
-    assert bank.score(features(np.full((8, 4), 1.5))).value == 1.0
+    zero = np.zeros((4, 4), dtype=np.float32)
+    good = gather([("a", zero)]).with_landmarks(zero[:1], taught)
+    assert good.scale_range == (2.0, 4.0)
+    assert bank_of(good).score(View(features(np.full((8, 4), 10.0)))).value == 5.0
+    assert bank_of(good).score(View(features(np.full((8, 4), 1.5)))).value == 1.0
 
 
 def test_where_calm_patches_are_alike_to_the_bit_distances_stay_plain() -> None:
     zero = np.zeros((4, 4), dtype=np.float32)
-    bank = with_landmarks(gather([("a", zero)]), zero[:1], [features(zero)])
-    assert bank.score(features(np.full((1, 4), 3.0))).value == 6.0
+    good = gather([("a", zero)]).with_landmarks(zero[:1], [features(zero)])
+    assert bank_of(good).score(View(features(np.full((1, 4), 3.0)))).value == 6.0
 
 
 def test_learning_leaves_an_images_level_alone() -> None:
     rng = np.random.default_rng(0)
     taught, new = (rng.standard_normal((50, 4)).astype(np.float32) for _ in range(2))
     asked = features(rng.standard_normal((20, 4)))
-    bank = with_landmarks(gather([("a", taught)]), taught[:5], [features(taught)])
-    assert (
-        joined(bank, gather([("b", new)])).scale(asked) == bank.scale(asked) == subset(bank, np.arange(9)).scale(asked)
-    )
+    good = gather([("a", taught)]).with_landmarks(taught[:5], [features(taught)])
+    extended, cut = good.joined(gather([("b", new)])), good.subset(np.arange(9))
+    assert extended.scale(asked) == good.scale(asked) == cut.scale(asked)
 
 
 def test_landmarks_that_an_image_gave_do_not_calm_it() -> None:
@@ -128,7 +130,7 @@ def test_landmarks_that_an_image_gave_do_not_calm_it() -> None:
     rng = np.random.default_rng(1)
     one, two = (rng.standard_normal((30, 4)).astype(np.float32) for _ in range(2))
     marks = np.concatenate([one[:2], two[:2]])
-    bank = with_landmarks(gather([("a", one), ("b", two)]), marks, [features(one), features(two)])
+    bank = gather([("a", one), ("b", two)]).with_landmarks(marks, [features(one), features(two)])
     of_others = replace(bank, landmarks=two[:2], scale_range=(0.0, np.inf))
     assert replace(bank, scale_range=(0.0, np.inf)).scale(features(one)) == of_others.scale(features(one))
     assert bank.scale_range == (min(levels := [bank.scale(features(x)) for x in (one, two)]), max(levels))
@@ -145,25 +147,25 @@ def test_a_large_bank_is_searched_quickly_and_decides_exactly(seed: int) -> None
     def draw(count: int) -> npt.NDArray[np.float32]:
         return (rng.integers(0, 9, (count, 6)) * 3 + rng.standard_normal((count, 6))).astype(np.float32)
 
-    bank = gather([(f"p{i}", draw(100)) for i in range(2 * IVF_FROM // 100)])
-    bank = replace(bank, landmarks=bank.vectors[::400], scale_range=(0.5, 2.0))
-    bank = replace(bank, defect_memory=DefectMemory(draw(5), 1.0, 0.5))
-    asked = features(draw(400), (20, 20))
-    quick, exact = bank.score(asked), bank.amplify(asked, bank.normalised_distance(asked))
+    good = gather([(f"p{i}", draw(100)) for i in range(2 * IVF_FROM // 100)])
+    good = replace(good, landmarks=good.vectors[::400], scale_range=(0.5, 2.0))
+    bank = PatchBank(good, DefectMemory(draw(5), 1.0, 0.5))
+    asked = View(features(draw(400), (20, 20)))
+    quick, exact = bank.score(asked), bank.score_without(asked, "nobody")
     assert quick.value == pytest.approx(exact.value, rel=1e-6)
     assert quick.map.argmax() == exact.map.argmax()
-    assert quick.nearest[quick.map.argmax()] == exact.nearest[exact.map.argmax()]
+    assert quick.evidence == exact.evidence
     assert (quick.map >= exact.map * (1 - 1e-5)).all()
     assert (quick.map > exact.map * (1 + 1e-5)).any(), "the test's own premise: it does err"
 
 
 def test_a_bank_that_is_ready_lets_no_image_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """The cells of a large bank take up to seconds: whoever activates a version makes them, not its first frame."""
-    bank = gather([("a", np.random.default_rng(0).standard_normal((IVF_FROM, 4)).astype(np.float32))])
+    bank = bank_of(gather([("a", np.random.default_rng(0).standard_normal((IVF_FROM, 4)).astype(np.float32))]))
     bank.warm_up()
 
     def late(*_: object) -> None:
         raise AssertionError("made while an image waits")
 
-    monkeypatch.setattr("memory.search.faiss.IndexIVFFlat", late)
-    assert bank.score(features(np.zeros((4, 4)))).value > 0
+    monkeypatch.setattr("memory.patch_bank.index.faiss.IndexIVFFlat", late)
+    assert bank.score(View(features(np.zeros((4, 4))))).value > 0

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from memory import coreset
-from memory.coreset import nearest_squared, redundant, select
+from memory.distances import nearest_squared
+from memory.patch_bank import coreset
+from memory.patch_bank.coreset import redundant, select
 
 # Small whole numbers: every distance is exact in float32, so equalities are equalities.
 Points = arrays(np.float32, st.tuples(st.integers(1, 40), st.just(3)), elements=st.integers(-20, 20))

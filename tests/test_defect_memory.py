@@ -5,16 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from conftest import features
+from conftest import bank_of, features
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memory.bank import LIKEST, Bank, gather
-from memory.contrasts import NeighbourCache
-from memory.defects import ConfirmedDefects, Defect
-from memory.features import Features
-from memory.version import CalibrationSet
-from policies.threshold import Threshold, settle
+from memory.calibration import CalibrationSet
+from memory.defects import Defect
+from memory.detector import Score
+from memory.features import Features, View
+from memory.patch_bank.bank import PatchBank
+from memory.patch_bank.defect_memory import MOST_AMPLIFIED
+from memory.patch_bank.good_patches import gather
+from policies.fitting import settle
+from policies.threshold import Threshold
 
 RNG = np.random.default_rng(0)
 
@@ -33,28 +36,33 @@ def defect(where: float) -> Defect:
     return Defect(f"at-{where}", seen, region)
 
 
-def taught(*defects: Defect) -> tuple[Bank, Threshold, CalibrationSet]:
+def taught(*defects: Defect) -> tuple[PatchBank, Threshold, CalibrationSet]:
     goods = [part(seed=i) for i in range(20)]
     held = CalibrationSet(tuple(f"g{i}" for i in range(20)), tuple(goods))
     bank = gather([(name, good.patches) for name, good in zip(held.samples, goods, strict=True)])
-    settled, threshold = settle(NeighbourCache(bank), ConfirmedDefects(defects), held, 0.05)
-    return settled.bank, threshold, held
+    fitted = settle(bank_of(bank), held, defects, 0.05)
+    assert isinstance(fitted.detector, PatchBank)
+    return fitted.detector, fitted.threshold, held
+
+
+def score(bank: PatchBank, seen: Features) -> Score:
+    return bank.score(View(seen))
 
 
 def test_what_is_like_a_confirmed_defect_is_raised_over_the_threshold() -> None:
     """Its twin of the next week is a little weaker, and just not found by good patches alone."""
     bank, threshold, _ = taught(defect(9.0))
-    level = threshold.value + float(np.abs(bank.vectors[:, 0]).max())
+    level = threshold.value + float(np.abs(bank.good.vectors[:, 0]).max())
     twin = part(0.95 * level, seed=5)
     bank = replace(bank, defect_memory=replace(bank.defect_memory, vectors=np.array([[level, 0, 0]], dtype=np.float32)))
-    assert bank.normalised_distance(twin).value < threshold.value < bank.score(twin).value
+    assert bank.normalised_distance(twin).value < threshold.value < score(bank, twin).value
 
 
 def test_a_defect_of_another_kind_scores_as_without_memory() -> None:
     bank, _, _ = taught(defect(9.0))
     other = part(-9.0, seed=6)
-    assert bank.score(other).value == bank.normalised_distance(other).value
-    assert np.array_equal(bank.score(other).map, bank.normalised_distance(other).map)
+    assert score(bank, other).value == bank.normalised_distance(other).value
+    assert np.array_equal(score(bank, other).map, bank.normalised_distance(other).map)
 
 
 def test_only_a_defect_that_stands_out_is_remembered() -> None:
@@ -68,9 +76,9 @@ def test_no_defect_changes_the_threshold_or_lifts_a_calibration_part_over_it(pla
     without, plain, _ = taught()
     bank, threshold, held = taught(*(defect(p) for p in dict.fromkeys(places)))
     assert threshold == plain
-    assert np.array_equal(bank.vectors, without.vectors)
+    assert np.array_equal(bank.good.vectors, without.good.vectors)
     for good in held.features:
-        assert bank.score(good).value <= max(threshold.value, bank.normalised_distance(good).value)
+        assert score(bank, good).value <= max(threshold.value, bank.normalised_distance(good).value)
 
 
 @settings(max_examples=25, deadline=None)
@@ -78,13 +86,13 @@ def test_no_defect_changes_the_threshold_or_lifts_a_calibration_part_over_it(pla
 def test_the_memory_never_lowers_a_score_and_raises_it_at_most_tenfold(where: float, seed: int) -> None:
     bank, _, _ = taught(defect(9.0), defect(-12.0))
     seen = part(where, seed=seed)
-    plain, raised = bank.normalised_distance(seen).map, bank.score(seen).map
+    plain, raised = bank.normalised_distance(seen).map, score(bank, seen).map
     assert (raised >= plain).all()
-    assert (raised <= LIKEST * plain).all()
+    assert (raised <= MOST_AMPLIFIED * plain).all()
 
 
-def test_without_confirmed_defects_the_score_is_the_contrast() -> None:
+def test_without_confirmed_defects_the_score_is_the_distance_to_good_patches() -> None:
     bank, _, _ = taught()
     assert len(bank.defect_memory.vectors) == 0
     seen = part(RNG.normal(0, 5))
-    assert bank.score(seen).value == bank.normalised_distance(seen).value
+    assert score(bank, seen).value == bank.normalised_distance(seen).value

@@ -181,7 +181,7 @@ def test_a_rollback_brings_back_the_contents_and_keeps_every_defect(service: Ser
     assert (made.number, made.restores, made.who, made.feedback_through) == (4, 1, "engineer", 4)
     assert made.gate["found"] + len(made.gate["missed"]) == 1
     contents, first = service.store.load(made).snapshot, service.store.load(service.store.version(1)).snapshot
-    assert contents.bank.samples == first.bank.samples
+    assert contents.detector.samples == first.detector.samples
     assert contents.confirmed_defects.samples == ("d",)
     service.notice_versions()
     after = judge(service, "after", 650)
@@ -257,7 +257,7 @@ def test_retention_keeps_answers_and_drops_the_rest(service: Service, settings: 
     assert left == ["ok3", "ok4", "answered"]
     answered = ledger.frame("answered")
     assert answered is not None
-    assert service.engine.features(answered) is not None
+    assert service.engine.view(answered) is not None
 
 
 def test_a_missed_defect_reported_by_an_operator_is_found_from_then_on(service: Service) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from conftest import NOW_MS, frame, make_service, png
+from conftest import NOW_MS, frame, good_of, make_service, png
 
 from daemon.cli import doctor
 from daemon.datasets.rendered import STEADY, Flaw, Scene
@@ -220,11 +220,11 @@ def test_what_is_learned_is_the_reference_s(
     quick.recalibrate()
     made = quick.store.version(2)
     assert isinstance(made, Version)
-    bank = quick.store.load(made).snapshot.bank
+    bank = good_of(quick.store.load(made).snapshot)
     assert set(made.added) & set(bank.samples)
     assert quick.status()["backend"] == "one"
     for row in np.flatnonzero(np.isin(bank.sample_index, [bank.samples.index(name) for name in made.added])):
-        image = quick.engine.pictures.sample(bank.provenance(int(row)))
+        image = quick.engine.pictures.sample(bank.sample_of(int(row)))
         assert image is not None
         assert np.array_equal(bank.vectors[row], extractor(image).patches[bank.patch_index[row]])
     assert comparisons(quick)[-1]["number"] == 2

@@ -6,25 +6,28 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import features
+from conftest import bank_of, features, good_of
 from hypothesis import given
 from hypothesis import strategies as st
 
 from drift.monitor import CALM, Trust
-from memory.bank import Bank, gather, joined, subset
-from memory.contrasts import NeighbourCache
+from memory.calibration import CalibrationSet
 from memory.defects import ConfirmedDefects, Defect
-from memory.features import Features
-from memory.version import CalibrationSet, Model, Snapshot, Version
-from policies.admission import Hold, LabelledParts, Limits, Proposal, propose
+from memory.detector import Capacity, GoodPart
+from memory.features import Features, View
+from memory.patch_bank.bank import PatchBank
+from memory.patch_bank.good_patches import GoodPatches, gather
+from memory.patch_bank.learner import PatchBankLearner
+from memory.version import Model, Snapshot, Version
+from policies.admission import Hold, LabelledParts, Proposal, propose
 from policies.ask import asked, audited
+from policies.fitting import Fitted, Limits
 from policies.gate import GateReport, check
-from policies.remedy import is_detected, remedy
-from policies.screening import GoodPart
-from policies.threshold import Threshold, calibrate, leave_one_out_scores
+from policies.remedies import remedy
+from policies.threshold import Threshold, calibrate, is_detected, leave_one_out_scores
 from policies.verdict import Verdict, decide
 
-LIMITS = Limits(bank=110, lesson=10, held_out=20, replay=10, rate=0.2, review=0.2)
+LIMITS = Limits(Capacity(size=110, lesson=10), calibration_parts=20, defects=10, rate=0.2, review_rate=0.2)
 NONE = ConfirmedDefects()
 RNG = np.random.default_rng(0)
 
@@ -43,11 +46,22 @@ def image(
 
 def model(replay: ConfirmedDefects = NONE) -> Model:
     """Normal patches lie around 0; held-out goods score little."""
-    bank = gather([(f"taught{i}", around(0, 30)) for i in range(3)])
+    bank = bank_of(gather([(f"taught{i}", around(0, 30)) for i in range(3)]))
     held = tuple(features(around(0)) for _ in range(9))
-    threshold = calibrate([bank.score(f).value for f in held], 0.2)
+    threshold = calibrate([bank.score(View(f)).value for f in held], 0.2)
     version = Version(1, None, None, "teach", "x", "", "e", {}, 30, threshold.to_json(), (), (), (), {}, 0)
     return Model(version, Snapshot(bank, replay, CalibrationSet(tuple(f"h{i}" for i in range(9)), held), {}))
+
+
+def good_part(name: str, seen: Features) -> GoodPart:
+    return GoodPart(name, View(seen))
+
+
+def proposal(base: Model, good: GoodPatches, threshold: Threshold, added: tuple[str, ...] = ()) -> Proposal:
+    """A proposal of other good patches than the base's."""
+    bank = base.snapshot.detector
+    assert isinstance(bank, PatchBank)
+    return Proposal(base, replace(base.snapshot, detector=bank.with_good(good)), threshold, added, (), ())
 
 
 def scratch(name: str, where: float = 20) -> Defect:
@@ -59,7 +73,7 @@ def scratch(name: str, where: float = 20) -> Defect:
 
 def twice(name: str, seen: Features) -> tuple[GoodPart, GoodPart]:
     """Two parts that show the same: what is new is learned."""
-    return GoodPart(name, seen), GoodPart(f"{name}-2", seen)
+    return good_part(name, seen), good_part(f"{name}-2", seen)
 
 
 def confirmed(
@@ -74,13 +88,13 @@ def test_a_novel_good_part_is_admitted_and_then_known() -> None:
     assert isinstance(outcome, Proposal)
     assert "new" in outcome.added
     assert outcome.waiting == ()
-    assert outcome.snapshot.bank.score(novel.features).value < base.snapshot.bank.score(novel.features).value / 2
+    assert outcome.snapshot.detector.score(novel.view).value < base.snapshot.detector.score(novel.view).value / 2
     assert isinstance(check(outcome), GateReport)
 
 
 def test_a_part_that_looks_like_a_confirmed_defect_is_refused() -> None:
     base = model(ConfirmedDefects((scratch("d1"),)))
-    poison = GoodPart("poison", scratch("x").features)
+    poison = good_part("poison", scratch("x").features)
     outcome = propose(base, confirmed((poison,)), CALM, LIMITS, 0)
     assert outcome == Hold("every confirmed part lies nearer to a confirmed defect than to the bank", ("poison",))
     novel = twice("new", features(image(around(0, 14), around(8, 2))))
@@ -93,15 +107,8 @@ def test_a_part_that_looks_like_a_confirmed_defect_is_refused() -> None:
 def test_the_gate_holds_what_would_forget_a_defect_and_blames_the_part() -> None:
     """The poison lies beside the defect, not nearer to it than to the bank: only the gate can see it."""
     base = model(ConfirmedDefects((scratch("d1", 9),)))
-    poisoned = Proposal(
-        base,
-        replace(base.snapshot, bank=joined(base.snapshot.bank, gather([("sly", around(9, 4))]))),
-        calibrate([1.0, 2.0], 0.5),
-        ("sly",),
-        (),
-        (),
-    )
-    held = check(poisoned)
+    sly = good_of(base.snapshot).joined(gather([("sly", around(9, 4))]))
+    held = check(proposal(base, sly, calibrate([1.0, 2.0], 0.5), ("sly",)))
     assert isinstance(held, Hold)
     assert held.blamed == ("sly",)
     assert "1 of 1" in held.reason
@@ -110,10 +117,9 @@ def test_the_gate_holds_what_would_forget_a_defect_and_blames_the_part() -> None
 def test_the_gate_blames_a_known_part_for_the_patches_that_it_adds_later() -> None:
     """A part that waited is in the bank already. Were it not blamed, every later lesson would be held for it."""
     base = model(ConfirmedDefects((scratch("d1", 9),)))
-    known = base.snapshot.bank.samples[0]
+    known = base.snapshot.detector.samples[0]
     later = gather([(known, around(9, 4))], [np.arange(900, 904)])
-    bank = joined(base.snapshot.bank, later)
-    held = check(Proposal(base, replace(base.snapshot, bank=bank), calibrate([1.0, 2.0], 0.5), (), (), ()))
+    held = check(proposal(base, good_of(base.snapshot).joined(later), calibrate([1.0, 2.0], 0.5)))
     assert isinstance(held, Hold)
     assert held.blamed == (known,)
 
@@ -121,7 +127,7 @@ def test_the_gate_blames_a_known_part_for_the_patches_that_it_adds_later() -> No
 def test_the_gate_blames_held_out_parts_that_lift_the_threshold_over_a_defect() -> None:
     base = model(ConfirmedDefects((scratch("d1", 9),)))
     apart = [-30 * axis for axis in np.eye(3)]  # nearer to what is normal than to each other or to the defect
-    wild = tuple(GoodPart(f"w{i}", features(image(around(0, 15), around(a, 1)))) for i, a in enumerate(apart))
+    wild = tuple(good_part(f"w{i}", features(image(around(0, 15), around(a, 1)))) for i, a in enumerate(apart))
     outcome = propose(base, confirmed(audited_goods=wild), CALM, LIMITS, 0)
     assert isinstance(outcome, Proposal)
     held = check(outcome)
@@ -135,10 +141,10 @@ def test_the_gate_looks_at_the_region_not_only_at_the_image() -> None:
     region = np.zeros((1, 16), dtype=bool)
     region[0, -1] = True
     base = model(ConfirmedDefects((Defect("d", seen, region),)))
-    bank = gather([("taught", base.snapshot.bank.vectors), ("sly", seen.patches[-1:])])
+    good = gather([("taught", good_of(base.snapshot).vectors), ("sly", seen.patches[-1:])])
     threshold = calibrate([1.0, 2.0], 0.5)
-    assert bank.score(seen).value > threshold.value
-    assert isinstance(check(Proposal(base, replace(base.snapshot, bank=bank), threshold, ("sly",), (), ())), Hold)
+    assert bank_of(good).score(View(seen)).value > threshold.value
+    assert isinstance(check(proposal(base, good, threshold, ("sly",))), Hold)
 
 
 def test_a_defect_missed_before_does_not_block_learning() -> None:
@@ -154,7 +160,7 @@ def test_a_new_defect_alone_is_remembered() -> None:
     outcome = propose(model(), confirmed(defects=(scratch("d1"),)), CALM, LIMITS, 0)
     assert isinstance(outcome, Proposal)
     assert outcome.snapshot.confirmed_defects.samples == ("d1",)
-    assert np.array_equal(outcome.snapshot.bank.vectors, outcome.base.snapshot.bank.vectors)
+    assert np.array_equal(good_of(outcome.snapshot).vectors, good_of(outcome.base.snapshot).vectors)
 
 
 def test_audited_goods_calibrate_and_are_learned() -> None:
@@ -162,15 +168,15 @@ def test_audited_goods_calibrate_and_are_learned() -> None:
     outcome = propose(model(), confirmed(audited_goods=(twin, audit)), CALM, LIMITS, 0)
     assert isinstance(outcome, Proposal)
     assert outcome.snapshot.calibration_set.samples[-1] == "audit"
-    assert {"audit", "audit-2"} & set(outcome.snapshot.bank.samples)
-    now_known = outcome.snapshot.bank.score(audit.features).value
+    assert {"audit", "audit-2"} & set(outcome.snapshot.detector.samples)
+    now_known = outcome.snapshot.detector.score(audit.view).value
     assert now_known < max(outcome.threshold.scores), "it calibrates by what the others taught, not by itself"
     assert len(outcome.threshold.scores) == 11
 
 
 def test_an_audited_part_that_looks_like_a_confirmed_defect_does_not_calibrate() -> None:
     base = model(ConfirmedDefects((scratch("d1"),)))
-    careless, fine = GoodPart("careless", scratch("x").features), GoodPart("fine", features(around(3)))
+    careless, fine = good_part("careless", scratch("x").features), good_part("fine", features(around(3)))
     outcome = propose(base, confirmed(audited_goods=(careless, fine)), CALM, LIMITS, 0)
     assert isinstance(outcome, Proposal)
     assert outcome.refused == ("careless",)
@@ -179,35 +185,34 @@ def test_an_audited_part_that_looks_like_a_confirmed_defect_does_not_calibrate()
 
 def test_where_nobody_can_be_blamed_everything_new_is_so_that_defects_are_still_learned() -> None:
     base = model(ConfirmedDefects((scratch("d1", 9),)))
-    bank = joined(base.snapshot.bank, gather([("new", around(-30, 1))]))
-    harsh = Proposal(base, replace(base.snapshot, bank=bank), calibrate([100.0], 0.5), ("new",), (), ())
-    held = check(harsh)
+    new = good_of(base.snapshot).joined(gather([("new", around(-30, 1))]))
+    held = check(proposal(base, new, calibrate([100.0], 0.5), ("new",)))
     assert isinstance(held, Hold)
     assert held.blamed == ("new",)
 
 
 def test_nothing_new_and_nothing_trusted_are_held() -> None:
     base = model()
-    known = GoodPart("k", features(base.snapshot.bank.vectors[:4].copy()))
+    known = good_part("k", features(good_of(base.snapshot).vectors[:4].copy()))
     assert isinstance(propose(base, confirmed((known,)), CALM, LIMITS, 0), Hold)
     assert isinstance(propose(base, confirmed(), CALM, LIMITS, 0), Hold)
     lost = replace(CALM, trust=Trust.UNTRUSTED)
-    held = propose(base, confirmed((GoodPart("n", features(around(6))),)), lost, LIMITS, 0)
+    held = propose(base, confirmed((good_part("n", features(around(6))),)), lost, LIMITS, 0)
     assert isinstance(held, Hold)
     assert "paused" in held.reason
 
 
 @given(counts=st.lists(st.integers(1, 30), min_size=1, max_size=5), bank=st.integers(30, 60), seed=st.integers(0, 99))
 def test_the_budget_is_kept_and_the_result_deterministic(counts: list[int], bank: int, seed: int) -> None:
-    base, limits = model(), replace(LIMITS, bank=bank)
+    base, limits = model(), replace(LIMITS, capacity=Capacity(bank, 10))
     rng = np.random.default_rng(seed)
-    goods = tuple(GoodPart(f"g{i}", features(rng.integers(-20, 20, (n, 3)))) for i, n in enumerate(counts))
+    goods = tuple(good_part(f"g{i}", features(rng.integers(-20, 20, (n, 3)))) for i, n in enumerate(counts))
     one, two = (propose(base, confirmed(goods), CALM, limits, seed) for _ in range(2))
     if isinstance(one, Proposal) and isinstance(two, Proposal):
-        assert len(one.snapshot.bank) <= max(bank, len(base.snapshot.bank))
-        assert np.array_equal(one.snapshot.bank.vectors, two.snapshot.bank.vectors)
+        assert one.snapshot.detector.size <= max(bank, base.snapshot.detector.size)
+        assert np.array_equal(good_of(one.snapshot).vectors, good_of(two.snapshot).vectors)
         assert one.threshold == two.threshold
-        assert set(one.added) <= set(one.snapshot.bank.samples)
+        assert set(one.added) <= set(one.snapshot.detector.samples)
     else:
         assert one == two
 
@@ -255,18 +260,18 @@ def test_the_confident_rate_of_the_largest_of_fifty_nine_is_a_twentieth() -> Non
 
 def test_what_one_part_alone_shows_waits_for_a_second() -> None:
     base = model()
-    one, two = twice("new", features(image(base.snapshot.bank.vectors[:14], around(8, 2))))
+    one, two = twice("new", features(image(good_of(base.snapshot).vectors[:14], around(8, 2))))
     held = propose(base, confirmed((one,)), CALM, LIMITS, 0)
     assert isinstance(held, Hold)
     assert "it takes two" in held.reason
     assert held.blamed == (), "nobody is set aside for it"
     twin = replace(two, part="new")
     assert propose(base, confirmed((one, twin)), CALM, LIMITS, 0) == replace(held, reason=held.reason.replace("1", "2"))
-    other = GoodPart("other", features(image(base.snapshot.bank.vectors[:14], around(-8, 2))))
+    other = good_part("other", features(image(good_of(base.snapshot).vectors[:14], around(-8, 2))))
     partly = propose(base, confirmed((one, two, other)), CALM, LIMITS, 0)
     assert isinstance(partly, Proposal)
     assert partly.waiting == ("other",)
-    assert partly.snapshot.bank.score(other.features).value > Threshold.of(base.version.threshold).value
+    assert partly.snapshot.detector.score(other.view).value > Threshold.of(base.version.threshold).value
 
 
 def test_what_would_hide_the_most_anomalous_patch_of_a_known_defect_is_left_out() -> None:
@@ -276,44 +281,40 @@ def test_what_would_hide_the_most_anomalous_patch_of_a_known_defect_is_left_out(
     base = Model(replace(base.version, threshold=calibrate([bound] * 9, 0.2).to_json()), base.snapshot)
     defect = base.snapshot.confirmed_defects.defects[0].patches[-1]
     between = (defect * (1 - 0.9 * bound / np.linalg.norm(defect))).astype(np.float32)
-    one, two = twice("new", features(image(around(-8, 2), base.snapshot.bank.vectors[:13], between[None])))
+    one, two = twice("new", features(image(around(-8, 2), good_of(base.snapshot).vectors[:13], between[None])))
     outcome = propose(base, confirmed((one, two)), CALM, LIMITS, 0)
     assert isinstance(outcome, Proposal)
     assert "new" in outcome.added
-    assert np.linalg.norm(outcome.snapshot.bank.vectors - defect, axis=1).min() > bound
+    assert np.linalg.norm(good_of(outcome.snapshot).vectors - defect, axis=1).min() > bound
 
 
 def test_of_a_part_that_waited_only_what_is_still_new_is_learned() -> None:
     """The rest had its lesson, and may have left the bank since for a defect that it hid."""
     base = model()
     base = Model(replace(base.version, threshold=calibrate([2.0] * 9, 0.2).to_json()), base.snapshot)
-    hardly_new = base.snapshot.bank.vectors[:14] + np.float32(0.4)
+    hardly_new = good_of(base.snapshot).vectors[:14] + np.float32(0.4)
     one, two = twice("new", features(image(hardly_new, around(8, 2))))
 
     def learned(before: Model) -> set[int]:
-        outcome = propose(before, confirmed((one, two)), CALM, replace(LIMITS, lesson=100, bank=200), 0)
+        outcome = propose(before, confirmed((one, two)), CALM, replace(LIMITS, capacity=Capacity(200, 100)), 0)
         assert isinstance(outcome, Proposal)
-        bank = outcome.snapshot.bank
+        bank = good_of(outcome.snapshot)
         return {int(p) for p in bank.patch_index[bank.sample_index == bank.samples.index("new")]}
 
     assert len(learned(base)) > 2
     assert learned(Model(replace(base.version, waiting=("new",)), base.snapshot)) <= {14, 15}
 
 
-def good_values(bank: Bank, held: CalibrationSet) -> list[float]:
-    return [score.value for score in leave_one_out_scores(NeighbourCache(bank), held)]
-
-
 def hidden(common: int) -> tuple[Model, Defect]:
     """A base that misses the defect at 20, since one learned part shows `common` patches just there."""
     base, defect = model(), scratch("missed")
-    bank = gather([*((f"taught{i}", around(0, 100)) for i in range(3)), ("sly", around(20, common))])
+    bank = bank_of(gather([*((f"taught{i}", around(0, 100)) for i in range(3)), ("sly", around(20, common))]))
     odd = np.array([[5, 0, 0]], dtype=np.float32)
     held = CalibrationSet(tuple(f"h{i}" for i in range(9)), (features(image(around(0, 15), odd)),) * 9)
-    threshold = calibrate(good_values(bank, held), 0.2)
+    threshold = calibrate(leave_one_out_scores(bank, held), 0.2)
     assert threshold.value == 4.0
     version = replace(base.version, threshold=threshold.to_json())
-    return Model(version, replace(base.snapshot, bank=bank, calibration_set=held)), defect
+    return Model(version, replace(base.snapshot, detector=bank, calibration_set=held)), defect
 
 
 def test_a_missed_defect_is_found_once_what_hid_it_has_left() -> None:
@@ -323,7 +324,7 @@ def test_a_missed_defect_is_found_once_what_hid_it_has_left() -> None:
     (done,) = outcome.remedies
     assert (done.defect, done.removed_patches) == ("missed", (("sly", 0),))
     assert outcome.removed == ("sly",)
-    assert is_detected(outcome.snapshot.contrasts, defect, outcome.threshold)
+    assert is_detected(outcome.snapshot.detector, defect, outcome.threshold)
     passed = check(outcome)
     assert isinstance(passed, GateReport)
     assert passed.missed == ()
@@ -333,10 +334,10 @@ def test_a_defect_that_a_new_threshold_overtakes_is_remedied_in_the_same_lesson(
     """Good parts need not be refused for it where a few patches near the defect can leave."""
     base, defect = hidden(common=1)
     near = gather([("sly", defect.patches + np.float32([4.2, 0, 0]))])
-    bank = joined(subset(base.snapshot.bank, np.arange(300)), near)
-    before = Model(base.version, replace(base.snapshot, bank=bank, confirmed_defects=ConfirmedDefects((defect,))))
-    assert is_detected(NeighbourCache(bank), defect, Threshold.of(base.version.threshold))
-    odd = GoodPart("odd", features(image(around(0, 15), np.array([[5.3, 0, 0]]))))
+    bank = bank_of(good_of(base.snapshot).subset(np.arange(300)).joined(near))
+    before = Model(base.version, replace(base.snapshot, detector=bank, confirmed_defects=ConfirmedDefects((defect,))))
+    assert is_detected(bank, defect, Threshold.of(base.version.threshold))
+    odd = good_part("odd", features(image(around(0, 15), np.array([[5.3, 0, 0]]))))
     outcome = propose(before, confirmed((), (odd,)), CALM, replace(LIMITS, rate=0.05), 0)
     assert isinstance(outcome, Proposal)
     assert outcome.threshold.value == pytest.approx(4.3)
@@ -350,25 +351,27 @@ def test_a_defect_that_looks_like_much_of_the_bank_has_no_remedy() -> None:
     outcome = propose(base, confirmed(defects=(defect,)), CALM, LIMITS, 0)
     assert isinstance(outcome, Proposal)
     assert outcome.remedies == ()
-    assert np.array_equal(outcome.snapshot.bank.vectors, base.snapshot.bank.vectors)
+    assert np.array_equal(good_of(outcome.snapshot).vectors, good_of(base.snapshot).vectors)
     assert outcome.snapshot.confirmed_defects.samples == ("missed",)
 
 
 @given(seed=st.integers(0, 10_000), rate=st.sampled_from([0.1, 0.2, 0.4]))
 def test_a_remedy_always_does_what_it_says(seed: int, rate: float) -> None:
     rng = np.random.default_rng(seed)
-    bank = gather([(f"s{i}", rng.normal(size=(60, 3)).astype(np.float32)) for i in range(5)])
+    bank = bank_of(gather([(f"s{i}", rng.normal(size=(60, 3)).astype(np.float32)) for i in range(5)]))
     held = CalibrationSet(tuple("abcd"), tuple(features(rng.normal(size=(8, 3))) for _ in "abcd"))
     defect = Defect("d", features(rng.normal(scale=2, size=(4, 3))), np.array([[True, True, False, False]]))
-    threshold = calibrate(good_values(bank, held), rate)
+    threshold = calibrate(leave_one_out_scores(bank, held), rate)
     other = Defect("o", features(rng.normal(scale=3, size=(4, 3))), np.array([[True, False, False, False]]))
-    made = remedy(NeighbourCache(bank), held, defect, threshold, (other,))
-    if made is not None:
-        assert len(made.contrasts.bank) + len(made.removed_patches) == len(bank)
-        assert len(made.removed_patches) <= 0.02 * len(bank)
-        lifted = calibrate(good_values(made.contrasts.bank, held), rate)
-        assert is_detected(made.contrasts, defect, lifted)
-        assert is_detected(made.contrasts, other, lifted) or not is_detected(NeighbourCache(bank), other, threshold)
+    settled = PatchBankLearner().settle(bank, held, (), threshold.at)
+    chosen = remedy(Fitted(settled, held, threshold), defect, (other,))
+    if chosen is not None:
+        repair, lifted = chosen
+        assert repair.detector.size + len(repair.removed_patches) == bank.size
+        assert len(repair.removed_patches) <= 0.02 * bank.size
+        assert lifted == calibrate(leave_one_out_scores(repair.detector, held), rate)
+        assert is_detected(repair.detector, defect, lifted)
+        assert is_detected(repair.detector, other, lifted) or not is_detected(bank, other, threshold)
 
 
 def test_what_is_normal_around_a_missed_defect_may_be_learned() -> None:
@@ -376,9 +379,9 @@ def test_what_is_normal_around_a_missed_defect_may_be_learned() -> None:
     where = np.ones((1, 16), dtype=bool)
     missed = Defect("missed", features(around(1)), where)
     base = model(ConfirmedDefects((missed,)))
-    value = 2 * base.snapshot.bank.score(missed.features).value
+    value = 2 * base.snapshot.detector.score(missed.view).value
     lenient = replace(base.version, threshold=replace(calibrate([1.0, 2.0], 0.2), value=value).to_json())
-    alike = GoodPart("alike", features(image(around(1, 15), around(8, 1))))
+    alike = good_part("alike", features(image(around(1, 15), around(8, 1))))
     outcome = propose(Model(lenient, base.snapshot), confirmed((alike,)), CALM, LIMITS, 0)
     assert isinstance(outcome, Proposal)
     assert outcome.refused == ()
@@ -397,13 +400,14 @@ def test_every_injected_regression_is_refused(kind: str) -> None:
         defect = Defect(f"d{i}", held, region)
         base = Model(base.version, replace(base.snapshot, confirmed_defects=ConfirmedDefects((defect,))))
         before = Threshold.of(base.version.threshold)
-        assert is_detected(base.snapshot.contrasts, defect, before)
-        bank, threshold = base.snapshot.bank, before
+        assert is_detected(base.snapshot.detector, defect, before)
+        good, threshold = good_of(base.snapshot), before
         if kind == "explained away":
             near = where + rng.normal(size=3) / 9 * before.value
-            bank = joined(bank, gather([("sly", near[None].astype(np.float32))]))
+            good = good.joined(gather([("sly", near[None].astype(np.float32))]))
         else:
-            threshold = replace(before, value=float(bank.score(held).map.max()) * rng.uniform(1.0, 1.5))
-        contents = replace(base.snapshot, bank=bank)
-        refused += isinstance(check(Proposal(base, contents, threshold, ("sly",), (), ())), Hold)
+            threshold = replace(
+                before, value=float(base.snapshot.detector.score(View(held)).map.max()) * rng.uniform(1.0, 1.5)
+            )
+        refused += isinstance(check(proposal(base, good, threshold, ("sly",))), Hold)
     assert refused == 100

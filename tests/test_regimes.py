@@ -11,7 +11,7 @@ from conftest import features, frame, material_of, png
 from hypothesis import given
 from hypothesis import strategies as st
 from test_lesson import answer, learn
-from test_policies import LIMITS, around, confirmed, model, scratch
+from test_policies import LIMITS, around, good_part, model, scratch
 
 from daemon.cli import terminal
 from daemon.datasets.rendered import STEADY, Scene, part
@@ -32,9 +32,9 @@ from drift.regimes import (
     regimes_of,
 )
 from drift.signals import SIGNALS
+from memory.calibration import CalibrationSet
 from memory.defects import ConfirmedDefects
-from memory.version import CalibrationSet
-from policies.admission import GoodPart, Hold, Proposal, propose
+from policies.admission import Hold, LabelledParts, Proposal, propose
 from policies.gate import check
 from policies.threshold import Threshold, calibrate
 
@@ -180,12 +180,14 @@ def test_every_regime_keeps_its_calibration_parts(before: list[int], fresh: list
 
 def test_a_lesson_makes_a_regime_known_once_by_parts_without_a_fault() -> None:
     base = model()
-    parts = [GoodPart(f"n{i}", features(around(6)), seen=sighting(70, i, fault=i >= ENOUGH_PARTS)) for i in range(12)]
-    outcome = propose(base, confirmed(tuple(parts)), CALM, LIMITS, 0)
+    goods = tuple(good_part(f"n{i}", features(around(6))) for i in range(12))
+    seen = {f"n{i}": sighting(70, i, fault=i >= ENOUGH_PARTS) for i in range(12)}
+    parts = LabelledParts(goods, sightings=seen)
+    outcome = propose(base, parts, CALM, LIMITS, 0)
     assert isinstance(outcome, Proposal)
     assert len(outcome.snapshot.regimes["signals.70"]) == ENOUGH_PARTS
     waited = replace(base, version=replace(base.version, waiting=("n0",)))
-    outcome = propose(waited, confirmed(tuple(parts)), CALM, LIMITS, 0)
+    outcome = propose(waited, parts, CALM, LIMITS, 0)
     assert isinstance(outcome, Proposal)
     assert len(outcome.snapshot.regimes["signals.70"]) == ENOUGH_PARTS - 1, "who waited was counted then"
 
@@ -195,7 +197,7 @@ def test_a_defect_that_would_be_missed_in_one_regime_holds_the_lesson() -> None:
     base = model(ConfirmedDefects().remember(defect, 9))
     before = Threshold.of(base.version.threshold)
     strict = replace(before, per_regime={7: calibrate([before.value / 2], 0.5)})
-    shown = base.snapshot.contrasts.score(defect.features, region=defect.mask).value
+    shown = base.snapshot.detector.score_in(defect.view, defect.mask).value
     assert before.value < shown
     lax = replace(before, per_regime={7: calibrate([2 * shown], 0.5)})
     base = replace(base, version=replace(base.version, threshold=strict.to_json()))

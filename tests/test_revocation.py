@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import NOW_MS, frame, make_service, png, untracked
+from conftest import NOW_MS, frame, good_of, make_service, png, untracked
 from test_cli import call
 
 from daemon.datasets.rendered import Flaw, Scene
@@ -24,7 +24,7 @@ from daemon.streams import RedisStreams
 from memory.errors import DriftlineError, StoreError
 from memory.extract import Extractor
 from memory.store import REST_S
-from memory.version import Version
+from memory.version import Version, VersionDraft
 from policies.admission import Hold
 from policies.verdict import Verdict
 
@@ -65,13 +65,15 @@ def other(service: Service, settings: Settings, extractor: Extractor, wire: Redi
     first = service.store.version(1)
     made.store.commit(
         service.store.load(first).snapshot,
-        parent=None,
-        cause="teach",
-        who="pytest",
-        created_at=first.created_at,
-        extractor=first.extractor,
-        threshold=first.threshold,
-        added=first.added,
+        VersionDraft(
+            parent=None,
+            cause="teach",
+            who="pytest",
+            created_at=first.created_at,
+            extractor=first.extractor,
+            threshold=first.threshold,
+            added=first.added,
+        ),
     )
     made.start()
     return made
@@ -118,7 +120,7 @@ def test_what_was_learned_before_is_the_ground_to_build_on(service: Service) -> 
     made = revoke(service, "bert")
     assert made.restores == before.number
     assert made.spans == ((1, 4),)
-    assert "g1" in service.store.load(made).snapshot.bank.samples
+    assert "g1" in service.store.load(made).snapshot.detector.samples
 
 
 def test_a_poisoned_bank_finds_the_defect_again(service: Service) -> None:
@@ -149,13 +151,13 @@ def test_what_a_rollback_undid_stays_undone(service: Service) -> None:
     day(service, [("g2", 601, "good", "anna"), ("g3", 602, "good", "bert")])
     learn(service)
     made = revoke(service, "bert")
-    samples = service.store.load(made).snapshot.bank.samples
+    samples = service.store.load(made).snapshot.detector.samples
     assert "g2" in samples
     assert not {"g1", "g3"} & set(samples)
     day(service, [("g5", 604, "good", "anna"), ("g6", 605, "good", "carl")])
     learn(service)
     twice = revoke(service, "carl")
-    assert {"g2", "g5"} <= set(service.store.load(twice).snapshot.bank.samples)
+    assert {"g2", "g5"} <= set(service.store.load(twice).snapshot.detector.samples)
 
 
 def test_revoked_answers_are_not_learned_later_either(service: Service) -> None:
@@ -223,12 +225,12 @@ def test_why_a_part_passed(service: Service) -> None:
 
 def test_every_patch_of_the_bank_is_found_at_its_place_in_its_own_image(service: Service) -> None:
     day(service, MORNING)
-    bank = service.store.load(learn(service)).snapshot.bank
-    seen = service.engine.features(_row(service, "g1"))
+    bank = good_of(service.store.load(learn(service)).snapshot)
+    seen = service.engine.view(_row(service, "g1"))
     assert seen is not None
     rows = np.flatnonzero(bank.sample_index == bank.samples.index("g1"))
     assert len(rows)
-    assert np.array_equal(bank.vectors[rows], seen.patches[bank.patch_index[rows]])
+    assert np.array_equal(bank.vectors[rows], seen.features.patches[bank.patch_index[rows]])
 
 
 def test_the_verdicts_another_version_would_have_given(service: Service) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from conftest import NOW_MS, features, frame, make_service, png
 from test_lesson import answer, judge, learn
-from test_policies import LIMITS, around, confirmed, model
+from test_policies import LIMITS, around, confirmed, good_part, model
 
 from daemon.cli import terminal
 from daemon.datasets.rendered import STEADY, Flaw, Scene
@@ -23,7 +23,7 @@ from drift.monitor import CALM, Change, Trust
 from drift.reference import Reference
 from drift.signals import LIGHT, SIGNALS
 from memory.extract import Extractor
-from policies.admission import GoodPart, Hold, propose
+from policies.admission import Hold, propose
 from policies.notices import Action, notices, paused
 
 DIM = Scene(light=0.6)
@@ -155,7 +155,7 @@ def test_learning_pauses_for_camera_faults_and_for_nothing_else(cause: str) -> N
     assert card.action is CHANGES[cause]
     assert card.amount == f"{cause} by much"
     assert (paused(drift) is not None) == (card.action is Action.PAUSED)
-    outcome = propose(model(), confirmed((GoodPart("n", features(around(6))),)), drift, LIMITS, 0)
+    outcome = propose(model(), confirmed((good_part("n", features(around(6))),)), drift, LIMITS, 0)
     if card.action is Action.PAUSED:
         assert isinstance(outcome, Hold)
         assert f"{cause} by much" in outcome.reason

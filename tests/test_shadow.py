@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from conftest import NOW_MS, frame, make_service
+from conftest import NOW_MS, arrays_of, frame, make_service
 from test_lesson import answer, judge, learn
 
 from daemon.inference.shadow import Trial, tried
@@ -147,14 +147,14 @@ def test_nothing_is_published_while_the_scene_is_beyond_trust(
 def test_a_frame_that_the_head_could_not_judge_says_nothing(service: Service) -> None:
     trial = on_trial(service)
     assert service.engine.judge(frame("broken", b"no image"))["trial"] is None
-    features = trial.approved.proposal.snapshot.calibration_set.features[0]
-    assert tried(trial, features, Verdict.UNKNOWN, 0) is None
-    assert tried(None, features, Verdict.OK, 0) is None
+    view = trial.approved.proposal.snapshot.calibration_set.views[0]
+    assert tried(trial, view, Verdict.UNKNOWN, 0) is None
+    assert tried(None, view, Verdict.OK, 0) is None
 
 
 def test_a_proposal_that_fails_to_score_costs_no_verdict(service: Service) -> None:
     trial = on_trial(service)
-    contents = replace(trial.approved.proposal.snapshot, bank=None)  # type: ignore[arg-type]  # broken on purpose
+    contents = replace(trial.approved.proposal.snapshot, detector=None)  # type: ignore[arg-type]  # broken on purpose
     broken = replace(trial.approved, proposal=replace(trial.approved.proposal, snapshot=contents))
     service.engine.trial = replace(trial, approved=broken)
     row = judge(service, "worn", 620)
@@ -199,7 +199,7 @@ def test_a_restart_goes_on_with_the_trial(
     assert trial is not None
     assert trial.ticket.through == 3
     assert trial.approved.proposal.threshold == first.threshold
-    assert (trial.approved.proposal.snapshot.bank.vectors == first.snapshot.bank.vectors).all()
+    assert arrays_of(trial.approved.proposal.snapshot) == arrays_of(first.snapshot)
     for i in range(1, FRAMES):
         judge(again, f"worn{i}", 620 + i)
     again.lesson_if_due()

@@ -13,8 +13,10 @@ from drift.light import compensate
 from drift.reference import Reference, measure, refer
 from drift.registration import SIDE_PX, join, pictured, register, without
 from drift.signals import CAMERA, LIGHT, MATERIAL, SIGNALS, Image, Vector
+from memory.features import Features
 
 PARTS = [part(i) for i in range(16)]
+FLAT = Features(np.ones((256, 6), dtype=np.float32), (16, 16))
 
 
 @pytest.fixture(scope="module")
@@ -98,14 +100,12 @@ def test_grain_under_another_light_is_a_range_and_under_the_taught_one_a_number(
     reference: Reference, bright: float
 ) -> None:
     scene, at = Scene(light=bright), SIGNALS.index("noise")
-    seen = measure(
-        part(50, scene), compensate(part(50, scene), np.full(3, np.log(bright))), np.ones((256, 6)), reference
-    )
+    seen = measure(part(50, scene), compensate(part(50, scene), np.full(3, np.log(bright))), FLAT, reference)
     assert seen.reach[at] == pytest.approx(abs(np.log(bright)) / 2, rel=0.3)
     assert seen.reach[SIGNALS.index("contrast")] == 0
     low, high = seen.z(reference)
     assert low[at] < high[at]
-    assert not measure(part(50), part(50), np.ones((256, 6)), reference).reach.any()
+    assert not measure(part(50), part(50), FLAT, reference).reach.any()
 
 
 def test_amounts_are_in_plain_units(reference: Reference) -> None:

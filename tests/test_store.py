@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import commit, contents, features
+from conftest import arrays_of, commit, contents, features
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +18,7 @@ from drift.reference import Reference
 from drift.regimes import regimes_of
 from memory.defects import ConfirmedDefects, Defect
 from memory.errors import StaleParent, StoreError
+from memory.features import View
 from memory.store import REST_S, Store
 from memory.version import Snapshot, Version, decode
 from policies.threshold import Threshold
@@ -28,10 +29,8 @@ GOLDEN = Path(__file__).parent / "golden"
 def same(one: Snapshot, other: Snapshot) -> bool:
     """Bit for bit."""
     return (
-        np.array_equal(one.bank.vectors, other.bank.vectors)
-        and np.array_equal(one.bank.sample_index, other.bank.sample_index)
-        and np.array_equal(one.bank.patch_index, other.bank.patch_index)
-        and one.bank.samples == other.bank.samples
+        arrays_of(one) == arrays_of(other)
+        and one.detector.samples == other.detector.samples
         and one.calibration_set.samples == other.calibration_set.samples
         and all(
             np.array_equal(a.patches, b.patches) and a.grid == b.grid
@@ -60,7 +59,7 @@ def test_what_is_committed_is_loaded_bit_for_bit(
     for i in range(defects):
         held = features(rng.integers(-9, 9, (4, 4)), (2, 2))
         made = Snapshot(
-            made.bank,
+            made.detector,
             made.confirmed_defects.remember(Defect(f"ß{i}", held, np.eye(2, dtype=bool)), 99),
             replace(made.calibration_set, regimes=(0, i)),
             made.reference,
@@ -151,7 +150,7 @@ def test_a_damaged_blob_costs_its_version_only(tmp_path: Path, part: str, damage
     made = contents(2)
     held = features([[1, 2, 3, 4]])
     made = Snapshot(
-        made.bank,
+        made.detector,
         ConfirmedDefects().remember(Defect("d", held, np.ones((1, 1), bool)), 9),
         made.calibration_set,
         {**made.reference, "mean": np.ones(9)},
@@ -214,7 +213,7 @@ def test_golden_stores_of_every_format_still_load() -> None:
         expected = json.loads((folder / "expected.json").read_text())
         loaded = store.load(head)
         asked = features(expected["asked"])
-        score = loaded.snapshot.bank.score(asked)
+        score = loaded.snapshot.detector.score(View(asked))
         assert score.map.reshape(-1).tolist() == expected["map"]
         assert loaded.snapshot.confirmed_defects.samples == tuple(expected["defects"])
         assert head.sha256 == expected["sha256"]

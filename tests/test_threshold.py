@@ -6,16 +6,17 @@ import json
 
 import numpy as np
 import pytest
-from conftest import features
+from conftest import bank_of, features
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memory.bank import gather, with_landmarks
-from memory.contrasts import NeighbourCache
-from memory.coreset import select
-from memory.defects import ConfirmedDefects, Defect
-from memory.version import CalibrationSet
-from policies.threshold import Threshold, calibrate, settle
+from memory.calibration import CalibrationSet
+from memory.defects import Defect
+from memory.features import View
+from memory.patch_bank.coreset import select
+from memory.patch_bank.good_patches import gather
+from policies.fitting import settle
+from policies.threshold import Threshold, calibrate, conformal_threshold
 
 Scores = st.lists(st.floats(0, 100), min_size=1, max_size=60)
 Rates = st.floats(0.001, 0.999)
@@ -76,8 +77,8 @@ def test_parts_that_teach_the_bank_may_calibrate_it_too() -> None:
     for _ in range(600):
         *taught, new = [features(rng.standard_normal((6, 3)) * rng.uniform(0.5, 2)) for _ in range(20)]
         bank = gather([(n, f.patches) for n, f in zip(names, taught, strict=True)])
-        settled, threshold = settle(NeighbourCache(bank), ConfirmedDefects(), CalibrationSet(names, tuple(taught)), 0.1)
-        flagged += settled.bank.score(new).value > threshold.value
+        fitted = settle(bank_of(bank), CalibrationSet(names, tuple(taught)), (), 0.1)
+        flagged += fitted.detector.score(View(new)).value > fitted.threshold.value
     assert flagged / 600 <= 0.1 + 0.037
 
 
@@ -92,9 +93,9 @@ def test_parts_that_gave_landmarks_are_no_calmer_than_new_ones() -> None:
         *taught, new = [features(patches) for patches in own + rng.standard_normal((20, 40, 8)) * 0.5]
         bank = gather([(n, f.patches) for n, f in zip(names, taught, strict=True)])
         marks = bank.vectors[select(bank.vectors[:0], bank.vectors, 40, 0)]
-        calibrated = NeighbourCache(with_landmarks(bank, marks, taught))
-        settled, threshold = settle(calibrated, ConfirmedDefects(), CalibrationSet(names, tuple(taught)), 0.1)
-        flagged += settled.bank.score(new).value > threshold.value
+        calibrated = bank_of(bank.with_landmarks(marks, taught))
+        fitted = settle(calibrated, CalibrationSet(names, tuple(taught)), (), 0.1)
+        flagged += fitted.detector.score(View(new)).value > fitted.threshold.value
     assert abs(flagged / 300 - 0.1) <= 0.052
 
 
@@ -102,11 +103,11 @@ def test_a_part_that_alone_sets_the_threshold_is_named() -> None:
     rng, names = np.random.default_rng(8), tuple(f"p{i}" for i in range(12))
     parts = [features(rng.standard_normal((6, 3)).round(2)) for _ in names]
     parts[5] = features(np.full((6, 3), 9.0))
-    bank = NeighbourCache(gather([(n, f.patches) for n, f in zip(names, parts, strict=True)]))
-    _, threshold = settle(bank, ConfirmedDefects(), CalibrationSet(names, tuple(parts)), 0.05)
+    bank = bank_of(gather([(n, f.patches) for n, f in zip(names, parts, strict=True)]))
+    threshold = conformal_threshold(bank, CalibrationSet(names, tuple(parts)), (), 0.05)
     assert (threshold.pivot_part, threshold.single_part_dominates) == ("p5", True)
     rest = CalibrationSet(names[:5] + names[6:], tuple(parts[:5] + parts[6:]))
-    assert settle(bank, ConfirmedDefects(), rest, 0.05)[1].value == threshold.value_without_pivot < threshold.value
+    assert conformal_threshold(bank, rest, (), 0.05).value == threshold.value_without_pivot < threshold.value
     assert Threshold.of(threshold.to_json()) == threshold
     said = threshold.promise
     assert "p5 alone sets the threshold" in said
@@ -118,14 +119,14 @@ def test_a_part_that_alone_sets_the_threshold_is_named() -> None:
 def test_a_regime_with_parts_enough_has_a_threshold_of_its_own() -> None:
     """What is normal by night may score more than by day; pooled, the day's parts would pass too much."""
     rng = np.random.default_rng(9)
-    bank = NeighbourCache(gather([("taught", rng.standard_normal((60, 3)))]))
+    bank = bank_of(gather([("taught", rng.standard_normal((60, 3)))]))
     day = [features(rng.standard_normal((6, 3))) for _ in range(20)]
     night = [features(rng.standard_normal((6, 3)) * 3) for _ in range(20)]
     names = tuple(f"p{i}" for i in range(40))
     held = CalibrationSet(names, (*day, *night), (0,) * 20 + (7,) * 20)
-    _, threshold = settle(bank, ConfirmedDefects(), held, 0.1)
-    _, by_day = settle(bank, ConfirmedDefects(), CalibrationSet(names[:20], tuple(day)), 0.1)
-    _, by_night = settle(bank, ConfirmedDefects(), CalibrationSet(names[20:], tuple(night)), 0.1)
+    threshold = conformal_threshold(bank, held, (), 0.1)
+    by_day = conformal_threshold(bank, CalibrationSet(names[:20], tuple(day)), (), 0.1)
+    by_night = conformal_threshold(bank, CalibrationSet(names[20:], tuple(night)), (), 0.1)
     assert (
         threshold.for_regime(0).value
         == by_day.value
@@ -136,22 +137,22 @@ def test_a_regime_with_parts_enough_has_a_threshold_of_its_own() -> None:
     assert threshold.for_regime(99) is threshold, "what is not known has that of all parts"
     assert Threshold.of(json.loads(json.dumps(threshold.to_json()))) == threshold
     few = CalibrationSet(names[:25], (*day, *night[:5]), (0,) * 20 + (7,) * 5)
-    assert set(settle(bank, ConfirmedDefects(), few, 0.1)[1].per_regime) == {0}, "five parts promise no tenth"
+    assert set(conformal_threshold(bank, few, (), 0.1).per_regime) == {0}, "five parts promise no tenth"
     assert not by_day.per_regime, "one regime needs no second threshold"
 
 
 def test_no_threshold_of_a_regime_hides_a_defect_that_the_others_find() -> None:
     rng = np.random.default_rng(9)
-    bank = NeighbourCache(gather([("taught", rng.standard_normal((60, 3)))]))
+    bank = bank_of(gather([("taught", rng.standard_normal((60, 3)))]))
     day = [features(rng.standard_normal((6, 3))) for _ in range(20)]
     night = [features(rng.standard_normal((6, 3)) * 3) for _ in range(20)]
     held = CalibrationSet(tuple(f"p{i}" for i in range(40)), (*day, *night), (0,) * 20 + (7,) * 20)
-    _, threshold = settle(bank, ConfirmedDefects(), held, 0.1)
+    threshold = conformal_threshold(bank, held, (), 0.1)
     between = (threshold.value + threshold.for_regime(7).value) / 2
     scratches = (features(np.array([[0.0, 0.0, x]] * 6)) for x in np.arange(0, 20, 0.05))
-    seen = next(scratch for scratch in scratches if bank.score(scratch).value > between)
+    seen = next(scratch for scratch in scratches if bank.score(View(scratch)).value > between)
     defect = Defect("scratch", seen, np.ones((1, 6), dtype=bool))
-    shown = bank.score(seen).value
+    shown = bank.score(View(seen)).value
     assert threshold.value < shown < threshold.for_regime(7).value, "the test's own premise"
-    _, careful = settle(bank, ConfirmedDefects().remember(defect, 9), held, 0.1)
+    careful = conformal_threshold(bank, held, (defect,), 0.1)
     assert set(careful.per_regime) == {0}

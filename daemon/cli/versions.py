@@ -70,10 +70,10 @@ def diff(
         return {"added": sorted(set(now) - set(then)), "removed": sorted(set(then) - set(now))}
 
     shown = {
-        "bank": changes(old.snapshot.bank.samples, new.snapshot.bank.samples),
+        "bank": changes(old.snapshot.detector.samples, new.snapshot.detector.samples),
         "held_out": changes(old.snapshot.calibration_set.samples, new.snapshot.calibration_set.samples),
         "defects": changes(old.snapshot.confirmed_defects.samples, new.snapshot.confirmed_defects.samples),
-        "bank_size": [len(old.snapshot.bank), len(new.snapshot.bank)],
+        "bank_size": [old.snapshot.detector.size, new.snapshot.detector.size],
         "threshold": [old.version.threshold["value"], new.version.threshold["value"]],
         "same_reference": old.version.blobs["reference"] == new.version.blobs["reference"],
         **verdicts,

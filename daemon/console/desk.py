@@ -22,7 +22,7 @@ from daemon.learning import teach as teaching
 from daemon.reporting.heatmap import overlay
 from drift.monitor import CALM
 from memory.errors import DriftlineError
-from memory.features import Image
+from memory.features import Image, View
 from policies.verdict import decide
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class Desk:
         Raises NothingTaught without a draft.
         """
         draft = self._drafted()
-        score = draft.contents.bank.score(self._backbone()(image))
+        score = draft.snapshot.detector.score(View(self._backbone()(image), image))
         said = decide(score.value, draft.threshold, CALM)
         jpeg = encoded(overlay(image, score.map, draft.threshold))
         return {
@@ -233,7 +233,7 @@ def _summary(draft: teaching.Draft) -> dict[str, Any]:
         "id": draft.id,
         "parts": len(draft.names),
         "refused": draft.refused,
-        "patches": len(draft.contents.bank),
+        "patches": draft.snapshot.detector.size,
         "threshold": threshold.value,
         "promise": replace(threshold, pivot_part=Path(threshold.pivot_part).name).promise,
         "follows": draft.base.version.number if draft.base else None,

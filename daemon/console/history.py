@@ -44,7 +44,7 @@ class History:
         return look.sample(samples[at]) if at < len(samples) else None
 
     def rollback(self, number: int, who: str) -> dict[str, Any]:
-        """A new version with an old one's contents; the service takes it up by itself. Raises StoreError."""
+        """A new version with an old one's snapshot; the service takes it up by itself. Raises StoreError."""
         opened = self.line.opened
         made = roll_back(opened.store, opened.ledger, number, who, clock.unix_ms())
         return {"version": made.number, "restores": number, "missed": list(made.gate["missed"])}
@@ -53,10 +53,8 @@ class History:
         """The threshold in force, the scores of good parts and confirmed defects, and what every other threshold that
         the good parts allow would mean. Raises StoreError before anything was taught."""
         head = self.line.model()
-        threshold, contents = Threshold.of(head.version.threshold), head.snapshot
-        defects = [
-            contents.contrasts.score(d.features, region=d.mask).value for d in contents.confirmed_defects.defects
-        ]
+        threshold, snapshot = Threshold.of(head.version.threshold), head.snapshot
+        defects = [snapshot.detector.score_in(d.view, d.mask).value for d in snapshot.confirmed_defects.defects]
         ledger, since_ms = self.line.opened.ledger, clock.unix_ms() - SHIFT_MS
         seen = ledger.one("SELECT count(*) AS n FROM line_frames WHERE score IS NOT NULL AND judged_ms > ?", since_ms)
         given = choices(threshold.scores, defects)
@@ -65,7 +63,7 @@ class History:
             "value": threshold.value,
             "rate": threshold.rate,
             "goods": list(threshold.scores),
-            "defects": dict(zip(contents.confirmed_defects.samples, defects, strict=True)),
+            "defects": dict(zip(snapshot.confirmed_defects.samples, defects, strict=True)),
             "choices": [asdict(choice) for choice in given],
             "parts_in_8_hours": seen["n"] if seen else 0,
         }

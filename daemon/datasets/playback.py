@@ -21,6 +21,7 @@ from daemon.settings.load import Settings
 from daemon.streams import RedisLost
 from memory.errors import DriftlineError
 from memory.store import Store
+from memory.version import UNNAMED_DETECTOR, VersionDraft
 
 OPERATOR = "replay"
 ROLES = {"", "setup", "stream", "probe"}
@@ -130,12 +131,14 @@ def prepare(service: Service, data: Dataset, live: Store, track: Track) -> Taugh
         )
     copied = service.store.commit(
         live.load(head).snapshot,
-        parent=None,
-        cause=f"copy of version {head.number}",
-        who=OPERATOR,
-        created_at=iso(engine.clock_ms()),
-        extractor=head.extractor,
-        threshold=head.threshold,
+        VersionDraft(
+            parent=None,
+            cause=f"copy of version {head.number}",
+            who=OPERATOR,
+            created_at=iso(engine.clock_ms()),
+            extractor=head.extractor,
+            threshold=head.threshold,
+        ),
     )
     announce(engine.ledger, copied, engine.clock_ms())
     return None
@@ -178,6 +181,8 @@ def tell(service: Service, given: answers.Answer) -> None:
 def _digest(data: Dataset, settings: Settings) -> str:
     """What a replay is a replay of."""
     given = settings.model_dump(mode="json", include={"extractor", "memory", "policy"})
+    if given["memory"]["detector"] == UNNAMED_DETECTOR:
+        del given["memory"]["detector"]  # replays begun before there were several kinds go on
     items = [(i.frame_id, str(i.path.resolve()), i.answer) for i in data.stream]
     return hashlib.sha256(json.dumps([items, [str(p) for p in data.setup], given]).encode()).hexdigest()
 

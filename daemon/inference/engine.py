@@ -11,7 +11,6 @@ from concurrent.futures import Future
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
 import structlog
 
 from daemon.inference import scene_records, shadow
@@ -26,9 +25,9 @@ from drift.light import compensate
 from drift.monitor import CALM, DriftState, Monitor
 from drift.reference import Signals, measure
 from drift.regimes import Regime
-from memory.bank import Score
+from memory.detector import Score
 from memory.errors import ExtractorMismatch
-from memory.features import Features, Image
+from memory.features import Image, View
 from memory.version import Model
 from policies.ask import asked, audited
 from policies.threshold import Threshold
@@ -63,11 +62,11 @@ class Active:
 
 @dataclass(frozen=True)
 class Scored:
-    """What scoring found, before a verdict; `image` is what the backbone saw, light divided out."""
+    """What scoring found, before a verdict; `view` is what the detector saw, and `image` of it, light divided out."""
 
+    view: View
     image: Image
     score: Score
-    features: Features
     signals: Signals
 
 
@@ -109,7 +108,7 @@ class Engine:
             )
         judge = self.select_backend(model)
         regimes = scene_records.regimes(model, self.settings.memory.seed)
-        model.snapshot.bank.warm_up()
+        model.snapshot.detector.warm_up()
         with self._switching:
             before = self.active
             same = before is not None and scene_records.reference_id(before.model) == scene_records.reference_id(model)
@@ -154,7 +153,7 @@ class Engine:
             raise ImageRejected(expected="an image that can be scored", came=decision.reason, do="leave it out")
         seen = scored if not frame.imported else None
         audit = seen is not None and audited(frame.frame_id, self.settings.policy.audit_share)
-        tried = shadow.tried(self.trial, seen.features, decision.verdict, believed.regime) if seen else None
+        tried = shadow.tried(self.trial, seen.view, decision.verdict, believed.regime) if seen else None
         disputed = tried not in {None, decision.verdict}
         ask = seen is not None and (audit or self._ask(decision, disputed, now_ms))
         name = None
@@ -174,7 +173,7 @@ class Engine:
                 "threshold": threshold.value if threshold and scored else None,
                 "version": active.model.version.number if active else None,
                 "backend": active.scorer.extractor.backend.made if active and scored else None,
-                "nearest": json.dumps(_nearest(scored.score, active)) if active and scored else None,
+                "nearest": json.dumps(scored.score.evidence) if scored else None,
                 "reference": scene_records.reference_id(active.model) if active else None,
                 "drift": json.dumps(asdict(drift) if drift else {}),
                 "image_sha256": hashlib.sha256(frame.data).hexdigest() if frame.data is not None else None,
@@ -231,30 +230,19 @@ class Engine:
     def score_image(self, raw: Image, active: Active) -> Scored:
         """Score a decoded image under the light as estimated now, leaving no trace."""
         image = compensate(raw, active.monitor.gain)
-        features = active.scorer.extractor(image)
-        score = active.model.snapshot.bank.score(features)
-        return Scored(image, score, features, measure(raw, image, features.patches, active.monitor.reference))
+        view = View(active.scorer.extractor(image), image)
+        score = active.model.snapshot.detector.score(view)
+        return Scored(view, image, score, measure(raw, image, view.features, active.monitor.reference))
 
-    def features(self, row: Row) -> Features | None:
-        """The reference's features of a judged frame as it was seen; None where its image is gone or was altered.
+    def view(self, row: Row) -> View | None:
+        """A judged frame as it was seen, by the reference's features; None where its image is gone or was altered.
 
         Under another reference than the frame's, its light is taken relative to that one.
         """
         gain = scene_records.gain_under(row, self.active.monitor.reference) if self.active else scene_records.gain(row)
         image = self.pictures.of(row, gain)
-        return None if image is None else self.extractor(image)
+        return None if image is None else View(self.extractor(image), image)
 
     def drift(self) -> DriftState:
         """What the monitor believes now; stable where nothing is active yet."""
         return self.active.monitor.state if self.active else CALM
-
-
-def _nearest(score: Score, active: Active) -> dict[str, object]:
-    """Where the image is most anomalous, (row, column) of its grid, and the good patch that lies nearest there."""
-    bank, worst = active.model.snapshot.bank, int(score.map.argmax())
-    row = int(score.nearest[worst])
-    return {
-        "at": [int(i) for i in np.unravel_index(worst, score.map.shape)],
-        "sample": bank.provenance(row),
-        "place": int(bank.patch_index[row]),
-    }

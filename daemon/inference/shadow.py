@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from memory.features import Features
+from memory.features import View
 from policies.lesson import ApprovedProposal
 from policies.verdict import Verdict
 
@@ -32,14 +32,14 @@ class Trial:
     ticket: LessonTicket
 
 
-def tried(trial: Trial | None, features: Features, verdict: Verdict, regime: int) -> Verdict | None:
+def tried(trial: Trial | None, view: View, verdict: Verdict, regime: int) -> Verdict | None:
     """What a proposal on trial says of a frame that the head gave a verdict in a regime; None where either cannot say.
     Its trouble is told, and is not the frame's."""
     if trial is None or verdict is Verdict.UNKNOWN:
         return None
     proposal = trial.approved.proposal
     try:
-        score = proposal.snapshot.bank.score(features).value
+        score = proposal.snapshot.detector.score(view).value
     except Exception:
         log.exception("the proposal on trial could not score a frame")
         return None

@@ -43,8 +43,9 @@ def changed(engine: Engine, before: Model, after: Model, frames: int, track: Tra
 def _shares(engine: Engine, model: Model, rows: list[Row], track: Track) -> list[float | None]:
     """Each frame's score over the threshold; None where its image is gone or was altered."""
     engine.activate(model)
-    bank, threshold = model.snapshot.bank, Threshold.of(model.version.threshold)
-    seen = ((row, engine.features(row)) for row in track(rows, f"version {model.version.number}"))
+    detector, threshold = model.snapshot.detector, Threshold.of(model.version.threshold)
+    seen = ((row, engine.view(row)) for row in track(rows, f"version {model.version.number}"))
     return [
-        bank.score(f).value / threshold.for_regime(scene_records.regime(row)).value if f else None for row, f in seen
+        detector.score(view).value / threshold.for_regime(scene_records.regime(row)).value if view else None
+        for row, view in seen
     ]

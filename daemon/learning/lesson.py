@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
+import numpy as np
 import structlog
 
 from daemon.clock import iso
@@ -17,13 +18,14 @@ from daemon.learning.operating_point import in_force
 from daemon.learning.publish import current, gate_record, published
 from daemon.ledger.ledger import Ledger
 from drift.monitor import CALM, DriftState, Trust
+from drift.regimes import Sighting
 from memory.defects import Defect, box_mask, worst_patches
+from memory.detector import GoodPart
 from memory.errors import StaleParent
 from memory.store import Store
-from memory.version import Model, Version
+from memory.version import Model, Version, VersionDraft
 from policies.admission import Hold, LabelledParts
 from policies.lesson import ApprovedProposal, decide
-from policies.screening import GoodPart
 from policies.shadow import ShadowReport, weigh
 
 log = structlog.get_logger()
@@ -74,7 +76,7 @@ def learn(engine: Engine, store: Store, cause: str) -> Version | Hold | Trial:
             engine.ledger.event(engine.clock_ms(), "trial", frames=frames, added=list(outcome.proposal.added))
             log.info("proposal on trial", frames=frames)
     if frames and (trials.seen(engine.ledger, trial.ticket) < frames or engine.drift().trust is Trust.UNTRUSTED):
-        trial.approved.proposal.snapshot.bank.warm_up()
+        trial.approved.proposal.snapshot.detector.warm_up()
         engine.trial = trial
         return trial
     trust = _outcome(engine, trial) if frames else None
@@ -117,18 +119,20 @@ def _committed(engine: Engine, store: Store, trial: Trial, trust: ShadowReport |
     gate = gate_record(proposal, trial.approved.gate_report)
     version = store.commit(
         proposal.snapshot,
-        parent=head,
-        cause=lesson.cause,
-        who=_teachers(engine, head, lesson.through),
-        created_at=iso(engine.clock_ms()),
-        extractor=engine.extractor.fingerprint,
-        threshold=proposal.threshold.to_json(),
-        added=proposal.added,
-        removed=proposal.removed,
-        refused=proposal.refused,
-        waiting=proposal.waiting,
-        gate=gate | ({"trial": asdict(trust)} if trust else {}),
-        feedback_through=lesson.through,
+        VersionDraft(
+            parent=head,
+            cause=lesson.cause,
+            who=_teachers(engine, head, lesson.through),
+            created_at=iso(engine.clock_ms()),
+            extractor=engine.extractor.fingerprint,
+            threshold=proposal.threshold.to_json(),
+            added=proposal.added,
+            removed=proposal.removed,
+            refused=proposal.refused,
+            waiting=proposal.waiting,
+            gate=gate | ({"trial": asdict(trust)} if trust else {}),
+            feedback_through=lesson.through,
+        ),
     )
     engine.trial = None
     published(engine, Model(version, proposal.snapshot), proposal.refused)
@@ -170,7 +174,8 @@ def propose_and_gate(
     Each span was a lesson, so together they may add as many patches as so many lessons.
     """
     limits = engine.settings.limits
-    limits = replace(limits, lesson=limits.lesson * len(spans), rate=rate)
+    capacity = replace(limits.capacity, lesson=limits.capacity.lesson * len(spans))
+    limits = replace(limits, capacity=capacity, rate=rate)
     seed = engine.settings.memory.seed + base.version.number
     outcome, holds = decide(base, _confirmed(engine, base, spans), drift, limits, seed)
     for hold in holds:
@@ -194,21 +199,25 @@ def _confirmed(engine: Engine, base: Model, spans: Sequence[tuple[int, int]]) ->
     goods: list[GoodPart] = []
     audited: list[GoodPart] = []
     defects: list[Defect] = []
+    sightings: dict[str, Sighting] = {}
     for answer in _agreed(engine, base, spans).values():
         row = engine.ledger.frame(answer.frame_id)
         if row is None or (answer.verdict == "good" and answer.frame_id in aside):
             continue
-        features = engine.features(row)
-        if features is None:
+        view = engine.view(row)
+        if view is None:
             engine.ledger.event(engine.clock_ms(), "image_lost", frame_id=answer.frame_id)
         elif answer.verdict == "defect":
-            anomaly = base.snapshot.bank.normalised_distance(features).map
-            marked = box_mask(answer.region, features.grid) if answer.region else None
-            defects.append(Defect(answer.frame_id, features, worst_patches(anomaly, marked)))
+            grid = view.features.grid
+            anomaly = base.snapshot.detector.score_in(view, np.ones(grid, dtype=bool)).map
+            marked = box_mask(answer.region, grid) if answer.region else None
+            defects.append(Defect(answer.frame_id, view.features, worst_patches(anomaly, marked)))
         else:
-            candidate = GoodPart(answer.frame_id, features, row["part_id"], scene_records.sighting(row, base))
-            (audited if row["audited"] else goods).append(candidate)
-    return LabelledParts(tuple(goods), tuple(audited), tuple(defects))
+            (audited if row["audited"] else goods).append(GoodPart(answer.frame_id, view, row["part_id"]))
+            sighting = scene_records.sighting(row, base)
+            if sighting is not None:
+                sightings[answer.frame_id] = sighting
+    return LabelledParts(tuple(goods), tuple(audited), tuple(defects), sightings)
 
 
 def _agreed(engine: Engine, base: Model, spans: Sequence[tuple[int, int]]) -> dict[str, Answer]:

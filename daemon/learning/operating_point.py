@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from daemon.clock import iso
 from daemon.learning.publish import announce
 from daemon.ledger.ledger import Ledger
 from memory.errors import DriftlineError
 from memory.store import Store
-from memory.version import Model, Snapshot, Version
+from memory.version import Model, Version, VersionDraft
 from policies.admission import Hold, Proposal
+from policies.fitting import settle_snapshot
 from policies.gate import check
-from policies.threshold import settle
 
 CAUSE = "threshold"
 
@@ -41,10 +39,8 @@ def change(head: Model, store: Store, ledger: Ledger, rate: float, configured: f
     Raises RateRefused where a confirmed defect that is found today would be missed, StoreError where the disk refuses,
     and StaleParent where another version came first.
     """
-    old = head.snapshot
-    settled, threshold = settle(old.contrasts, old.confirmed_defects, old.calibration_set, rate)
-    contents: Snapshot = replace(old, bank=settled.bank, follows=settled)
-    outcome = check(Proposal(head, contents, threshold, (), (), ()))
+    snapshot, threshold = settle_snapshot(head.snapshot, rate)
+    outcome = check(Proposal(head, snapshot, threshold, (), (), ()))
     if isinstance(outcome, Hold):
         raise RateRefused(
             expected="a threshold that still finds every confirmed defect",
@@ -52,16 +48,18 @@ def change(head: Model, store: Store, ledger: Ledger, rate: float, configured: f
             do="allow more false rejects, or teach more good parts",
         )
     version = store.commit(
-        contents,
-        parent=head.version,
-        cause=CAUSE,
-        who=who,
-        created_at=iso(now_ms),
-        extractor=head.version.extractor,
-        threshold=threshold.to_json(),
-        gate={**outcome.to_json(), "configured_rate": configured},
-        waiting=head.version.waiting,
-        feedback_through=head.version.feedback_through,
+        snapshot,
+        VersionDraft(
+            parent=head.version,
+            cause=CAUSE,
+            who=who,
+            created_at=iso(now_ms),
+            extractor=head.version.extractor,
+            threshold=threshold.to_json(),
+            gate={**outcome.to_json(), "configured_rate": configured},
+            waiting=head.version.waiting,
+            feedback_through=head.version.feedback_through,
+        ),
     )
     announce(ledger, version, now_ms)
     return version

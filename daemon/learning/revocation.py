@@ -18,11 +18,11 @@ from drift.monitor import CALM
 from memory.defects import ConfirmedDefects
 from memory.errors import DriftlineError, StoreError
 from memory.store import Store
-from memory.version import Model, Version
+from memory.version import Model, Version, VersionDraft
 from policies.admission import Hold, Proposal
+from policies.fitting import settle_snapshot
 from policies.gate import prove
 from policies.lesson import ApprovedProposal
-from policies.threshold import settle
 
 Spans = tuple[tuple[int, int], ...]
 log = structlog.get_logger()
@@ -77,32 +77,30 @@ def revoke(engine: Engine, store: Store, ids: tuple[int, ...], who: str, reason:
     outcome = propose_and_gate(engine, start, spans, CALM, rate)
     if isinstance(outcome, Hold):
         log.warning("nothing is learned anew", version=base.version.number, reason=outcome.reason)
-        old = start.snapshot
-        settled, threshold = settle(
-            old.contrasts, old.confirmed_defects, old.calibration_set, rate
-        )  # the memory of revoked defects goes
-        contents = replace(old, bank=settled.bank, follows=settled)
-        unchanged = Proposal(start, contents, threshold, (), (), ())
-        outcome = ApprovedProposal(unchanged, prove(contents, threshold))
+        snapshot, threshold = settle_snapshot(start.snapshot, rate)  # the memory of revoked defects goes
+        unchanged = Proposal(start, snapshot, threshold, (), (), ())
+        outcome = ApprovedProposal(unchanged, prove(snapshot, threshold))
     proposal = outcome.proposal
-    then, now = head.snapshot.bank.samples, proposal.snapshot.bank.samples
+    then, now = head.snapshot.detector.samples, proposal.snapshot.detector.samples
     version = store.commit(
         proposal.snapshot,
-        parent=head.version,
-        cause="revocation",
-        who=who,
-        created_at=iso(engine.clock_ms()),
-        extractor=head.version.extractor,
-        threshold=proposal.threshold.to_json(),
-        added=tuple(s for s in now if s not in set(then)),
-        removed=tuple(s for s in then if s not in set(now)),
-        refused=proposal.refused,
-        waiting=proposal.waiting,
-        gate=gate_record(proposal, outcome.gate_report),
-        feedback_through=head.version.feedback_through,
-        restores=base.version.number,
-        revoked=ids,
-        spans=spans,
+        VersionDraft(
+            parent=head.version,
+            cause="revocation",
+            who=who,
+            created_at=iso(engine.clock_ms()),
+            extractor=head.version.extractor,
+            threshold=proposal.threshold.to_json(),
+            added=tuple(s for s in now if s not in set(then)),
+            removed=tuple(s for s in then if s not in set(now)),
+            refused=proposal.refused,
+            waiting=proposal.waiting,
+            gate=gate_record(proposal, outcome.gate_report),
+            feedback_through=head.version.feedback_through,
+            restores=base.version.number,
+            revoked=ids,
+            spans=spans,
+        ),
     )
     published(engine, Model(version, proposal.snapshot), proposal.refused)
     return version
@@ -153,7 +151,7 @@ def _replay(engine: Engine, head: Model, base: Model, spans: Spans, ids: tuple[i
     agreed = {a.frame_id for a in agreed_in_span(ledger, 0, head.version.feedback_through) if a.verdict == "defect"}
     revoked = {row["frame_id"] for row in rows} - agreed
     again = {a.frame_id for after, through in spans for a in agreed_in_span(ledger, after, through)} & agreed
-    again = {frame_id for frame_id in again if (row := ledger.frame(frame_id)) and engine.features(row)}
+    again = {frame_id for frame_id in again if (row := ledger.frame(frame_id)) and engine.view(row)}
     kept = [d for d in base.snapshot.confirmed_defects.defects if d.sample not in revoked]
     held = {d.sample for d in kept} | again | revoked
     return ConfirmedDefects((*kept, *(d for d in head.snapshot.confirmed_defects.defects if d.sample not in held)))

@@ -1,4 +1,4 @@
-"""The way back: an old version's contents as a new version."""
+"""The way back: an old version's snapshot as a new version."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from daemon.learning.publish import announce, current
 from daemon.ledger.ledger import Ledger
 from memory.errors import StoreError
 from memory.store import Store
-from memory.version import Version
+from memory.version import Version, VersionDraft
 from policies.gate import prove
 from policies.threshold import Threshold
 
 
 def roll_back(store: Store, ledger: Ledger, number: int, who: str, now_ms: int) -> Version:
-    """A new version with the contents of `number` and today's replay set; nothing is learned anew by it.
+    """A new version with the snapshot of `number` and today's replay set; nothing is learned anew by it.
 
     Its gate record lists the confirmed defects it misses. Raises StoreError where that version is gone, was
     taught with another extractor, or the disk refuses.
@@ -27,21 +27,23 @@ def roll_back(store: Store, ledger: Ledger, number: int, who: str, now_ms: int) 
             came=f"version {number}, taught with another",
             do="teach again instead: confirmed defects cannot be compared across extractors",
         )
-    contents = replace(old.snapshot, confirmed_defects=head.snapshot.confirmed_defects)
-    then, now = old.snapshot.bank.samples, head.snapshot.bank.samples
+    snapshot = replace(old.snapshot, confirmed_defects=head.snapshot.confirmed_defects)
+    then, now = old.snapshot.detector.samples, head.snapshot.detector.samples
     version = store.commit(
-        contents,
-        parent=head.version,
-        cause="rollback",
-        who=who,
-        created_at=iso(now_ms),
-        extractor=head.version.extractor,
-        threshold=old.version.threshold,
-        added=tuple(s for s in then if s not in set(now)),
-        removed=tuple(s for s in now if s not in set(then)),
-        gate=prove(contents, Threshold.of(old.version.threshold)).to_json(),
-        feedback_through=head.version.feedback_through,
-        restores=number,
+        snapshot,
+        VersionDraft(
+            parent=head.version,
+            cause="rollback",
+            who=who,
+            created_at=iso(now_ms),
+            extractor=head.version.extractor,
+            threshold=old.version.threshold,
+            added=tuple(s for s in then if s not in set(now)),
+            removed=tuple(s for s in now if s not in set(then)),
+            gate=prove(snapshot, Threshold.of(old.version.threshold)).to_json(),
+            feedback_through=head.version.feedback_through,
+            restores=number,
+        ),
     )
     announce(ledger, version, now_ms)
     return version

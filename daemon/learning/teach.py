@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import structlog
 
 from daemon.clock import iso
@@ -17,19 +16,17 @@ from daemon.intake.decode import SUFFIXES, ImageRejected, decode, named, read_al
 from daemon.learning.publish import announce
 from daemon.ledger.kept import keep_taught
 from daemon.settings.load import Settings
-from daemon.settings.models import MemorySettings
 from drift.reference import refer
-from memory.bank import LANDMARKS, gather, subset, with_landmarks
-from memory.contrasts import NeighbourCache
-from memory.coreset import select
 from memory.defects import ConfirmedDefects
+from memory.detector import GoodPart
 from memory.errors import DriftlineError, ExtractorMismatch
-from memory.features import Features, Image
+from memory.features import Features, Image, View
 from memory.store import Store
-from memory.version import CalibrationSet, Model, Snapshot, Version
+from memory.version import Model, Snapshot, Version, VersionDraft
 from policies.admission import Hold, Proposal
+from policies.fitting import fit
 from policies.gate import check
-from policies.threshold import Threshold, settle
+from policies.threshold import Threshold
 
 if TYPE_CHECKING:
     from memory.extract import Extractor
@@ -45,17 +42,17 @@ class TeachError(DriftlineError):
 
 @dataclass(frozen=True)
 class Draft:
-    """What a folder of good parts makes, before anything is durable: the contents of a version, its threshold, what the
+    """What a folder of good parts makes, before anything is durable: the snapshot of a version, its threshold, what the
     gate found, and the files that could not be used, each with the reason. `base` is the version that it follows, and
-    `shown` are the images (H, W, 3) u8 of its calibration parts."""
+    `pictures` are the images (H, W, 3) u8 of its calibration parts."""
 
     base: Model | None
-    contents: Snapshot
+    snapshot: Snapshot
     threshold: Threshold
     gate: dict[str, object]
     names: tuple[str, ...]
     refused: dict[str, str]
-    shown: dict[str, Image]
+    pictures: dict[str, Image]
 
     @property
     def id(self) -> str:
@@ -105,42 +102,39 @@ def draft(paths: Sequence[Path], engine: Engine, store: Store, track: Track) -> 
             came=f"{len(features)} usable, {len(refused)} refused",
             do="add good parts; a false-reject rate r needs at least 1/r - 1 of them",
         )
-    raw = gather([(name, f.patches) for name, f in zip(names, features, strict=True)])
-    nothing = np.empty((0, raw.vectors.shape[1]), dtype=np.float32)
-    rows = select(nothing, raw.vectors, settings.memory.bank_patches, settings.memory.seed)
-    bank = with_landmarks(subset(raw, rows), raw.vectors[rows[:LANDMARKS]], features)
-    chosen = _calibrating(len(features), settings.memory)
-    held_out = CalibrationSet(tuple(names[i] for i in chosen), tuple(features[i] for i in chosen))
-    patches = [f.patches for f in features]
-    reference = refer(images, patches, lambda image: extractor(image).patches, settings.memory.seed).arrays()
+    reference = refer(images, features, extractor, settings.memory.seed).arrays()
     head = store.head()
     base = store.load(head) if head else None
-    replay = base.snapshot.confirmed_defects if base else ConfirmedDefects()
-    settled, threshold = settle(NeighbourCache(bank), replay, held_out, settings.policy.false_reject_rate)
-    contents = Snapshot(settled.bank, replay, held_out, reference, settled)
-    gate = _prove(base, contents, threshold, extractor)
-    shown = {names[i]: images[i] for i in chosen}
-    return Draft(base, contents, threshold, gate, tuple(names), refused, shown)
+    confirmed_defects = base.snapshot.confirmed_defects if base else ConfirmedDefects()
+    goods = [GoodPart(name, View(f, image)) for name, f, image in zip(names, features, images, strict=True)]
+    fitted = fit(settings.memory.detector, goods, confirmed_defects.defects, settings.limits, settings.memory.seed)
+    snapshot = Snapshot(fitted.detector, confirmed_defects, fitted.calibration_set, reference)
+    gate = _prove(base, snapshot, fitted.threshold, extractor)
+    calibrating = set(fitted.calibration_set.samples)
+    pictures = {name: image for name, image in zip(names, images, strict=True) if name in calibrating}
+    return Draft(base, snapshot, fitted.threshold, gate, tuple(names), refused, pictures)
 
 
 def publish(made: Draft, engine: Engine, store: Store, who: str) -> Taught:
     """Commit a draft; the service takes it up by itself. Raises StaleParent where another version came first since."""
     base, now_ms = made.base.version if made.base else None, engine.clock_ms()
-    for name, image in made.shown.items():
+    for name, image in made.pictures.items():
         keep_taught(engine.kept, name, image)
     version = store.commit(
-        made.contents,
-        parent=base,
-        cause="teach",
-        who=who,
-        created_at=iso(now_ms),
-        extractor=engine.extractor.fingerprint,
-        threshold=made.threshold.to_json(),
-        added=tuple(sorted(made.names)),
-        removed=made.base.snapshot.bank.samples if made.base else (),
-        refused=tuple(sorted(made.refused)),
-        gate=made.gate,
-        feedback_through=base.feedback_through if base else 0,
+        made.snapshot,
+        VersionDraft(
+            parent=base,
+            cause="teach",
+            who=who,
+            created_at=iso(now_ms),
+            extractor=engine.extractor.fingerprint,
+            threshold=made.threshold.to_json(),
+            added=tuple(sorted(made.names)),
+            removed=made.base.snapshot.detector.samples if made.base else (),
+            refused=tuple(sorted(made.refused)),
+            gate=made.gate,
+            feedback_through=base.feedback_through if base else 0,
+        ),
     )
     announce(engine.ledger, version, now_ms)
     for name, reason in made.refused.items():
@@ -166,13 +160,7 @@ def _read(
     return images, features, names, refused
 
 
-def _calibrating(count: int, given: MemorySettings) -> list[int]:
-    """The parts that calibrate the threshold: all, or a seeded draw where there are more than are kept."""
-    order = np.random.default_rng(given.seed).permutation(count).tolist()
-    return sorted(order[: given.held_out_parts])
-
-
-def _prove(base: Model | None, contents: Snapshot, threshold: Threshold, extractor: Extractor) -> dict[str, object]:
+def _prove(base: Model | None, snapshot: Snapshot, threshold: Threshold, extractor: Extractor) -> dict[str, object]:
     if base is None:
         return {}
     if base.version.extractor != extractor.fingerprint:
@@ -181,7 +169,7 @@ def _prove(base: Model | None, contents: Snapshot, threshold: Threshold, extract
             came=f"the configured one, {extractor.fingerprint[:12]}",
             do="teach into a new state_dir: confirmed defects cannot be compared across extractors",
         )
-    outcome = check(Proposal(base, contents, threshold, (), (), ()))
+    outcome = check(Proposal(base, snapshot, threshold, (), (), ()))
     if isinstance(outcome, Hold):
         raise TeachError(
             expected="a version that still finds every confirmed defect",

@@ -26,8 +26,9 @@ from daemon.settings.models import (
     SourceSettings,
     WebhookSettings,
 )
+from memory.detector import Capacity
 from memory.errors import DriftlineError
-from policies.admission import Limits
+from policies.fitting import Limits
 
 ENV_PREFIX = "DRIFTLINE_"
 # Variables of the benchmarks and the suite that share the prefix and are no settings.
@@ -77,12 +78,11 @@ class Settings(BaseSettings):
     def limits(self) -> Limits:
         """The bounds of a lesson."""
         return Limits(
-            bank=self.memory.bank_patches,
-            lesson=self.memory.lesson_patches,
-            held_out=self.memory.held_out_parts,
-            replay=self.memory.replay_defects,
+            capacity=Capacity(self.memory.bank_patches, self.memory.lesson_patches),
+            calibration_parts=self.memory.held_out_parts,
+            defects=self.memory.replay_defects,
             rate=self.policy.false_reject_rate,
-            review=self.policy.review_rate,
+            review_rate=self.policy.review_rate,
         )
 
 

@@ -9,14 +9,16 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from conftest import commit, contents, features, material_of
+from conftest import commit, contents, features, good_of, material_of
 
 from daemon.datasets.rendered import part
 from drift.reference import Reference, refer
 from drift.regimes import Sighting, extended
 from drift.signals import SIGNALS
-from memory.bank import DefectMemory
 from memory.defects import ConfirmedDefects, Defect
+from memory.features import View
+from memory.patch_bank.bank import PatchBank
+from memory.patch_bank.defect_memory import DefectMemory
 from memory.store import Store
 from memory.version import Snapshot
 from policies.threshold import calibrate
@@ -27,8 +29,9 @@ if __name__ == "__main__":
     first = commit(store, contents(1))
     made = contents(2)
     defect = Defect("frame-7", features(np.full((4, 4), 40), (2, 2)), np.eye(2, dtype=bool))
-    bank = replace(made.bank, landmarks=made.bank.vectors[:3], scale_range=(2.0, 5.0))
-    bank = replace(bank, defect_memory=DefectMemory(made.bank.vectors[:2] + 1, 0.1, 2.0))
+    good = good_of(made)
+    good = replace(good, landmarks=good.vectors[:3], scale_range=(2.0, 5.0))
+    bank = PatchBank(good, DefectMemory(good.vectors[:2] + 1, 0.1, 2.0))
     parts = [part(i) for i in range(3)]
     reference = refer(parts, [material_of(p) for p in parts], material_of, seed=0).arrays()
     night = extended({}, [Sighting(99, i, np.full(len(SIGNALS), i / 7), fault=False) for i in range(9)])
@@ -41,7 +44,7 @@ if __name__ == "__main__":
     asked = np.arange(12).reshape(3, 4)
     expected = {
         "asked": asked.tolist(),
-        "map": made.bank.score(features(asked)).map.reshape(-1).tolist(),
+        "map": made.detector.score(View(features(asked))).map.reshape(-1).tolist(),
         "defects": ["frame-7"],
         "sha256": head.sha256,
         "blind": False,

@@ -1,4 +1,4 @@
-"""The nearest good patch of every patch: exact, or quick where it does not decide. Only this module imports faiss."""
+"""The search for nearest vectors: exact, or by an inverted file where it does not decide. The door to faiss."""
 
 from __future__ import annotations
 
@@ -8,17 +8,13 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-Vectors = npt.NDArray[np.float32]
-Found = tuple[Vectors, npt.NDArray[np.int64]]
+from memory.distances import Vectors
+
+Neighbours = tuple[Vectors, npt.NDArray[np.int64]]
 IVF_FROM = 2_000  # smaller sets are searched exactly in the same time
 CELLS = 4  # times the root of the number of vectors
 PROBED = 4
 FEW = 64
-
-
-def search_with(threads: int) -> None:
-    """Search with so many CPU threads from now on, in all of this process."""
-    faiss.omp_set_num_threads(threads)
 
 
 class Index:
@@ -33,16 +29,16 @@ class Index:
         self._flat = faiss.IndexFlatL2(vectors.shape[1])
         self._flat.add(vectors)
 
-    def search_flat(self, patches: Vectors, candidates: int = 1) -> Found:
+    def search_flat(self, patches: Vectors, candidates: int = 1) -> Neighbours:
         """The Euclidean distance (P,) of each of `patches` (P, D) to its nearest vector, and that one's row (P,).
 
         Of so many `candidates` that the search ranks first within rounding, the nearest is chosen exactly.
         """
         wanted = min(candidates, len(self.vectors))
-        found = self._few(patches, wanted) if len(patches) < FEW else self._flat.search(patches, wanted)[1]
-        return self._nearest(patches, found)
+        ranked = self._few(patches, wanted) if len(patches) < FEW else self._flat.search(patches, wanted)[1]
+        return self._nearest(patches, ranked)
 
-    def search_ivf(self, patches: Vectors) -> Found:
+    def search_ivf(self, patches: Vectors) -> Neighbours:
         """The same from `PROBED` of all cells around each patch: never nearer than the nearest, seldom farther.
 
         An inverted file (Jégou, Douze and Schmid, "Product quantization for nearest neighbor search", 2011) takes time
@@ -50,11 +46,11 @@ class Index:
         """
         if len(self.vectors) < IVF_FROM:
             return self.search_flat(patches)
-        _, found = self._cells.search(patches, 1)
-        lost = np.flatnonzero(found[:, 0] < 0)  # all cells around it are empty
+        _, ranked = self._cells.search(patches, 1)
+        lost = np.flatnonzero(ranked[:, 0] < 0)  # all cells around it are empty
         if len(lost):
-            found[lost] = self._flat.search(patches[lost], 1)[1]
-        return self._nearest(patches, found)
+            ranked[lost] = self._flat.search(patches[lost], 1)[1]
+        return self._nearest(patches, ranked)
 
     def warm_up(self) -> None:
         """Make now what a quick search needs, so that no image has to wait for it."""
@@ -64,11 +60,11 @@ class Index:
     def _few(self, patches: Vectors, wanted: int) -> npt.NDArray[np.int64]:
         """The rows (P, wanted) that a search of few patches ranks first; faiss takes three times as long for so few."""
         squared = self._lengths - 2 * (patches @ self.vectors.T)  # (P, N), each without ‖patch‖², which ranks nothing
-        found = np.empty((len(patches), wanted), dtype=np.int64)
+        ranked = np.empty((len(patches), wanted), dtype=np.int64)
         for rank in range(wanted):
-            found[:, rank] = squared.argmin(axis=1)
-            squared[np.arange(len(patches)), found[:, rank]] = np.inf
-        return found
+            ranked[:, rank] = squared.argmin(axis=1)
+            squared[np.arange(len(patches)), ranked[:, rank]] = np.inf
+        return ranked
 
     @cached_property
     def _lengths(self) -> Vectors:
@@ -87,14 +83,14 @@ class Index:
         index.parallel_mode = 3  # over patches, after one search for their cells: a fifth sooner on two cores
         return index
 
-    def _nearest(self, patches: Vectors, found: npt.NDArray[np.int64]) -> Found:
-        """The nearest of those found (P, n), measured again without the cancellation of ‖x‖² + ‖y‖² − 2x·y: a patch
+    def _nearest(self, patches: Vectors, ranked: npt.NDArray[np.int64]) -> Neighbours:
+        """The nearest of those ranked (P, n), measured again without the cancellation of ‖x‖² + ‖y‖² − 2x·y: a patch
         that is in the bank is exactly zero away. Of candidates that are equally far the lowest row counts."""
-        found = np.sort(found, axis=1)  # (P, candidates)
-        apart = np.stack([_apart(patches, self.vectors[column]) for column in found.T], axis=1)  # (P, candidates)
-        best = apart.argmin(axis=1)[:, None]  # (P,) -> (P, 1)
-        nearest = np.take_along_axis(found, best, axis=1)[:, 0]  # (P, 1) -> (P,)
-        return np.sqrt(np.take_along_axis(apart, best, axis=1)[:, 0]), nearest.astype(np.int64)
+        ranked = np.sort(ranked, axis=1)  # (P, candidates)
+        distances = np.stack([_apart(patches, self.vectors[column]) for column in ranked.T], axis=1)  # (P, candidates)
+        best = distances.argmin(axis=1)[:, None]  # (P,) -> (P, 1)
+        nearest = np.take_along_axis(ranked, best, axis=1)[:, 0]  # (P, 1) -> (P,)
+        return np.sqrt(np.take_along_axis(distances, best, axis=1)[:, 0]), nearest.astype(np.int64)
 
 
 def _apart(one: Vectors, other: Vectors) -> Vectors:

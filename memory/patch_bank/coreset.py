@@ -5,14 +5,12 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from memory.distances import Vectors, nearest_squared, squared_distances
+
 POOL = 512
-CHUNK = 16_384
-ROUNDING = 1e-6
 
 
-def select(
-    existing: npt.NDArray[np.float32], candidates: npt.NDArray[np.float32], budget: int, seed: int
-) -> npt.NDArray[np.int64]:
+def select(existing: Vectors, candidates: Vectors, budget: int, seed: int) -> npt.NDArray[np.int64]:
     """Indices of at most `budget` candidates that cover the candidates best, in order of choice.
 
     `existing` (E, D) are centres already held (E may be 0), `candidates` (N, D). Each choice is the candidate
@@ -54,9 +52,7 @@ def select(
     return np.asarray(chosen, dtype=np.int64)
 
 
-def redundant(
-    vectors: npt.NDArray[np.float32], use: npt.NDArray[np.int32], count: int
-) -> tuple[npt.NDArray[np.int64], float]:
+def redundant(vectors: Vectors, use: npt.NDArray[np.int32], count: int) -> tuple[npt.NDArray[np.int64], float]:
     """Rows of `count` vectors (N, D) that can leave, and the largest squared distance at which one of them is covered.
 
     The closest pairs give one of theirs up first: the one with the smaller `use` (N,), of equals the later. The
@@ -83,7 +79,7 @@ def redundant(
     return np.flatnonzero(leaving), reach
 
 
-def _nearest_others(vectors: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+def _nearest_others(vectors: Vectors) -> tuple[Vectors, npt.NDArray[np.int64]]:
     """Squared distance (N,) of each vector to its nearest other, and that one's row (N,)."""
     apart, other = np.empty(len(vectors), dtype=np.float32), np.empty(len(vectors), dtype=np.int64)
     for start in range(0, len(vectors), 1024):
@@ -95,26 +91,7 @@ def _nearest_others(vectors: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.fl
     return apart, other
 
 
-def nearest_squared(points: npt.NDArray[np.float32], centres: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Squared Euclidean distance (N,) of each point (N, D) to its nearest centre (C, D), C ≥ 1."""
-    nearest = np.full(len(points), np.inf, dtype=np.float32)
-    for start in range(0, len(points), CHUNK):
-        part = points[start : start + CHUNK]
-        for first in range(0, len(centres), 1024):
-            block = squared_distances(part, centres[first : first + 1024]).min(axis=1)
-            nearest[start : start + CHUNK] = np.minimum(nearest[start : start + CHUNK], block)
-    return nearest
-
-
-def _farthest(distance: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.int64]:
+def _farthest(distance: Vectors, count: int) -> npt.NDArray[np.int64]:
     if len(distance) <= count:
         return np.arange(len(distance), dtype=np.int64)
     return np.argpartition(-distance, count - 1)[:count].astype(np.int64)
-
-
-def squared_distances(left: npt.NDArray[np.float32], right: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """(N, D), (M, D) -> (N, M) squared Euclidean distances by one matrix product; equal points are exactly 0 apart."""
-    lengths = (left * left).sum(1)[:, None] + (right * right).sum(1)[None, :]
-    square: npt.NDArray[np.float32] = lengths - 2 * (left @ right.T)
-    square[square < ROUNDING * lengths] = 0  # what cancellation leaves of equal points
-    return square

@@ -1,7 +1,9 @@
-"""Contrasts that follow a bank are those found anew."""
+"""Neighbours that follow a bank are those found anew."""
 
 from __future__ import annotations
 
+import gc
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -9,10 +11,10 @@ from conftest import features
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memory.bank import Bank, gather, joined, subset
-from memory.contrasts import NeighbourCache
+from memory.calibration import CalibrationSet
 from memory.features import Features
-from memory.version import CalibrationSet
+from memory.patch_bank.good_patches import GoodPatches, gather
+from memory.patch_bank.neighbours import NeighbourCache
 
 PARTS = 6
 REGION = np.arange(12)[None] % 5 == 0  # of a grid of one row
@@ -23,14 +25,16 @@ def parts(rng: np.random.Generator) -> CalibrationSet:
     return CalibrationSet(names, tuple(features(rng.standard_normal((12, 3))) for _ in names))
 
 
-def bank_of(held: CalibrationSet, rng: np.random.Generator, share: float) -> Bank:
+def bank_of(held: CalibrationSet, rng: np.random.Generator, share: float) -> GoodPatches:
     bank = gather([(n, f.patches) for n, f in zip(held.samples, held.features, strict=True)])
-    return subset(bank, np.flatnonzero(rng.random(len(bank)) < share))
+    return bank.subset(np.flatnonzero(rng.random(len(bank)) < share))
 
 
-def scores(contrasts: NeighbourCache, held: CalibrationSet, other: Features) -> list[tuple[bytes, bytes]]:
-    every = [contrasts.score(f, without=s) for s, f in zip(held.samples, held.features, strict=True)]
-    every += [contrasts.score(other), contrasts.score(other, region=REGION)]
+def scores(
+    cache: NeighbourCache, bank: GoodPatches, held: CalibrationSet, other: Features
+) -> list[tuple[bytes, bytes]]:
+    every = [cache.score(bank, f, without=s) for s, f in zip(held.samples, held.features, strict=True)]
+    every += [cache.score(bank, other), cache.score(bank, other, mask=REGION)]
     return [(one.map.tobytes(), one.nearest.tobytes()) for one in every]
 
 
@@ -40,13 +44,13 @@ def test_followed_is_found_anew(seed: int, gone: float, come: int) -> None:
     rng = np.random.default_rng(seed)
     held, other = parts(rng), features(rng.standard_normal((12, 3)))
     bank = bank_of(held, rng, 0.7)
-    contrasts = NeighbourCache(bank)
-    scores(contrasts, held, other)
-    changed = subset(bank, np.flatnonzero(rng.random(len(bank)) >= gone) if gone < 0.9 else np.array([0]))
+    cache = NeighbourCache()
+    scores(cache, bank, held, other)
+    changed = bank.subset(np.flatnonzero(rng.random(len(bank)) >= gone) if gone < 0.9 else np.array([0]))
     new = [("p0", held.features[0].patches[:2]), *((f"n{i}", rng.standard_normal((9, 3))) for i in range(come))]
     known = changed.patch_index[changed.sample_index == changed.samples.index("p0")] if "p0" in changed.samples else ()
-    changed = joined(changed, gather(new[1:] if {0, 1} & set(known) else new)) if len(new) > 1 else changed
-    assert scores(contrasts.rebased(changed), held, other) == scores(NeighbourCache(changed), held, other)
+    changed = changed.joined(gather(new[1:] if {0, 1} & set(known) else new)) if len(new) > 1 else changed
+    assert scores(cache.rebased(bank, changed), changed, held, other) == scores(NeighbourCache(), changed, held, other)
 
 
 def test_followed_is_found_anew_with_features_of_real_width() -> None:
@@ -59,16 +63,16 @@ def test_followed_is_found_anew_with_features_of_real_width() -> None:
 
     held, other = CalibrationSet(tuple("abcd"), tuple(picture() for _ in "abcd")), picture()
     bank = gather([(n, f.patches) for n, f in zip(held.samples, held.features, strict=True)])
-    contrasts = NeighbourCache(bank)
-    contrasts.score(other, region=where)
+    cache = NeighbourCache()
+    cache.score(bank, other, mask=where)
     for name, seen in zip(held.samples, held.features, strict=True):
-        contrasts.score(seen, without=name)
-    changed = joined(subset(bank, rng.permutation(len(bank))[:700]), gather([("new", picture().patches)]))
-    followed, anew = contrasts.rebased(changed), NeighbourCache(changed)
+        cache.score(bank, seen, without=name)
+    changed = bank.subset(rng.permutation(len(bank))[:700]).joined(gather([("new", picture().patches)]))
+    followed, anew = cache.rebased(bank, changed), NeighbourCache()
     for name, seen in zip(held.samples, held.features, strict=True):
-        one, two = followed.score(seen, without=name), anew.score(seen, without=name)
+        one, two = followed.score(changed, seen, without=name), anew.score(changed, seen, without=name)
         assert (one.map.tobytes(), one.nearest.tobytes()) == (two.map.tobytes(), two.nearest.tobytes())
-    whole, part = anew.score(other), followed.score(other, region=where)
+    whole, part = anew.score(changed, other), followed.score(changed, other, mask=where)
     assert np.array_equal(part.map, np.where(where, whole.map, 0))
     assert np.array_equal(part.nearest, np.where(where.reshape(-1), whole.nearest, -1))
     assert part.value == part.map.max()
@@ -80,27 +84,41 @@ def test_patches_of_unknown_place_are_found_anew() -> None:
     held, other = parts(rng), features(rng.standard_normal((12, 3)))
     bank = bank_of(held, rng, 1.0)
     old = replace(bank, patch_index=np.full(len(bank), -1, dtype=np.int32))
-    contrasts = NeighbourCache(old)
-    scores(contrasts, held, other)
-    fewer = subset(old, np.arange(3, len(old)))
-    assert scores(contrasts.rebased(fewer), held, other) == scores(NeighbourCache(fewer), held, other)
+    cache = NeighbourCache()
+    scores(cache, old, held, other)
+    fewer = old.subset(np.arange(3, len(old)))
+    assert scores(cache.rebased(old, fewer), fewer, held, other) == scores(NeighbourCache(), fewer, held, other)
 
 
 def test_a_part_taught_anew_under_the_same_name_is_found_anew() -> None:
     rng = np.random.default_rng(2)
     held, again, other = parts(rng), parts(rng), features(rng.standard_normal((12, 3)))
-    contrasts = NeighbourCache(bank_of(held, rng, 1.0))
-    scores(contrasts, held, other)
+    cache, before = NeighbourCache(), bank_of(held, rng, 1.0)
+    scores(cache, before, held, other)
     bank = bank_of(again, rng, 1.0)
-    assert scores(contrasts.rebased(bank), held, other) == scores(NeighbourCache(bank), held, other)
+    assert scores(cache.rebased(before, bank), bank, held, other) == scores(NeighbourCache(), bank, held, other)
 
 
 def test_a_part_s_own_patches_do_not_excuse_it() -> None:
     rng = np.random.default_rng(3)
     held = parts(rng)
     bank = bank_of(held, rng, 1.0)
-    contrasts = NeighbourCache(bank)
-    assert contrasts.score(held.features[0]).value == 0
-    assert contrasts.score(held.features[0], without="p0").value > 0
-    only = NeighbourCache(subset(bank, np.arange(12)))
-    assert only.score(held.features[0], without="p0").value == 0, "who gave everything is not taken out"
+    cache = NeighbourCache()
+    assert cache.score(bank, held.features[0]).value == 0
+    assert cache.score(bank, held.features[0], without="p0").value > 0
+    only = bank.subset(np.arange(12))
+    who_gave_all = NeighbourCache().score(only, held.features[0], without="p0")
+    assert who_gave_all.value == 0, "who gave everything is not taken out"
+
+
+def test_what_is_asked_of_an_image_is_forgotten_with_it() -> None:
+    """A lesson asks for hundreds of candidates: none may be held for as long as the bank lives."""
+    rng = np.random.default_rng(5)
+    cache, bank = NeighbourCache(), bank_of(parts(rng), rng, 1.0)
+    candidate = features(rng.standard_normal((12, 3)))
+    cache.score(bank, candidate)
+    known = weakref.ref(candidate)
+    del candidate
+    gc.collect()
+    assert known() is None
+    assert len(cache.rebased(bank, bank)._known) == 0

@@ -1,0 +1,29 @@
+"""Kinds of detectors by name: our own, and those that other packages bring by an entry point."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from importlib.metadata import entry_points
+
+from memory.detector import Learner
+from memory.errors import DriftlineError
+from memory.patch_bank.learner import PatchBankLearner
+
+GROUP = "driftline.detectors"
+PATCH_BANK = PatchBankLearner.kind
+OWN: dict[str, Callable[[], Learner]] = {PATCH_BANK: PatchBankLearner}
+
+
+@cache
+def learner_of(kind: str) -> Learner:
+    """The learner of a kind of detector. Raises DriftlineError for a kind that is not installed."""
+    brought = {entry.name: entry for entry in entry_points(group=GROUP)}
+    if kind not in OWN and kind not in brought:
+        raise DriftlineError(
+            expected=f"a kind of detector among {', '.join(sorted({*OWN, *brought}))}",
+            came=repr(kind),
+            do="correct memory.detector, or install the package that brings this kind",
+        )
+    learner: Learner = OWN[kind]() if kind in OWN else brought[kind].load()()
+    return learner

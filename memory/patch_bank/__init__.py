@@ -1,0 +1,1 @@
+"""The patch bank: good patches searched for the nearest one (PatchCore), its learning and its un-learning."""

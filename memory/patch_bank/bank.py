@@ -1,0 +1,151 @@
+"""The patch bank as a detector: the distance of every patch to its nearest good one (PatchCore), searched exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from memory.detector import Arrays, Score
+from memory.distances import Vectors
+from memory.features import Features, PatchMask, View
+from memory.patch_bank.defect_memory import DefectMemory
+from memory.patch_bank.good_patches import GoodPatches
+from memory.patch_bank.neighbours import NeighbourCache, PatchScores
+
+KIND = "patch-bank"
+RECHECKED = 16
+
+
+@dataclass(frozen=True, eq=False)
+class PatchBank:
+    """A detector of good patches and of what is remembered of confirmed defects.
+
+    A score is PatchCore's largest distance of a patch to its nearest good one (Roth et al., "Towards Total Recall in
+    Industrial Anomaly Detection", CVPR 2022, equation 6, no reweighting) over the image's scale, so that a part of
+    coarser material or in other light is not odd all over. The scale is held within those of taught parts: a part that
+    is odd as a whole cannot excuse itself. The exact nearest neighbour decides, because an approximate one inflates the
+    maximum.
+    """
+
+    good: GoodPatches
+    defect_memory: DefectMemory
+    neighbours: NeighbourCache = field(default_factory=NeighbourCache, repr=False)
+    kind: str = field(default=KIND, init=False)
+
+    @property
+    def size(self) -> int:
+        """How many good patches it holds."""
+        return len(self.good)
+
+    @property
+    def samples(self) -> tuple[str, ...]:
+        """The parts that gave a patch."""
+        return self.good.samples
+
+    def warm_up(self) -> None:
+        """Make now what scoring needs; the first image would wait for it otherwise."""
+        self.good.index.warm_up()
+
+    def score(self, view: View) -> Score:
+        """The normalised distance, amplified where the image is like a confirmed defect.
+
+        Patches are searched by an inverted file, which finds none too near, and again exactly from the most anomalous
+        on, until the maximum is exact: the value is that of an exact search, and the map elsewhere at most a little too
+        high.
+        """
+        features = view.features
+        distance, nearest = self.good.index.search_ivf(features.patches)
+        exact, scale = np.zeros(len(distance), dtype=bool), self.good.scale(features)
+        while True:
+            scores = self._amplified(PatchScores(features, _normalised(distance, scale), nearest, scale))
+            worst = np.argsort(-scores.distance, kind="stable")
+            if exact[worst[0]]:
+                return self._scored(scores)
+            rows = worst[:RECHECKED][~exact[worst[:RECHECKED]]]
+            distance[rows], nearest[rows] = self.good.index.search_flat(features.patches[rows], candidates=2)
+            exact[rows] = True
+
+    def score_without(self, view: View, sample: str) -> Score:
+        """The score by the patches of all other samples; by all where no other gave any."""
+        scores = self.neighbours.score(self.good, view.features, without=sample, reference=view.reference)
+        return self._scored(self._amplified(scores))
+
+    def score_in(self, view: View, mask: PatchMask) -> Score:
+        """The normalised distance of the masked patches (rows, columns) alone: that the memory knows this very defect
+        proves nothing for the next of its kind."""
+        return self._scored(self.masked(view.features, mask))
+
+    def masked(self, features: Features, mask: PatchMask) -> PatchScores:
+        """What good patches alone say of the masked patches (rows, columns)."""
+        return self.neighbours.score(self.good, features, mask=mask)
+
+    def normalised_distance(self, features: Features) -> PatchScores:
+        """What good patches alone say of an image that is not remembered."""
+        distance, nearest = self.good.index.search_flat(features.patches)
+        scale = self.good.scale(features)
+        return PatchScores(features, _normalised(distance, scale), nearest, scale)
+
+    def with_good(self, good: GoodPatches) -> PatchBank:
+        """A bank of other good patches, which shares neighbours with this one. It remembers no defect until it is
+        settled: when a patch is like one depends on what is good."""
+        return PatchBank(good, DefectMemory(good.vectors[:0]), self.neighbours.rebased(self.good, good))
+
+    def arrays(self) -> Arrays:
+        """Vectors in float16, which loses nothing of features."""
+        good, memory = self.good, self.defect_memory
+        return {
+            "vectors": good.vectors.astype(np.float16),
+            "origin": good.sample_index,
+            "place": good.patch_index,
+            "use": good.usage_count,
+            "landmarks": good.landmarks.astype(np.float16),
+            "levels": np.array(good.scale_range, dtype=np.float64),
+            "shown": memory.vectors.astype(np.float16),
+            "raising": np.array([memory.min_distance, memory.max_good_likeness], dtype=np.float64),
+        }
+
+    def _amplified(self, scores: PatchScores) -> PatchScores:
+        raised = self.defect_memory.amplify(scores.features.patches, scores.distance, scores.scale)
+        return replace(scores, distance=raised)
+
+    def _scored(self, scores: PatchScores) -> Score:
+        return Score(scores.value, scores.map, self._evidence(scores))
+
+    def _evidence(self, scores: PatchScores) -> Mapping[str, Any]:
+        """Where the image is most anomalous, (row, column) of its grid, and the good patch that lies nearest there."""
+        worst = int(scores.distance.argmax())
+        row = int(scores.nearest[worst])
+        if row < 0:  # nothing was asked about
+            return {}
+        return {
+            "at": [int(i) for i in np.unravel_index(scores.features.cells[worst], scores.features.grid)],
+            "sample": self.good.sample_of(row),
+            "place": int(self.good.patch_index[row]),
+        }
+
+
+def load(arrays: Arrays, samples: tuple[str, ...]) -> PatchBank:
+    """The bank that `PatchBank.arrays` wrote, also by an older format. Raises KeyError or ValueError for others."""
+    rows = len(arrays["origin"])
+    vectors = arrays["vectors"].astype(np.float32)
+    smallest, largest = arrays.get("levels", np.ones(2))  # before format 3 scores were plain distances
+    good = GoodPatches(
+        vectors=vectors,
+        sample_index=arrays["origin"],
+        samples=samples,
+        patch_index=arrays.get("place", np.full(rows, -1, dtype=np.int32)),  # format 1 had none
+        usage_count=arrays.get("use", np.zeros(rows, dtype=np.int32)),
+        landmarks=arrays.get("landmarks", vectors[:0]).astype(np.float32),
+        scale_range=(float(smallest), float(largest)),
+    )
+    remembered = arrays.get("shown", vectors[:0]).astype(np.float32)
+    return PatchBank(good, DefectMemory(remembered, *map(float, arrays.get("raising", ()))))
+
+
+def _normalised(distance: Vectors, scale: float) -> Vectors:
+    normalised: npt.NDArray[np.float32] = distance / np.float32(scale)
+    return normalised

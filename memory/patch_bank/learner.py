@@ -1,0 +1,137 @@
+"""How a patch bank is taught, grows within its budget, forgets what hid a defect, and is read from disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+
+import numpy as np
+
+from memory.calibration import CalibrationSet
+from memory.defects import Defect
+from memory.detector import Arrays, Bounds, Capacity, Detector, Extension, GoodPart, Repair
+from memory.distances import squared_distances
+from memory.patch_bank.bank import KIND, PatchBank, load
+from memory.patch_bank.coreset import redundant, select
+from memory.patch_bank.defect_memory import DefectMemory
+from memory.patch_bank.good_patches import LANDMARKS, GoodPatches, gather
+from memory.patch_bank.screening import Admitted, most_anomalous_patches, screen
+
+STANDING_OUT_SHARE = 0.1
+ANOMALOUS_SHARE = 0.5
+MOST_REMOVED_SHARE = 0.02
+REPAIR_REACH = 1.05
+
+
+class PatchBankLearner:
+    """Keeps the good patches that cover what was confirmed best (greedy k-centre), and un-learns them one by one."""
+
+    kind = KIND
+    split_calibration = False
+
+    def fit(self, goods: Sequence[GoodPart], capacity: Capacity, seed: int) -> PatchBank:
+        """A bank of the parts' patches: a coreset, whose first choices are the landmarks."""
+        every = gather([(good.sample, good.view.features.patches) for good in goods])
+        rows = select(every.vectors[:0], every.vectors, capacity.size, seed)
+        chosen = every.subset(rows)
+        marked = chosen.with_landmarks(every.vectors[rows[:LANDMARKS]], [good.view.features for good in goods])
+        return PatchBank(marked, DefectMemory(marked.vectors[:0]))
+
+    def settle(
+        self,
+        detector: Detector,
+        calibration_set: CalibrationSet,
+        defects: Sequence[Defect],
+        exceeded_by: Callable[[float], float],
+    ) -> PatchBank:
+        """The bank with the usage of its patches by calibration parts, and with the memory of defects."""
+        bank = _bank(detector)
+        scores = [
+            bank.neighbours.score(bank.good, features, without=sample)
+            for sample, features in zip(calibration_set.samples, calibration_set.features, strict=True)
+        ]
+        usage = np.bincount(np.concatenate([score.nearest for score in scores]), minlength=len(bank.good))
+        bound = exceeded_by(STANDING_OUT_SHARE)
+        remembered = [bank.good.vectors[:0], *(most_anomalous_patches(bank, defect, bound) for defect in defects)]
+        memory = DefectMemory(np.concatenate(remembered), exceeded_by(ANOMALOUS_SHARE))
+        likeness = (
+            float(memory.likeness(score.features.patches, score.distance, score.scale).max()) for score in scores
+        )
+        memory = DefectMemory(memory.vectors, memory.min_distance, max(1.0, *likeness))
+        used = bank.good.with_usage(usage.astype(np.int32))
+        return PatchBank(used, memory, bank.neighbours.rebased(bank.good, used))
+
+    def extend(
+        self,
+        base: Detector,
+        goods: Sequence[GoodPart],
+        defects: Sequence[Defect],
+        bounds: Bounds,
+        waiting: Collection[str],
+        capacity: Capacity,
+        seed: int,
+    ) -> Extension:
+        """The bank with what screening admits, within its budget."""
+        bank = _bank(base)
+        screening = screen(bank, defects, goods, bounds, waiting)
+        good = extended(bank.good, screening.admitted, capacity, seed)
+        return Extension(bank.with_good(good), good is not bank.good, screening.waiting, screening.refused)
+
+    def repairs(self, detector: Detector, defect: Defect, threshold: float) -> Iterator[Repair]:
+        """The bank without all good patches within `REPAIR_REACH` thresholds of one patch of the defect, since one that
+        stands out is enough: first the one that is hidden by patches which calibration parts use least, then by fewest.
+
+        Nothing that takes more than `MOST_REMOVED_SHARE` of the bank.
+        """
+        bank = _bank(detector)
+        good = bank.good
+        reach = REPAIR_REACH * threshold * bank.masked(defect.features, defect.mask).scale
+        hiding = squared_distances(defect.patches, good.vectors) <= reach**2  # (n, N)
+        for patch in np.lexsort((hiding.sum(axis=1), hiding @ good.usage_count)):
+            rows = np.flatnonzero(hiding[patch])
+            if len(rows) <= MOST_REMOVED_SHARE * len(good):
+                removed = tuple((good.sample_of(int(row)), int(good.patch_index[row])) for row in rows)
+                yield Repair(bank.with_good(good.subset(np.flatnonzero(~hiding[patch]))), removed)
+
+    def blame(self, base: Detector, extended: Detector, missed: Sequence[Defect], threshold: float) -> frozenset[str]:
+        """The samples of the newly added patches that are nearest to what the base would show, new samples or not."""
+        before, after = _bank(base), _bank(extended)
+        new = after.good.names() - before.good.names()
+        guilty: set[str] = set()
+        for defect in missed:
+            shows = before.masked(defect.features, defect.mask).distance > threshold
+            rows = after.masked(defect.features, defect.mask).nearest[shows]
+            if len(rows):
+                guilty |= {sample for sample, _ in after.good.subset(np.unique(rows)).names() & new}
+        return frozenset(guilty)
+
+    def contributors(self, base: Detector, extended: Detector) -> frozenset[str]:
+        """The samples that gave new patches."""
+        return frozenset(sample for sample, _ in _bank(extended).good.names() - _bank(base).good.names())
+
+    def load(self, arrays: Arrays, samples: tuple[str, ...]) -> PatchBank:
+        """The bank that was stored, also by formats 1 to 5."""
+        return load(arrays, samples)
+
+
+def extended(good: GoodPatches, admitted: list[Admitted], capacity: Capacity, seed: int) -> GoodPatches:
+    """The good patches with the most novel admitted ones; over budget, the most redundant leave, those in less use
+    first.
+
+    Never age: what was learned in an old regime stays represented, since nothing else lies near it.
+    """
+    if not admitted:
+        return good
+    candidates = gather([(a.sample, a.patches) for a in admitted], [a.patch_index for a in admitted])
+    rows = select(good.vectors, candidates.vectors, min(capacity.lesson, capacity.size), seed)
+    if len(rows) == 0:
+        return good
+    union = good.joined(candidates.subset(rows))
+    while len(union) > capacity.size:  # more than one round only where the budget was lowered to less than half
+        leaving, _ = redundant(union.vectors, union.usage_count, len(union) - capacity.size)
+        union = union.subset(np.delete(np.arange(len(union)), leaving))
+    return union
+
+
+def _bank(detector: Detector) -> PatchBank:
+    assert isinstance(detector, PatchBank)  # noqa: S101  # `learner_of` chose this learner by the detector's kind
+    return detector

@@ -1,0 +1,166 @@
+"""The nearest good patches of the images that prove every version: found once, then followed while a bank changes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from memory.distances import Vectors
+from memory.features import Features, Map, Patches, PatchMask
+from memory.patch_bank.good_patches import GoodPatches, Rows
+
+Key = tuple[str | None, int]
+
+
+@dataclass(frozen=True)
+class PatchScores:
+    """What a bank says of an image's patches: the normalised distance (n,) of each to its nearest good patch, and that
+    one's row in the bank (n,), -1 where it was not asked; `scale` is what distances were divided by."""
+
+    features: Features
+    distance: Vectors
+    nearest: Rows
+    scale: float
+
+    @property
+    def value(self) -> float:
+        """The largest distance."""
+        return float(self.distance.max())
+
+    @property
+    def map(self) -> Map:
+        """The distances as an anomaly map (rows, columns)."""
+        return self.features.to_map(self.distance)
+
+
+@dataclass(frozen=True, eq=False)
+class _Neighbours:
+    """Of some `patches` (n, D) of one image, `asked` (n,) by number, the distance (n,) to the nearest in the bank that
+    `without` did not give, and its row (n,)."""
+
+    without: str | None
+    mask: PatchMask | None
+    asked: Rows
+    patches: Patches
+    distance: Vectors
+    nearest: Rows
+    scale: float
+
+    def of(self, features: Features) -> PatchScores:
+        """As scores of the image, whose `features` these are."""
+        distance = np.zeros(len(features), dtype=np.float32)
+        nearest = np.full(len(features), -1, dtype=np.int64)
+        distance[self.asked], nearest[self.asked] = self.distance / np.float32(self.scale), self.nearest
+        return PatchScores(features, distance, nearest, self.scale)
+
+
+class NeighbourCache:
+    """Neighbours of images in a bank, remembered for as long as the images' features live.
+
+    A calibration part is scored `without` its own patches, a defect under its `mask` alone. `rebased` on another bank
+    that shares patches with the first only what can differ is searched: patches whose nearest has left, and what is
+    nearer among the new. The result is the same as finding all anew, to the bit, wherever no three good patches are
+    equally near within float32 rounding.
+    """
+
+    def __init__(self, known: Mapping[Features, dict[Key, _Neighbours]] | None = None) -> None:
+        self._known = WeakKeyDictionary(known or {})
+        self._changing = threading.Lock()
+
+    def score(
+        self,
+        good: GoodPatches,
+        features: Features,
+        without: str | None = None,
+        mask: PatchMask | None = None,
+        reference: Features | None = None,
+    ) -> PatchScores:
+        """The image's distances to the patches of all samples but one; to all where no other gave any.
+
+        Outside of `mask` (rows, columns) they are 0, and the nearest row -1. `reference` are the image's features as it
+        was taught, where these are another backend's.
+        """
+        key = (without, id(mask))
+        with self._changing:
+            neighbours = self._known.get(features, {}).get(key)
+        if neighbours is None:
+            asked = np.arange(len(features)) if mask is None else np.flatnonzero(features.of_map(mask))
+            patches = features.patches[asked]
+            distance, nearest = _search(good, patches, _rows_of_others(good, without))
+            scale = good.scale(features, reference)
+            neighbours = _Neighbours(without, mask, asked, patches, distance, nearest, scale)
+            with self._changing:
+                self._known.setdefault(features, {})[key] = neighbours
+        return neighbours.of(features)
+
+    def rebased(self, before: GoodPatches, good: GoodPatches) -> NeighbourCache:
+        """The same images' neighbours among other good patches than those `before`."""
+        if good.landmarks is not before.landmarks or good.scale_range != before.scale_range:
+            return NeighbourCache()
+        if min(len(good.samples), len(before.samples)) == 1:
+            return NeighbourCache()
+        with self._changing:
+            known = {features: dict(by_key) for features, by_key in self._known.items()}
+        if good.vectors is before.vectors:
+            return NeighbourCache(known)  # one that only remembers another usage or other defects
+        shared = _shared(before, good)
+        if shared is None:
+            return NeighbourCache()
+        return NeighbourCache(
+            {
+                features: {key: _followed(one, good, *shared) for key, one in by_key.items()}
+                for features, by_key in known.items()
+            }
+        )
+
+
+def _followed(one: _Neighbours, good: GoodPatches, row: Rows, new: Rows) -> _Neighbours:
+    """`row` (N,) is each old row's in `bank`, -1 for what has left; `new` are the rows in `bank` that have none."""
+    among = _rows_of_others(good, one.without)
+    distance, nearest = one.distance.copy(), row[one.nearest]
+    left, stayed = np.flatnonzero(nearest < 0), np.flatnonzero(nearest >= 0)
+    if len(left):
+        distance[left], nearest[left] = _search(good, one.patches[left], among)
+    fresh = np.intersect1d(new, among)
+    if len(fresh) and len(stayed):
+        to_fresh, fresh_row = _search(good, one.patches[stayed], fresh)
+        nearer = to_fresh < distance[stayed]
+        distance[stayed[nearer]], nearest[stayed[nearer]] = to_fresh[nearer], fresh_row[nearer]
+    return replace(one, distance=distance, nearest=nearest)
+
+
+def _search(good: GoodPatches, patches: Patches, among: Rows) -> tuple[Vectors, Rows]:
+    """Distance (n,) and row (n,) of the nearest to these patches (n, D) among these rows of the bank."""
+    # The nearest two by the search are measured again: which one wins must not depend on how rows were batched.
+    distance, nearest = good.index_of(among).search_flat(patches, candidates=2)
+    return distance, among[nearest]
+
+
+def _rows_of_others(good: GoodPatches, sample: str | None) -> Rows:
+    """The rows of all samples but this one; all rows where it gave every patch or none."""
+    if sample not in good.samples or len(good.samples) == 1:
+        return np.arange(len(good))
+    return np.flatnonzero(good.sample_index != good.samples.index(sample))
+
+
+def _shared(before: GoodPatches, good: GoodPatches) -> tuple[Rows, Rows] | None:
+    """Each old patch's row in `bank`, -1 where it has left, and the rows of patches that are new; None where patches
+    cannot be told by sample and patch number, or are not the same under the same name."""
+    number = {sample: i for i, sample in enumerate(dict.fromkeys((*before.samples, *good.samples)))}
+    old, now = (
+        np.array([number[s] for s in b.samples], dtype=np.int64)[b.sample_index] << 32 | b.patch_index
+        for b in (before, good)
+    )
+    unnumbered = min(before.patch_index.min(), good.patch_index.min()) < 0
+    if unnumbered or any(len(np.unique(patches)) != len(patches) for patches in (old, now)):
+        return None
+    _, here, there = np.intersect1d(old, now, assume_unique=True, return_indices=True)
+    if not np.array_equal(before.vectors[here], good.vectors[there]):
+        return None
+    row = np.full(len(before), -1, dtype=np.int64)
+    row[here] = there
+    return row, np.setdiff1d(np.arange(len(good)), there, assume_unique=True)

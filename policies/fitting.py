@@ -1,0 +1,77 @@
+"""A detector with its threshold: taught from good parts, or settled after a change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from memory.calibration import CalibrationSet
+from memory.defects import Defect
+from memory.detector import Capacity, Detector, GoodPart, Learner
+from memory.learners import learner_of
+from memory.version import Snapshot
+from policies.threshold import Threshold, conformal_threshold
+
+SPLIT_SHARE = 1 / 3
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The `capacity` of a detector, `calibration_parts` and confirmed `defects` at most, the false-reject `rate`, and
+    the `review_rate`: what fewer good parts than that show is new until two parts show it."""
+
+    capacity: Capacity
+    calibration_parts: int
+    defects: int
+    rate: float
+    review_rate: float
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A settled detector, the parts that calibrate it, and its threshold."""
+
+    detector: Detector
+    calibration_set: CalibrationSet
+    threshold: Threshold
+
+
+def fit(kind: str, goods: Sequence[GoodPart], defects: Sequence[Defect], limits: Limits, seed: int) -> Fitted:
+    """Teach a detector of this kind from two good parts or more, deterministic in its arguments.
+
+    All parts calibrate the threshold, or a seeded draw where there are more than `limits.calibration_parts`. A kind
+    that cannot leave a part out of its scores is taught by the others: then at most `SPLIT_SHARE` of them calibrate.
+    Raises DriftlineError for a kind that is not installed.
+    """
+    learner = learner_of(kind)
+    calibrating = _calibrating(len(goods), learner, limits.calibration_parts, seed)
+    taught = [good for i, good in enumerate(goods) if not (learner.split_calibration and i in set(calibrating))]
+    chosen = [goods[i] for i in calibrating]
+    calibration_set = CalibrationSet(
+        tuple(good.sample for good in chosen), tuple(good.view.features for good in chosen)
+    )
+    return settle(learner.fit(taught, limits.capacity, seed), calibration_set, defects, limits.rate)
+
+
+def settle(detector: Detector, calibration_set: CalibrationSet, defects: Sequence[Defect], rate: float) -> Fitted:
+    """The detector with its threshold for this false-reject rate, and with what calibration parts and confirmed defects
+    teach it beside."""
+    threshold = conformal_threshold(detector, calibration_set, defects, rate)
+    settled = learner_of(detector.kind).settle(detector, calibration_set, defects, threshold.at)
+    return Fitted(settled, calibration_set, threshold)
+
+
+def settle_snapshot(snapshot: Snapshot, rate: float) -> tuple[Snapshot, Threshold]:
+    """The same parts and defects at another false-reject rate, or after defects were taken out."""
+    defects = snapshot.confirmed_defects.defects
+    fitted = settle(snapshot.detector, snapshot.calibration_set, defects, rate)
+    return replace(snapshot, detector=fitted.detector), fitted.threshold
+
+
+def _calibrating(count: int, learner: Learner, most: int, seed: int) -> list[int]:
+    """Which of so many parts calibrate the threshold."""
+    order = np.random.default_rng(seed).permutation(count).tolist()
+    split = max(int(count * SPLIT_SHARE), 1) if learner.split_calibration else count
+    return sorted(order[: min(most, split)])

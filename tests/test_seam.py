@@ -1,0 +1,125 @@
+"""The seam: a kind of detector that another package brings goes through everything that the patch bank goes through."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import NOW_MS, frame, make_service, png, untracked
+
+from daemon.datasets.rendered import STEADY, Flaw
+from daemon.inference.shadow import Trial
+from daemon.learning import answers, compare, lesson, revocation
+from daemon.learning.rollback import roll_back
+from daemon.learning.teach import images_in, teach
+from daemon.ledger import provenance
+from daemon.service import Service
+from daemon.settings.load import Settings
+from daemon.streams import RedisStreams
+from memory.errors import DriftlineError
+from memory.extract import Extractor
+from memory.learners import learner_of
+from memory.store import Store
+from memory.version import Version
+
+KIND = "mean-map"
+
+
+@pytest.fixture(autouse=True)
+def _installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A package that brings the detector of mean_map.py by an entry point."""
+    package = tmp_path / "site" / "mean_map-1.dist-info"
+    package.mkdir(parents=True)
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: mean-map\nVersion: 1\n")
+    (package / "entry_points.txt").write_text(f"[driftline.detectors]\n{KIND} = mean_map:MeanMapLearner\n")
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path / "site")])
+    learner_of.cache_clear()
+    yield
+    learner_of.cache_clear()
+
+
+@pytest.fixture
+def line(settings: Settings, extractor: Extractor, wire: RedisStreams, good_parts: Path) -> Service:
+    """A line that is taught and judged by the second kind of detector."""
+    memory = settings.memory.model_copy(update={"detector": KIND})
+    service = make_service(settings.model_copy(update={"memory": memory}), extractor, wire)
+    teach(images_in(good_parts), service.engine, service.store, "pytest", untracked)
+    service.start()
+    return service
+
+
+def judge(line: Service, frame_id: str, number: int, flaw: Flaw | None = None) -> str:
+    line.engine.judge(frame(frame_id, png(number, STEADY, flaw)))
+    row = line.engine.ledger.frame(frame_id)
+    assert row is not None
+    return str(row["verdict"])
+
+
+def answer(line: Service, frame_id: str, label: str, operator: str = "anna") -> None:
+    answers.record(line.engine.ledger, answers.answer(frame_id, label, operator), NOW_MS)
+
+
+def learn(line: Service) -> Version:
+    version = lesson.learn(line.engine, line.store, "test")
+    assert isinstance(version, Version)
+    return version
+
+
+def test_it_is_taught_judges_learns_and_goes_back(line: Service) -> None:
+    first = line.store.version(1)
+    assert (first.detector, first.bank_size) == (KIND, 16)
+    assert judge(line, "good", 5) == "OK"
+    assert judge(line, "burr", 501, Flaw.BURR) == "NG"
+    answer(line, "good", "good")
+    answer(line, "burr", "defect")
+    second = learn(line)
+    assert (second.detector, second.added, second.bank_size, second.gate["found"]) == (KIND, ("good",), 17, 1)
+    assert judge(line, "again", 501, Flaw.BURR) == "NG"
+    third = roll_back(line.store, line.engine.ledger, 1, "eva", NOW_MS)
+    assert (third.detector, third.removed, third.gate["missed"]) == (KIND, ("good",), [])
+    line.notice_versions()
+    assert judge(line, "after", 503, Flaw.BURR) == "NG"
+    assert Store(line.store._blobs.parent).head() == third, "it is read from disk"
+
+
+def test_why_names_the_part_that_decided_and_its_teacher(line: Service) -> None:
+    judge(line, "good", 5)
+    row = line.engine.ledger.frame("good")
+    assert row is not None
+    nearest = provenance.why(line.store, line.engine.ledger, row)["nearest_good_patch"]
+    assert nearest["sample"].endswith(".png")
+    assert nearest["admitted"]["who"] == "pytest"
+
+
+def test_a_lesson_that_would_forget_a_defect_is_held_and_blames_who_is_new(line: Service) -> None:
+    """Thirty copies of the burr move the mean until it looks normal."""
+    judge(line, "burr", 501, Flaw.BURR)
+    answer(line, "burr", "defect")
+    learn(line)
+    for copy in range(30):
+        judge(line, f"sly{copy}", 501, Flaw.BURR)
+        answer(line, f"sly{copy}", "good", "bert")
+    held = lesson.learn(line.engine, line.store, "test")
+    assert not isinstance(held, Version | Trial)
+    assert "1 of 1 confirmed defects would be missed" in held.reason
+    assert set(held.blamed) <= {f"sly{copy}" for copy in range(30)}
+
+
+def test_answers_are_revoked_and_versions_compared(line: Service) -> None:
+    judge(line, "good", 5)
+    answer(line, "good", "good", "bert")
+    learn(line)
+    ids = revocation.answers_of(line.engine.ledger, (), "bert", None, None)
+    third = revocation.revoke(line.engine, line.store, ids, "eva", "careless")
+    assert (third.detector, third.removed) == (KIND, ("good",))
+    before, after = (line.store.load(line.store.version(number)) for number in (2, 3))
+    judged, differ = compare.changed(line.engine, before, after, 10, untracked)
+    assert judged == 1
+    assert {one["frame_id"] for one in differ} <= {"good"}
+
+
+def test_a_kind_that_is_not_installed_is_told_by_name() -> None:
+    with pytest.raises(DriftlineError, match="among mean-map, patch-bank; came 'padim'"):
+        learner_of("padim")
