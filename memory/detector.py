@@ -94,7 +94,7 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Extension:
-    """A detector after it was offered confirmed parts, not settled yet; `learned` says whether it took anything.
+    """A detector after it was offered confirmed parts, not finished yet; `learned` says whether it took anything.
 
     `waiting` are samples that show something which no second part shows yet, `refused` those that are too much like a
     confirmed defect.
@@ -130,7 +130,7 @@ class Learner(Protocol):
     def fit(self, goods: Sequence[GoodPart], capacity: Capacity, seed: int) -> Detector:
         """A detector of taught good parts, deterministic in its arguments."""
 
-    def settle(
+    def finish(
         self,
         detector: Detector,
         calibration_set: CalibrationSet,
@@ -155,7 +155,7 @@ class Learner(Protocol):
 
     def repairs(self, detector: Detector, defect: Defect, threshold: float) -> Iterator[Repair]:
         """Ways to make a missed defect exceed the threshold by un-learning, the gentlest first; none where it cannot
-        un-learn. Not settled."""
+        un-learn. Not finished."""
 
     def blame(self, base: Detector, extended: Detector, missed: Sequence[Defect], threshold: float) -> frozenset[str]:
         """The samples whose new contributions explain these defects away, which `base` would show."""

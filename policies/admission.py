@@ -11,7 +11,7 @@ from memory.defects import Defect
 from memory.detector import Bounds, Extension, GoodPart
 from memory.learners import learner_of
 from memory.version import Model, Snapshot
-from policies.fitting import Limits, settle
+from policies.fitting import Limits, calibrated
 from policies.notices import paused
 from policies.remedies import Remedy, apply_remedies
 from policies.threshold import Threshold, is_detected, leave_one_out_scores
@@ -110,12 +110,12 @@ def propose(base: Model, parts: LabelledParts, drift: DriftState, limits: Limits
     before = {*extension.refused, *base.version.waiting}  # who waits was counted by the lesson that let it wait
     counting = [good.sample for good in (*parts.goods, *parts.audited) if good.sample not in before]
     regimes = extended(snapshot.regimes, [parts.sightings[s] for s in counting if s in parts.sightings])
-    fitted = settle(extension.detector, calibration_set, defects, limits.rate)
+    fitted = calibrated(extension.detector, calibration_set, defects, limits.rate)
     reported = {defect.sample for defect in parts.defects}
     owed = [d for d in defects if d.sample in reported or is_detected(snapshot.detector, d, threshold)]
     repaired, remedies = apply_remedies(fitted, owed)
     if remedies:
-        fitted = settle(repaired, calibration_set, defects, limits.rate)
+        fitted = calibrated(repaired, calibration_set, defects, limits.rate)
     same_proof = confirmed_defects == snapshot.confirmed_defects and not fresh
     if not extension.learned and not remedies and same_proof and not learned(snapshot.regimes, regimes):
         return _nothing_to_learn(extension)

@@ -1,4 +1,4 @@
-"""A detector with its threshold: taught from good parts, or settled after a change."""
+"""A detector with its threshold: taught from good parts, or calibrated anew after a change."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A settled detector, the parts that calibrate it, and its threshold."""
+    """A finished detector, the parts that calibrate it, and its threshold."""
 
     detector: Detector
     calibration_set: CalibrationSet
@@ -52,21 +52,21 @@ def fit(kind: str, goods: Sequence[GoodPart], defects: Sequence[Defect], limits:
     calibration_set = CalibrationSet(
         tuple(good.sample for good in chosen), tuple(good.view.features for good in chosen)
     )
-    return settle(learner.fit(taught, limits.capacity, seed), calibration_set, defects, limits.rate)
+    return calibrated(learner.fit(taught, limits.capacity, seed), calibration_set, defects, limits.rate)
 
 
-def settle(detector: Detector, calibration_set: CalibrationSet, defects: Sequence[Defect], rate: float) -> Fitted:
+def calibrated(detector: Detector, calibration_set: CalibrationSet, defects: Sequence[Defect], rate: float) -> Fitted:
     """The detector with its threshold for this false-reject rate, and with what calibration parts and confirmed defects
     teach it beside."""
     threshold = conformal_threshold(detector, calibration_set, defects, rate)
-    settled = learner_of(detector.kind).settle(detector, calibration_set, defects, threshold.at)
-    return Fitted(settled, calibration_set, threshold)
+    finished = learner_of(detector.kind).finish(detector, calibration_set, defects, threshold.at)
+    return Fitted(finished, calibration_set, threshold)
 
 
-def settle_snapshot(snapshot: Snapshot, rate: float) -> tuple[Snapshot, Threshold]:
+def recalibrated(snapshot: Snapshot, rate: float) -> tuple[Snapshot, Threshold]:
     """The same parts and defects at another false-reject rate, or after defects were taken out."""
     defects = snapshot.confirmed_defects.defects
-    fitted = settle(snapshot.detector, snapshot.calibration_set, defects, rate)
+    fitted = calibrated(snapshot.detector, snapshot.calibration_set, defects, rate)
     return replace(snapshot, detector=fitted.detector), fitted.threshold
 
 

@@ -1,4 +1,4 @@
-"""A lesson decided: proposed, proven, and proposed again without whom the gate blames."""
+"""A lesson decided: proposed, checked by the gate, and proposed again without whom the gate blames."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ class Remedy:
 
 def apply_remedies(fitted: Fitted, owed: Sequence[Defect]) -> tuple[Detector, tuple[Remedy, ...]]:
     """The detector without what hides these defects, one after the other, each under the threshold that the remedies
-    before it left; and what was done for each. It is to be settled again where anything was."""
+    before it left; and what was done for each. It is to be calibrated again where anything was."""
     remedies: list[Remedy] = []
     detected = [defect for defect in owed if is_detected(fitted.detector, defect, fitted.threshold)]
     for defect in owed:

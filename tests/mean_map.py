@@ -67,7 +67,7 @@ class MeanMapLearner:
         del capacity, seed
         return MeanMap(np.stack([good.view.features.patches for good in goods]), tuple(g.sample for g in goods))
 
-    def settle(
+    def finish(
         self,
         detector: Detector,
         calibration_set: CalibrationSet,

@@ -209,7 +209,7 @@ def test_a_threshold_that_would_forget_a_defect_is_refused(client: TestClient, s
     assert told["choices"][-1]["found"] == 1
     far = replace(Threshold.of(current(service.store).version.threshold), scores=(99.0,), value=99.0)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(operating_point, "settle_snapshot", lambda snapshot, _: (snapshot, far))
+        patched.setattr(operating_point, "recalibrated", lambda snapshot, _: (snapshot, far))
         refused = client.post("/api/threshold", json={"rate": 0.01})
     assert refused.status_code == 409
     assert "bad/1?#" in refused.json()["came"]

@@ -16,7 +16,7 @@ from memory.features import Features, View
 from memory.patch_bank.bank import PatchBank
 from memory.patch_bank.defect_memory import MOST_AMPLIFIED
 from memory.patch_bank.good_patches import gather
-from policies.fitting import settle
+from policies.fitting import calibrated
 from policies.threshold import Threshold
 
 RNG = np.random.default_rng(0)
@@ -40,7 +40,7 @@ def taught(*defects: Defect) -> tuple[PatchBank, Threshold, CalibrationSet]:
     goods = [part(seed=i) for i in range(20)]
     held = CalibrationSet(tuple(f"g{i}" for i in range(20)), tuple(goods))
     bank = gather([(name, good.patches) for name, good in zip(held.samples, goods, strict=True)])
-    fitted = settle(bank_of(bank), held, defects, 0.05)
+    fitted = calibrated(bank_of(bank), held, defects, 0.05)
     assert isinstance(fitted.detector, PatchBank)
     return fitted.detector, fitted.threshold, held
 

@@ -363,8 +363,8 @@ def test_a_remedy_always_does_what_it_says(seed: int, rate: float) -> None:
     defect = Defect("d", features(rng.normal(scale=2, size=(4, 3))), np.array([[True, True, False, False]]))
     threshold = calibrate(leave_one_out_scores(bank, held), rate)
     other = Defect("o", features(rng.normal(scale=3, size=(4, 3))), np.array([[True, False, False, False]]))
-    settled = PatchBankLearner().settle(bank, held, (), threshold.at)
-    chosen = remedy(Fitted(settled, held, threshold), defect, (other,))
+    finished = PatchBankLearner().finish(bank, held, (), threshold.at)
+    chosen = remedy(Fitted(finished, held, threshold), defect, (other,))
     if chosen is not None:
         repair, lifted = chosen
         assert repair.detector.size + len(repair.removed_patches) == bank.size

@@ -15,7 +15,7 @@ from memory.defects import Defect
 from memory.features import View
 from memory.patch_bank.coreset import select
 from memory.patch_bank.good_patches import gather
-from policies.fitting import settle
+from policies.fitting import calibrated
 from policies.threshold import Threshold, calibrate, conformal_threshold
 
 Scores = st.lists(st.floats(0, 100), min_size=1, max_size=60)
@@ -77,7 +77,7 @@ def test_parts_that_teach_the_bank_may_calibrate_it_too() -> None:
     for _ in range(600):
         *taught, new = [features(rng.standard_normal((6, 3)) * rng.uniform(0.5, 2)) for _ in range(20)]
         bank = gather([(n, f.patches) for n, f in zip(names, taught, strict=True)])
-        fitted = settle(bank_of(bank), CalibrationSet(names, tuple(taught)), (), 0.1)
+        fitted = calibrated(bank_of(bank), CalibrationSet(names, tuple(taught)), (), 0.1)
         flagged += fitted.detector.score(View(new)).value > fitted.threshold.value
     assert flagged / 600 <= 0.1 + 0.037
 
@@ -93,8 +93,8 @@ def test_parts_that_gave_landmarks_are_no_calmer_than_new_ones() -> None:
         *taught, new = [features(patches) for patches in own + rng.standard_normal((20, 40, 8)) * 0.5]
         bank = gather([(n, f.patches) for n, f in zip(names, taught, strict=True)])
         marks = bank.vectors[select(bank.vectors[:0], bank.vectors, 40, 0)]
-        calibrated = bank_of(bank.with_landmarks(marks, taught))
-        fitted = settle(calibrated, CalibrationSet(names, tuple(taught)), (), 0.1)
+        marked = bank_of(bank.with_landmarks(marks, taught))
+        fitted = calibrated(marked, CalibrationSet(names, tuple(taught)), (), 0.1)
         flagged += fitted.detector.score(View(new)).value > fitted.threshold.value
     assert abs(flagged / 300 - 0.1) <= 0.052
 

@@ -9,7 +9,7 @@ from memory.errors import DriftlineError
 from memory.store import Store
 from memory.version import Model, Version, VersionDraft
 from policies.admission import Hold, Proposal
-from policies.fitting import settle_snapshot
+from policies.fitting import recalibrated
 from policies.gate import check
 
 CAUSE = "threshold"
@@ -39,7 +39,7 @@ def change(head: Model, store: Store, ledger: Ledger, rate: float, configured: f
     Raises RateRefused where a confirmed defect that is found today would be missed, StoreError where the disk refuses,
     and StaleParent where another version came first.
     """
-    snapshot, threshold = settle_snapshot(head.snapshot, rate)
+    snapshot, threshold = recalibrated(head.snapshot, rate)
     outcome = check(Proposal(head, snapshot, threshold, (), (), ()))
     if isinstance(outcome, Hold):
         raise RateRefused(

@@ -20,7 +20,7 @@ from memory.errors import DriftlineError, StoreError
 from memory.store import Store
 from memory.version import Model, Version, VersionDraft
 from policies.admission import Hold, Proposal
-from policies.fitting import settle_snapshot
+from policies.fitting import recalibrated
 from policies.gate import prove
 from policies.lesson import ApprovedProposal
 
@@ -77,7 +77,7 @@ def revoke(engine: Engine, store: Store, ids: tuple[int, ...], who: str, reason:
     outcome = propose_and_gate(engine, start, spans, CALM, rate)
     if isinstance(outcome, Hold):
         log.warning("nothing is learned anew", version=base.version.number, reason=outcome.reason)
-        snapshot, threshold = settle_snapshot(start.snapshot, rate)  # the memory of revoked defects goes
+        snapshot, threshold = recalibrated(start.snapshot, rate)  # the memory of revoked defects goes
         unchanged = Proposal(start, snapshot, threshold, (), (), ())
         outcome = ApprovedProposal(unchanged, prove(snapshot, threshold))
     proposal = outcome.proposal

@@ -91,7 +91,7 @@ class PatchBank:
 
     def with_good(self, good: GoodPatches) -> PatchBank:
         """A bank of other good patches, which shares neighbours with this one. It remembers no defect until it is
-        settled: when a patch is like one depends on what is good."""
+        finished: when a patch is like one depends on what is good."""
         return PatchBank(good, DefectMemory(good.vectors[:0]), self.neighbours.rebased(self.good, good))
 
     def arrays(self) -> Arrays:

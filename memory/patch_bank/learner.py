@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from memory.calibration import CalibrationSet
 from memory.defects import Defect
@@ -14,6 +16,7 @@ from memory.patch_bank.bank import KIND, PatchBank, load
 from memory.patch_bank.coreset import redundant, select
 from memory.patch_bank.defect_memory import DefectMemory
 from memory.patch_bank.good_patches import LANDMARKS, GoodPatches, gather
+from memory.patch_bank.neighbours import PatchScores
 from memory.patch_bank.screening import Admitted, most_anomalous_patches, screen
 
 STANDING_OUT_SHARE = 0.1
@@ -36,7 +39,7 @@ class PatchBankLearner:
         marked = chosen.with_landmarks(every.vectors[rows[:LANDMARKS]], [good.view.features for good in goods])
         return PatchBank(marked, DefectMemory(marked.vectors[:0]))
 
-    def settle(
+    def finish(
         self,
         detector: Detector,
         calibration_set: CalibrationSet,
@@ -49,15 +52,8 @@ class PatchBankLearner:
             bank.neighbours.score(bank.good, features, without=sample)
             for sample, features in zip(calibration_set.samples, calibration_set.features, strict=True)
         ]
-        usage = np.bincount(np.concatenate([score.nearest for score in scores]), minlength=len(bank.good))
-        bound = exceeded_by(STANDING_OUT_SHARE)
-        remembered = [bank.good.vectors[:0], *(most_anomalous_patches(bank, defect, bound) for defect in defects)]
-        memory = DefectMemory(np.concatenate(remembered), exceeded_by(ANOMALOUS_SHARE))
-        likeness = (
-            float(memory.likeness(score.features.patches, score.distance, score.scale).max()) for score in scores
-        )
-        memory = DefectMemory(memory.vectors, memory.min_distance, max(1.0, *likeness))
-        used = bank.good.with_usage(usage.astype(np.int32))
+        used = bank.good.with_usage(patch_usage(bank.good, scores))
+        memory = fit_defect_memory(bank, scores, defects, exceeded_by)
         return PatchBank(used, memory, bank.neighbours.rebased(bank.good, used))
 
     def extend(
@@ -111,6 +107,23 @@ class PatchBankLearner:
     def load(self, arrays: Arrays, samples: tuple[str, ...]) -> PatchBank:
         """The bank that was stored, also by formats 1 to 5."""
         return load(arrays, samples)
+
+
+def patch_usage(good: GoodPatches, scores: Sequence[PatchScores]) -> npt.NDArray[np.int32]:
+    """For how many patches of calibration parts with these scores each good patch (N,) is the nearest."""
+    nearest = np.concatenate([score.nearest for score in scores])
+    return np.bincount(nearest, minlength=len(good)).astype(np.int32)
+
+
+def fit_defect_memory(
+    bank: PatchBank, scores: Sequence[PatchScores], defects: Sequence[Defect], exceeded_by: Callable[[float], float]
+) -> DefectMemory:
+    """The memory of what stands out of these defects, which raises none of the calibration parts' `scores`."""
+    bound = exceeded_by(STANDING_OUT_SHARE)
+    remembered = [bank.good.vectors[:0], *(most_anomalous_patches(bank, defect, bound) for defect in defects)]
+    memory = DefectMemory(np.concatenate(remembered), exceeded_by(ANOMALOUS_SHARE))
+    likeness = (float(memory.likeness(score.features.patches, score.distance, score.scale).max()) for score in scores)
+    return replace(memory, max_good_likeness=max(1.0, *likeness))
 
 
 def extended(good: GoodPatches, admitted: list[Admitted], capacity: Capacity, seed: int) -> GoodPatches:
