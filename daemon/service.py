@@ -15,11 +15,12 @@ from daemon.intake.sources import Frame, Source, reused
 from daemon.learning import answers, lesson, publish, trials
 from daemon.ledger.ledger import DISK_ERRORS
 from daemon.ledger.outbox import verdict_fields
-from daemon.status import status_of
+from daemon.status import probe, status_report
 from daemon.streams import RedisLost, RedisStreams
 from memory.errors import StaleParent, StoreError
 from memory.features import Image
 from memory.store import Store
+from memory.version import Model
 
 BACKOFF_FIRST_S = 0.1
 BACKOFF_LAST_S = 5.0
@@ -42,6 +43,8 @@ class Service:
         self.wire = wire
         self.stopping = threading.Event()
         self.trouble: dict[str, str] = {}
+        self.probe_ms: float | None = None
+        self._probed: Model | None = None
         self._backoff_s = BACKOFF_FIRST_S
         self._wire_again_s = 0.0
         self._learning = threading.Lock()
@@ -65,6 +68,7 @@ class Service:
             log.warning("no version yet: every frame is UNKNOWN until `driftline teach DIR`")
         else:
             self.engine.activate(self.store.load(head))
+            self._probe()
             if trials.begun(self.engine.ledger, head.number):
                 self.learn("trial")
 
@@ -122,6 +126,7 @@ class Service:
             except StoreError as error:
                 log.error("lesson failed", error=str(error))
                 self.engine.ledger.event(self.engine.clock_ms(), "lesson_failed", error=str(error))
+            self._probe()
 
     def notice_versions(self) -> None:
         """Activate what another process committed: a rollback, a new teach. Not while a lesson is learned: it has
@@ -134,16 +139,22 @@ class Service:
 
     def _notice(self) -> None:
         active, newest = self.engine.active, self.store.newest_number()
-        if newest == self._noticed or (active and newest <= active.model.version.number):
-            return
-        self._noticed = newest
-        head = self.store.head()
-        if head and (active is None or head.number != active.model.version.number):
-            self.engine.activate(self.store.load(head))
+        if newest != self._noticed and (active is None or newest > active.model.version.number):
+            self._noticed = newest
+            head = self.store.head()
+            if head and (active is None or head.number != active.model.version.number):
+                self.engine.activate(self.store.load(head))
+        self._probe()
+
+    def _probe(self) -> None:
+        """Let a version score a probe image, once after each activation, whoever has activated it."""
+        active = self.engine.active
+        if active is not None and active.model is not self._probed:
+            self.probe_ms, self._probed = probe(self.engine, active), active.model
 
     def status(self) -> dict[str, object]:
         """What `driftline status` shows of a running service."""
-        return status_of(self.engine, self.wire.url, self.trouble)
+        return status_report(self.engine, self.probe_ms, self.wire.url, self.trouble)
 
     def _judge(self, frames: Sequence[Frame]) -> None:
         """Judge a batch in order. While one frame is judged, the next is decoded and the one before is published."""

@@ -177,7 +177,8 @@ def test_a_version_that_cannot_score_is_not_ready(
         raise RuntimeError("device lost")
 
     monkeypatch.setattr(service.engine, "score_image", broken)
-    service.engine.activate(current(service.store))
+    roll_back(service.store, service.engine.ledger, 1, "eva", NOW_MS)
+    service.notice_versions()
     line.opened.ledger.set_status("service", service.status())
     told = client.get("/readyz")
     assert (told.status_code, told.json()["probe"]) == (503, False)
@@ -353,7 +354,13 @@ def test_a_line_engineer_sees_whether_it_is_ready(
     client: TestClient, line: LineView, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert client.get("/healthz").json() == {"console": "alive"}
-    assert client.get("/readyz").json() == {"service": True, "bank": True, "probe": True, "redis": True}
+    assert client.get("/readyz").json() == {
+        "service": True,
+        "bank": True,
+        "probe": True,
+        "redis": True,
+        "troubles": True,
+    }
     monkeypatch.setattr(line.wire, "_client", redis.Redis(port=1, socket_connect_timeout=0.1))
     assert client.get("/readyz").status_code == 503
     assert client.post("/api/answers", json={"frame_id": "good500", "verdict": "good"}).status_code == 503

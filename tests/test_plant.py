@@ -38,6 +38,7 @@ from daemon.plant.supervise import NoConnector, supervise, wanted
 from daemon.service import Service
 from daemon.settings.load import Settings
 from daemon.settings.models import ModbusSettings, MqttSettings, OpcUaSettings, WebhookSettings
+from daemon.status import ServiceStatus
 from daemon.streams import RedisStreams
 
 SECRET = base64.b64encode(b"a secret of twenty-four.").decode()
@@ -319,29 +320,36 @@ def test_an_opc_ua_client_sees_states_and_results(service: Service, settings: Se
 
 
 @pytest.mark.parametrize(
-    ("now", "names"),
+    ("now", "busy", "names"),
     [
-        (Condition(), (opcua.State.HALTED, None)),
-        (Condition(running=True), (opcua.State.PREOPERATIONAL, None)),
-        (Condition(running=True, version=1), (opcua.State.ERROR, None)),
-        (Condition(running=True, version=1, probed=True), (opcua.State.OPERATIONAL, opcua.State.READY)),
+        (ServiceStatus(), False, (opcua.State.HALTED, None)),
+        (ServiceStatus(running=True), False, (opcua.State.PREOPERATIONAL, None)),
+        (ServiceStatus(running=True, version=1), False, (opcua.State.ERROR, None)),
+        (ServiceStatus(running=True, version=1, probed=True), False, (opcua.State.OPERATIONAL, opcua.State.READY)),
         (
-            Condition(running=True, version=1, probed=True, busy=True),
+            ServiceStatus(running=True, version=1, probed=True),
+            True,
             (opcua.State.OPERATIONAL, opcua.State.CONTINUOUS_EXECUTION),
         ),
-        (Condition(running=True, version=1, probed=True, troubles=("redis is away",)), (opcua.State.ERROR, None)),
+        (
+            ServiceStatus(running=True, version=1, probed=True, troubles={"redis": "redis is away"}),
+            False,
+            (opcua.State.ERROR, None),
+        ),
     ],
 )
-def test_states_are_those_of_opc_40100(now: Condition, names: tuple[opcua.State, opcua.State | None]) -> None:
-    assert opcua.states(now) == names
+def test_states_are_those_of_opc_40100(
+    now: ServiceStatus, busy: bool, names: tuple[opcua.State, opcua.State | None]
+) -> None:
+    assert opcua.states(Condition(now, busy)) == names
     assert now.ready == (names[0] is opcua.State.OPERATIONAL)
 
 
 def test_a_line_without_redis_is_not_ready(service: Service, settings: Settings) -> None:
     service.engine.ledger.set_status("service", service.status())
     away = RedisStreams(redis.Redis(port=1, socket_connect_timeout=0.1), "redis://127.0.0.1:1", "driftline", "test")
-    now = Feed(settings, service.engine.ledger, away)._look()
-    assert (now.running, now.ready, now.troubles) == (True, False, ("redis is away",))
+    now = Feed(settings, service.engine.ledger, away).look().status
+    assert (now.running, now.ready, tuple(now.troubles.values())) == (True, False, ("redis is away",))
 
 
 def test_a_full_disk_ends_no_wire(
@@ -361,9 +369,9 @@ def test_a_full_disk_ends_no_wire(
             for what in ("event", "service"):
                 disk.setattr(Ledger, what, Mock(side_effect=full))
             task = asyncio.ensure_future(supervise(feed, {"torn": torn}))
-            await until(lambda: held(lambda: len(begun) > 2 and bool(feed.condition.troubles)))
-            assert (feed.condition.ready, feed.condition.running) == (False, False)
-        await until(lambda: held(lambda: feed.condition.ready))
+            await until(lambda: held(lambda: len(begun) > 2 and bool(feed.condition.status.troubles)))
+            assert (feed.condition.status.ready, feed.condition.status.running) == (False, False)
+        await until(lambda: held(lambda: feed.condition.status.ready))
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 

@@ -446,5 +446,5 @@ def test_torn_calibration_pictures_keep_nothing_from_starting(
         path.write_bytes(b"torn")
     again = make_service(settings, extractor, wire)
     again.start()
-    assert again.engine.probe_ms is not None
+    assert again.probe_ms is not None
     assert again.engine.judge(frame("next", png(500)))["verdict"] == "OK"

@@ -22,6 +22,7 @@ from daemon.learning import answers
 from daemon.learning.publish import current
 from daemon.ledger import provenance
 from daemon.ledger.state import open_state
+from daemon.status import service_status
 from memory.errors import DriftlineError
 
 app = typer.Typer(
@@ -170,14 +171,16 @@ def why(
 
 @app.command()
 def status(config: Config = None, overrides: Set = None, as_json: Json = False) -> None:
-    """Show the service, its version, drift and counts."""
+    """Show the service and whether it is ready, its version, drift and counts."""
     given = terminal.settings(config, overrides)
     opened = open_state(given.state_dir)
     said = opened.ledger.service(clock.unix_ms(), given.schedule.fresh_ms)
-    head = opened.store.head()
+    now, head = service_status(said, build.wire(given)), opened.store.head()
     held = opened.ledger.one("SELECT detail FROM events WHERE kind = 'hold' ORDER BY id DESC LIMIT 1")
     shown = {
         "running": said["running"],
+        "ready": now.ready,
+        "away": list(now.troubles),
         "head": head.number if head else None,
         "last_hold": json.loads(held["detail"]) if held else None,
         **said,

@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 from daemon.console.access import Viewer
 from daemon.console.line import LineView
 from daemon.console.parts import Given
-from daemon.streams import RedisLost
+from daemon.status import service_status
 
 NEWEST = 1_000
 router = APIRouter(tags=["health"])
@@ -28,21 +28,17 @@ async def healthz() -> dict[str, str]:
 
 @router.get("/readyz")
 def readyz(given: Given, response: Response) -> dict[str, bool]:
-    """Whether frames are judged: the service runs with a bank that scored a probe image, and Redis answers."""
-    line, said = given.line, given.line.status()
-    try:
-        line.wire.ping()
-        reachable = True
-    except RedisLost:
-        reachable = False
-    ready = {
-        "service": bool(said["running"]),
-        "bank": said.get("version") is not None,
-        "probe": said.get("probe_ms") is not None,
-        "redis": reachable,
+    """Whether frames are judged: the service runs with a bank that scored a probe image, Redis answers, and of what
+    the line needs nothing is away, which `troubles` says: it is false where something is."""
+    now = service_status(given.line.status(), given.line.wire)
+    response.status_code = 200 if now.ready else 503
+    return {
+        "service": now.running,
+        "bank": now.version is not None,
+        "probe": now.probed,
+        "redis": "redis" not in now.troubles,
+        "troubles": not now.troubles,
     }
-    response.status_code = 200 if all(ready.values()) else 503
-    return ready
 
 
 @router.get("/metrics")

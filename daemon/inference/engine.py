@@ -16,7 +16,6 @@ import structlog
 
 from daemon.inference import scene_records, shadow
 from daemon.inference.backend import AcceleratedBackend, Scorer
-from daemon.inference.probe import probe
 from daemon.intake.decode import ImageRejected, decode
 from daemon.intake.sources import Frame
 from daemon.ledger.kept import KeptFrames, Pictures
@@ -92,7 +91,6 @@ class Engine:
         self.pictures = Pictures(ledger, kept, extractor.input_px, settings.source.max_pixels)
         self.active: Active | None = None
         self.trial: shadow.Trial | None = None
-        self.probe_ms: float | None = None
         self._switching = threading.Lock()
 
     def activate(self, model: Model) -> None:
@@ -114,11 +112,10 @@ class Engine:
             before = self.active
             same = before is not None and scene_records.reference_id(before.model) == scene_records.reference_id(model)
             monitor = before.monitor if before and same else scene_records.monitor(self.ledger, model, regimes)
-            self.active = active = Active(model, judge, monitor, regimes)
+            self.active = Active(model, judge, monitor, regimes)
             dropped, self.trial = self.trial, None
         if dropped is not None:
             self.ledger.event(self.clock_ms(), "trial_dropped", reason=f"version {model.version.number} came first")
-        self.probe_ms = probe(self, active)
         log.info("version active", version=model.version.number, threshold=round(judge.threshold.value, 4))
 
     def select_backend(self, model: Model) -> Scorer:

@@ -1,11 +1,12 @@
-"""What a plant's wire is told of the line: verdicts from the ledger, each at least once, and the line's condition."""
+"""What a plant's connector is told of the line: verdicts from the ledger, each at least once, and its condition."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import structlog
 from daemon import clock
 from daemon.ledger.ledger import DISK_ERRORS, Ledger
 from daemon.settings.load import Settings
+from daemon.status import ServiceStatus, service_status
 from daemon.streams import RedisLost, RedisStreams
 from memory.durable import drafted, sync
 
@@ -30,25 +32,15 @@ VERDICT = (
 
 @dataclass(frozen=True)
 class Condition:
-    """How the line is: whether its service `running`s with a `version` that has scored a probe image, whether frames
-    wait (`busy`), how far the scene is trusted, and what is wrong, in words."""
+    """How the line is: the status of its service, and whether frames wait (`busy`)."""
 
-    running: bool = False
-    version: int | None = None
-    probed: bool = False
+    status: ServiceStatus = field(default_factory=ServiceStatus)
     busy: bool = False
-    trust: str = "unknown"
-    troubles: tuple[str, ...] = ()
-
-    @property
-    def ready(self) -> bool:
-        """Whether a frame that comes now is judged."""
-        return self.running and self.version is not None and self.probed and not self.troubles
 
 
 class Feed:
-    """A line as the plant sees it. Reads the ledger as every other process does, so nothing waits for a wire. `taken`
-    is the newest verdict that each wire has taken."""
+    """A line as the plant sees it. Reads the ledger as every other process does, so nothing waits for a connector.
+    `taken` is the newest verdict that each connector has taken."""
 
     def __init__(self, settings: Settings, ledger: Ledger, streams: RedisStreams) -> None:
         self.settings = settings
@@ -63,16 +55,17 @@ class Feed:
         """Keep `condition` fresh until cancelled."""
         while True:
             try:
-                self.condition = await asyncio.to_thread(self._look)
-            except Exception as error:  # a full disk, no more files: the wires say so, and it is tried again
-                self.condition = Condition(troubles=(f"the line cannot be seen: {error}",))
+                self.condition = await asyncio.to_thread(self.look)
+            except Exception as error:  # a full disk, no more files: the connectors say so, and it is tried again
+                unseen = {"line": f"the line cannot be seen: {error}"}
+                self.condition = Condition(ServiceStatus(troubles=unseen))
             await asyncio.sleep(CONDITION_S)
 
-    async def verdicts(self, wire: str, *, missed: bool) -> AsyncIterator[dict[str, Any]]:
+    async def verdicts(self, connector: str, *, missed: bool) -> AsyncIterator[dict[str, Any]]:
         """Verdicts as they are recorded, oldest first, from now on. One that `missed` verdicts matter to gets those
         first that it had not taken when it stopped: one has been taken once the next is asked for, and is given again
         otherwise."""
-        cursor = Cursor(self._folder / f"{wire}.cursor")
+        cursor = Cursor(self._folder / f"{connector}.cursor")
         seq = cursor.read() if missed else None
         if seq is None:
             newest = await asyncio.to_thread(self._ledger.one, "SELECT coalesce(max(seq), 0) AS seq FROM frames")
@@ -83,14 +76,14 @@ class Feed:
             rows = await asyncio.to_thread(self._ledger.all, VERDICT, seq, BATCH)
             for row in rows:
                 yield dict(row)
-                seq = self.taken[wire] = row["seq"]
+                seq = self.taken[connector] = row["seq"]
                 if missed:
                     await asyncio.to_thread(cursor.write, seq)
             if not rows:
                 await asyncio.sleep(POLL_S)
 
     async def put(self, fields: dict[str, str | bytes]) -> None:
-        """Put a frame on the line. Raises WireLost without Redis."""
+        """Put a frame on the line. Raises RedisLost without Redis."""
         await asyncio.to_thread(self._streams.send, "frames", fields)
 
     def tell(self, kind: str, **detail: Any) -> None:
@@ -100,27 +93,18 @@ class Feed:
         except DISK_ERRORS as error:
             log.error("event not recorded", kind=kind, detail=detail, reason=str(error))
 
-    def _look(self) -> Condition:
-        said = self._ledger.service(clock.unix_ms(), self.settings.schedule.fresh_ms)
-        troubles = [f"{what} is away" for what in said.get("trouble") or {}]
+    def look(self) -> Condition:
+        """The line's condition now. Raises sqlite3.OperationalError or OSError where the disk refuses."""
+        reported = self._ledger.service(clock.unix_ms(), self.settings.schedule.fresh_ms)
         busy = False
-        try:
+        with contextlib.suppress(RedisLost):  # what the status says
             busy = self._streams.waiting("frames") > 0
-        except RedisLost:
-            troubles = sorted({*troubles, "redis is away"})
-        return Condition(
-            running=said["running"],
-            version=said.get("version"),
-            probed=said.get("probe_ms") is not None,
-            busy=busy,
-            trust=(said.get("drift") or {}).get("trust", "unknown"),
-            troubles=tuple(troubles),
-        )
+        return Condition(service_status(reported, self._streams), busy)
 
 
 @dataclass(frozen=True)
 class Cursor:
-    """How far a wire has come, in a file of its own: a write to the ledger would make the scorer wait."""
+    """How far a connector has come, in a file of its own: a write to the ledger would make the scorer wait."""
 
     path: Path
 
@@ -132,7 +116,7 @@ class Cursor:
         # Earlier ones had no zeros in front; what begins with one and is shorter has lost its end.
         if held.isdigit() and (len(held) == DIGITS or not held.startswith(b"0")):
             return int(held)
-        log.error("cursor unreadable: the wire begins with the next verdict", file=str(self.path))
+        log.error("cursor unreadable: the connector begins with the next verdict", file=str(self.path))
         return None
 
     def write(self, seq: int) -> None:

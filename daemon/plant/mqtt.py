@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from dataclasses import asdict
 from typing import Any
 
 import paho.mqtt.client as paho
@@ -26,6 +25,25 @@ log = structlog.get_logger()
 
 class BrokerLost(DriftlineError):
     """The broker does not answer or did not take a message."""
+
+
+def availability(condition: Condition) -> str:
+    """Whether frames are judged, as `availability` tells it."""
+    return ONLINE if condition.status.ready else OFFLINE
+
+
+def condition_fields(condition: Condition) -> dict[str, Any]:
+    """A condition as the JSON of `condition` holds it."""
+    status = condition.status
+    return {
+        "running": status.running,
+        "version": status.version,
+        "probed": status.probed,
+        "busy": condition.busy,
+        "trust": status.trust,
+        "troubles": list(status.troubles.values()),
+        "ready": status.ready,
+    }
 
 
 async def serve(feed: Feed) -> None:
@@ -96,14 +114,14 @@ async def _verdicts(feed: Feed, client: paho.Client, root: str) -> None:
 
 
 async def _condition(feed: Feed, client: paho.Client, root: str) -> None:
-    told: Condition | None = None
+    published: Condition | None = None
     while True:
-        if (now := feed.condition) != told:
-            if told is None or told.ready != now.ready:
-                await _publish(feed, client, f"{root}/availability", ONLINE if now.ready else OFFLINE, retain=True)
-            text = json.dumps(asdict(now) | {"ready": now.ready}, ensure_ascii=False)
+        if (condition := feed.condition) != published:
+            if published is None or published.status.ready != condition.status.ready:
+                await _publish(feed, client, f"{root}/availability", availability(condition), retain=True)
+            text = json.dumps(condition_fields(condition), ensure_ascii=False)
             await _publish(feed, client, f"{root}/condition", text, retain=True)
-            told = now
+            published = condition
         await asyncio.sleep(CONDITION_S)
 
 

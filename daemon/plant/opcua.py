@@ -36,15 +36,14 @@ NAMES = {state: state.name.title().replace("_", "") for state in State}
 EVALUATION = {"OK": 1, "NG": 2, "UNKNOWN": 3}  # OPC 40001-101: OK, not OK, not decidable
 
 
-def states(now: Condition) -> tuple[State, State | None]:
-    """The state of the vision system, and within Operational that of its automatic mode."""
-    if not now.running:
+def states(condition: Condition) -> tuple[State, State | None]:
+    """The state of the vision system, and within Operational, where the line is ready, that of its automatic mode."""
+    status = condition.status
+    if status.ready:
+        return State.OPERATIONAL, State.CONTINUOUS_EXECUTION if condition.busy else State.READY
+    if not status.running:
         return State.HALTED, None
-    if now.troubles or (now.version is not None and not now.probed):
-        return State.ERROR, None
-    if now.version is None:
-        return State.PREOPERATIONAL, None
-    return State.OPERATIONAL, State.CONTINUOUS_EXECUTION if now.busy else State.READY
+    return State.PREOPERATIONAL if status.version is None and not status.troubles else State.ERROR, None
 
 
 async def serve(feed: Feed) -> None:
