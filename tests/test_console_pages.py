@@ -17,9 +17,9 @@ from conftest import RealRedis, frame, free_port, png
 from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
 
 from daemon import build, clock
+from daemon.cli.console import line_view
 from daemon.console.access import Role, access, grant
 from daemon.console.app import application
-from daemon.console.line import LineView
 from daemon.datasets.rendered import STEADY, Flaw
 from daemon.learning import publish
 from daemon.learning.rollback import roll_back
@@ -77,7 +77,7 @@ def line(service: Service, settings: Settings) -> Iterator[tuple[Service, Settin
 def served(settings: Settings, real_redis: RealRedis, given: ConsoleSettings) -> Iterator[str]:
     """The console of a line, served by uvicorn."""
     streams = RedisStreams(real_redis.client(), real_redis.url, settings.redis.prefix, settings.line)
-    app = application(LineView(settings, open_state(settings.state_dir), streams), access(given))
+    app = application(line_view(settings, open_state(settings.state_dir), streams), access(given))
     port = free_port()
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run)

@@ -13,10 +13,10 @@ from conftest import free_port
 from fastapi.testclient import TestClient
 
 from daemon import build
+from daemon.cli.console import line_view
 from daemon.cli.main import main
 from daemon.console.access import access
 from daemon.console.app import application
-from daemon.console.line import LineView
 from daemon.ledger.state import open_state
 from daemon.plant import modbus, mqtt, opcua
 from daemon.plant.feed import Feed
@@ -46,7 +46,8 @@ def asked(
         config.write_text(line.model_dump_json())
         state = open_state(line.state_dir)
         client = TestClient(
-            application(LineView(line, state, build.wire(line)), access(ConsoleSettings())), base_url="http://127.0.0.1"
+            application(line_view(line, state, build.wire(line)), access(ConsoleSettings())),
+            base_url="http://127.0.0.1",
         )
         readyz = client.get("/readyz")
         monkeypatch.setattr(sys, "argv", ["driftline", "status", "--config", str(config), "--json"])

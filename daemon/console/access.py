@@ -54,9 +54,9 @@ class Access:
     def caller(self, request: Request) -> Caller | None:
         """Who sent a request; None where that is not known."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        given = token if scheme.lower() == "bearer" else request.cookies.get(COOKIE, "")
-        if given:
-            return self.holder(given)
+        credential = token if scheme.lower() == "bearer" else request.cookies.get(COOKIE, "")
+        if credential:
+            return self.holder(credential)
         if request.client and request.client.host in self.proxies:
             names, roles = (request.headers.getlist(f"x-forwarded-{what}") for what in ("user", "role"))
             # A second one would be the client's own, which the proxy was to replace.
@@ -103,7 +103,7 @@ def need(least: Role) -> Any:
     """A dependency: the caller, who has at least this role. Answers 401 to strangers, 403 to lower roles."""
 
     async def caller(request: Request) -> Caller:  # or it would be given a thread for nothing
-        found: Caller | None = request.app.state.parts.access.caller(request)
+        found: Caller | None = request.app.state.services.access.caller(request)
         if found is None:
             raise HTTPException(401, "say who you are: send a bearer token", headers={"WWW-Authenticate": "Bearer"})
         if found.role < least:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
+from daemon.ledger.ledger import Row
 from daemon.ledger.records import (
     Effect,
     JudgedFrame,
@@ -18,7 +19,6 @@ from daemon.ledger.records import (
 )
 from policies.verdict import Label, Verdict
 
-Row = Mapping[str, Any]
 SCENE = tuple(field.name for field in fields(SceneRecord))
 PLANT = tuple(field.name for field in fields(PlantVerdict))
 PLAIN = tuple(

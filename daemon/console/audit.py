@@ -1,0 +1,30 @@
+"""The audit log: every change of what the line knows, who made it and when."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from daemon.clock import iso
+from daemon.ledger import audit_trail
+from daemon.ledger.state import State
+
+
+def audit(state: State) -> Iterator[dict[str, Any]]:
+    """The entries of a line's audit log, oldest first within each kind."""
+    for version in state.store.history():
+        detail = {"cause": version.cause, "added": len(version.added), "removed": len(version.removed)}
+        yield _entry(version.created_at, "version", version.who, str(version.number), detail)
+    for answer in audit_trail.answers_given(state.ledger):
+        detail = {"verdict": answer.label, "effect": answer.effect, "answer": answer.id}
+        yield _entry(iso(answer.received_ms), "answer", answer.operator, answer.frame_id, detail)
+    for taken_back in audit_trail.revocations(state.ledger):
+        detail = {"reason": taken_back.reason}
+        yield _entry(iso(taken_back.at_ms), "revocation", taken_back.who, str(taken_back.answer_id), detail)
+    for frame in audit_trail.set_aside(state.ledger):
+        yield _entry(iso(frame.at_ms), "set aside", "gate", frame.frame_id, {"reason": frame.reason})
+
+
+def _entry(at: str, kind: str, who: str, what: str, detail: dict[str, Any]) -> dict[str, Any]:
+    return {"at": at, "kind": kind, "who": who, "what": what, "detail": json.dumps(detail, ensure_ascii=False)}
