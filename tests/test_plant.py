@@ -1,4 +1,4 @@
-"""The plant's wires, each against a real peer on this PC: a broker, a receiver of webhooks, the clients of a PLC."""
+"""The plant's connectors, each against a real peer on this PC: a broker, a receiver of webhooks, a PLC's clients."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from daemon.ledger.ledger import Ledger
 from daemon.ledger.state import open_state
 from daemon.plant import modbus, mqtt, opcua
 from daemon.plant.feed import Condition, Cursor, Feed
-from daemon.plant.supervise import NoConnector, supervise, wanted
+from daemon.plant.supervise import NoConnector, enabled, supervise
 from daemon.service import Service
 from daemon.settings.load import Settings
 from daemon.settings.models import ModbusSettings, MqttSettings, OpcUaSettings, WebhookSettings
@@ -47,7 +47,7 @@ GIVE_UP_S = 20.0
 
 @asynccontextmanager
 async def running(feed: Feed, serve: Callable[[Feed], Awaitable[None]]) -> AsyncIterator[None]:
-    """A wire that is served meanwhile; what it raises fails the test."""
+    """A connector that is served meanwhile; what it raises fails the test."""
     tasks = [asyncio.ensure_future(serve(feed)), asyncio.ensure_future(feed.watch())]
     try:
         yield
@@ -207,7 +207,7 @@ def test_a_webhook_is_signed_posted_again_and_passed_over_once_refused(
     Receiver.answers = [503, 401, 204, 422, 409, 204]
 
     async def scenario() -> None:
-        task = asyncio.ensure_future(supervise(feed, wanted(feed.settings)))
+        task = asyncio.ensure_future(supervise(feed, enabled(feed.settings)))
         await until(lambda: held((settings.state_dir / "plant" / "webhook.cursor").exists))
         for name in ("again", "refused", "had already", "last"):
             judge(service, name)
@@ -352,7 +352,7 @@ def test_a_line_without_redis_is_not_ready(service: Service, settings: Settings)
     assert (now.running, now.ready, tuple(now.troubles.values())) == (True, False, ("redis is away",))
 
 
-def test_a_full_disk_ends_no_wire(
+def test_a_full_disk_ends_no_connector(
     service: Service, settings: Settings, wire: RedisStreams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("daemon.plant.supervise.BACKOFF_FIRST_S", 0.01)
@@ -393,7 +393,7 @@ def test_a_cursor_that_a_power_cut_tore_is_unknown(tmp_path: Path, held: bytes) 
 
 def test_nothing_configured_is_told(settings: Settings) -> None:
     with pytest.raises(NoConnector, match=r"modbus\.port"):
-        wanted(settings)
+        enabled(settings)
 
 
 async def held(holds: Callable[[], bool]) -> bool:

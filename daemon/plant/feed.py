@@ -13,7 +13,9 @@ from typing import Any
 import structlog
 
 from daemon import clock
+from daemon.ledger.frame_list import newest_seq, verdicts_since
 from daemon.ledger.ledger import DISK_ERRORS, Ledger
+from daemon.ledger.records import PlantVerdict
 from daemon.settings.load import Settings
 from daemon.status import ServiceStatus, service_status
 from daemon.streams import RedisLost, RedisStreams
@@ -24,10 +26,6 @@ POLL_S = 0.02
 CONDITION_S = 0.1
 BATCH = 100
 DIGITS = 20
-VERDICT = (
-    "SELECT seq, frame_id, part_id, verdict, reason, score, threshold, p_value, version, judged_ms"
-    " FROM line_frames WHERE seq > ? ORDER BY seq LIMIT ?"
-)
 
 
 @dataclass(frozen=True)
@@ -61,25 +59,24 @@ class Feed:
                 self.condition = Condition(ServiceStatus(troubles=unseen))
             await asyncio.sleep(CONDITION_S)
 
-    async def verdicts(self, connector: str, *, missed: bool) -> AsyncIterator[dict[str, Any]]:
+    async def verdicts(self, connector: str, *, missed: bool) -> AsyncIterator[PlantVerdict]:
         """Verdicts as they are recorded, oldest first, from now on. One that `missed` verdicts matter to gets those
         first that it had not taken when it stopped: one has been taken once the next is asked for, and is given again
         otherwise."""
         cursor = Cursor(self._folder / f"{connector}.cursor")
         seq = cursor.read() if missed else None
         if seq is None:
-            newest = await asyncio.to_thread(self._ledger.one, "SELECT coalesce(max(seq), 0) AS seq FROM frames")
-            seq = int(newest["seq"]) if newest else 0
+            seq = await asyncio.to_thread(newest_seq, self._ledger)
             if missed:
                 await asyncio.to_thread(cursor.write, seq)
         while True:
-            rows = await asyncio.to_thread(self._ledger.all, VERDICT, seq, BATCH)
-            for row in rows:
-                yield dict(row)
-                seq = self.taken[connector] = row["seq"]
+            verdicts = await asyncio.to_thread(verdicts_since, self._ledger, seq, BATCH)
+            for verdict in verdicts:
+                yield verdict
+                seq = self.taken[connector] = verdict.seq
                 if missed:
                     await asyncio.to_thread(cursor.write, seq)
-            if not rows:
+            if not verdicts:
                 await asyncio.sleep(POLL_S)
 
     async def put(self, fields: dict[str, str | bytes]) -> None:
@@ -112,25 +109,25 @@ class Cursor:
         """The sequence number last taken; None where nothing was, or what is there is no number."""
         if not self.path.exists():
             return None
-        held = self.path.read_bytes()
+        digits = self.path.read_bytes()
         # Earlier ones had no zeros in front; what begins with one and is shorter has lost its end.
-        if held.isdigit() and (len(held) == DIGITS or not held.startswith(b"0")):
-            return int(held)
+        if digits.isdigit() and (len(digits) == DIGITS or not digits.startswith(b"0")):
+            return int(digits)
         log.error("cursor unreadable: the connector begins with the next verdict", file=str(self.path))
         return None
 
     def write(self, seq: int) -> None:
         """Remember it, over what was there: one sector, so a power cut leaves the new or an old one, and verdicts since
         that are told again. The first one is on disk at once."""
-        held = str(seq).zfill(DIGITS).encode()
+        digits = str(seq).zfill(DIGITS).encode()
         if not self.path.exists():
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            drafted(self.path, held).replace(self.path)
+            drafted(self.path, digits).replace(self.path)
             sync(self.path.parent)
             sync(self.path.parent.parent)
             return
         file = os.open(self.path, os.O_WRONLY)
         try:
-            os.pwrite(file, held, 0)
+            os.pwrite(file, digits, 0)
         finally:
             os.close(file)

@@ -10,7 +10,9 @@ from pymodbus.constants import ExcCodes
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
+from daemon.ledger.records import PlantVerdict
 from daemon.plant.feed import Condition, Feed
+from policies.verdict import Verdict
 
 INPUTS = ("ready", "busy", "result_valid", "result_ok", "unknown")
 REGISTERS = ("sequence_high", "sequence_low", "score_per_mille", "version", "trust", "overruns", "inputs")
@@ -31,12 +33,12 @@ class Result:
     valid: bool = False
     overruns: int = 0
 
-    def take(self, verdict: dict[str, Any]) -> None:
+    def take(self, verdict: PlantVerdict) -> None:
         """Hold a verdict. The score is told per mille of the threshold."""
         self.overruns = (self.overruns + self.valid) & WORD
-        score, threshold = verdict["score"], verdict["threshold"]
-        self.sequence, self.valid = verdict["seq"], True
-        self.ok, self.unknown = verdict["verdict"] == "OK", verdict["verdict"] == "UNKNOWN"
+        score, threshold = verdict.score, verdict.threshold
+        self.sequence, self.valid = verdict.seq, True
+        self.ok, self.unknown = verdict.verdict is Verdict.OK, verdict.verdict is Verdict.UNKNOWN
         self.score_per_mille = min(round(1000 * score / threshold), WORD) if score is not None and threshold else 0
 
 
