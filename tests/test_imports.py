@@ -50,6 +50,16 @@ def imported(path: str) -> Iterator[str]:
             yield (node.module or "").split(".")[0]
 
 
+def imported_names(path: str) -> Iterator[str]:
+    """What a file imports by full name, both `daemon` and `daemon.build` for `from daemon import build`."""
+    for node in ast.walk(ast.parse((ROOT / path).read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            yield str(node.module)
+
+
 @pytest.mark.parametrize("path", modules())
 def test_imports_flow_one_way(path: str) -> None:
     package = path.split("/", maxsplit=1)[0]
@@ -60,6 +70,11 @@ def test_imports_flow_one_way(path: str) -> None:
 @pytest.mark.parametrize(("library", "doors"), DOORS.items())
 def test_a_library_is_imported_at_its_door_only(library: str, doors: set[str]) -> None:
     assert {path for path in modules() if library in set(imported(path))} <= doors
+
+
+@pytest.mark.parametrize("path", [path for path in modules() if path.startswith(("daemon/console/", "daemon/plant/"))])
+def test_what_is_composed_does_not_know_who_composes_it(path: str) -> None:
+    assert "daemon.build" not in set(imported_names(path))
 
 
 @pytest.mark.parametrize("path", modules())

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import free_port
+from conftest import NOW_MS, frame, free_port, png
 from fastapi.testclient import TestClient
 
 from daemon import build
@@ -17,6 +17,11 @@ from daemon.cli.console import line_view
 from daemon.cli.main import main
 from daemon.console.access import access
 from daemon.console.app import application
+from daemon.datasets.rendered import Scene
+from daemon.inference.engine import Active, Engine
+from daemon.learning import answers
+from daemon.learning.publish import current
+from daemon.learning.rollback import roll_back
 from daemon.ledger.state import open_state
 from daemon.plant import modbus, mqtt, opcua
 from daemon.plant.feed import Feed
@@ -86,5 +91,29 @@ def asked(
 )
 def test_everybody_gives_the_same_answer(asked: Asked, changes: dict[str, Any], reachable: bool, ready: bool) -> None:
     url = IN_PROCESS if reachable else f"redis://127.0.0.1:{free_port()}/0"
-    answers = asked(changes, url)
-    assert answers == dict.fromkeys(answers, ready)
+    heard = asked(changes, url)
+    assert heard == dict.fromkeys(heard, ready)
+
+
+def test_each_activation_is_probed_once(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    probed: list[int] = []
+
+    def probe(_: Engine, active: Active) -> float:
+        probed.append(active.model.version.number)
+        return 1.5
+
+    monkeypatch.setattr("daemon.service.probe", probe)
+    assert service.status()["probe_ms"], "what judges since the start was probed"
+    service.notice_versions()
+    roll_back(service.store, service.engine.ledger, 1, "eva", NOW_MS)
+    service.notice_versions()
+    service.notice_versions()
+    assert probed == [2]
+    for number in range(3):
+        name = f"worn{number}"
+        service.engine.judge(frame(name, png(600 + number, Scene(wear=1.0, warmth=1.0))))
+        answers.record(service.engine.ledger, answers.answer(name, "good", "anna"), NOW_MS)
+    service.learn("test")
+    assert (probed, service.status()["version"], service.status()["probe_ms"]) == ([2, 3], 3, 1.5)
+    service.engine.activate(current(service.store))
+    assert probed == [2, 3], "whoever only proves needs no probe"

@@ -26,5 +26,5 @@ def audit(state: State) -> Iterator[dict[str, Any]]:
         yield _entry(iso(frame.at_ms), "set aside", "gate", frame.frame_id, {"reason": frame.reason})
 
 
-def _entry(at: str, kind: str, who: str, what: str, detail: dict[str, Any]) -> dict[str, Any]:
-    return {"at": at, "kind": kind, "who": who, "what": what, "detail": json.dumps(detail, ensure_ascii=False)}
+def _entry(time: str, kind: str, who: str, what: str, detail: dict[str, Any]) -> dict[str, Any]:
+    return {"at": time, "kind": kind, "who": who, "what": what, "detail": json.dumps(detail, ensure_ascii=False)}

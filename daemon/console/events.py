@@ -38,14 +38,14 @@ class EventBroadcaster:
 
     @contextmanager
     def subscribed(self) -> Iterator[asyncio.Queue[str | None]]:
-        """A queue of events as they go over the wire, and of None at the end. Whoever lets `WAITING` of them pile up
+        """A queue of events as they are sent, and of None at the end. Whoever lets `WAITING` of them pile up
         loses the oldest."""
-        mine: asyncio.Queue[str | None] = asyncio.Queue(WAITING)
-        self._watching.add(mine)
+        queue: asyncio.Queue[str | None] = asyncio.Queue(WAITING)
+        self._watching.add(queue)
         try:
-            yield mine
+            yield queue
         finally:
-            self._watching.discard(mine)
+            self._watching.discard(queue)
 
     def end(self) -> None:
         """Let all who watch go, soon: from a signal handler, for the server waits for them before it stops."""

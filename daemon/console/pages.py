@@ -51,7 +51,7 @@ def live(request: Request, services: Injected, caller: Viewer) -> Response:
     """The newest part and its verdict, readable at two metres."""
     summary = services.status.summary()
     trust = (summary.get("drift") or {}).get("trust", "unknown")
-    return _page(request, services, caller, "live", said=summary, trust=trust)
+    return _page(request, services, caller, "live", summary=summary, trust=trust)
 
 
 @router.get("/review", response_class=HTMLResponse)
@@ -65,7 +65,7 @@ def drift(request: Request, services: Injected, caller: Viewer, hours: Hours = 8
     """What has changed in the scene, likely why, and every signal over time."""
     plots = charts.charts(services.line.state.ledger, hours, unix_ms())
     scene = services.status.drift(50)
-    return _page(request, services, caller, "drift", hours=hours, choices=charts.HOURS, told=scene, **plots)
+    return _page(request, services, caller, "drift", hours=hours, choices=charts.HOURS, scene=scene, **plots)
 
 
 @router.get("/versions", response_class=HTMLResponse)

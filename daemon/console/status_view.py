@@ -30,8 +30,10 @@ class StatusView:
     def drift(self, limit: int) -> dict[str, Any]:
         """How the scene is now, and what was told of it, newest first."""
         events = scene_events(self.line.state.ledger, limit)
-        told = [{"at_ms": event.at_ms, "kind": event.kind, **event.detail} for event in events]
-        return {"now": self.reported().get("drift"), "told": told}
+        return {
+            "now": self.reported().get("drift"),
+            "told": [{"at_ms": event.at_ms, "kind": event.kind, **event.detail} for event in events],
+        }
 
     def summary(self) -> dict[str, Any]:
         """What the service reported with what a page needs beside it."""
