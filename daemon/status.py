@@ -12,7 +12,8 @@ import numpy as np
 import structlog
 
 from daemon import clock
-from daemon.inference.engine import Active, Engine
+from daemon.inference.engine import Engine
+from daemon.inference.judgement import Active
 from daemon.learning import trials
 from daemon.streams import RedisLost, RedisStreams
 from policies.notices import notices

@@ -33,7 +33,8 @@ from daemon.intake.decode import decode
 from daemon.learning import answers, operating_point
 from daemon.learning.publish import current
 from daemon.learning.rollback import roll_back
-from daemon.ledger.frame_list import newest_seq
+from daemon.ledger.answers import every_answer
+from daemon.ledger.frames import last_seq
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.state import open_state
 from daemon.service import Service
@@ -102,8 +103,8 @@ def test_an_answer_goes_through_the_stream_and_counts_once(client: TestClient, s
         sent = client.post("/api/answers", json=given, headers={"X-Operator": "anna"})
         assert sent.status_code == 202, sent.text
     service.turn(0)
-    (row,) = service.engine.ledger.all("SELECT * FROM feedback")
-    assert (row["operator"], row["verdict"], json.loads(row["region"])) == ("anna", "defect", [0.1, 0.1, 0.4, 0.5])
+    (recorded,) = every_answer(service.engine.ledger)
+    assert (recorded.operator, recorded.label, recorded.box) == ("anna", "defect", (0.1, 0.1, 0.4, 0.5))
 
 
 def test_the_first_answer_wins_and_the_second_is_told(client: TestClient, service: Service) -> None:
@@ -170,7 +171,7 @@ def test_an_image_is_scored_in_the_light_of_now(
     client.post("/api/versions/1/rollback")
     now = client.post("/api/score", content=png(504, brighter)).json()["score"]
     judged = service.engine.judge(frame("the same", png(504, brighter)))
-    assert now == pytest.approx(judged["score"], rel=1e-3)
+    assert now == pytest.approx(judged.score, rel=1e-3)
     assert now < 0.9 * before
 
 
@@ -544,11 +545,11 @@ def test_news_go_on_after_trouble(line: LineView, monkeypatch: pytest.MonkeyPatc
 
     def broken(ledger: Ledger) -> int:
         if failed.is_set():
-            return newest_seq(ledger)
+            return last_seq(ledger)
         failed.set()
         raise OSError("no more files")
 
-    monkeypatch.setattr("daemon.console.events.newest_seq", broken)
+    monkeypatch.setattr("daemon.console.events.last_seq", broken)
 
     async def scenario() -> str | None:
         reading = asyncio.create_task(news.run())

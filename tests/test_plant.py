@@ -30,6 +30,7 @@ from pymodbus.client import AsyncModbusTcpClient
 from standardwebhooks.webhooks import Webhook
 
 from daemon.datasets.rendered import STEADY, Flaw
+from daemon.ledger.frames import newest_frames
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.state import open_state
 from daemon.plant import modbus, mqtt, opcua
@@ -141,7 +142,7 @@ def test_mqtt_tells_verdicts_and_availability_and_takes_frames(
         listener.close()
 
     asyncio.run(asyncio.wait_for(scenario(), 60))
-    verdicts = {r["frame_id"]: r["verdict"] for r in service.engine.ledger.all("SELECT * FROM frames")}
+    verdicts = {frame.frame_id: frame.verdict for frame in newest_frames(service.engine.ledger, 10)}
     assert verdicts == {"bad": "NG", "by-mqtt": "OK", "by-path": "UNKNOWN"}
 
 

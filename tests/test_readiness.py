@@ -18,7 +18,8 @@ from daemon.cli.main import main
 from daemon.console.access import access
 from daemon.console.app import application
 from daemon.datasets.rendered import Scene
-from daemon.inference.engine import Active, Engine
+from daemon.inference.engine import Engine
+from daemon.inference.judgement import Active
 from daemon.learning import answers
 from daemon.learning.publish import current
 from daemon.learning.rollback import roll_back

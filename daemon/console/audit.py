@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from daemon.clock import iso
-from daemon.ledger import audit_trail
+from daemon.ledger.answers import every_answer, revocations
+from daemon.ledger.history import set_aside
 from daemon.ledger.state import State
 
 
@@ -16,13 +17,13 @@ def audit(state: State) -> Iterator[dict[str, Any]]:
     for version in state.store.history():
         detail = {"cause": version.cause, "added": len(version.added), "removed": len(version.removed)}
         yield _entry(version.created_at, "version", version.who, str(version.number), detail)
-    for answer in audit_trail.answers_given(state.ledger):
+    for answer in every_answer(state.ledger):
         detail = {"verdict": answer.label, "effect": answer.effect, "answer": answer.id}
         yield _entry(iso(answer.received_ms), "answer", answer.operator, answer.frame_id, detail)
-    for taken_back in audit_trail.revocations(state.ledger):
+    for taken_back in revocations(state.ledger):
         detail = {"reason": taken_back.reason}
         yield _entry(iso(taken_back.at_ms), "revocation", taken_back.who, str(taken_back.answer_id), detail)
-    for frame in audit_trail.set_aside(state.ledger):
+    for frame in set_aside(state.ledger):
         yield _entry(iso(frame.at_ms), "set aside", "gate", frame.frame_id, {"reason": frame.reason})
 
 

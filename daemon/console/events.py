@@ -12,7 +12,8 @@ import structlog
 
 from daemon.console.reviews import frame_fields
 from daemon.console.status_view import StatusView
-from daemon.ledger.frame_list import frames_since, newest_seq
+from daemon.ledger.frame_list import frames_since
+from daemon.ledger.frames import last_seq
 
 POLL_S = 0.25
 APART_S = 0.004
@@ -75,7 +76,7 @@ class EventBroadcaster:
         """The newest sequence number and what to tell: frames since the last, and the status if it is its turn."""
         ledger = self._status.line.state.ledger
         if newest is None:
-            newest = newest_seq(ledger)
+            newest = last_seq(ledger)
         frames = frames_since(ledger, newest, BATCH)
         events = [_event("frame", frame_fields(frame)) for frame in frames]
         events += [_event("status", self._status.summary())] if status else []

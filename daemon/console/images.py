@@ -10,7 +10,7 @@ import cv2
 from daemon.console.line import LineView
 from daemon.intake.decode import ImageRejected, pictured
 from daemon.ledger import provenance
-from daemon.ledger.frame_list import frame_at
+from daemon.ledger.frames import frame_numbered
 from daemon.reporting.heatmap import overlay
 from memory.features import Image
 
@@ -47,15 +47,15 @@ class FrameImages:
         """The pixels (H, W, 3) u8. The scale of the map is fixed by the good parts of the version that judged it, so a
         calm part looks calm."""
         state = self._line.state
-        frame = frame_at(state.ledger, seq)
-        data = state.kept.image(frame["kept"]) if frame and frame["kept"] else None
-        if frame is None or data is None:
+        frame = frame_numbered(state.ledger, seq)
+        data = state.kept.image(frame.kept) if frame and frame.kept else None
+        if frame is None or frame.kept is None or data is None:
             return None
         try:
             image = pictured(data, PICTURE_PX, self._line.settings.source.max_pixels)
         except ImageRejected:
             return None
-        anomaly = state.kept.anomaly(frame["kept"]) if heat else None
+        anomaly = state.kept.anomaly(frame.kept) if heat else None
         threshold = provenance.threshold_behind(state.store, frame)
         return image if anomaly is None or threshold is None else overlay(image, anomaly, threshold)
 

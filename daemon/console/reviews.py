@@ -10,6 +10,7 @@ from daemon.console.line import LineView
 from daemon.learning import answers
 from daemon.ledger import frame_list, provenance, review_queue
 from daemon.ledger.frame_list import ListedFrame
+from daemon.streams import Stream
 from memory.errors import DriftlineError
 
 
@@ -51,7 +52,7 @@ class Reviews:
                 came=f"{earlier.operator} said {earlier.label} at {clock.iso(earlier.received_ms)}",
                 do="skip it, or send it again with despite=true if you disagree",
             )
-        return self.line.streams.send("feedback", answer.fields())
+        return self.line.streams.send(Stream.FEEDBACK, answer.fields())
 
 
 def frame_fields(frame: ListedFrame) -> dict[str, Any]:

@@ -8,9 +8,11 @@ from typing import Any
 from daemon import clock
 from daemon.console.line import LineView
 from daemon.learning import lesson
+from daemon.ledger.history import newest_events
 from daemon.ledger.review_queue import count_open
-from daemon.ledger.scene_history import scene_events
 from daemon.status import ServiceStatus, service_status
+
+SCENE_EVENTS = ("drift", "drift_over", "drift_noticed", "regime", "trust")
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class StatusView:
 
     def drift(self, limit: int) -> dict[str, Any]:
         """How the scene is now, and what was told of it, newest first."""
-        events = scene_events(self.line.state.ledger, limit)
+        events = newest_events(self.line.state.ledger, SCENE_EVENTS, limit)
         return {
             "now": self.reported().get("drift"),
             "told": [{"at_ms": event.at_ms, "kind": event.kind, **event.detail} for event in events],

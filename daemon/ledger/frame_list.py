@@ -6,7 +6,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, fields
 
-from daemon.ledger.ledger import Ledger, Row
+from daemon.ledger.database import Row
+from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import PlantVerdict
 from daemon.ledger.rows import plant_verdict
 from policies.verdict import Verdict
@@ -40,7 +41,7 @@ def listed_frame(row: Row) -> ListedFrame:
 
 def frames_before(ledger: Ledger, seq: int | None, verdict: str | None, limit: int) -> list[ListedFrame]:
     """The newest frames, newest first: those before a sequence number, and of one verdict, where these are given."""
-    rows = ledger.all(
+    rows = ledger.database.rows(
         "SELECT * FROM line_frames WHERE seq < ? AND (? IS NULL OR verdict = ?) ORDER BY seq DESC LIMIT ?",
         seq or 2**62,
         verdict,
@@ -52,34 +53,23 @@ def frames_before(ledger: Ledger, seq: int | None, verdict: str | None, limit: i
 
 def frames_since(ledger: Ledger, seq: int, limit: int) -> list[ListedFrame]:
     """Frames judged after a sequence number, oldest first."""
-    rows = ledger.all("SELECT * FROM line_frames WHERE seq > ? ORDER BY seq LIMIT ?", seq, limit)
+    rows = ledger.database.rows("SELECT * FROM line_frames WHERE seq > ? ORDER BY seq LIMIT ?", seq, limit)
     return [listed_frame(row) for row in rows]
 
 
 def verdicts_since(ledger: Ledger, seq: int, limit: int) -> list[PlantVerdict]:
     """Verdicts recorded after a sequence number, oldest first."""
-    rows = ledger.all("SELECT * FROM line_frames WHERE seq > ? ORDER BY seq LIMIT ?", seq, limit)
+    rows = ledger.database.rows("SELECT * FROM line_frames WHERE seq > ? ORDER BY seq LIMIT ?", seq, limit)
     return [plant_verdict(row) for row in rows]
-
-
-def newest_seq(ledger: Ledger) -> int:
-    """The sequence number of the newest frame; 0 where none was judged."""
-    row = ledger.one("SELECT max(seq) AS seq FROM frames")
-    return int(row["seq"] or 0) if row else 0
 
 
 def count_scored_since(ledger: Ledger, at_ms: int) -> int:
     """How many frames were scored after a time (Unix, ms)."""
-    row = ledger.one("SELECT count(*) AS n FROM line_frames WHERE score IS NOT NULL AND judged_ms > ?", at_ms)
-    return int(row["n"]) if row else 0
+    query = "SELECT count(*) FROM line_frames WHERE score IS NOT NULL AND judged_ms > ?"
+    return ledger.database.number(query, at_ms)
 
 
 def judging_times(ledger: Ledger, limit: int) -> list[float]:
     """How long (ms) the newest frames took to judge, newest first."""
-    rows = ledger.all("SELECT timings FROM line_frames ORDER BY seq DESC LIMIT ?", limit)
+    rows = ledger.database.rows("SELECT timings FROM line_frames ORDER BY seq DESC LIMIT ?", limit)
     return [json.loads(row["timings"])["judge_ms"] for row in rows]
-
-
-def frame_at(ledger: Ledger, seq: int) -> Row | None:
-    """The frame of a sequence number, imported or not; None where it has left the ledger."""
-    return ledger.one("SELECT * FROM frames WHERE seq = ?", seq)

@@ -117,11 +117,11 @@ class PlantVerdict:
     judged_ms: int
 
 
-@dataclass(frozen=True)
-class RecordedAnswer:
-    """One operator's word on one frame, as it was recorded; `revoked_by` is who took it back."""
+@dataclass(frozen=True, kw_only=True)
+class NewAnswer:
+    """One operator's word on one frame, as it is to be recorded. `box` is (left, top, right, bottom) as shares of the
+    image; `key` makes the answer count once, however often it is sent."""
 
-    id: int
     key: str
     frame_id: str
     label: Label
@@ -129,6 +129,13 @@ class RecordedAnswer:
     box: Box | None
     received_ms: int
     effect: Effect
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordedAnswer(NewAnswer):
+    """An answer as it was recorded; ids rise with time, and `revoked_by` is who took it back."""
+
+    id: int
     revoked_by: str | None = None
 
 
@@ -145,6 +152,33 @@ class RecordedEvent:
     def entry(self) -> str:
         """The event's id in the events stream."""
         return f"{self.at_ms}-{self.id}"
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """A confirmation that is not proposed again, and why."""
+
+    frame_id: str
+    at_ms: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Revocation:
+    """An answer that was taken back: by whom, when and why."""
+
+    answer_id: int
+    at_ms: int
+    who: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class KeptImage:
+    """The image of a frame, by its name in `KeptFrames`."""
+
+    seq: int
+    name: str
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import Any
 
-from daemon.ledger.ledger import Row
+from daemon.ledger.database import Row
 from daemon.ledger.records import (
     Effect,
     JudgedFrame,
+    NewAnswer,
     NewVerdict,
     PlantVerdict,
     RecordedAnswer,
@@ -26,7 +27,20 @@ PLAIN = tuple(
     for field in fields(JudgedFrame)
     if field.name not in {"verdict", "trial", "evidence", "drift", "timings", "scene"}
 )
+INSERT_ANSWER = (
+    "INSERT INTO feedback (key, frame_id, verdict, operator, region, received_ms, effect)"
+    " VALUES (:key, :frame_id, :verdict, :operator, :region, :received_ms, :effect)"
+)
 FLAGS = ("asked", "audited", "imported", "published")
+WRITTEN = (
+    *(name for name in PLAIN if name not in {"seq", "wire_id"}),
+    *("verdict", "trial", "nearest", "drift", "timings"),
+    *SCENE,
+)
+INSERT_FRAME = (
+    f"INSERT INTO frames ({', '.join(WRITTEN)}, wire_id)"  # noqa: S608  # our own names
+    f" VALUES ({', '.join(f':{name}' for name in WRITTEN)}, '')"
+)
 
 
 def judged_frame(row: Row) -> JudgedFrame:
@@ -44,11 +58,10 @@ def judged_frame(row: Row) -> JudgedFrame:
 
 def frame_columns(verdict: NewVerdict) -> dict[str, Any]:
     """A verdict as the columns of `frames`; what was imported is never published."""
-    columns = {field.name: getattr(verdict, field.name) for field in fields(NewVerdict)}
-    evidence = columns.pop("evidence")
-    return columns | {
-        **asdict(columns.pop("scene")),
-        "nearest": json.dumps(evidence) if evidence is not None else None,
+    return {
+        **vars(verdict),
+        **vars(verdict.scene),
+        "nearest": json.dumps(verdict.evidence) if verdict.evidence is not None else None,
         "drift": json.dumps(verdict.drift),
         "timings": json.dumps(verdict.timings),
         "published": verdict.imported,
@@ -73,6 +86,19 @@ def recorded_answer(row: Row) -> RecordedAnswer:
         effect=Effect(row["effect"]),
         revoked_by=row["revoked_by"],
     )
+
+
+def answer_columns(answer: NewAnswer) -> dict[str, Any]:
+    """An answer as the columns of `feedback`."""
+    return {
+        "key": answer.key,
+        "frame_id": answer.frame_id,
+        "verdict": answer.label,
+        "operator": answer.operator,
+        "region": json.dumps(answer.box) if answer.box else None,
+        "received_ms": answer.received_ms,
+        "effect": answer.effect,
+    }
 
 
 def recorded_event(row: Row) -> RecordedEvent:

@@ -1,4 +1,4 @@
-"""How the scene was over time: each signal as the monitor measured it, what was told of it, and when versions came."""
+"""How the scene was over time: each signal as the monitor measured it, and when versions came."""
 
 from __future__ import annotations
 
@@ -8,10 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from daemon.ledger.ledger import Ledger
-from daemon.ledger.records import RecordedEvent
-from daemon.ledger.rows import recorded_event
-
-SCENE_EVENTS = ("drift", "drift_over", "drift_noticed", "regime", "trust")
 
 
 @dataclass(frozen=True)
@@ -26,13 +22,13 @@ class SceneHistory:
 
 def scene_since(ledger: Ledger, at_ms: int, points: int) -> SceneHistory | None:
     """The scene after a time by about this many frames; None where no frame was judged since."""
-    first = ledger.one("SELECT seq, judged_ms FROM line_frames WHERE judged_ms > ? ORDER BY judged_ms", at_ms)
-    last = ledger.one("SELECT seq, judged_ms FROM line_frames ORDER BY seq DESC LIMIT 1")
+    first = ledger.database.row("SELECT seq, judged_ms FROM line_frames WHERE judged_ms > ? ORDER BY judged_ms", at_ms)
+    last = ledger.database.row("SELECT seq, judged_ms FROM line_frames ORDER BY seq DESC LIMIT 1")
     if first is None or last is None:
         return None
     every = max((last["seq"] - first["seq"]) // points, 1)
     wanted = range(last["seq"], first["seq"] - 1, -every)
-    rows = ledger.all(
+    rows = ledger.database.rows(
         "SELECT judged_ms, drift FROM line_frames WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq",
         json.dumps(list(wanted)),
     )
@@ -40,17 +36,7 @@ def scene_since(ledger: Ledger, at_ms: int, points: int) -> SceneHistory | None:
     return SceneHistory(first["judged_ms"], last["judged_ms"], states)
 
 
-def scene_events(ledger: Ledger, limit: int) -> list[RecordedEvent]:
-    """What was told of the scene, newest first."""
-    rows = ledger.all(
-        "SELECT * FROM events WHERE kind IN (SELECT value FROM json_each(?)) ORDER BY id DESC LIMIT ?",
-        json.dumps(SCENE_EVENTS),
-        limit,
-    )
-    return [recorded_event(row) for row in rows]
-
-
 def versions_made(ledger: Ledger) -> list[tuple[int, str]]:
     """Each version's number and when it was made (ISO 8601), oldest first."""
-    rows = ledger.all("SELECT number, created_at FROM versions ORDER BY number")
+    rows = ledger.database.rows("SELECT number, created_at FROM versions ORDER BY number")
     return [(row["number"], row["created_at"]) for row in rows]

@@ -13,12 +13,14 @@ from typing import Any
 import structlog
 
 from daemon import clock
-from daemon.ledger.frame_list import newest_seq, verdicts_since
-from daemon.ledger.ledger import DISK_ERRORS, Ledger
+from daemon.ledger.database import DISK_ERRORS
+from daemon.ledger.frame_list import verdicts_since
+from daemon.ledger.frames import last_seq
+from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import PlantVerdict
 from daemon.settings.load import Settings
 from daemon.status import ServiceStatus, service_status
-from daemon.streams import RedisLost, RedisStreams
+from daemon.streams import RedisLost, RedisStreams, Stream
 from memory.durable import drafted, sync
 
 log = structlog.get_logger()
@@ -66,7 +68,7 @@ class Feed:
         cursor = Cursor(self._folder / f"{connector}.cursor")
         seq = cursor.read() if missed else None
         if seq is None:
-            seq = await asyncio.to_thread(newest_seq, self._ledger)
+            seq = await asyncio.to_thread(last_seq, self._ledger)
             if missed:
                 await asyncio.to_thread(cursor.write, seq)
         while True:
@@ -81,7 +83,7 @@ class Feed:
 
     async def put(self, fields: dict[str, str | bytes]) -> None:
         """Put a frame on the line. Raises RedisLost without Redis."""
-        await asyncio.to_thread(self._streams.send, "frames", fields)
+        await asyncio.to_thread(self._streams.send, Stream.FRAMES, fields)
 
     def tell(self, kind: str, **detail: Any) -> None:
         """Record an event; the log has it where the disk does not take it."""
@@ -95,7 +97,7 @@ class Feed:
         reported = self._ledger.service(clock.unix_ms(), self.settings.schedule.fresh_ms)
         busy = False
         with contextlib.suppress(RedisLost):  # what the status says
-            busy = self._streams.waiting("frames") > 0
+            busy = self._streams.waiting(Stream.FRAMES) > 0
         return Condition(service_status(reported, self._streams), busy)
 
 
