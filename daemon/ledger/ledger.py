@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from daemon.ledger.database import Database, Row
+from daemon.ledger.database import Database
 from daemon.ledger.records import JudgedFrame, NewAnswer, NewVerdict, RecordedAnswer
 from daemon.ledger.rows import (
     INSERT_ANSWER,
@@ -185,14 +185,6 @@ class Ledger:
         """A frame with its verdict, or None if it was never judged."""
         row = self.database.row("SELECT * FROM frames WHERE frame_id = ?", frame_id)
         return judged_frame(row) if row else None
-
-    def one(self, query: str, *values: Any) -> Row | None:
-        """The first row of a read-only query."""
-        return self.database.row(query, *values)
-
-    def all(self, query: str, *values: Any) -> list[Row]:
-        """All rows of a read-only query."""
-        return self.database.rows(query, *values)
 
     def counts(self) -> dict[str, int]:
         """How often everything that is counted has happened, by name."""
