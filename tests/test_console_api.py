@@ -166,7 +166,7 @@ def test_an_image_is_scored_in_the_light_of_now(
     client.post("/api/versions/1/rollback")
     now = client.post("/api/score", content=png(504, brighter)).json()["score"]
     judged = service.engine.judge(frame("the same", png(504, brighter)))
-    assert now == pytest.approx(judged["score"], rel=1e-3)
+    assert now == pytest.approx(judged.score, rel=1e-3)
     assert now < 0.9 * before
 
 
