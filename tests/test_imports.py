@@ -78,6 +78,18 @@ def test_what_is_composed_does_not_know_who_composes_it(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", modules())
+def test_the_ledger_s_room_alone_asks_its_database(path: str) -> None:
+    names = {node.attr for node in ast.walk(ast.parse((ROOT / path).read_text())) if isinstance(node, ast.Attribute)}
+    assert "database" not in names or path.startswith("daemon/ledger/")
+
+
+@pytest.mark.parametrize("path", sorted(path for path in modules() if path.startswith("daemon/ledger/")))
+def test_the_ledger_knows_nothing_of_who_judges_and_learns(path: str) -> None:
+    text = (ROOT / path).read_text()
+    assert not any(f"daemon.{room}" in text for room in ("inference", "learning", "service", "console", "plant"))
+
+
+@pytest.mark.parametrize("path", modules())
 def test_files_hold_one_idea(path: str) -> None:
     assert len((ROOT / path).read_text().splitlines()) <= 260
 

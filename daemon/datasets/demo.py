@@ -137,24 +137,24 @@ def story(service: Service) -> dict[str, object]:
     """How the demo went, in a few lines for the terminal."""
     ledger = service.engine.ledger
     frames, answers_given = newest_frames(ledger, EVERYTHING), {a.frame_id: a.label for a in every_answer(ledger)}
-    told: dict[str, object] = {}
+    chapters: dict[str, object] = {}
     for name in ("steady", "lamp", "batch"):
         chapter = [frame for frame in frames if frame.frame_id.startswith(f"{name}-")]
         flagged = [answers_given.get(frame.frame_id) for frame in chapter if frame.verdict is Verdict.NG]
         defects, goods = flagged.count(Label.DEFECT), flagged.count(Label.GOOD)
-        told[name] = f"{len(chapter)} frames, {defects} defects found, {goods} false rejects"
+        chapters[name] = f"{len(chapter)} frames, {defects} defects found, {goods} false rejects"
     remedied = dict.fromkeys(
         event.detail["frame_id"] for event in newest_events(ledger, ("remedied",), EVERYTHING)[::-1]
     )
     refused = sorted(confirmation.frame_id for confirmation in set_aside(ledger))
-    held = newest_events(ledger, ("hold",), 1)
+    holds = newest_events(ledger, ("hold",), 1)
     rebuilt = [v for v in service.store.history() if v.revoked]
-    return told | {
+    return chapters | {
         "remedied by un-admitting patches": ", ".join(remedied) or "nothing",
         "revoked": ", ".join(f"answers by {CARELESS}, version {v.number} is rebuilt without them" for v in rebuilt),
         "versions": len(service.store.history()),
         "refused as defect-like": ", ".join(refused) or "nothing",
-        "held": held[0].detail["reason"] if held else "nothing",
+        "held": holds[0].detail["reason"] if holds else "nothing",
         "features": f"{service.engine.settings.extractor.model}, shipped with Driftline",
     }
 
@@ -204,8 +204,8 @@ def _bad_shift(service: Service) -> None:
     service.learn("a careless shift")
     _shoot(service, Shot("missed", 900, STEADY, Flaw.STAIN), unseen)
     service.learn("a missed defect")
-    said = revocation.answers_of(service.engine.ledger, (), CARELESS, None, None)
-    revocation.revoke(service.engine, service.store, said, "line engineer", "careless answers")
+    ids = revocation.answers_of(service.engine.ledger, (), CARELESS, None, None)
+    revocation.revoke(service.engine, service.store, ids, "line engineer", "careless answers")
 
 
 def _careless(service: Service, done: Callable[[Shot, JudgedFrame], None]) -> None:

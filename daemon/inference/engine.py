@@ -110,11 +110,10 @@ class Engine:
             return earlier
         active, started, now_ms = self.active, time.perf_counter(), self.clock_ms()
         scored = self._score(frame, decoded, active, now_ms)
+        if frame.imported and isinstance(scored, Decision):
+            raise ImageRejected(expected="an image that can be scored", came=scored.reason, do="leave it out")
         judgement = self._observe(frame, scored, active, now_ms)
         judge_ms = round((time.perf_counter() - started) * 1000, 3)
-        if frame.imported and judgement.scored is None:
-            reason = judgement.decision.reason
-            raise ImageRejected(expected="an image that can be scored", came=reason, do="leave it out")
         return self._record(frame, judgement, active, now_ms, judge_ms)
 
     def _score(

@@ -34,8 +34,8 @@ def regimes(model: Model, seed: int) -> tuple[Regime, ...]:
 
 def monitor(ledger: Ledger, model: Model, known: tuple[Regime, ...]) -> Monitor:
     """A monitor for the version's reference, re-warmed from the ledger's frames under that reference."""
-    made = Monitor(Reference.of(model.snapshot.reference))
-    if made.reference.blind:
+    rewarmed = Monitor(Reference.of(model.snapshot.reference))
+    if rewarmed.reference.blind:
         log.warning("taught before causes of drift were known: only the light is watched", do="teach again")
     frames = measured_under(ledger, reference_id(model), REWARM_FRAMES)
     # Under another reference until now (a new teach, a rollback) the lamp is still the same.
@@ -45,9 +45,9 @@ def monitor(ledger: Ledger, model: Model, known: tuple[Regime, ...]) -> Monitor:
         for frame in frames
         if frame.scene.light and frame.scene.signals and frame.score is not None and frame.threshold is not None
     ]
-    made.rewarm(past, _light(last.scene, made.reference) if last else made.light, known)
-    log.info("drift monitor ready", rewarmed_frames=made.rewarmed_frames)
-    return made
+    rewarmed.rewarm(past, _light(last.scene, rewarmed.reference) if last else rewarmed.light, known)
+    log.info("drift monitor ready", rewarmed_frames=rewarmed.rewarmed_frames)
+    return rewarmed
 
 
 def scene_record(monitor: Monitor | None, before: LightEstimate | None, signals: Signals | None) -> SceneRecord:
@@ -82,9 +82,9 @@ def tell(ledger: Ledger, before: DriftState, after: DriftState, frame_id: str, n
     known = {change.cause for change in before.changes}
     for card in notices(after):
         if card.cause not in known:
-            told = asdict(card) | {"action": str(card.action)}
-            ledger.event(now_ms, "drift", frame_id=frame_id, **told)
-            log.warning("drift", **told)
+            detail = asdict(card) | {"action": str(card.action)}
+            ledger.event(now_ms, "drift", frame_id=frame_id, **detail)
+            log.warning("drift", **detail)
     for change in after.over:
         ledger.event(now_ms, "drift_over", frame_id=frame_id, **asdict(change))
     for change in after.noticed:

@@ -14,8 +14,8 @@ STATUS = "trial"
 
 def begun(ledger: Ledger, base: int) -> LessonTicket | None:
     """The trial of a proposal from version `base` that is not over, also after a restart."""
-    said = ledger.get_status(STATUS)
-    return LessonTicket(**said) if said and said["base"] == base else None
+    ticket = ledger.get_status(STATUS)
+    return LessonTicket(**ticket) if ticket and ticket["base"] == base else None
 
 
 def begin(ledger: Ledger, lesson: LessonTicket) -> None:

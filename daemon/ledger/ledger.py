@@ -21,9 +21,10 @@ from daemon.ledger.rows import (
 
 
 class Ledger:
-    """All that is written of a line; what is read of it, beyond what judging a frame needs, are functions beside.
+    """The durable record of one line: every write, and what judging a frame reads.
 
-    Every method is one durable transaction, safe from any thread. Raises sqlite3.OperationalError where the disk
+    Other reads are functions in `frames`, `answers` and `history`, each named for what is asked, that return records.
+    Every method is one transaction, safe from any thread. Raises sqlite3.OperationalError where the disk
     refuses; then nothing was written. `database` is for this package alone.
     """
 
@@ -134,9 +135,9 @@ class Ledger:
 
     def service(self, now_ms: int, fresh_ms: float) -> dict[str, Any]:
         """What the service last said of itself, and whether it still is `running`: it spoke within `fresh_ms`."""
-        said = self.get_status("service") or {}
-        fresh = now_ms - said.get("heartbeat_ms", 0) < fresh_ms
-        return {**said, "running": bool(said) and "stopped_ms" not in said and fresh}
+        status = self.get_status("service") or {}
+        fresh = now_ms - status.get("heartbeat_ms", 0) < fresh_ms
+        return {**status, "running": bool(status) and "stopped_ms" not in status and fresh}
 
     def mark_verdict_published(self, seq: int) -> None:
         """Record that a frame's verdict is in its stream."""

@@ -78,8 +78,8 @@ def _learned_by(store: Store, ledger: Ledger, history: list[Version], sample: st
     would tell, the first that knew of the answer is the one."""
     answers = answers_on(ledger, sample)
     first_told = next((answer.id for answer in answers if answer.label is Label.DEFECT), None)
-    found = {version.number for version in history if sample in version.added}
-    held = False
+    learned_by = {version.number for version in history if sample in version.added}
+    was_held = False
     untold: list[Version] = []
     for _, versions in groupby(history, key=lambda version: version.blobs["replay"]):
         first, *others = versions
@@ -87,11 +87,11 @@ def _learned_by(store: Store, ledger: Ledger, history: list[Version], sample: st
         if defects is None:
             untold += [first, *others]
             continue
-        if sample in defects and not held:
+        if sample in defects and not was_held:
             knew = (v for v in untold if first_told and v.feedback_through >= first_told)
-            found.add(next(knew, first).number)
-        held, untold = sample in defects, []
-    return sorted(found)
+            learned_by.add(next(knew, first).number)
+        was_held, untold = sample in defects, []
+    return sorted(learned_by)
 
 
 def _admission(ledger: Ledger, history: list[Version], sample: str, judged_by: int) -> dict[str, Any] | None:

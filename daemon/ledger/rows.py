@@ -20,6 +20,7 @@ from daemon.ledger.records import (
 )
 from policies.verdict import Label, Verdict
 
+# Fields of a record that are columns of the same name and type.
 SCENE = tuple(field.name for field in fields(SceneRecord))
 PLANT = tuple(field.name for field in fields(PlantVerdict))
 PLAIN = tuple(
