@@ -1,26 +1,69 @@
-"""What a running service says of itself."""
+"""What a running service reports of itself, and the one rule by which everybody calls a line ready."""
 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import structlog
 
 from daemon import clock
 from daemon.inference.engine import Engine
+from daemon.inference.judgement import Active
 from daemon.learning import trials
+from daemon.streams import RedisLost, RedisStreams
 from policies.notices import notices
 
+log = structlog.get_logger()
 
-def status_of(engine: Engine, broker: str, trouble: Mapping[str, str]) -> dict[str, object]:
-    """What `driftline status`, the console and the plant's wires read: which version judges and by what, whether it has
-    scored its probe image, how the scene is, and what is away."""
+
+@dataclass(frozen=True)
+class ServiceStatus:
+    """A line's service as another process sees it: whether it is `running`, with which `version`, whether that has
+    scored a probe image, how far the scene is trusted, and what is away, in words by its name."""
+
+    running: bool = False
+    version: int | None = None
+    probed: bool = False
+    trust: str = "unknown"
+    troubles: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def ready(self) -> bool:
+        """Whether a frame that comes now is judged."""
+        return self.running and self.version is not None and self.probed and not self.troubles
+
+
+def service_status(reported: Mapping[str, Any], streams: RedisStreams) -> ServiceStatus:
+    """The status of a line's service by what it last reported, as `Ledger.service` reads it, and by whether Redis
+    answers the reader. A disk or a camera is away where the service says so."""
+    away = set(reported.get("trouble") or ())
+    try:
+        streams.ping()
+    except RedisLost:
+        away.add("redis")
+    return ServiceStatus(
+        running=reported["running"],
+        version=reported.get("version"),
+        probed=reported.get("probe_ms") is not None,
+        trust=(reported.get("drift") or {}).get("trust", "unknown"),
+        troubles={name: f"{name} is away" for name in sorted(away)},
+    )
+
+
+def status_report(engine: Engine, probe_ms: float | None, broker: str, trouble: Mapping[str, str]) -> dict[str, object]:
+    """What a service reports for `driftline status`, the console and the plant's connectors: which version judges and
+    by what, how long its probe image took (`probe`), how the scene is, and what is away."""
     active, drift = engine.active, engine.drift()
     return {
         "heartbeat_ms": engine.clock_ms(),
         "line": engine.settings.line,
         "version": active.model.version.number if active else None,
-        "probe_ms": engine.probe_ms,
+        "probe_ms": probe_ms,
         "device": str(engine.extractor.device),
         "untrained_weights": engine.extractor.untrained,
         "backend": active.scorer.extractor.backend.made if active else None,
@@ -36,6 +79,24 @@ def status_of(engine: Engine, broker: str, trouble: Mapping[str, str]) -> dict[s
             "rewarmed_frames": active.monitor.rewarmed_frames if active else 0,
         },
     }
+
+
+def probe(engine: Engine, active: Active) -> float | None:
+    """How long (ms) a version that was just activated takes to score one of its calibration parts, or a black image
+    where none was kept; None, and an event, where it cannot: each frame is answered UNKNOWN then.
+
+    Libraries that set up at their first image have done so when the first part comes.
+    """
+    version, side = active.model.version, engine.extractor.input_px
+    image = engine.pictures.sample(active.model.snapshot.calibration_set.samples[0])
+    started = time.perf_counter()
+    try:
+        engine.score_image(np.zeros((side, side, 3), dtype=np.uint8) if image is None else image, active)
+    except Exception as error:  # whatever a device raises: it is told, and shown as not ready
+        log.exception("the probe image could not be scored", version=version.number)
+        engine.ledger.event(engine.clock_ms(), "probe_failed", version=version.number, error=repr(error))
+        return None
+    return round((time.perf_counter() - started) * 1000, 3)
 
 
 def _trial(engine: Engine) -> dict[str, int] | None:

@@ -22,15 +22,20 @@ from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
 from daemon import build
+from daemon.cli.console import line_view
 from daemon.console.access import Role, access, grant
 from daemon.console.app import CHANGES_A_MINUTE, ROUTERS, application
+from daemon.console.events import EventBroadcaster
 from daemon.console.line import LineView
-from daemon.console.news import EventBroadcaster
+from daemon.console.status_view import StatusView
 from daemon.datasets.rendered import STEADY, Flaw, Scene
 from daemon.intake.decode import decode
 from daemon.learning import answers, operating_point
 from daemon.learning.publish import current
 from daemon.learning.rollback import roll_back
+from daemon.ledger.answers import every_answer
+from daemon.ledger.frames import last_seq
+from daemon.ledger.ledger import Ledger
 from daemon.ledger.state import open_state
 from daemon.service import Service
 from daemon.settings.load import ConfigError, Settings
@@ -52,7 +57,7 @@ def line(service: Service, settings: Settings, wire: RedisStreams) -> LineView:
         service.engine.judge(frame(f"good{number}", png(number)))
     service.engine.judge(frame("bad/1?#", png(610, STEADY, Flaw.BURR)))
     service.engine.ledger.set_status("service", service.status())
-    return LineView(settings, open_state(settings.state_dir), wire)
+    return line_view(settings, open_state(settings.state_dir), wire)
 
 
 @pytest.fixture
@@ -98,8 +103,8 @@ def test_an_answer_goes_through_the_stream_and_counts_once(client: TestClient, s
         sent = client.post("/api/answers", json=given, headers={"X-Operator": "anna"})
         assert sent.status_code == 202, sent.text
     service.turn(0)
-    (row,) = service.engine.ledger.all("SELECT * FROM feedback")
-    assert (row["operator"], row["verdict"], json.loads(row["region"])) == ("anna", "defect", [0.1, 0.1, 0.4, 0.5])
+    (recorded,) = every_answer(service.engine.ledger)
+    assert (recorded.operator, recorded.label, recorded.box) == ("anna", "defect", (0.1, 0.1, 0.4, 0.5))
 
 
 def test_the_first_answer_wins_and_the_second_is_told(client: TestClient, service: Service) -> None:
@@ -146,19 +151,19 @@ def test_an_image_is_scored_and_nothing_recorded(
     client: TestClient, line: LineView, extractor: Extractor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(build, "extractor", lambda _: extractor)
-    before = line.opened.ledger.counts()
+    before = line.state.ledger.counts()
     told = client.post("/api/score", content=png(610, STEADY, Flaw.BURR)).json()
     assert (told["verdict"], told["version"]) == ("NG", 1)
     assert max(map(max, told["map"])) == pytest.approx(told["score"])
     assert client.post("/api/score", content=b"no image").status_code == 422
-    assert line.opened.ledger.counts() == before
+    assert line.state.ledger.counts() == before
 
 
 def test_an_image_is_scored_in_the_light_of_now(
     client: TestClient, service: Service, extractor: Extractor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(build, "extractor", lambda _: extractor)
-    monkeypatch.setattr("daemon.console.desk.LIGHT_S", -1.0)
+    monkeypatch.setattr("daemon.console.live_scorer.LIGHT_S", -1.0)
     brighter = Scene(light=1.25)
     before = client.post("/api/score", content=png(504, brighter)).json()["score"]
     for number in range(600, 630):
@@ -166,7 +171,7 @@ def test_an_image_is_scored_in_the_light_of_now(
     client.post("/api/versions/1/rollback")
     now = client.post("/api/score", content=png(504, brighter)).json()["score"]
     judged = service.engine.judge(frame("the same", png(504, brighter)))
-    assert now == pytest.approx(judged["score"], rel=1e-3)
+    assert now == pytest.approx(judged.score, rel=1e-3)
     assert now < 0.9 * before
 
 
@@ -177,11 +182,12 @@ def test_a_version_that_cannot_score_is_not_ready(
         raise RuntimeError("device lost")
 
     monkeypatch.setattr(service.engine, "score_image", broken)
-    service.engine.activate(current(service.store))
-    line.opened.ledger.set_status("service", service.status())
+    roll_back(service.store, service.engine.ledger, 1, "eva", NOW_MS)
+    service.notice_versions()
+    line.state.ledger.set_status("service", service.status())
     told = client.get("/readyz")
     assert (told.status_code, told.json()["probe"]) == (503, False)
-    assert line.opened.ledger.counts()["events.probe_failed"] == 1
+    assert line.state.ledger.counts()["events.probe_failed"] == 1
 
 
 def test_an_engineer_sets_another_rate_and_lessons_keep_it(client: TestClient, service: Service) -> None:
@@ -332,7 +338,7 @@ def test_two_images_are_decoded_at_once(
         under_way[0] -= 1
         return decode(data, input_px, max_pixels)
 
-    monkeypatch.setattr("daemon.console.desk.decode", counted)
+    monkeypatch.setattr("daemon.console.services.decode", counted)
     with ThreadPoolExecutor() as people:
         sent = [people.submit(client.post, "/api/score", content=png(n)) for n in range(6)]
         assert [one.result().status_code for one in sent] == [200] * 6
@@ -353,8 +359,14 @@ def test_a_line_engineer_sees_whether_it_is_ready(
     client: TestClient, line: LineView, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert client.get("/healthz").json() == {"console": "alive"}
-    assert client.get("/readyz").json() == {"service": True, "bank": True, "probe": True, "redis": True}
-    monkeypatch.setattr(line.wire, "_client", redis.Redis(port=1, socket_connect_timeout=0.1))
+    assert client.get("/readyz").json() == {
+        "service": True,
+        "bank": True,
+        "probe": True,
+        "redis": True,
+        "troubles": True,
+    }
+    monkeypatch.setattr(line.streams, "_client", redis.Redis(port=1, socket_connect_timeout=0.1))
     assert client.get("/readyz").status_code == 503
     assert client.post("/api/answers", json={"frame_id": "good500", "verdict": "good"}).status_code == 503
 
@@ -371,13 +383,13 @@ def requests() -> Iterator[tuple[str, str, Role | None]]:
     for route in (r for router in ROUTERS for r in router.routes):
         assert isinstance(route, APIRoute)
         least = [d.call.least for d in route.dependant.dependencies if hasattr(d.call, "least")]
-        path = route.path.replace(":path", "").format(number=1, name="good500", seq=1, kind="image", at=0)
+        path = route.path.replace(":path", "").format(number=1, name="good500", seq=1, kind="image", place=0)
         for method in sorted(route.methods):
             yield method, path, *(least or [None])
 
 
 def test_strangers_and_lower_roles_change_nothing(guarded: Client, line: LineView) -> None:
-    held = lambda: (line.opened.store.newest_number(), line.wire.entries("feedback"), line.opened.ledger.counts())  # noqa: E731  # two uses, one line
+    held = lambda: (line.state.store.newest_number(), line.streams.entries("feedback"), line.state.ledger.counts())  # noqa: E731  # two uses, one line
     tried = 0
     for method, path, least in requests():
         assert (least is None) == (path in PUBLIC)
@@ -442,7 +454,7 @@ def test_a_token_s_name_is_the_operator_s(guarded: Client, line: LineView) -> No
         "/api/answers", json={"frame_id": "good500", "verdict": "good"}, headers={"X-Operator": "mallory"}
     )
     assert sent.status_code == 202
-    (entry,) = line.wire.entries("feedback")
+    (entry,) = line.streams.entries("feedback")
     assert entry[1]["operator"] == b"operator anna"
 
 
@@ -504,7 +516,7 @@ def test_nobody_gets_in_from_outside_by_accident(tmp_path: Path) -> None:
 def test_another_site_s_page_changes_nothing(client: TestClient, line: LineView, headers: dict[str, str]) -> None:
     body = {"frame_id": "good500", "verdict": "good"}
     assert client.post("/api/answers", json=body, headers=headers).status_code == 403
-    assert line.wire.entries("feedback") == []
+    assert line.streams.entries("feedback") == []
     own = {"Origin": HERE, "Sec-Fetch-Site": "same-origin"}
     assert client.post("/api/answers", json=body, headers=own).status_code == 202
 
@@ -528,16 +540,16 @@ def test_every_answer_forbids_foreign_content(client: TestClient) -> None:
 
 
 def test_news_go_on_after_trouble(line: LineView, monkeypatch: pytest.MonkeyPatch) -> None:
-    news, failed, read = EventBroadcaster(line), threading.Event(), line.frames
-    monkeypatch.setattr("daemon.console.news.POLL_S", 0.01)
+    news, failed = EventBroadcaster(StatusView(line)), threading.Event()
+    monkeypatch.setattr("daemon.console.events.POLL_S", 0.01)
 
-    def broken(*given: Any) -> Any:
+    def broken(ledger: Ledger) -> int:
         if failed.is_set():
-            return read(*given)
+            return last_seq(ledger)
         failed.set()
         raise OSError("no more files")
 
-    monkeypatch.setattr(line, "frames", broken)
+    monkeypatch.setattr("daemon.console.events.last_seq", broken)
 
     async def scenario() -> str | None:
         reading = asyncio.create_task(news.run())

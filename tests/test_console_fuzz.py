@@ -10,9 +10,9 @@ from conftest import frame, png
 from hypothesis import HealthCheck, given, settings
 
 from daemon import build
+from daemon.cli.console import line_view
 from daemon.console import app as console
 from daemon.console.access import access
-from daemon.console.line import LineView
 from daemon.datasets.rendered import STEADY, Flaw
 from daemon.ledger.state import open_state
 from daemon.service import Service
@@ -33,7 +33,7 @@ def described(
     service.engine.judge(frame("good", png(500)))
     service.engine.judge(frame("bad", png(610, STEADY, Flaw.BURR)))
     service.engine.ledger.set_status("service", service.status())
-    app = console.application(LineView(settings, open_state(settings.state_dir), wire), access(ConsoleSettings()))
+    app = console.application(line_view(settings, open_state(settings.state_dir), wire), access(ConsoleSettings()))
     return schemathesis.openapi.from_asgi("/openapi.json", app, headers={"Host": "127.0.0.1"})
 
 

@@ -17,12 +17,14 @@ from conftest import RealRedis, frame, free_port, png
 from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
 
 from daemon import build, clock
+from daemon.cli.console import line_view
 from daemon.console.access import Role, access, grant
 from daemon.console.app import application
-from daemon.console.line import LineView
 from daemon.datasets.rendered import STEADY, Flaw
 from daemon.learning import publish
 from daemon.learning.rollback import roll_back
+from daemon.ledger.answers import every_answer
+from daemon.ledger.frames import newest_frames
 from daemon.ledger.state import open_state
 from daemon.service import Service
 from daemon.settings.load import Settings
@@ -77,7 +79,7 @@ def line(service: Service, settings: Settings) -> Iterator[tuple[Service, Settin
 def served(settings: Settings, real_redis: RealRedis, given: ConsoleSettings) -> Iterator[str]:
     """The console of a line, served by uvicorn."""
     streams = RedisStreams(real_redis.client(), real_redis.url, settings.redis.prefix, settings.line)
-    app = application(LineView(settings, open_state(settings.state_dir), streams), access(given))
+    app = application(line_view(settings, open_state(settings.state_dir), streams), access(given))
     port = free_port()
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run)
@@ -116,8 +118,7 @@ def small(extractor: Extractor, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def answers(service: Service) -> list[tuple[str, str, str]]:
-    rows = service.engine.ledger.all("SELECT frame_id, verdict, operator FROM feedback ORDER BY id")
-    return [(r["frame_id"], r["verdict"], r["operator"]) for r in rows]
+    return [(one.frame_id, one.label, one.operator) for one in every_answer(service.engine.ledger)]
 
 
 def until(holds: Callable[[], bool]) -> None:
@@ -153,11 +154,10 @@ def test_a_picture_that_a_browser_keeps_is_told_from_another_line_s(
     page: Page, url: str, line: tuple[Service, Settings]
 ) -> None:
     service = line[0]
-    row = service.engine.ledger.one("SELECT * FROM frames ORDER BY seq DESC LIMIT 1")
+    (newest,) = newest_frames(service.engine.ledger, 1)
     head = service.store.head()
-    assert row
     assert head
-    for where, shown in (("review", f"judged={row['judged_ms']}"), ("versions/1", f"of={head.sha256[:12]}")):
+    for where, shown in (("review", f"judged={newest.judged_ms}"), ("versions/1", f"of={head.sha256[:12]}")):
         page.goto(f"{url}/{where}")
         expect(page.locator(f"img[src$='?{shown}']").first).to_be_attached()
 
@@ -201,10 +201,9 @@ def test_a_region_is_dragged(page: Page, url: str, line: tuple[Service, Settings
     drag(page, (0.25, 0.25), (0.75, 0.5))
     page.keyboard.press("d")
     ledger = line[0].engine.ledger
-    until(lambda: ledger.one("SELECT region FROM feedback") is not None)
-    row = ledger.one("SELECT region FROM feedback")
-    assert row is not None
-    assert [float(v) for v in row["region"][1:-1].split(",")] == pytest.approx([0.25, 0.25, 0.75, 0.5], abs=0.02)
+    until(lambda: len(every_answer(ledger)) == 1)
+    (marked,) = every_answer(ledger)
+    assert marked.box == pytest.approx((0.25, 0.25, 0.75, 0.5), abs=0.02)
 
 
 def test_many_are_answered_at_once(page: Page, url: str, line: tuple[Service, Settings]) -> None:

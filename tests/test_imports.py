@@ -39,10 +39,10 @@ DOORS = {
     "faiss": {"memory/patch_bank/index.py", "memory/runtime.py"},
     "river": {"drift/river_detectors.py"},
     "redis": {"daemon/streams.py", "daemon/build.py", "daemon/cli/doctor.py"},
-    "sqlite3": {"daemon/ledger/ledger.py", "daemon/cli/doctor.py"},
+    "sqlite3": {"daemon/ledger/database.py", "daemon/cli/doctor.py"},
     "apscheduler": {"daemon/schedule.py"},
     "fastapi": {f"daemon/console/{name}.py" for name in ("access", "api", "app", "health", "pages")}
-    | {f"daemon/console/{name}.py" for name in ("api_versions", "login", "parts")},
+    | {f"daemon/console/{name}.py" for name in ("api_versions", "login", "services")},
     "uvicorn": {"daemon/cli/console.py"},
     "paho": {"daemon/plant/mqtt.py"},
     "httpx": {"daemon/plant/webhook.py"},
@@ -76,6 +76,16 @@ def floor(module: str) -> int:
     """On which floor a module of the daemon lies."""
     room = module.split(".")[1]
     return next(height for height, rooms in enumerate(FLOORS) if room in rooms)
+
+
+def imported_names(path: str) -> Iterator[str]:
+    """What a file imports by full name, both `daemon` and `daemon.build` for `from daemon import build`."""
+    for node in ast.walk(ast.parse((ROOT / path).read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            yield str(node.module)
 
 
 @pytest.mark.parametrize("path", modules())
@@ -114,6 +124,23 @@ def test_the_daemon_s_root_stays_small() -> None:
 @pytest.mark.parametrize(("library", "doors"), DOORS.items())
 def test_a_library_is_imported_at_its_door_only(library: str, doors: set[str]) -> None:
     assert {path for path in modules() if library in {name.split(".")[0] for name in imported(path)}} <= doors
+
+
+@pytest.mark.parametrize("path", [path for path in modules() if path.startswith(("daemon/console/", "daemon/plant/"))])
+def test_what_is_composed_does_not_know_who_composes_it(path: str) -> None:
+    assert "daemon.build" not in set(imported_names(path))
+
+
+@pytest.mark.parametrize("path", modules())
+def test_the_ledger_s_room_alone_asks_its_database(path: str) -> None:
+    names = {node.attr for node in ast.walk(ast.parse((ROOT / path).read_text())) if isinstance(node, ast.Attribute)}
+    assert "database" not in names or path.startswith("daemon/ledger/")
+
+
+@pytest.mark.parametrize("path", sorted(path for path in modules() if path.startswith("daemon/ledger/")))
+def test_the_ledger_knows_nothing_of_who_judges_and_learns(path: str) -> None:
+    text = (ROOT / path).read_text()
+    assert not any(f"daemon.{room}" in text for room in ("inference", "learning", "service", "console", "plant"))
 
 
 @pytest.mark.parametrize("path", modules())

@@ -1,4 +1,4 @@
-"""The plant's wires, each against a real peer on this PC: a broker, a receiver of webhooks, the clients of a PLC."""
+"""The plant's connectors, each against a real peer on this PC: a broker, a receiver of webhooks, a PLC's clients."""
 
 from __future__ import annotations
 
@@ -30,14 +30,16 @@ from pymodbus.client import AsyncModbusTcpClient
 from standardwebhooks.webhooks import Webhook
 
 from daemon.datasets.rendered import STEADY, Flaw
+from daemon.ledger.frames import newest_frames
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.state import open_state
 from daemon.plant import modbus, mqtt, opcua
 from daemon.plant.feed import Condition, Cursor, Feed
-from daemon.plant.supervise import NoConnector, supervise, wanted
+from daemon.plant.supervise import NoConnector, enabled, supervise
 from daemon.service import Service
 from daemon.settings.load import Settings
 from daemon.settings.models import ModbusSettings, MqttSettings, OpcUaSettings, WebhookSettings
+from daemon.status import ServiceStatus
 from daemon.streams import RedisStreams
 
 SECRET = base64.b64encode(b"a secret of twenty-four.").decode()
@@ -46,7 +48,7 @@ GIVE_UP_S = 20.0
 
 @asynccontextmanager
 async def running(feed: Feed, serve: Callable[[Feed], Awaitable[None]]) -> AsyncIterator[None]:
-    """A wire that is served meanwhile; what it raises fails the test."""
+    """A connector that is served meanwhile; what it raises fails the test."""
     tasks = [asyncio.ensure_future(serve(feed)), asyncio.ensure_future(feed.watch())]
     try:
         yield
@@ -140,7 +142,7 @@ def test_mqtt_tells_verdicts_and_availability_and_takes_frames(
         listener.close()
 
     asyncio.run(asyncio.wait_for(scenario(), 60))
-    verdicts = {r["frame_id"]: r["verdict"] for r in service.engine.ledger.all("SELECT * FROM frames")}
+    verdicts = {frame.frame_id: frame.verdict for frame in newest_frames(service.engine.ledger, 10)}
     assert verdicts == {"bad": "NG", "by-mqtt": "OK", "by-path": "UNKNOWN"}
 
 
@@ -206,7 +208,7 @@ def test_a_webhook_is_signed_posted_again_and_passed_over_once_refused(
     Receiver.answers = [503, 401, 204, 422, 409, 204]
 
     async def scenario() -> None:
-        task = asyncio.ensure_future(supervise(feed, wanted(feed.settings)))
+        task = asyncio.ensure_future(supervise(feed, enabled(feed.settings)))
         await until(lambda: held((settings.state_dir / "plant" / "webhook.cursor").exists))
         for name in ("again", "refused", "had already", "last"):
             judge(service, name)
@@ -319,32 +321,39 @@ def test_an_opc_ua_client_sees_states_and_results(service: Service, settings: Se
 
 
 @pytest.mark.parametrize(
-    ("now", "names"),
+    ("now", "busy", "names"),
     [
-        (Condition(), (opcua.State.HALTED, None)),
-        (Condition(running=True), (opcua.State.PREOPERATIONAL, None)),
-        (Condition(running=True, version=1), (opcua.State.ERROR, None)),
-        (Condition(running=True, version=1, probed=True), (opcua.State.OPERATIONAL, opcua.State.READY)),
+        (ServiceStatus(), False, (opcua.State.HALTED, None)),
+        (ServiceStatus(running=True), False, (opcua.State.PREOPERATIONAL, None)),
+        (ServiceStatus(running=True, version=1), False, (opcua.State.ERROR, None)),
+        (ServiceStatus(running=True, version=1, probed=True), False, (opcua.State.OPERATIONAL, opcua.State.READY)),
         (
-            Condition(running=True, version=1, probed=True, busy=True),
+            ServiceStatus(running=True, version=1, probed=True),
+            True,
             (opcua.State.OPERATIONAL, opcua.State.CONTINUOUS_EXECUTION),
         ),
-        (Condition(running=True, version=1, probed=True, troubles=("redis is away",)), (opcua.State.ERROR, None)),
+        (
+            ServiceStatus(running=True, version=1, probed=True, troubles={"redis": "redis is away"}),
+            False,
+            (opcua.State.ERROR, None),
+        ),
     ],
 )
-def test_states_are_those_of_opc_40100(now: Condition, names: tuple[opcua.State, opcua.State | None]) -> None:
-    assert opcua.states(now) == names
+def test_states_are_those_of_opc_40100(
+    now: ServiceStatus, busy: bool, names: tuple[opcua.State, opcua.State | None]
+) -> None:
+    assert opcua.states(Condition(now, busy)) == names
     assert now.ready == (names[0] is opcua.State.OPERATIONAL)
 
 
 def test_a_line_without_redis_is_not_ready(service: Service, settings: Settings) -> None:
     service.engine.ledger.set_status("service", service.status())
     away = RedisStreams(redis.Redis(port=1, socket_connect_timeout=0.1), "redis://127.0.0.1:1", "driftline", "test")
-    now = Feed(settings, service.engine.ledger, away)._look()
-    assert (now.running, now.ready, now.troubles) == (True, False, ("redis is away",))
+    now = Feed(settings, service.engine.ledger, away).look().status
+    assert (now.running, now.ready, tuple(now.troubles.values())) == (True, False, ("redis is away",))
 
 
-def test_a_full_disk_ends_no_wire(
+def test_a_full_disk_ends_no_connector(
     service: Service, settings: Settings, wire: RedisStreams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("daemon.plant.supervise.BACKOFF_FIRST_S", 0.01)
@@ -361,9 +370,9 @@ def test_a_full_disk_ends_no_wire(
             for what in ("event", "service"):
                 disk.setattr(Ledger, what, Mock(side_effect=full))
             task = asyncio.ensure_future(supervise(feed, {"torn": torn}))
-            await until(lambda: held(lambda: len(begun) > 2 and bool(feed.condition.troubles)))
-            assert (feed.condition.ready, feed.condition.running) == (False, False)
-        await until(lambda: held(lambda: feed.condition.ready))
+            await until(lambda: held(lambda: len(begun) > 2 and bool(feed.condition.status.troubles)))
+            assert (feed.condition.status.ready, feed.condition.status.running) == (False, False)
+        await until(lambda: held(lambda: feed.condition.status.ready))
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
@@ -385,7 +394,7 @@ def test_a_cursor_that_a_power_cut_tore_is_unknown(tmp_path: Path, held: bytes) 
 
 def test_nothing_configured_is_told(settings: Settings) -> None:
     with pytest.raises(NoConnector, match=r"modbus\.port"):
-        wanted(settings)
+        enabled(settings)
 
 
 async def held(holds: Callable[[], bool]) -> bool:

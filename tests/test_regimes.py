@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import features, frame, material_of, png
+from conftest import details, features, frame, material_of, png
 from hypothesis import given
 from hypothesis import strategies as st
 from test_lesson import answer, learn
@@ -222,13 +221,12 @@ def test_the_night_shift_comes_back_to_its_own_regime(service: Service) -> None:
     assert not isinstance(made, Hold)
     row = service.engine.ledger.frame("s740")
     assert row is not None
-    assert json.loads(row["drift"])["regime"] == night.regime
+    assert row.regime == night.regime
     day = shown(800, 80, STEADY)
     assert (day.trust, day.regime) == (Trust.STABLE, TAUGHT)
     again = shown(900, 70, DIM)
     assert (again.trust, again.known, again.regime) == (Trust.STABLE, night.regime, night.regime)
-    events = service.engine.ledger.all("SELECT detail FROM events WHERE kind = 'regime'")
-    assert json.loads(events[-1]["detail"])["since_ms"] == night.regime
+    assert details(service.engine.ledger, "regime")[-1]["since_ms"] == night.regime
     said = service.status()["drift"]
     assert "in the regime first seen 20" in dict(terminal.scene(said))["scene"]  # type: ignore[arg-type]  # a dictionary
     last = service.engine.ledger.frame("s969")

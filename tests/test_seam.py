@@ -54,7 +54,7 @@ def judge(line: Service, frame_id: str, number: int, flaw: Flaw | None = None) -
     line.engine.judge(frame(frame_id, png(number, STEADY, flaw)))
     row = line.engine.ledger.frame(frame_id)
     assert row is not None
-    return str(row["verdict"])
+    return row.verdict
 
 
 def answer(line: Service, frame_id: str, label: str, operator: str = "anna") -> None:

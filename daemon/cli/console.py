@@ -6,7 +6,7 @@ import os
 import signal
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import structlog
 import typer
@@ -14,7 +14,12 @@ import typer
 from daemon import build
 from daemon.cli import terminal
 from daemon.cli.terminal import Config, Json, Set
-from daemon.ledger.state import open_state
+from daemon.ledger.state import State, open_state
+from daemon.settings.load import Settings
+from daemon.streams import RedisStreams
+
+if TYPE_CHECKING:
+    from daemon.console.line import LineView
 
 NICENESS = 15
 MOST_CONNECTIONS = 400  # fewer than the files a process may have open
@@ -27,27 +32,26 @@ def console(config: Config = None, overrides: Set = None) -> None:
 
     from daemon.console.access import access
     from daemon.console.app import application
-    from daemon.console.line import LineView
 
-    given = terminal.settings(config, overrides)
-    guard = access(given.console)
+    settings = terminal.settings(config, overrides)
+    guard = access(settings.console)
     _frames_first()
-    app = application(LineView(given, open_state(given.state_dir), build.wire(given)), guard)
+    app = application(line_view(settings, open_state(settings.state_dir), build.wire(settings)), guard)
 
     class Server(uvicorn.Server):
         """One that lets go whoever watches, and then stops in peace."""
 
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-            app.state.parts.news.end()
+            app.state.services.events.end()
             super().handle_exit(sig, frame)
 
-    log.info("console", url=f"http://{given.console.host}:{given.console.port}", open=guard.open)
+    log.info("console", url=f"http://{settings.console.host}:{settings.console.port}", open=guard.open)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # uvicorn raises it again once it has stopped
     served = uvicorn.Config(
         app,
-        host=given.console.host,
-        port=given.console.port,
+        host=settings.console.host,
+        port=settings.console.port,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -56,8 +60,21 @@ def console(config: Config = None, overrides: Set = None) -> None:
         limit_concurrency=MOST_CONNECTIONS,
     )
     Server(served).run()
-    app.state.parts.desk.stop()
+    app.state.services.jobs.stop()
     log.info("stopped")
+
+
+def line_view(settings: Settings, state: State, streams: RedisStreams) -> LineView:
+    """A line as the console sees it, with the engines that this program builds; no backbone is loaded yet."""
+    from daemon.console.engines import Engines
+    from daemon.console.line import LineView
+
+    engines = Engines(
+        lambda: build.extractor(settings),
+        lambda backbone: build.engine(settings, state, backbone),
+        lambda backbone: build.reference_engine(settings, state, backbone),
+    )
+    return LineView(settings, state, streams, engines)
 
 
 def _frames_first() -> None:
@@ -78,9 +95,9 @@ def token(
     """Make a token by which NAME is known to the console; it is shown once."""
     from daemon.console.access import Role, grant
 
-    made = grant(file, name, Role[role.upper()])
+    secret = grant(file, name, Role[role.upper()])
     terminal.answer(
-        {"name": name, "role": role, "token": made, "file": str(file)},
+        {"name": name, "role": role, "token": secret, "file": str(file)},
         as_json=as_json,
-        text=f"{made}\n{name} is {role} by it: `Authorization: Bearer …`. It is shown once; {file} keeps its digest",
+        text=f"{secret}\n{name} is {role} by it: `Authorization: Bearer …`. It is shown once; {file} keeps its digest",
     )

@@ -19,22 +19,22 @@ log = structlog.get_logger()
 def plant(config: Config = None, overrides: Set = None) -> None:
     """Tell the plant's systems what is judged, by MQTT, webhook, Modbus TCP and OPC UA, until stopped; beside `run`."""
     from daemon.plant.feed import Feed
-    from daemon.plant.supervise import supervise, wanted
+    from daemon.plant.supervise import enabled, supervise
 
-    given = terminal.settings(config, overrides)
-    wires = wanted(given)
-    opened = open_state(given.state_dir)
-    feed = Feed(given, opened.ledger, build.wire(given))
+    settings = terminal.settings(config, overrides)
+    connectors = enabled(settings)
+    state = open_state(settings.state_dir)
+    feed = Feed(settings, state.ledger, build.wire(settings))
 
     async def serve() -> None:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  # it runs in one
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-        log.info("plant", line=given.line, wires=sorted(wires))
-        await supervise(feed, wires)
+        log.info("plant", line=settings.line, connectors=sorted(connectors))
+        await supervise(feed, connectors)
 
-    with build.only_one(given.state_dir / "plant"), contextlib.suppress(asyncio.CancelledError):
+    with build.only_one(settings.state_dir / "plant"), contextlib.suppress(asyncio.CancelledError):
         asyncio.run(serve())
-    opened.ledger.close()
+    state.ledger.close()
     log.info("stopped")

@@ -54,9 +54,9 @@ class Access:
     def caller(self, request: Request) -> Caller | None:
         """Who sent a request; None where that is not known."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        given = token if scheme.lower() == "bearer" else request.cookies.get(COOKIE, "")
-        if given:
-            return self.holder(given)
+        credential = token if scheme.lower() == "bearer" else request.cookies.get(COOKIE, "")
+        if credential:
+            return self.holder(credential)
         if request.client and request.client.host in self.proxies:
             names, roles = (request.headers.getlist(f"x-forwarded-{what}") for what in ("user", "role"))
             # A second one would be the client's own, which the proxy was to replace.
@@ -76,26 +76,26 @@ class Access:
         return self.tokens.get(_digest(token))
 
 
-def access(given: ConsoleSettings) -> Access:
+def access(settings: ConsoleSettings) -> Access:
     """The access that the settings describe. Raises ConfigError where it would let anybody in from outside, and for a
     file of tokens that cannot be read."""
-    found = Access(_tokens(given.tokens) if given.tokens else {}, frozenset(given.proxies))
-    if found.open and given.host not in LOOPBACK:
+    guard = Access(_tokens(settings.tokens) if settings.tokens else {}, frozenset(settings.proxies))
+    if guard.open and settings.host not in LOOPBACK:
         raise ConfigError(
             expected="tokens or trusted proxies for a console that other PCs can reach",
-            came=f"console.host={given.host} with neither",
+            came=f"console.host={settings.host} with neither",
             do="`driftline token NAME ROLE`, and name its file in console.tokens; or leave console.host at 127.0.0.1",
         )
-    return found
+    return guard
 
 
 def grant(file: Path, name: str, role: Role) -> str:
     """A new token for `name`, whose digest is added to the file; the token itself is told here and never again."""
-    held = json.loads(file.read_text()) if file.exists() else {}
+    entries = json.loads(file.read_text()) if file.exists() else {}
     token = secrets.token_urlsafe(32)
-    held[_digest(token)] = {"name": name, "role": role.name.lower()}
+    entries[_digest(token)] = {"name": name, "role": role.name.lower()}
     file.touch(mode=0o600)
-    file.write_text(json.dumps(held, indent=1))
+    file.write_text(json.dumps(entries, indent=1))
     return token
 
 
@@ -103,12 +103,12 @@ def need(least: Role) -> Any:
     """A dependency: the caller, who has at least this role. Answers 401 to strangers, 403 to lower roles."""
 
     async def caller(request: Request) -> Caller:  # or it would be given a thread for nothing
-        found: Caller | None = request.app.state.parts.access.caller(request)
-        if found is None:
+        who: Caller | None = request.app.state.services.access.caller(request)
+        if who is None:
             raise HTTPException(401, "say who you are: send a bearer token", headers={"WWW-Authenticate": "Bearer"})
-        if found.role < least:
-            raise HTTPException(403, f"{found.name} is {found.role.name.lower()}; this takes {least.name.lower()}")
-        return found
+        if who.role < least:
+            raise HTTPException(403, f"{who.name} is {who.role.name.lower()}; this takes {least.name.lower()}")
+        return who
 
     caller.least = least  # type: ignore[attr-defined]  # a test reads of every route what it takes
     return Depends(caller)
@@ -139,8 +139,8 @@ def is_loopback(host: str) -> bool:
 
 def _tokens(file: Path) -> dict[str, Caller]:
     try:
-        held = json.loads(file.read_text())
-        return {digest: Caller(entry["name"], Role[entry["role"].upper()]) for digest, entry in held.items()}
+        entries = json.loads(file.read_text())
+        return {digest: Caller(entry["name"], Role[entry["role"].upper()]) for digest, entry in entries.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(
             expected="a file of tokens that `driftline token` wrote",

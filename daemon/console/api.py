@@ -14,7 +14,8 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from daemon.console.access import Operator, Viewer
-from daemon.console.parts import Given
+from daemon.console.audit import audit as audit_entries
+from daemon.console.services import Injected
 from daemon.learning import answers
 
 AUDIT_COLUMNS = ("at", "kind", "who", "what", "detail")
@@ -37,64 +38,64 @@ class Said(BaseModel):
 
 
 @router.get("/status")
-def status(given: Given, _: Viewer) -> dict[str, Any]:
+def status(services: Injected, _: Viewer) -> dict[str, Any]:
     """The service, its version, its scene and its troubles."""
-    return given.line.status()
+    return services.status.reported()
 
 
 @router.get("/frames")
 def frames(
-    given: Given,
+    services: Injected,
     _: Viewer,
     before: Annotated[int | None, Query(ge=1, le=2**62)] = None,
     verdict: Literal["OK", "NG", "UNKNOWN"] | None = None,
     limit: Limit = 50,
 ) -> list[dict[str, Any]]:
     """The newest judged frames, newest first."""
-    return given.line.frames(before, verdict, limit)
+    return services.reviews.frames(before, verdict, limit)
 
 
 @router.get("/why/{name:path}")
-def why(given: Given, _: Viewer, name: str) -> list[dict[str, Any]]:
+def why(services: Injected, _: Viewer, name: str) -> list[dict[str, Any]]:
     """Why a frame, or each frame of a part, was judged so."""
-    return given.line.why(name)
+    return services.reviews.why(name)
 
 
 @router.get("/reviews")
-def reviews(given: Given, _: Viewer, limit: Limit = 50) -> list[dict[str, Any]]:
+def reviews(services: Injected, _: Viewer, limit: Limit = 50) -> list[dict[str, Any]]:
     """The parts that people are asked about, the most urgent first."""
-    return given.line.reviews(limit)
+    return services.reviews.queue(limit)
 
 
 @router.post("/answers", status_code=202)
-def answer(given: Given, caller: Operator, said: Said) -> dict[str, str]:
+def answer(services: Injected, caller: Operator, body: Said) -> dict[str, str]:
     """Answer about a part. It goes the way of every answer: the service records it, each key once."""
-    region = json.dumps(said.region) if said.region else None
-    made = answers.answer(said.frame_id, said.verdict, caller.name, region, said.key)
-    return {"sent": given.line.answer(made, despite=said.despite), "key": made.key}
+    region = json.dumps(body.region) if body.region else None
+    checked = answers.answer(body.frame_id, body.verdict, caller.name, region, body.key)
+    return {"sent": services.reviews.answer(checked, despite=body.despite), "key": checked.key}
 
 
 @router.get("/drift")
-def drift(given: Given, _: Viewer, limit: Limit = 100) -> dict[str, Any]:
+def drift(services: Injected, _: Viewer, limit: Limit = 100) -> dict[str, Any]:
     """How the scene is now, and what was told of it."""
-    return given.line.drift(limit)
+    return services.status.drift(limit)
 
 
 @router.get("/audit")
 def audit(
-    given: Given, _: Viewer, form: Annotated[Literal["csv", "jsonl"], Query(alias="format")] = "jsonl"
+    services: Injected, _: Viewer, form: Annotated[Literal["csv", "jsonl"], Query(alias="format")] = "jsonl"
 ) -> Response:
     """Every change of what the line knows: who made it, when, and of what."""
-    rows = given.line.audit()
+    rows = audit_entries(services.line.state)
     kind, lines = ("text/csv", _csv(rows)) if form == "csv" else ("application/jsonl", _json_lines(rows))
     name = {"Content-Disposition": f'attachment; filename="audit.{form}"'}
     return StreamingResponse(lines, media_type=kind, headers=name)
 
 
 @router.post("/score", openapi_extra=IMAGE)
-async def score(given: Given, request: Request, _: Operator) -> dict[str, Any]:
+async def score(services: Injected, request: Request, _: Operator) -> dict[str, Any]:
     """What the newest version says of the image in the body; nothing is recorded."""
-    return await given.looking(given.desk.score, await request.body())
+    return await services.scoring(services.scorer.score, await request.body())
 
 
 def _json_lines(rows: Iterator[dict[str, Any]]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
@@ -9,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from daemon.console.access import Engineer, Viewer
 from daemon.console.api import IMAGE
-from daemon.console.parts import Given
+from daemon.console.services import Injected, Services
 
 Number = Annotated[int, Path(ge=1, le=2**53)]
 Name = Annotated[str, Query(min_length=1, max_length=300)]
@@ -42,75 +43,85 @@ class Checked(BaseModel):
 
 
 @router.get("/versions")
-def versions(given: Given, _: Viewer) -> list[dict[str, Any]]:
+def versions(services: Injected, _: Viewer) -> list[dict[str, Any]]:
     """All versions, newest first."""
-    return given.history.listed()
+    return services.history.listed()
 
 
 @router.get("/versions/{number}")
-def version(given: Given, _: Viewer, number: Number) -> dict[str, Any]:
+def version(services: Injected, _: Viewer, number: Number) -> dict[str, Any]:
     """One version's whole manifest."""
-    return given.history.manifest(number)
+    return services.history.manifest(number)
 
 
 @router.post("/versions/{number}/rollback", status_code=201)
-def rollback(given: Given, caller: Engineer, number: Number) -> dict[str, Any]:
+def rollback(services: Injected, caller: Engineer, number: Number) -> dict[str, Any]:
     """A new version with this one's contents and today's confirmed defects."""
-    return given.history.rollback(number, caller.name)
+    return services.history.rollback(number, caller.name)
 
 
 @router.post("/versions/{number}/compare", status_code=202)
-def compare(given: Given, caller: Engineer, number: Number) -> dict[str, Any]:
+def compare(services: Injected, caller: Engineer, number: Number) -> dict[str, Any]:
     """Begin to judge the newest kept frames again by the version that judges and by this one; see `/api/work`."""
-    given.desk.compare(number, caller.name)
-    return given.desk.told()
+    services.history.compare(number, caller.name)
+    return _work(services)
 
 
 @router.get("/work")
-def work(given: Given, _: Viewer) -> dict[str, Any]:
+def work(services: Injected, _: Viewer) -> dict[str, Any]:
     """What the console works at or did last, and the version that was taught and does not judge yet."""
-    return given.desk.told()
+    return _work(services)
 
 
 @router.get("/threshold")
-def threshold(given: Given, _: Viewer) -> dict[str, Any]:
+def threshold(services: Injected, _: Viewer) -> dict[str, Any]:
     """The threshold, the scores behind it, and what every other threshold would mean."""
-    return given.history.outlook()
+    return services.history.outlook()
 
 
 @router.post("/threshold", status_code=201)
-def judge_at(given: Given, caller: Engineer, wanted: Rate) -> dict[str, Any]:
+def judge_at(services: Injected, caller: Engineer, wanted: Rate) -> dict[str, Any]:
     """A version that judges at this false-reject rate; refused where it would miss a confirmed defect."""
-    return given.history.judge_at(wanted.rate, caller.name)
+    return services.history.judge_at(wanted.rate, caller.name)
 
 
 @router.post("/setup/begin")
-def begin(given: Given, _: Engineer) -> dict[str, str]:
+def begin(services: Injected, _: Engineer) -> dict[str, str]:
     """Begin to send images to be taught: the batch that they belong to."""
-    return {"batch": given.desk.uploads.begin()}
+    return {"batch": services.drafts.uploads.begin()}
 
 
 @router.put("/setup/images", status_code=201, openapi_extra=IMAGE)
-async def add(given: Given, request: Request, _: Engineer, batch: Batch, name: Name) -> dict[str, str]:
+async def add(services: Injected, request: Request, _: Engineer, batch: Batch, name: Name) -> dict[str, str]:
     """Send one image of a good part, in the body."""
-    kept = await given.decoding(given.desk.uploads.add, batch, name, await request.body())
-    return {"kept": kept.name}
+    path = await services.decoding(services.drafts.uploads.add, batch, name, await request.body())
+    return {"kept": path.name}
 
 
 @router.post("/setup/teach", status_code=202)
-def teach(given: Given, caller: Engineer, sent: Sent) -> dict[str, Any]:
+def teach(services: Injected, caller: Engineer, sent: Sent) -> dict[str, Any]:
     """Begin to make a version of the images that were sent; it does not judge yet. See `/api/work`."""
-    given.desk.teach(sent.batch, caller.name)
-    return given.desk.told()
+    services.drafts.teach(sent.batch, caller.name)
+    return _work(services)
 
 
 @router.post("/setup/check", openapi_extra=IMAGE)
-async def check(given: Given, request: Request, _: Engineer) -> dict[str, Any]:
+async def check(services: Injected, request: Request, _: Engineer) -> dict[str, Any]:
     """What the version that was taught and does not judge yet says of the image in the body."""
-    return await given.looking(given.desk.check, await request.body())
+    return await services.scoring(services.drafts.check, await request.body())
 
 
 @router.post("/setup/live", status_code=201)
-def live(given: Given, caller: Engineer, checked: Checked) -> dict[str, Any]:
+def live(services: Injected, caller: Engineer, checked: Checked) -> dict[str, Any]:
     """Judge by the version that was taught, from now on."""
-    return given.desk.go_live(checked.draft, caller.name)
+    return services.drafts.go_live(checked.draft, caller.name)
+
+
+def _work(services: Services) -> dict[str, Any]:
+    """The work under way or last done, the draft if there is one, and the version that judges."""
+    newest, head = services.jobs.newest, services.line.head()
+    return {
+        "work": asdict(newest) if newest else None,
+        "draft": services.drafts.summary(),
+        "head": head.number if head else None,
+    }

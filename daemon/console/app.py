@@ -20,9 +20,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from daemon.console import api, api_versions, health, login, pages
 from daemon.console.access import SAFE, Access, from_elsewhere, is_loopback
-from daemon.console.desk import Busy, NothingTaught
-from daemon.console.line import Answered, LineView
-from daemon.console.parts import parts_of
+from daemon.console.drafts import NothingTaught
+from daemon.console.jobs import Busy
+from daemon.console.line import LineView
+from daemon.console.reviews import AlreadyAnswered
+from daemon.console.services import services_of
 from daemon.console.uploads import Superseded, UploadRefused
 from daemon.intake.decode import ImageRejected
 from daemon.learning.answers import FeedbackRejected
@@ -43,7 +45,7 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 STATUS: tuple[tuple[type[DriftlineError], int], ...] = (
-    (Answered, 409),
+    (AlreadyAnswered, 409),
     (Busy, 409),
     (NothingTaught, 409),
     (Superseded, 409),
@@ -61,21 +63,21 @@ log = structlog.get_logger()
 
 def application(line: LineView, access: Access) -> FastAPI:
     """The console of a line. Nothing is read or written before the first request."""
-    parts = parts_of(line, access)
+    services = services_of(line, access)
 
     @asynccontextmanager
     async def living(_: FastAPI) -> AsyncIterator[None]:
-        reading = asyncio.create_task(parts.news.run())
+        reading = asyncio.create_task(services.events.run())
         yield
         reading.cancel()
 
     about = f"Line {line.settings.line}"
     app = FastAPI(title="Driftline", description=about, docs_url=None, redoc_url=None, lifespan=living)
-    app.state.parts = parts
+    app.state.services = services
     app.mount("/static", StaticFiles(directory=pages.HERE / "static"))
     for routes in ROUTERS:
         app.include_router(routes)
-    app.add_exception_handler(DriftlineError, _told)
+    app.add_exception_handler(DriftlineError, _refusal)
     app.add_exception_handler(HTTPException, login.asked)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_middleware(Guard, access=access, max_bytes=line.settings.source.max_bytes)
@@ -129,11 +131,11 @@ def _refused(request: Request, access: Access, max_bytes: int, limiter: FixedWin
     return None
 
 
-async def _told(_: Request, error: Exception) -> JSONResponse:
+async def _refusal(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, DriftlineError)  # noqa: S101  # it is registered for these alone
     status = next((code for kind, code in STATUS if isinstance(error, kind)), 404)
-    said = {"detail": str(error), "expected": error.expected, "came": error.came, "do": error.do}
-    return JSONResponse(said, status)
+    body = {"detail": str(error), "expected": error.expected, "came": error.came, "do": error.do}
+    return JSONResponse(body, status)
 
 
 async def _invalid(_: Request, error: Exception) -> JSONResponse:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from daemon.ledger.ledger import Ledger
+from daemon.ledger.scene_history import SceneHistory, scene_since, versions_made
 from daemon.reporting.plot import Axes, Frame
 from drift.signals import CAMERA, LIGHT, MATERIAL
 from policies.notices import FAR_SPREADS
@@ -20,7 +20,7 @@ POINTS = 240
 PLOT = Frame(width=460, height=150, left=44, top=20)
 LEAST_SPREADS = 4.0
 LEAST_PERCENT = 10.0
-SAID = {
+TITLES = {
     "exposure": "Light left over",
     "red": "Red left over",
     "blue": "Blue left over",
@@ -45,46 +45,35 @@ class Chart:
 def charts(ledger: Ledger, hours: int, now_ms: int) -> dict[str, Any]:
     """The charts of the last hours by group, the versions made meanwhile as (x, number), and the labels of both ends;
     no groups where nothing was scored."""
-    first = ledger.one(
-        "SELECT seq, judged_ms FROM line_frames WHERE judged_ms > ? ORDER BY judged_ms", now_ms - hours * HOUR_MS
-    )
-    last = ledger.one("SELECT seq, judged_ms FROM line_frames ORDER BY seq DESC LIMIT 1")
-    if first is None or last is None:
+    scene = scene_since(ledger, now_ms - hours * HOUR_MS, POINTS)
+    if scene is None:
         return {"groups": {}}
-    every = max((last["seq"] - first["seq"]) // POINTS, 1)
-    wanted = range(last["seq"], first["seq"] - 1, -every)
-    marks = ", ".join("?" * len(wanted))
-    rows = ledger.all(
-        f"SELECT judged_ms, drift FROM line_frames WHERE seq IN ({marks}) ORDER BY seq",  # noqa: S608  # marks
-        *wanted,
-    )
-    said = [(row["judged_ms"], json.loads(row["drift"]) or None) for row in rows]
-    span = Span(first["judged_ms"], max(last["judged_ms"], first["judged_ms"] + 1))
-    light = [(at, (math.exp(s["log_ratio"]) - 1) * 100 if s else None) for at, s in said]
+    span = TimeSpan(scene.first_ms, max(scene.last_ms, scene.first_ms + 1))
+    light = [(at_ms, (math.exp(s["log_ratio"]) - 1) * 100 if s else None) for at_ms, s in scene.states]
     groups = {
-        group: [
-            span.chart(SAID.get(name, name.replace("_", " ").capitalize()), _of(said, name), " spreads", LEAST_SPREADS)
-            for name in names
-        ]
+        group: [span.chart(_title(name), _deviations(scene, name), " spreads", LEAST_SPREADS) for name in names]
         for group, names in GROUPS.items()
     }
     groups["Light"].insert(0, span.chart("Light against the taught parts", light, " %", LEAST_PERCENT))
-    made = ledger.all("SELECT number, created_at FROM versions ORDER BY number")
-    times = [(datetime.fromisoformat(v["created_at"]).timestamp() * 1000, v["number"]) for v in made]
-    versions = [(span.axes(1.0).x(at - span.first), number) for at, number in times if span.first <= at <= span.last]
-    return {"groups": groups, "versions": versions, "ends": [_clock(span.first), _clock(span.last)], "plot": PLOT}
+    times = [(datetime.fromisoformat(iso).timestamp() * 1000, number) for number, iso in versions_made(ledger)]
+    versions = [
+        (span.axes(1.0).x(at_ms - span.first_ms), number)
+        for at_ms, number in times
+        if span.first_ms <= at_ms <= span.last_ms
+    ]
+    return {"groups": groups, "versions": versions, "ends": [_clock(span.first_ms), _clock(span.last_ms)], "plot": PLOT}
 
 
 @dataclass(frozen=True)
-class Span:
+class TimeSpan:
     """From when to when the charts reach (Unix, ms)."""
 
-    first: int
-    last: int
+    first_ms: int
+    last_ms: int
 
     def axes(self, reach: float) -> Axes:
         """Time across, -reach to reach upwards."""
-        return Axes(PLOT, self.last - self.first + 1, -reach, reach)
+        return Axes(PLOT, self.last_ms - self.first_ms + 1, -reach, reach)
 
     def chart(self, title: str, points: Sequence[tuple[int, float | None]], unit: str, least: float) -> Chart:
         """A chart of points (Unix ms, value), at least as high as `least`; what is normal in spreads is banded."""
@@ -92,11 +81,15 @@ class Span:
         axes = self.axes(max([least, *(1.1 * abs(value) for value in known)]))
         far = (axes.y(FAR_SPREADS), axes.y(-FAR_SPREADS)) if least == LEAST_SPREADS else None
         now = f"{known[-1]:+.1f}{unit}" if known else "not known"
-        return Chart(title, now, axes, axes.through([(at - self.first, value) for at, value in points]), far)
+        return Chart(title, now, axes, axes.through([(at_ms - self.first_ms, value) for at_ms, value in points]), far)
 
 
-def _of(said: Sequence[tuple[int, dict[str, Any] | None]], name: str) -> list[tuple[int, float | None]]:
-    return [(at, s["deviation"].get(name) if s else None) for at, s in said]
+def _title(signal: str) -> str:
+    return TITLES.get(signal, signal.replace("_", " ").capitalize())
+
+
+def _deviations(scene: SceneHistory, signal: str) -> list[tuple[int, float | None]]:
+    return [(at_ms, state["deviation"].get(signal) if state else None) for at_ms, state in scene.states]
 
 
 def _clock(at_ms: int) -> str:

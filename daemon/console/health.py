@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 import numpy as np
@@ -12,9 +11,10 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from daemon.console.access import Viewer
-from daemon.console.line import LineView
-from daemon.console.parts import Given
-from daemon.streams import RedisLost
+from daemon.console.services import Injected
+from daemon.console.status_view import StatusView
+from daemon.ledger.frame_list import judging_times
+from daemon.ledger.review_queue import count_open
 
 NEWEST = 1_000
 router = APIRouter(tags=["health"])
@@ -27,57 +27,52 @@ async def healthz() -> dict[str, str]:
 
 
 @router.get("/readyz")
-def readyz(given: Given, response: Response) -> dict[str, bool]:
-    """Whether frames are judged: the service runs with a bank that scored a probe image, and Redis answers."""
-    line, said = given.line, given.line.status()
-    try:
-        line.wire.ping()
-        reachable = True
-    except RedisLost:
-        reachable = False
-    ready = {
-        "service": bool(said["running"]),
-        "bank": said.get("version") is not None,
-        "probe": said.get("probe_ms") is not None,
-        "redis": reachable,
+def readyz(services: Injected, response: Response) -> dict[str, bool]:
+    """Whether frames are judged: the service runs with a bank that scored a probe image, Redis answers, and of what
+    the line needs nothing is away, which `troubles` says: it is false where something is."""
+    now = services.status.service()
+    response.status_code = 200 if now.ready else 503
+    return {
+        "service": now.running,
+        "bank": now.version is not None,
+        "probe": now.probed,
+        "redis": "redis" not in now.troubles,
+        "troubles": not now.troubles,
     }
-    response.status_code = 200 if all(ready.values()) else 503
-    return ready
 
 
 @router.get("/metrics")
-def metrics(given: Given, _: Viewer) -> Response:
+def metrics(services: Injected, _: Viewer) -> Response:
     """What the ledger counts, for Prometheus."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(Counted(given.line))
+    registry.register(Counted(services.status))
     return Response(generate_latest(registry), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 class Counted(Collector):
     """The ledger's counts. Rows that retention deletes leave them, so they are gauges."""
 
-    def __init__(self, line: LineView) -> None:
-        self._line = line
+    def __init__(self, status: StatusView) -> None:
+        self._status = status
 
     def collect(self) -> Iterator[Metric]:
         """Every metric, read now."""
         recorded = GaugeMetricFamily(
             "driftline_recorded", "Rows in the ledger: verdicts, answers, lessons, events", labels=["what", "kind"]
         )
-        for name, count in self._line.opened.ledger.counts().items():
+        ledger, reported = self._status.line.state.ledger, self._status.reported()
+        for name, count in ledger.counts().items():
             what, _, kind = name.partition(".")
             recorded.add_metric([what, kind], count)
         yield recorded
-        said = self._line.status()
-        yield GaugeMetricFamily("driftline_running", "1 while the service runs", value=float(said["running"]))
-        yield GaugeMetricFamily("driftline_version", "The version that judges", value=said.get("version") or 0)
+        yield GaugeMetricFamily("driftline_running", "1 while the service runs", value=float(reported["running"]))
+        yield GaugeMetricFamily("driftline_version", "The version that judges", value=reported.get("version") or 0)
         yield GaugeMetricFamily(
-            "driftline_reviews_waiting", "Parts that people are asked about", value=self._line.waiting()
+            "driftline_reviews_waiting", "Parts that people are asked about", value=count_open(ledger)
         )
         took = GaugeMetricFamily("driftline_judge_ms", "Milliseconds a frame, of the newest", labels=["quantile"])
-        rows = self._line.opened.ledger.all("SELECT timings FROM line_frames ORDER BY seq DESC LIMIT ?", NEWEST)
-        if rows:
-            spent = [json.loads(row["timings"])["judge_ms"] for row in rows]
+        spent_ms = judging_times(ledger, NEWEST)
+        if spent_ms:
             for share in (0.5, 0.99):
-                took.add_metric([str(share)], float(np.quantile(spent, share)))
+                took.add_metric([str(share)], float(np.quantile(spent_ms, share)))
         yield took

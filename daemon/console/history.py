@@ -1,4 +1,4 @@
-"""What the console tells of versions, the way back to one, and the threshold that is in force."""
+"""What the console tells of versions, what one would judge differently, the way back to one, and the threshold."""
 
 from __future__ import annotations
 
@@ -7,47 +7,64 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from daemon import clock
+from daemon.console.jobs import Jobs, Work
 from daemon.console.line import LineView
-from daemon.learning import operating_point
+from daemon.learning import compare, operating_point
 from daemon.learning.rollback import roll_back
+from daemon.ledger.frame_list import count_scored_since
 from daemon.ledger.kept import Pictures
 from memory.features import Image
 from memory.version import Version
 from policies.outlook import choices
 from policies.threshold import Threshold
 
+COMPARED_FRAMES = 100
 SHIFT_MS = 8 * 3_600_000
 SHOWN = ("number", "parent", "cause", "who", "created_at", "bank_size", "feedback_through", "restores")
 
 
-@dataclass
+@dataclass(frozen=True)
 class History:
     """A line's versions."""
 
     line: LineView
+    jobs: Jobs
 
     def listed(self) -> list[dict[str, Any]]:
         """All versions, newest first, each as a heading."""
-        return [heading(version) for version in reversed(self.line.opened.store.history())]
+        return [heading(version) for version in reversed(self.line.state.store.history())]
 
     def manifest(self, number: int) -> dict[str, Any]:
         """One version's whole manifest. Raises StoreError where there is none."""
-        held: dict[str, Any] = json.loads(self.line.opened.store.version(number).encode())
-        return held
+        manifest: dict[str, Any] = json.loads(self.line.state.store.version(number).encode())
+        return manifest
 
-    def picture(self, number: int, kind: str, at: int) -> Image | None:
+    def picture(self, number: int, kind: str, place: int) -> Image | None:
         """The image of the sample that a version has in this place of its lists, as the backbone saw it; None where it
         is gone or there is no such place. Raises StoreError where there is no such version."""
-        samples = samples_of(self.line.opened.store.version(number)).get(kind, ())
-        settings, opened = self.line.settings, self.line.opened
-        look = Pictures(opened.ledger, opened.kept, settings.extractor.input_px, settings.source.max_pixels)
-        return look.sample(samples[at]) if at < len(samples) else None
+        samples = samples_of(self.line.state.store.version(number)).get(kind, ())
+        settings, state = self.line.settings, self.line.state
+        pictures = Pictures(state.ledger, state.kept, settings.extractor.input_px, settings.source.max_pixels)
+        return pictures.sample(samples[place]) if place < len(samples) else None
+
+    def compare(self, number: int, who: str) -> None:
+        """Begin to judge the newest kept frames by the version that judges and by this one. Raises Busy, StoreError."""
+        store = self.line.state.store
+        before, after = self.line.model(), store.load(store.version(number))
+
+        def run(work: Work) -> None:
+            work.found = {"before": before.version.number, "after": number}
+            engine = self.line.engines.reference()
+            judged, differ = compare.changed(engine, before, after, COMPARED_FRAMES, work.track)
+            work.found |= {"judged": judged, "differ": differ}
+
+        self.jobs.start("compare", who, run)
 
     def rollback(self, number: int, who: str) -> dict[str, Any]:
-        """A new version with an old one's snapshot; the service takes it up by itself. Raises StoreError."""
-        opened = self.line.opened
-        made = roll_back(opened.store, opened.ledger, number, who, clock.unix_ms())
-        return {"version": made.number, "restores": number, "missed": list(made.gate["missed"])}
+        """A new version with an old one's contents; the service takes it up by itself. Raises StoreError."""
+        state = self.line.state
+        restored = roll_back(state.store, state.ledger, number, who, clock.unix_ms())
+        return {"version": restored.number, "restores": number, "missed": list(restored.gate["missed"])}
 
     def outlook(self) -> dict[str, Any]:
         """The threshold in force, the scores of good parts and confirmed defects, and what every other threshold that
@@ -55,26 +72,23 @@ class History:
         head = self.line.model()
         threshold, snapshot = Threshold.of(head.version.threshold), head.snapshot
         defects = [snapshot.detector.score_in(d.view, d.mask).value for d in snapshot.confirmed_defects.defects]
-        ledger, since_ms = self.line.opened.ledger, clock.unix_ms() - SHIFT_MS
-        seen = ledger.one("SELECT count(*) AS n FROM line_frames WHERE score IS NOT NULL AND judged_ms > ?", since_ms)
-        given = choices(threshold.scores, defects)
         return {
             "version": head.version.number,
             "value": threshold.value,
             "rate": threshold.rate,
             "goods": list(threshold.scores),
             "defects": dict(zip(snapshot.confirmed_defects.samples, defects, strict=True)),
-            "choices": [asdict(choice) for choice in given],
-            "parts_in_8_hours": seen["n"] if seen else 0,
+            "choices": [asdict(choice) for choice in choices(threshold.scores, defects)],
+            "parts_in_8_hours": count_scored_since(self.line.state.ledger, clock.unix_ms() - SHIFT_MS),
         }
 
     def judge_at(self, wanted: float, who: str) -> dict[str, Any]:
         """A version with the threshold of this false-reject rate. Raises RateRefused where that would miss a confirmed
         defect, StoreError, StaleParent."""
-        opened, configured = self.line.opened, self.line.settings.policy.false_reject_rate
+        state, configured = self.line.state, self.line.settings.policy.false_reject_rate
         head = self.line.model()
-        made = operating_point.change(head, opened.store, opened.ledger, wanted, configured, who, clock.unix_ms())
-        return {"version": made.number, "threshold": made.threshold["value"], "rate": made.threshold["rate"]}
+        changed = operating_point.change(head, state.store, state.ledger, wanted, configured, who, clock.unix_ms())
+        return {"version": changed.number, "threshold": changed.threshold["value"], "rate": changed.threshold["rate"]}
 
 
 def heading(version: Version) -> dict[str, Any]:

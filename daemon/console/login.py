@@ -10,24 +10,24 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from daemon.console.access import COOKIE
 from daemon.console.pages import templates
-from daemon.console.parts import Given
+from daemon.console.services import Injected
 
 COOKIE_S = 90 * 86_400
 router = APIRouter(include_in_schema=False)
 
 
 @router.get("/login", response_class=HTMLResponse)
-def page(request: Request, given: Given) -> Response:
+def page(request: Request, services: Injected) -> Response:
     """Asks for a token."""
-    return templates.TemplateResponse(request, "login.html.j2", {"line": given.line.settings.line})
+    return templates.TemplateResponse(request, "login.html.j2", {"line": services.line.settings.line})
 
 
 @router.post("/login", status_code=204)
 def login(
-    request: Request, response: Response, given: Given, token: Annotated[str, Body(embed=True, max_length=200)]
+    request: Request, response: Response, services: Injected, token: Annotated[str, Body(embed=True, max_length=200)]
 ) -> None:
     """Remember a token in this browser, out of reach of its scripts. Answers 401 for one that nobody has."""
-    if given.access.holder(token) is None:
+    if services.access.holder(token) is None:
         raise HTTPException(401, "this token is not known: ask your line engineer")
     secure = request.url.scheme == "https" or request.headers.get("x-forwarded-proto") == "https"
     response.set_cookie(COOKIE, token, max_age=COOKIE_S, httponly=True, samesite="strict", secure=secure)

@@ -15,8 +15,8 @@ from daemon.clock import minute, to_the_minute, unix_ms
 from daemon.console import charts
 from daemon.console.access import Caller, Engineer, Role, Viewer
 from daemon.console.history import samples_of
-from daemon.console.line import encoded
-from daemon.console.parts import Given, Services
+from daemon.console.images import encoded
+from daemon.console.services import Injected, Services
 
 HERE = Path(__file__).parent
 PAGES = (
@@ -47,88 +47,88 @@ templates.env.filters["minute"] = to_the_minute
 
 
 @router.get("/", response_class=HTMLResponse)
-def live(request: Request, given: Given, caller: Viewer) -> Response:
+def live(request: Request, services: Injected, caller: Viewer) -> Response:
     """The newest part and its verdict, readable at two metres."""
-    said = given.line.summary()
-    trust = (said.get("drift") or {}).get("trust", "unknown")
-    return _page(request, given, caller, "live", said=said, trust=trust)
+    summary = services.status.summary()
+    trust = (summary.get("drift") or {}).get("trust", "unknown")
+    return _page(request, services, caller, "live", summary=summary, trust=trust)
 
 
 @router.get("/review", response_class=HTMLResponse)
-def review(request: Request, given: Given, caller: Viewer) -> Response:
+def review(request: Request, services: Injected, caller: Viewer) -> Response:
     """The parts that people are asked about."""
-    return _page(request, given, caller, "review")
+    return _page(request, services, caller, "review")
 
 
 @router.get("/drift", response_class=HTMLResponse)
-def drift(request: Request, given: Given, caller: Viewer, hours: Hours = 8) -> Response:
+def drift(request: Request, services: Injected, caller: Viewer, hours: Hours = 8) -> Response:
     """What has changed in the scene, likely why, and every signal over time."""
-    shown = charts.charts(given.line.opened.ledger, hours, unix_ms())
-    told = given.line.drift(50)
-    return _page(request, given, caller, "drift", hours=hours, choices=charts.HOURS, told=told, **shown)
+    plots = charts.charts(services.line.state.ledger, hours, unix_ms())
+    scene = services.status.drift(50)
+    return _page(request, services, caller, "drift", hours=hours, choices=charts.HOURS, scene=scene, **plots)
 
 
 @router.get("/versions", response_class=HTMLResponse)
-def versions(request: Request, given: Given, caller: Viewer) -> Response:
+def versions(request: Request, services: Injected, caller: Viewer) -> Response:
     """All versions: who made them, when and why."""
-    head = given.line.head()
-    listed, judges = given.history.listed(), head.number if head else None
-    return _page(request, given, caller, "versions", versions=listed, judges=judges)
+    head = services.line.head()
+    listed, judges = services.history.listed(), head.number if head else None
+    return _page(request, services, caller, "versions", versions=listed, judges=judges)
 
 
 @router.get("/versions/{number}", response_class=HTMLResponse)
-def version(request: Request, given: Given, caller: Viewer, number: Number) -> Response:
+def version(request: Request, services: Injected, caller: Viewer, number: Number) -> Response:
     """One version: what it was taught, what the gate said, what it would judge differently, and the way back to it."""
-    found, head = given.line.opened.store.version(number), given.line.head()
-    samples = {kind: names[:SHOWN_SAMPLES] for kind, names in samples_of(found).items()}
-    counts = {kind: len(names) for kind, names in samples_of(found).items()}
+    manifest, head = services.line.state.store.version(number), services.line.head()
+    samples = {kind: names[:SHOWN_SAMPLES] for kind, names in samples_of(manifest).items()}
+    counts = {kind: len(names) for kind, names in samples_of(manifest).items()}
     judges = head is not None and head.number == number
-    return _page(request, given, caller, "version", version=found, samples=samples, counts=counts, judges=judges)
+    return _page(request, services, caller, "version", version=manifest, samples=samples, counts=counts, judges=judges)
 
 
 @router.get("/threshold", response_class=HTMLResponse)
-def threshold(request: Request, given: Given, caller: Viewer) -> Response:
+def threshold(request: Request, services: Injected, caller: Viewer) -> Response:
     """The one number to set, and what it means."""
-    return _page(request, given, caller, "threshold")
+    return _page(request, services, caller, "threshold")
 
 
 @router.get("/setup", response_class=HTMLResponse)
-def setup(request: Request, given: Given, caller: Engineer) -> Response:
+def setup(request: Request, services: Injected, caller: Engineer) -> Response:
     """From a folder of good parts to a version that judges."""
-    return _page(request, given, caller, "setup")
+    return _page(request, services, caller, "setup")
 
 
 @router.get("/frames/{seq}/{kind}.jpg")
-async def image(given: Given, _: Viewer, seq: Seq, kind: str) -> Response:
+async def image(services: Injected, _: Viewer, seq: Seq, kind: str) -> Response:
     """A kept frame as its camera saw it, or with its anomaly map; no path from a request reaches the disk."""
     if kind not in {"image", "heat"}:
         return _jpeg(None)
-    drawn = given.line.drawn(seq, heat=kind == "heat")
-    return _jpeg(drawn or await given.decoding(given.line.jpeg, seq, kind == "heat"))
+    drawn = services.images.drawn(seq, heat=kind == "heat")
+    return _jpeg(drawn or await services.decoding(services.images.jpeg, seq, kind == "heat"))
 
 
-@router.get("/versions/{number}/{kind}/{at}.jpg")
+@router.get("/versions/{number}/{kind}/{place}.jpg")
 async def sample(
-    given: Given, _: Viewer, number: Number, kind: str, at: Annotated[int, Field(ge=0, le=2**31)]
+    services: Injected, _: Viewer, number: Number, kind: str, place: Annotated[int, Field(ge=0, le=2**31)]
 ) -> Response:
     """A part that a version names, by its place in the version's list."""
-    pixels = await given.decoding(given.history.picture, number, kind, at)
+    pixels = await services.decoding(services.history.picture, number, kind, place)
     return _jpeg(encoded(pixels) if pixels is not None else None)
 
 
 @router.get("/events")
-def events(given: Given, _: Viewer) -> StreamingResponse:
+def events(services: Injected, _: Viewer) -> StreamingResponse:
     """News as server-sent events: frames as they are judged, and the status."""
-    if given.news.crowded:
+    if services.events.crowded:
         raise HTTPException(503, "too many watch already")
 
-    async def told() -> AsyncIterator[str]:
-        with given.news.subscribed() as mine:
+    async def stream() -> AsyncIterator[str]:
+        with services.events.subscribed() as queue:
             yield "retry: 2000\n\n"
-            while (text := await mine.get()) is not None:
+            while (text := await queue.get()) is not None:
                 yield text
 
-    return StreamingResponse(told(), media_type="text/event-stream")
+    return StreamingResponse(stream(), media_type="text/event-stream")
 
 
 def _jpeg(data: bytes | None) -> Response:
@@ -137,13 +137,13 @@ def _jpeg(data: bytes | None) -> Response:
     return Response(data, media_type="image/jpeg", headers=UNCHANGING)
 
 
-def _page(request: Request, given: Services, caller: Caller, name: str, **shown: Any) -> Response:
-    held = {
-        "line": given.line.settings.line,
+def _page(request: Request, services: Services, caller: Caller, name: str, **values: Any) -> Response:
+    frame = {
+        "line": services.line.settings.line,
         "pages": [(path, title) for path, title, least in PAGES if caller.role >= least],
         "here": request.url.path,
         "caller": caller,
         "engineer": caller.role >= Role.ENGINEER,
-        "leaves": not given.access.open,
+        "leaves": not services.access.open,
     }
-    return templates.TemplateResponse(request, f"{name}.html.j2", held | shown)
+    return templates.TemplateResponse(request, f"{name}.html.j2", frame | values)

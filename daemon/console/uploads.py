@@ -34,14 +34,14 @@ class Uploads:
         self._root = root
         self._max_pixels = max_pixels
         self._batch = ""
-        self._held: list[Path] = []
+        self._paths: list[Path] = []
         self._folder: Path | None = None
         self._adding = threading.Lock()
 
     def begin(self) -> str:
         """A new batch, by the name that its images are sent under; what was sent so far is not taught any more."""
         with self._adding:
-            self._batch, self._held, self._folder = uuid.uuid4().hex, [], None
+            self._batch, self._paths, self._folder = uuid.uuid4().hex, [], None
             return self._batch
 
     def add(self, batch: str, name: str, data: bytes) -> Path:
@@ -55,24 +55,24 @@ class Uploads:
         pictured(data, LOOKED_PX, self._max_pixels)
         with self._adding:
             self._still(batch)  # it may be over by now
-            if len(self._held) >= MOST_IMAGES:
+            if len(self._paths) >= MOST_IMAGES:
                 raise _refused(f"at most {MOST_IMAGES:,} images", "one more", "use `driftline teach DIR`")
-            folder = self._folder or self._made()
+            folder = self._folder or self._new_folder()
             free = shutil.disk_usage(folder).free
             if free < SPARE_BYTES + len(data):
                 raise _refused(f"{SPARE_BYTES / 1e9:.0f} GB of free disk", f"{free / 1e9:.1f} GB", "make room first")
             plain = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(name).stem)[-MAX_STEM_CHARS:]
             suffix = Path(name).suffix.lower()
-            path = folder / f"{len(self._held):05d}-{plain}{suffix if suffix in SUFFIXES else '.image'}"
+            path = folder / f"{len(self._paths):05d}-{plain}{suffix if suffix in SUFFIXES else '.image'}"
             path.write_bytes(data)
-            self._held.append(path)
+            self._paths.append(path)
             return path
 
     def paths(self, batch: str) -> list[Path]:
         """What was sent of a batch. Raises Superseded."""
         with self._adding:
             self._still(batch)
-            return list(self._held)
+            return list(self._paths)
 
     def _still(self, batch: str) -> None:
         if batch != self._batch:
@@ -82,7 +82,7 @@ class Uploads:
                 do="agree whose folder is to be taught, and send that one again",
             )
 
-    def _made(self) -> Path:
+    def _new_folder(self) -> Path:
         self._folder = self._root / datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
         self._folder.mkdir(parents=True)
         return self._folder

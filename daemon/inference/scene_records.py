@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, replace
-from typing import Any
 
 import numpy as np
 import structlog
 
-from daemon.ledger.ledger import Ledger, Row
+from daemon.ledger.frames import measured_under, newest_measured
+from daemon.ledger.ledger import Ledger
+from daemon.ledger.records import JudgedFrame, SceneRecord, unpacked
 from drift.light import LightEstimate
 from drift.monitor import CALM, Change, DriftState, Monitor, Trust
 from drift.reference import GRAINY, Reference, Signals
-from drift.regimes import TAUGHT, Regime, Sighting, regimes_of
+from drift.regimes import Regime, Sighting, regimes_of
 from drift.signals import LIGHT, SIGNALS, Vector
 from memory.version import Model
 from policies.notices import notices, paused
@@ -34,56 +34,47 @@ def regimes(model: Model, seed: int) -> tuple[Regime, ...]:
 
 def monitor(ledger: Ledger, model: Model, known: tuple[Regime, ...]) -> Monitor:
     """A monitor for the version's reference, re-warmed from the ledger's frames under that reference."""
-    made = Monitor(Reference.of(model.snapshot.reference))
-    if made.reference.blind:
+    rewarmed = Monitor(Reference.of(model.snapshot.reference))
+    if rewarmed.reference.blind:
         log.warning("taught before causes of drift were known: only the light is watched", do="teach again")
-    rows = ledger.all(
-        "SELECT * FROM line_frames WHERE signals IS NOT NULL AND reference = ?"
-        " AND seq > (SELECT coalesce(max(seq), 0) FROM line_frames WHERE reference <> ?) ORDER BY seq DESC LIMIT ?",
-        reference_id(model),
-        reference_id(model),
-        REWARM_FRAMES,
-    )[::-1]
+    frames = measured_under(ledger, reference_id(model), REWARM_FRAMES)
     # Under another reference until now (a new teach, a rollback) the lamp is still the same.
-    newest = "SELECT * FROM line_frames WHERE signals IS NOT NULL ORDER BY seq DESC LIMIT 1"
-    last = rows[-1] if rows else ledger.one(newest)
-    past = [(_signals(row), row["judged_ms"], row["score"] > row["threshold"]) for row in rows if row["light"]]
-    made.rewarm(past, _light(last, made.reference) if last else made.light, known)
-    log.info("drift monitor ready", rewarmed_frames=made.rewarmed_frames)
-    return made
+    last = frames[-1] if frames else newest_measured(ledger)
+    past = [
+        (_signals(frame.scene.signals), frame.judged_ms, frame.score > frame.threshold)
+        for frame in frames
+        if frame.scene.light and frame.scene.signals and frame.score is not None and frame.threshold is not None
+    ]
+    rewarmed.rewarm(past, _light(last.scene, rewarmed.reference) if last else rewarmed.light, known)
+    log.info("drift monitor ready", rewarmed_frames=rewarmed.rewarmed_frames)
+    return rewarmed
 
 
-def columns(monitor: Monitor | None, before: LightEstimate | None, signals: Signals | None) -> dict[str, Any]:
+def scene_record(monitor: Monitor | None, before: LightEstimate | None, signals: Signals | None) -> SceneRecord:
     """What the ledger keeps of a frame's scene: the light that it was compensated by, what that was taken against, its
     signals, and the light as estimated after it.
     """
     if monitor is None or before is None:
-        return {"log_ratio": 0.0, "next_log_ratio": 0.0}
+        return SceneRecord()
     reference = monitor.reference
-    return {
-        "light": np.array(before.levels).tobytes(),
-        "log_ratio": float(before.gain(reference.light).mean()),
-        "taught_light": reference.light.tobytes(),
-        "reference_light": float(reference.mean[0]),
-        "next_light": np.array(monitor.light.levels).tobytes(),
-        "next_log_ratio": float(monitor.gain.mean()),
-        "signals": _recorded(signals) if signals else None,
-    }
+    return SceneRecord(
+        light=np.array(before.levels).tobytes(),
+        log_ratio=float(before.gain(reference.light).mean()),
+        taught_light=reference.light.tobytes(),
+        reference_light=float(reference.mean[0]),
+        next_light=np.array(monitor.light.levels).tobytes(),
+        next_log_ratio=float(monitor.gain.mean()),
+        signals=_packed(signals) if signals else None,
+    )
 
 
-def gain(row: Row) -> Vector:
-    """The logarithm by channel (3,) that a frame was compensated with."""
-    if row["light"]:
-        return _doubles(row["light"]) - _doubles(row["taught_light"])
-    return np.full(3, float(row["log_ratio"]))
-
-
-def gain_under(row: Row, reference: Reference) -> Vector:
-    """The same light as taken against another reference than the frame's; against its own, the same to the bit."""
-    if row["light"]:
-        return _doubles(row["light"]) - reference.light
-    brighter = float((row["reference_light"] or 0.0) - reference.mean[0])
-    return gain(row) + brighter
+def gain_under(scene: SceneRecord, reference: Reference) -> Vector:
+    """A frame's light by channel (3,) as taken against another reference than its own; against its own, its gain to the
+    bit."""
+    if scene.light:
+        return unpacked(scene.light) - reference.light
+    brighter = float((scene.reference_light or 0.0) - reference.mean[0])
+    return scene.gain + brighter
 
 
 def tell(ledger: Ledger, before: DriftState, after: DriftState, frame_id: str, now_ms: int) -> None:
@@ -91,9 +82,9 @@ def tell(ledger: Ledger, before: DriftState, after: DriftState, frame_id: str, n
     known = {change.cause for change in before.changes}
     for card in notices(after):
         if card.cause not in known:
-            told = asdict(card) | {"action": str(card.action)}
-            ledger.event(now_ms, "drift", frame_id=frame_id, **told)
-            log.warning("drift", **told)
+            detail = asdict(card) | {"action": str(card.action)}
+            ledger.event(now_ms, "drift", frame_id=frame_id, **detail)
+            log.warning("drift", **detail)
     for change in after.over:
         ledger.event(now_ms, "drift_over", frame_id=frame_id, **asdict(change))
     for change in after.noticed:
@@ -105,41 +96,32 @@ def tell(ledger: Ledger, before: DriftState, after: DriftState, frame_id: str, n
         ledger.event(now_ms, "trust", frame_id=frame_id, before=before.trust, now=after.trust)
 
 
-def regime(row: Row) -> int:
-    """The regime that a frame was judged in."""
-    return int(json.loads(row["drift"]).get("regime", TAUGHT))
-
-
-def sighting(row: Row, model: Model) -> Sighting | None:
+def sighting(frame: JudgedFrame, model: Model) -> Sighting | None:
     """How the scene was when a frame was judged; None where that was not against the version's reference."""
-    said = json.loads(row["drift"])
-    if row["signals"] is None or row["reference"] != reference_id(model) or "regime" not in said:
+    signals = frame.scene.signals
+    if signals is None or frame.reference != reference_id(model) or "regime" not in frame.drift:
         return None
-    changes = tuple(Change(**change) for change in said["changes"])
-    fault = paused(replace(CALM, trust=Trust(said["trust"]), changes=changes)) is not None
-    return Sighting(said["regime"], row["judged_ms"], _signals(row).values, fault)
+    changes = tuple(Change(**change) for change in frame.drift["changes"])
+    fault = paused(replace(CALM, trust=Trust(frame.drift["trust"]), changes=changes)) is not None
+    return Sighting(frame.regime, frame.judged_ms, _signals(signals).values, fault)
 
 
-def _light(row: Row, reference: Reference) -> LightEstimate:
-    if row["next_light"]:
-        red, green, blue = _doubles(row["next_light"]).tolist()
+def _light(scene: SceneRecord, reference: Reference) -> LightEstimate:
+    """The light after a frame; of one that a ledger before format 5 recorded, from its mean alone."""
+    if scene.next_light:
+        red, green, blue = unpacked(scene.next_light).tolist()
         return LightEstimate((red, green, blue))
-    brighter = row["next_log_ratio"] + row["reference_light"] - reference.mean[0]
+    brighter = scene.next_log_ratio + (scene.reference_light or 0.0) - reference.mean[0]
     red, green, blue = (reference.light + brighter).tolist()
     return LightEstimate((red, green, blue))
 
 
-def _recorded(signals: Signals) -> bytes:
+def _packed(signals: Signals) -> bytes:
     return np.concatenate([signals.values, signals.light, signals.reach[GRAINY]]).tobytes()
 
 
-def _signals(row: Row) -> Signals:
-    values, light, of_grain = np.split(_doubles(row["signals"]), [len(SIGNALS), len(SIGNALS) + len(LIGHT)])
+def _signals(packed: bytes) -> Signals:
+    values, light, of_grain = np.split(unpacked(packed), [len(SIGNALS), len(SIGNALS) + len(LIGHT)])
     reach = np.zeros(len(SIGNALS))
     reach[GRAINY] = of_grain if len(of_grain) else 0.0  # ledgers of format 5 hold what was believed nearest
     return Signals(values, light, reach)
-
-
-def _doubles(held: bytes) -> Vector:
-    values: Vector = np.frombuffer(held, dtype=np.float64)
-    return values

@@ -49,10 +49,10 @@ class Source(Protocol):
     trouble: str | None
 
     def read(self, block_ms: int) -> list[Frame]:
-        """The next frames, in order; waits up to `block_ms` for the first. Raises WireLost."""
+        """The next frames, in order; waits up to `block_ms` for the first. Raises RedisLost."""
 
     def acknowledge(self, frame: Frame) -> None:
-        """The frame's verdict is durable. Raises WireLost."""
+        """The frame's verdict is durable. Raises RedisLost."""
 
     def tidy(self, keep: int) -> None:
         """Delete what the source set aside beyond its newest `keep` frames."""

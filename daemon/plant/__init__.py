@@ -1,1 +1,1 @@
-"""The plant's wires: verdicts out to MQTT, webhook, Modbus TCP and OPC UA, and frames in by MQTT."""
+"""The plant's connectors: verdicts out to MQTT, webhook, Modbus TCP and OPC UA, and frames in by MQTT."""

@@ -1,20 +1,26 @@
-"""What a plant's wire is told of the line: verdicts from the ledger, each at least once, and the line's condition."""
+"""What a plant's connector is told of the line: verdicts from the ledger, each at least once, and its condition."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import structlog
 
 from daemon import clock
-from daemon.ledger.ledger import DISK_ERRORS, Ledger
+from daemon.ledger.database import DISK_ERRORS
+from daemon.ledger.frame_list import verdicts_since
+from daemon.ledger.frames import last_seq
+from daemon.ledger.ledger import Ledger
+from daemon.ledger.records import PlantVerdict
 from daemon.settings.load import Settings
-from daemon.streams import RedisLost, RedisStreams
+from daemon.status import ServiceStatus, service_status
+from daemon.streams import RedisLost, RedisStreams, Stream
 from memory.durable import drafted, sync
 
 log = structlog.get_logger()
@@ -22,33 +28,19 @@ POLL_S = 0.02
 CONDITION_S = 0.1
 BATCH = 100
 DIGITS = 20
-VERDICT = (
-    "SELECT seq, frame_id, part_id, verdict, reason, score, threshold, p_value, version, judged_ms"
-    " FROM line_frames WHERE seq > ? ORDER BY seq LIMIT ?"
-)
 
 
 @dataclass(frozen=True)
 class Condition:
-    """How the line is: whether its service `running`s with a `version` that has scored a probe image, whether frames
-    wait (`busy`), how far the scene is trusted, and what is wrong, in words."""
+    """How the line is: the status of its service, and whether frames wait (`busy`)."""
 
-    running: bool = False
-    version: int | None = None
-    probed: bool = False
+    status: ServiceStatus = field(default_factory=ServiceStatus)
     busy: bool = False
-    trust: str = "unknown"
-    troubles: tuple[str, ...] = ()
-
-    @property
-    def ready(self) -> bool:
-        """Whether a frame that comes now is judged."""
-        return self.running and self.version is not None and self.probed and not self.troubles
 
 
 class Feed:
-    """A line as the plant sees it. Reads the ledger as every other process does, so nothing waits for a wire. `taken`
-    is the newest verdict that each wire has taken."""
+    """A line as the plant sees it. Reads the ledger as every other process does, so nothing waits for a connector.
+    `taken` is the newest verdict that each connector has taken."""
 
     def __init__(self, settings: Settings, ledger: Ledger, streams: RedisStreams) -> None:
         self.settings = settings
@@ -63,35 +55,35 @@ class Feed:
         """Keep `condition` fresh until cancelled."""
         while True:
             try:
-                self.condition = await asyncio.to_thread(self._look)
-            except Exception as error:  # a full disk, no more files: the wires say so, and it is tried again
-                self.condition = Condition(troubles=(f"the line cannot be seen: {error}",))
+                self.condition = await asyncio.to_thread(self.look)
+            except Exception as error:  # a full disk, no more files: the connectors say so, and it is tried again
+                unseen = {"line": f"the line cannot be seen: {error}"}
+                self.condition = Condition(ServiceStatus(troubles=unseen))
             await asyncio.sleep(CONDITION_S)
 
-    async def verdicts(self, wire: str, *, missed: bool) -> AsyncIterator[dict[str, Any]]:
+    async def verdicts(self, connector: str, *, missed: bool) -> AsyncIterator[PlantVerdict]:
         """Verdicts as they are recorded, oldest first, from now on. One that `missed` verdicts matter to gets those
         first that it had not taken when it stopped: one has been taken once the next is asked for, and is given again
         otherwise."""
-        cursor = Cursor(self._folder / f"{wire}.cursor")
+        cursor = Cursor(self._folder / f"{connector}.cursor")
         seq = cursor.read() if missed else None
         if seq is None:
-            newest = await asyncio.to_thread(self._ledger.one, "SELECT coalesce(max(seq), 0) AS seq FROM frames")
-            seq = int(newest["seq"]) if newest else 0
+            seq = await asyncio.to_thread(last_seq, self._ledger)
             if missed:
                 await asyncio.to_thread(cursor.write, seq)
         while True:
-            rows = await asyncio.to_thread(self._ledger.all, VERDICT, seq, BATCH)
-            for row in rows:
-                yield dict(row)
-                seq = self.taken[wire] = row["seq"]
+            verdicts = await asyncio.to_thread(verdicts_since, self._ledger, seq, BATCH)
+            for verdict in verdicts:
+                yield verdict
+                seq = self.taken[connector] = verdict.seq
                 if missed:
                     await asyncio.to_thread(cursor.write, seq)
-            if not rows:
+            if not verdicts:
                 await asyncio.sleep(POLL_S)
 
     async def put(self, fields: dict[str, str | bytes]) -> None:
-        """Put a frame on the line. Raises WireLost without Redis."""
-        await asyncio.to_thread(self._streams.send, "frames", fields)
+        """Put a frame on the line. Raises RedisLost without Redis."""
+        await asyncio.to_thread(self._streams.send, Stream.FRAMES, fields)
 
     def tell(self, kind: str, **detail: Any) -> None:
         """Record an event; the log has it where the disk does not take it."""
@@ -100,27 +92,18 @@ class Feed:
         except DISK_ERRORS as error:
             log.error("event not recorded", kind=kind, detail=detail, reason=str(error))
 
-    def _look(self) -> Condition:
-        said = self._ledger.service(clock.unix_ms(), self.settings.schedule.fresh_ms)
-        troubles = [f"{what} is away" for what in said.get("trouble") or {}]
+    def look(self) -> Condition:
+        """The line's condition now. Raises sqlite3.OperationalError or OSError where the disk refuses."""
+        reported = self._ledger.service(clock.unix_ms(), self.settings.schedule.fresh_ms)
         busy = False
-        try:
-            busy = self._streams.waiting("frames") > 0
-        except RedisLost:
-            troubles = sorted({*troubles, "redis is away"})
-        return Condition(
-            running=said["running"],
-            version=said.get("version"),
-            probed=said.get("probe_ms") is not None,
-            busy=busy,
-            trust=(said.get("drift") or {}).get("trust", "unknown"),
-            troubles=tuple(troubles),
-        )
+        with contextlib.suppress(RedisLost):  # what the status says
+            busy = self._streams.waiting(Stream.FRAMES) > 0
+        return Condition(service_status(reported, self._streams), busy)
 
 
 @dataclass(frozen=True)
 class Cursor:
-    """How far a wire has come, in a file of its own: a write to the ledger would make the scorer wait."""
+    """How far a connector has come, in a file of its own: a write to the ledger would make the scorer wait."""
 
     path: Path
 
@@ -128,25 +111,25 @@ class Cursor:
         """The sequence number last taken; None where nothing was, or what is there is no number."""
         if not self.path.exists():
             return None
-        held = self.path.read_bytes()
+        digits = self.path.read_bytes()
         # Earlier ones had no zeros in front; what begins with one and is shorter has lost its end.
-        if held.isdigit() and (len(held) == DIGITS or not held.startswith(b"0")):
-            return int(held)
-        log.error("cursor unreadable: the wire begins with the next verdict", file=str(self.path))
+        if digits.isdigit() and (len(digits) == DIGITS or not digits.startswith(b"0")):
+            return int(digits)
+        log.error("cursor unreadable: the connector begins with the next verdict", file=str(self.path))
         return None
 
     def write(self, seq: int) -> None:
         """Remember it, over what was there: one sector, so a power cut leaves the new or an old one, and verdicts since
         that are told again. The first one is on disk at once."""
-        held = str(seq).zfill(DIGITS).encode()
+        digits = str(seq).zfill(DIGITS).encode()
         if not self.path.exists():
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            drafted(self.path, held).replace(self.path)
+            drafted(self.path, digits).replace(self.path)
             sync(self.path.parent)
             sync(self.path.parent.parent)
             return
         file = os.open(self.path, os.O_WRONLY)
         try:
-            os.pwrite(file, held, 0)
+            os.pwrite(file, digits, 0)
         finally:
             os.close(file)

@@ -10,7 +10,9 @@ from pymodbus.constants import ExcCodes
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
-from daemon.plant.feed import Feed
+from daemon.ledger.records import PlantVerdict
+from daemon.plant.feed import Condition, Feed
+from policies.verdict import Verdict
 
 INPUTS = ("ready", "busy", "result_valid", "result_ok", "unknown")
 REGISTERS = ("sequence_high", "sequence_low", "score_per_mille", "version", "trust", "overruns", "inputs")
@@ -31,13 +33,32 @@ class Result:
     valid: bool = False
     overruns: int = 0
 
-    def take(self, verdict: dict[str, Any]) -> None:
+    def take(self, verdict: PlantVerdict) -> None:
         """Hold a verdict. The score is told per mille of the threshold."""
         self.overruns = (self.overruns + self.valid) & WORD
-        score, threshold = verdict["score"], verdict["threshold"]
-        self.sequence, self.valid = verdict["seq"], True
-        self.ok, self.unknown = verdict["verdict"] == "OK", verdict["verdict"] == "UNKNOWN"
+        score, threshold = verdict.score, verdict.threshold
+        self.sequence, self.valid = verdict.seq, True
+        self.ok, self.unknown = verdict.verdict is Verdict.OK, verdict.verdict is Verdict.UNKNOWN
         self.score_per_mille = min(round(1000 * score / threshold), WORD) if score is not None and threshold else 0
+
+
+def bits_of(condition: Condition, result: Result) -> int:
+    """The discrete inputs, the first in the lowest bit."""
+    states = (condition.status.ready, condition.busy, result.valid, result.ok, result.unknown)
+    return sum(int(state) << bit for bit, state in enumerate(states))
+
+
+def registers_of(condition: Condition, result: Result) -> list[int]:
+    """The input registers, in the order of `REGISTERS`."""
+    return [
+        result.sequence >> 16 & WORD,
+        result.sequence & WORD,
+        result.score_per_mille,
+        (condition.status.version or 0) & WORD,
+        TRUST.get(condition.status.trust, 0),
+        result.overruns,
+        bits_of(condition, result),
+    ]
 
 
 async def serve(feed: Feed) -> None:
@@ -49,29 +70,19 @@ async def serve(feed: Feed) -> None:
     say that it has read a result the PLC writes the low word of its number to holding register 0: result valid falls,
     unless another result has come since. UNKNOWN is never OK: both bits are told.
     """
-    given, result = feed.settings.modbus, Result()
+    settings, result = feed.settings.modbus, Result()
 
-    async def answer(code: int, start: int, address: int, count: int, held: list[Any], given: Any) -> ExcCodes | None:
+    async def answer(
+        code: int, start: int, address: int, count: int, values: list[Any], written: Any
+    ) -> ExcCodes | None:
         del start, address, count
-        states = (feed.condition.ready, feed.condition.busy, result.valid, result.ok, result.unknown)
-        bits = sum(int(state) << bit for bit, state in enumerate(states))
         if code == READ_INPUTS:
-            held[0] = bits
+            values[0] = bits_of(feed.condition, result)
         elif code == READ_REGISTERS:
-            number, version = result.sequence, feed.condition.version or 0
-            trust = TRUST.get(feed.condition.trust, 0)
-            held[:] = [
-                number >> 16 & WORD,
-                number & WORD,
-                result.score_per_mille,
-                version & WORD,
-                trust,
-                result.overruns,
-                bits,
-            ]
-        elif code in WRITE_COILS and given:
+            values[:] = registers_of(feed.condition, result)
+        elif code in WRITE_COILS and written:
             return ExcCodes.ILLEGAL_ADDRESS
-        elif given and given[0] == result.sequence & WORD:  # into the one holding register
+        elif written and written[0] == result.sequence & WORD:  # into the one holding register
             result.valid = False
         return None
 
@@ -81,7 +92,9 @@ async def serve(feed: Feed) -> None:
         [SimData(0, count=1, values=0, datatype=DataType.REGISTERS)],
         [SimData(0, count=len(REGISTERS), values=0, datatype=DataType.REGISTERS)],
     )
-    server = ModbusTcpServer(SimDevice(0, simdata=blocks, action=answer), address=(given.host, int(given.port or 0)))
+    server = ModbusTcpServer(
+        SimDevice(0, simdata=blocks, action=answer), address=(settings.host, int(settings.port or 0))
+    )
     await server.serve_forever(background=True)
     try:
         async for verdict in feed.verdicts("modbus", missed=False):

@@ -28,6 +28,25 @@ class BrokerLost(DriftlineError):
     """The broker does not answer or did not take a message."""
 
 
+def availability(condition: Condition) -> str:
+    """Whether frames are judged, as `availability` tells it."""
+    return ONLINE if condition.status.ready else OFFLINE
+
+
+def condition_fields(condition: Condition) -> dict[str, Any]:
+    """A condition as the JSON of `condition` holds it."""
+    status = condition.status
+    return {
+        "running": status.running,
+        "version": status.version,
+        "probed": status.probed,
+        "busy": condition.busy,
+        "trust": status.trust,
+        "troubles": list(status.troubles.values()),
+        "ready": status.ready,
+    }
+
+
 async def serve(feed: Feed) -> None:
     """Tell the broker every verdict at least once (QoS 1) and put on the line what comes under `frame`, until
     cancelled. Raises BrokerLost where the broker goes away; nothing is lost then.
@@ -36,14 +55,14 @@ async def serve(feed: Feed) -> None:
     retained, with `offline` as the last will). Frames come as image bytes under `frame/FRAME_ID`, or under `frame` as
     JSON with `frame_id`, `path` and perhaps `part_id`.
     """
-    given = feed.settings.mqtt
-    root = f"{given.prefix}/{feed.line}"
+    settings = feed.settings.mqtt
+    root = f"{settings.prefix}/{feed.line}"
     loop, frames = asyncio.get_running_loop(), asyncio.Queue[paho.MQTTMessage]()
     connected, lost = asyncio.Event(), asyncio.Event()
     client = paho.Client(CallbackAPIVersion.VERSION2, f"driftline-{feed.line}", clean_session=False, manual_ack=True)
-    if given.username is not None:
-        client.username_pw_set(given.username, given.password.get_secret_value() if given.password else None)
-    if given.tls:
+    if settings.username is not None:
+        client.username_pw_set(settings.username, settings.password.get_secret_value() if settings.password else None)
+    if settings.tls:
         client.tls_set()
     client.will_set(f"{root}/availability", OFFLINE, qos=1, retain=True)
 
@@ -67,7 +86,7 @@ async def serve(feed: Feed) -> None:
     client.on_message = on_message
     client.on_disconnect = on_disconnect
     try:
-        await asyncio.to_thread(client.connect, str(given.host), given.port)
+        await asyncio.to_thread(client.connect, str(settings.host), settings.port)
         client.loop_start()
         await asyncio.wait_for(connected.wait(), TAKEN_S)
         async with asyncio.TaskGroup() as together:
@@ -92,18 +111,18 @@ def _leave(client: paho.Client, root: str) -> None:
 
 async def _verdicts(feed: Feed, client: paho.Client, root: str) -> None:
     async for verdict in feed.verdicts("mqtt", missed=True):
-        await _publish(feed, client, f"{root}/verdict", json.dumps(verdict, ensure_ascii=False), retain=False)
+        await _publish(feed, client, f"{root}/verdict", json.dumps(asdict(verdict), ensure_ascii=False), retain=False)
 
 
 async def _condition(feed: Feed, client: paho.Client, root: str) -> None:
-    told: Condition | None = None
+    published: Condition | None = None
     while True:
-        if (now := feed.condition) != told:
-            if told is None or told.ready != now.ready:
-                await _publish(feed, client, f"{root}/availability", ONLINE if now.ready else OFFLINE, retain=True)
-            text = json.dumps(asdict(now) | {"ready": now.ready}, ensure_ascii=False)
+        if (condition := feed.condition) != published:
+            if published is None or published.status.ready != condition.status.ready:
+                await _publish(feed, client, f"{root}/availability", availability(condition), retain=True)
+            text = json.dumps(condition_fields(condition), ensure_ascii=False)
             await _publish(feed, client, f"{root}/condition", text, retain=True)
-            told = now
+            published = condition
         await asyncio.sleep(CONDITION_S)
 
 
@@ -143,11 +162,13 @@ def _fields(message: paho.MQTTMessage, root: str, max_bytes: int) -> dict[str, s
     if name:
         return {"frame_id": name, "image": bytes(message.payload)}
     try:
-        said = json.loads(message.payload)
-        found: dict[str, str | bytes] = {k: str(said[k]).encode() for k in ("frame_id", "part_id", "path") if k in said}
+        body = json.loads(message.payload)
+        fields: dict[str, str | bytes] = {
+            name: str(body[name]).encode() for name in ("frame_id", "part_id", "path") if name in body
+        }
     except (ValueError, TypeError, RecursionError):  # no JSON, no object, lone surrogates, a thousand brackets
         return None
-    return found if "path" in found else None
+    return fields if "path" in fields else None
 
 
 async def _until(lost: asyncio.Event) -> None:
@@ -156,9 +177,9 @@ async def _until(lost: asyncio.Event) -> None:
 
 
 def _lost(feed: Feed, came: str) -> BrokerLost:
-    given = feed.settings.mqtt
+    settings = feed.settings.mqtt
     return BrokerLost(
-        expected=f"an MQTT broker at {given.host}:{given.port}",
+        expected=f"an MQTT broker at {settings.host}:{settings.port}",
         came=came,
         do="start it or correct the mqtt section; verdicts are told again from where it stopped",
     )

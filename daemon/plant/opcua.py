@@ -12,7 +12,9 @@ from asyncua import ua
 from asyncua.common.node import Node
 from asyncua.server.server import Server
 
+from daemon.ledger.records import PlantVerdict
 from daemon.plant.feed import Condition, Feed
+from policies.verdict import Verdict
 
 NAMESPACE = "urn:driftline:vision"
 CONDITION_S = 0.1
@@ -33,18 +35,17 @@ class State(IntEnum):
 
 
 NAMES = {state: state.name.title().replace("_", "") for state in State}
-EVALUATION = {"OK": 1, "NG": 2, "UNKNOWN": 3}  # OPC 40001-101: OK, not OK, not decidable
+EVALUATION = {Verdict.OK: 1, Verdict.NG: 2, Verdict.UNKNOWN: 3}  # OPC 40001-101: OK, not OK, not decidable
 
 
-def states(now: Condition) -> tuple[State, State | None]:
-    """The state of the vision system, and within Operational that of its automatic mode."""
-    if not now.running:
+def states(condition: Condition) -> tuple[State, State | None]:
+    """The state of the vision system, and within Operational, where the line is ready, that of its automatic mode."""
+    status = condition.status
+    if status.ready:
+        return State.OPERATIONAL, State.CONTINUOUS_EXECUTION if condition.busy else State.READY
+    if not status.running:
         return State.HALTED, None
-    if now.troubles or (now.version is not None and not now.probed):
-        return State.ERROR, None
-    if now.version is None:
-        return State.PREOPERATIONAL, None
-    return State.OPERATIONAL, State.CONTINUOUS_EXECUTION if now.busy else State.READY
+    return State.PREOPERATIONAL if status.version is None and not status.troubles else State.ERROR, None
 
 
 async def serve(feed: Feed) -> None:
@@ -53,21 +54,21 @@ async def serve(feed: Feed) -> None:
     Under Objects/VisionSystem: VisionStateMachine/CurrentState and its Number, the same of its
     VisionAutomaticModeStateMachine, and ResultManagement/Result.
     """
-    given = feed.settings.opcua
+    settings = feed.settings.opcua
     server = Server()
     await server.init()
-    server.set_endpoint(f"opc.tcp://{given.host}:{given.port}/driftline")
+    server.set_endpoint(f"opc.tcp://{settings.host}:{settings.port}/driftline")
     server.set_server_name(f"Driftline {feed.line}")
     server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
     server.allow_remote_admin(False)  # or whoever calls himself admin may write
     space = await server.register_namespace(NAMESPACE)
     system = await server.nodes.objects.add_object(space, "VisionSystem")
-    machine = await Machine.made(system, space, "VisionStateMachine")
-    mode = await Machine.made(machine.node, space, "VisionAutomaticModeStateMachine")
-    results = await Results.made(await system.add_object(space, "ResultManagement"), space)
+    machine = await Machine.create(system, space, "VisionStateMachine")
+    mode = await Machine.create(machine.node, space, "VisionAutomaticModeStateMachine")
+    results = await Results.create(await system.add_object(space, "ResultManagement"), space)
     async with server, asyncio.TaskGroup() as together:
         together.create_task(_follow(feed, machine, mode))
-        together.create_task(_told(feed, results))
+        together.create_task(_publish(feed, results))
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Machine:
     number: Node
 
     @classmethod
-    async def made(cls, parent: Node, space: int, name: str) -> Machine:
+    async def create(cls, parent: Node, space: int, name: str) -> Machine:
         """A machine below `parent`, in no state yet."""
         node = await parent.add_object(space, name)
         state = await node.add_variable(space, "CurrentState", ua.LocalizedText(""))
@@ -98,7 +99,7 @@ class Results:
     variables: dict[str, Node]
 
     @classmethod
-    async def made(cls, parent: Node, space: int) -> Results:
+    async def create(cls, parent: Node, space: int) -> Results:
         """A result that nobody has given yet."""
         node = await parent.add_object(space, "Result")
         plain: dict[str, Any] = {
@@ -113,32 +114,32 @@ class Results:
         }
         return cls({name: await node.add_variable(space, name, value) for name, value in plain.items()})
 
-    async def take(self, verdict: dict[str, Any]) -> None:
+    async def take(self, verdict: PlantVerdict) -> None:
         """Tell a verdict. A client that subscribes to ResultId finds the other variables as they belong to it."""
-        told: dict[str, Any] = {
-            "PartId": verdict["part_id"],
-            "ResultEvaluation": ua.Variant(EVALUATION[verdict["verdict"]], ua.VariantType.Int32),
-            "Reason": verdict["reason"],
-            "Score": float(verdict["score"] or 0),
-            "Threshold": float(verdict["threshold"] or 0),
-            "Version": ua.Variant(verdict["version"] or 0, ua.VariantType.UInt32),
-            "CreationTime": datetime.fromtimestamp(verdict["judged_ms"] / 1000, UTC),
-            "ResultId": verdict["frame_id"],
+        values: dict[str, Any] = {
+            "PartId": verdict.part_id,
+            "ResultEvaluation": ua.Variant(EVALUATION[verdict.verdict], ua.VariantType.Int32),
+            "Reason": verdict.reason,
+            "Score": float(verdict.score or 0),
+            "Threshold": float(verdict.threshold or 0),
+            "Version": ua.Variant(verdict.version or 0, ua.VariantType.UInt32),
+            "CreationTime": datetime.fromtimestamp(verdict.judged_ms / 1000, UTC),
+            "ResultId": verdict.frame_id,
         }
-        for name, value in told.items():
+        for name, value in values.items():
             await self.variables[name].write_value(value)
 
 
 async def _follow(feed: Feed, machine: Machine, mode: Machine) -> None:
-    told = None
+    entered = None
     while True:
-        if (now := states(feed.condition)) != told:
+        if (now := states(feed.condition)) != entered:
             await machine.enter(now[0])
             await mode.enter(now[1])
-            told = now
+            entered = now
         await asyncio.sleep(CONDITION_S)
 
 
-async def _told(feed: Feed, results: Results) -> None:
+async def _publish(feed: Feed, results: Results) -> None:
     async for verdict in feed.verdicts("opcua", missed=False):
         await results.take(verdict)

@@ -1,4 +1,4 @@
-"""All configured wires at once, each kept going whatever becomes of the others."""
+"""All configured connectors at once, each kept going whatever becomes of the others."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ import structlog
 
 from daemon.plant.feed import Feed
 from daemon.settings.load import Settings
+from daemon.settings.models import ConnectorSettings
 from memory.errors import DriftlineError
 
-EXTRAS = {"mqtt": "paho", "webhook": "httpx", "modbus": "pymodbus", "opcua": "asyncua"}
+# Each connector and its library. By its name go a module here with `serve`, a section of the settings that is `enabled`
+# or not, and the extra that installs the library.
+CONNECTORS = {"mqtt": "paho", "webhook": "httpx", "modbus": "pymodbus", "opcua": "asyncua"}
 BACKOFF_FIRST_S, BACKOFF_LAST_S = 0.5, 60.0
 Serve = Callable[[Feed], Awaitable[None]]
 log = structlog.get_logger()
@@ -22,39 +25,35 @@ class NoConnector(DriftlineError):
     """Nothing is configured, or the library of what is configured is not installed."""
 
 
-def wanted(settings: Settings) -> dict[str, Serve]:
-    """The wires that are configured. Raises NoWire where there is none, or one's library is missing."""
-    on = {
-        "mqtt": settings.mqtt.host is not None,
-        "webhook": settings.webhook.url is not None,
-        "modbus": settings.modbus.port is not None,
-        "opcua": settings.opcua.port is not None,
-    }
-    names = [name for name, is_on in on.items() if is_on]
+def enabled(settings: Settings) -> dict[str, Serve]:
+    """The connectors that are configured. Raises NoConnector where there is none, or one's library is missing."""
+    sections: dict[str, ConnectorSettings] = {name: getattr(settings, name) for name in CONNECTORS}
+    names = [name for name, section in sections.items() if section.enabled]
     if not names:
+        *others, last = (f"{name}.{section.enabled_by}" for name, section in sections.items())
         raise NoConnector(
-            expected="mqtt.host, webhook.url, modbus.port or opcua.port in config.yaml",
+            expected=f"{', '.join(others)} or {last} in config.yaml",
             came="none of them",
             do="set one; `driftline config schema` lists all",
         )
     return {name: _serve(name) for name in names}
 
 
-async def supervise(feed: Feed, wires: dict[str, Serve]) -> None:
-    """Keep all wires going until cancelled."""
+async def supervise(feed: Feed, connectors: dict[str, Serve]) -> None:
+    """Keep all connectors going until cancelled."""
     async with asyncio.TaskGroup() as together:
         together.create_task(feed.watch())
-        for name, serve in wires.items():
-            together.create_task(_kept(feed, name, serve))
+        for name, serve in connectors.items():
+            together.create_task(_keep_serving(feed, name, serve))
 
 
-async def _kept(feed: Feed, name: str, serve: Serve) -> None:
-    """One wire: what ends it is told once, and it is begun again, later each time."""
+async def _keep_serving(feed: Feed, name: str, serve: Serve) -> None:
+    """One connector: what ends it is told once, and it is begun again, later each time."""
     backoff_s, away = BACKOFF_FIRST_S, False
     loop = asyncio.get_running_loop()
     while True:
         began_s, taken = loop.time(), feed.taken.get(name)
-        log.info("wire begins", wire=name)
+        log.info("connector begins", connector=name)
         reason = "it ended"
         try:
             await serve(feed)
@@ -66,7 +65,7 @@ async def _kept(feed: Feed, name: str, serve: Serve) -> None:
             backoff_s, away = BACKOFF_FIRST_S, False  # it went well for a while, so it is news that it does not
         if not away:
             feed.tell("plant_away", wire=name, error=reason)
-        log.error("wire away", wire=name, error=reason, again_in_s=backoff_s)
+        log.error("connector away", connector=name, error=reason, again_in_s=backoff_s)
         away = True
         await asyncio.sleep(backoff_s)
         backoff_s = min(2 * backoff_s, BACKOFF_LAST_S)
@@ -78,11 +77,11 @@ def _plain(errors: BaseExceptionGroup) -> list[BaseException]:
 
 def _serve(name: str) -> Serve:
     try:
-        found: Serve = import_module(f"daemon.plant.{name}").serve
+        serve: Serve = import_module(f"daemon.plant.{name}").serve
     except ImportError as error:
         raise NoConnector(
-            expected=f"{EXTRAS[name]}, which the wire {name} needs",
+            expected=f"{CONNECTORS[name]}, which the connector {name} needs",
             came=str(error),
             do=f"pip install 'driftline[{name}]'",
         ) from error
-    return found
+    return serve

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
 
 import httpx
 import structlog
 from standardwebhooks.webhooks import Webhook
 
+from daemon.ledger.records import PlantVerdict
 from daemon.plant.feed import Feed
 from memory.errors import DriftlineError
 
@@ -32,17 +33,17 @@ async def serve(feed: Feed) -> None:
     has already (409), is recorded as an event and passed over; any other refusal, such as of a token that has run out,
     is the receiver's trouble.
     """
-    given = feed.settings.webhook
-    signer = Webhook(given.secret.get_secret_value()) if given.secret else None
+    secret = feed.settings.webhook.secret
+    signer = Webhook(secret.get_secret_value()) if secret else None
     async with httpx.AsyncClient(timeout=TIMEOUT_S) as client:
         async for verdict in feed.verdicts("webhook", missed=True):
             await _post(feed, client, signer, verdict)
 
 
-async def _post(feed: Feed, client: httpx.AsyncClient, signer: Webhook | None, verdict: dict[str, Any]) -> None:
+async def _post(feed: Feed, client: httpx.AsyncClient, signer: Webhook | None, verdict: PlantVerdict) -> None:
     url, now = str(feed.settings.webhook.url), datetime.now(UTC)
-    body = json.dumps({"type": "verdict", "line": feed.line, "data": verdict}, ensure_ascii=False)
-    name = f"{feed.line}-{verdict['seq']}"
+    body = json.dumps({"type": "verdict", "line": feed.line, "data": asdict(verdict)}, ensure_ascii=False)
+    name = f"{feed.line}-{verdict.seq}"
     headers = {"content-type": "application/json", "webhook-id": name, "webhook-timestamp": str(int(now.timestamp()))}
     if signer:
         headers["webhook-signature"] = signer.sign(name, now, body)
@@ -57,8 +58,8 @@ async def _post(feed: Feed, client: httpx.AsyncClient, signer: Webhook | None, v
     if reply.is_success:
         return
     if reply.status_code in PASSED_OVER:
-        feed.tell("webhook_refused", frame_id=verdict["frame_id"], status=reply.status_code)
-        log.error("webhook refused a verdict", frame=verdict["frame_id"], status=reply.status_code)
+        feed.tell("webhook_refused", frame_id=verdict.frame_id, status=reply.status_code)
+        log.error("webhook refused a verdict", frame=verdict.frame_id, status=reply.status_code)
         return
     raise _undelivered(url, f"status {reply.status_code}")
 

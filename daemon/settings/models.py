@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64decode
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
@@ -115,8 +115,21 @@ class ConsoleSettings(Section):
     proxies: tuple[str, ...] = Field((), description="addresses whose X-Forwarded-User and -Role are believed")
 
 
-class MqttSettings(Section):
+class ConnectorSettings(Section):
+    """A way to one of the plant's systems: `enabled` once the key `enabled_by` says where that is."""
+
+    enabled_by: ClassVar[str]
+
+    @property
+    def enabled(self) -> bool:
+        """Whether it is served."""
+        return getattr(self, self.enabled_by) is not None
+
+
+class MqttSettings(ConnectorSettings):
     """Verdicts to an MQTT broker, and frames from it."""
+
+    enabled_by = "host"
 
     host: str | None = Field(None, description="the broker; null: no MQTT")
     port: Port = Field(1883, description="the broker's port; 8883 is usual with tls")
@@ -126,8 +139,10 @@ class MqttSettings(Section):
     prefix: str = Field("driftline", pattern=r"^[^#+/]+$", description="first part of topics")
 
 
-class WebhookSettings(Section):
+class WebhookSettings(ConnectorSettings):
     """Verdicts posted to a URL."""
+
+    enabled_by = "url"
 
     url: str | None = Field(None, pattern=r"^https?://", description="who is told; null: nobody")
     secret: SecretStr | None = Field(None, description="signs what is posted: base64, with whsec_ before it or not")
@@ -140,15 +155,19 @@ class WebhookSettings(Section):
         return given
 
 
-class ModbusSettings(Section):
+class ModbusSettings(ConnectorSettings):
     """The newest verdict for a PLC that reads registers."""
+
+    enabled_by = "port"
 
     host: str = Field("0.0.0.0", description="address to listen on")  # noqa: S104  # a PLC is another computer
     port: Port | None = Field(None, description="port to listen on, 502 is usual; null: no Modbus")
 
 
-class OpcUaSettings(Section):
+class OpcUaSettings(ConnectorSettings):
     """The states of OPC 40100-1 and the newest result."""
+
+    enabled_by = "port"
 
     host: str = Field("0.0.0.0", description="address to listen on")  # noqa: S104  # clients are other computers
     port: Port | None = Field(None, description="port to listen on, 4840 is usual; null: no OPC UA")

@@ -10,7 +10,10 @@ from typing import Any
 
 import structlog
 
-from daemon.console.line import LineView
+from daemon.console.reviews import frame_fields
+from daemon.console.status_view import StatusView
+from daemon.ledger.frame_list import frames_since
+from daemon.ledger.frames import last_seq
 
 POLL_S = 0.25
 APART_S = 0.004
@@ -24,8 +27,8 @@ log = structlog.get_logger()
 class EventBroadcaster:
     """Reads a line's newest frames and status while anybody watches."""
 
-    def __init__(self, line: LineView) -> None:
-        self._line = line
+    def __init__(self, status: StatusView) -> None:
+        self._status = status
         self._watching: set[asyncio.Queue[str | None]] = set()
         self._ending = False
 
@@ -36,14 +39,14 @@ class EventBroadcaster:
 
     @contextmanager
     def subscribed(self) -> Iterator[asyncio.Queue[str | None]]:
-        """A queue of events as they go over the wire, and of None at the end. Whoever lets `WAITING` of them pile up
+        """A queue of events as they are sent, and of None at the end. Whoever lets `WAITING` of them pile up
         loses the oldest."""
-        mine: asyncio.Queue[str | None] = asyncio.Queue(WAITING)
-        self._watching.add(mine)
+        queue: asyncio.Queue[str | None] = asyncio.Queue(WAITING)
+        self._watching.add(queue)
         try:
-            yield mine
+            yield queue
         finally:
-            self._watching.discard(mine)
+            self._watching.discard(queue)
 
     def end(self) -> None:
         """Let all who watch go, soon: from a signal handler, for the server waits for them before it stops."""
@@ -61,23 +64,23 @@ class EventBroadcaster:
                 newest = None
                 continue
             try:
-                newest, told = await asyncio.to_thread(self._read, newest, polls % STATUS_EVERY == 0)
+                newest, text = await asyncio.to_thread(self._read, newest, polls % STATUS_EVERY == 0)
             except Exception:  # a full disk, no more files: told in the log, and tried again
                 log.exception("news could not be read")
                 continue
             polls += 1
-            if told:
-                await self._tell(told)
+            if text:
+                await self._tell(text)
 
     def _read(self, newest: int | None, status: bool) -> tuple[int, str]:
         """The newest sequence number and what to tell: frames since the last, and the status if it is its turn."""
+        ledger = self._status.line.state.ledger
         if newest is None:
-            last = self._line.frames(None, None, 1)
-            newest = last[0]["seq"] if last else 0
-        frames = self._line.after(newest, BATCH)
-        told = [_event("frame", frame) for frame in frames]
-        told += [_event("status", self._line.summary())] if status else []
-        return frames[-1]["seq"] if frames else newest, "".join(told)
+            newest = last_seq(ledger)
+        frames = frames_since(ledger, newest, BATCH)
+        events = [_event("frame", frame_fields(frame)) for frame in frames]
+        events += [_event("status", self._status.summary())] if status else []
+        return frames[-1].seq if frames else newest, "".join(events)
 
     async def _tell(self, text: str | None) -> None:
         """Everything of one poll at once, so that fifty watchers of a fast line are few writes a second each; and one

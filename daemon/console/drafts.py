@@ -1,0 +1,102 @@
+"""From a folder of good parts to a version that judges: uploads, a draft, a look at it, and going live."""
+
+from __future__ import annotations
+
+import base64
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from daemon.console.images import encoded
+from daemon.console.jobs import Jobs, Work
+from daemon.console.line import LineView
+from daemon.console.uploads import Uploads
+from daemon.learning import teach as teaching
+from daemon.reporting.heatmap import overlay
+from drift.monitor import CALM
+from memory.errors import DriftlineError
+from memory.features import Image, View
+from policies.verdict import decide
+
+
+class NothingTaught(DriftlineError):
+    """There is no draft to check or to publish."""
+
+
+class DraftWorkflow:
+    """The one draft of a line: a version that was taught and does not judge yet."""
+
+    def __init__(self, line: LineView, jobs: Jobs) -> None:
+        self.uploads = Uploads(line.settings.state_dir / "uploads", line.settings.source.max_pixels)
+        self._line = line
+        self._jobs = jobs
+        self._draft: teaching.Draft | None = None
+        self._publishing = threading.Lock()
+
+    def summary(self) -> dict[str, Any] | None:
+        """The draft, if there is one, as pages tell of it."""
+        return _summary(self._draft) if self._draft else None
+
+    def teach(self, batch: str, who: str) -> None:
+        """Begin to make a draft of a batch of uploaded images. Raises Busy, Superseded where another was begun since,
+        and NothingTaught where it is empty."""
+        paths = self.uploads.paths(batch)
+        if not paths:
+            raise NothingTaught(expected="images of good parts", came="none", do="choose a folder first")
+
+        def run(work: Work) -> None:
+            with self._publishing:
+                self._draft = None
+            self._draft = teaching.draft(paths, self._line.engines.reference(), self._line.state.store, work.track)
+
+        self._jobs.start("teach", who, run)
+
+    def check(self, image: Image) -> dict[str, Any]:
+        """What the draft would say of an image, with its anomaly map laid over as a JPEG in base64.
+
+        Raises NothingTaught without a draft.
+        """
+        draft = self._current()
+        score = draft.snapshot.detector.score(View(self._line.engines.backbone()(image), image))
+        decision = decide(score.value, draft.threshold, CALM)
+        jpeg = encoded(overlay(image, score.map, draft.threshold))
+        return {
+            "verdict": decision.verdict,
+            "score": score.value,
+            "threshold": draft.threshold.value,
+            "picture": base64.b64encode(jpeg).decode(),
+        }
+
+    def go_live(self, draft_id: str, who: str) -> dict[str, Any]:
+        """Publish the draft of this id. Raises NothingTaught where there is another or none, StaleParent where another
+        version came first since."""
+        with self._publishing:
+            draft = self._current()
+            if draft.id != draft_id:
+                raise NothingTaught(
+                    expected="the draft that you have checked",
+                    came="another one, taught since",
+                    do="look at it, check it, and go live then",
+                )
+            taught = teaching.publish(draft, self._line.engines.reference(), self._line.state.store, who)
+            self._draft = None
+        return {"version": taught.version.number}
+
+    def _current(self) -> teaching.Draft:
+        if self._draft is None:
+            raise NothingTaught(expected="a draft", came="none", do="teach good parts first")
+        return self._draft
+
+
+def _summary(draft: teaching.Draft) -> dict[str, Any]:
+    threshold = draft.threshold
+    return {
+        "id": draft.id,
+        "parts": len(draft.names),
+        "refused": draft.refused,
+        "patches": draft.snapshot.detector.size,
+        "threshold": threshold.value,
+        "promise": replace(threshold, pivot_part=Path(threshold.pivot_part).name).promise,
+        "follows": draft.base.version.number if draft.base else None,
+    }

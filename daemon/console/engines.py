@@ -1,0 +1,47 @@
+"""The console's own backbone and the engines over it; the service judges on without noticing."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from daemon.inference.engine import Engine
+
+if TYPE_CHECKING:
+    from memory.extract import Extractor  # for its type alone: torch comes with it
+
+
+class Engines:
+    """Makes engines over one backbone, which is loaded when it is first needed.
+
+    `load` gives the backbone, `live` an engine that judges by the chosen backend, and `reference` one that proves and
+    compares, by torch alone.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[], Extractor],
+        live: Callable[[Extractor], Engine],
+        reference: Callable[[Extractor], Engine],
+    ) -> None:
+        self._load = load
+        self._live = live
+        self._reference = reference
+        self._backbone: Extractor | None = None
+        self._loading = threading.Lock()
+
+    def backbone(self) -> Extractor:
+        """The backbone. Whoever asks while it is loaded waits."""
+        with self._loading:
+            if self._backbone is None:
+                self._backbone = self._load()
+            return self._backbone
+
+    def live(self) -> Engine:
+        """A new engine that judges as the service does; nothing is active yet."""
+        return self._live(self.backbone())
+
+    def reference(self) -> Engine:
+        """A new engine for proofs and comparisons; nothing is active yet."""
+        return self._reference(self.backbone())

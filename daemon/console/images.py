@@ -1,0 +1,65 @@
+"""The images of judged frames as pages show them, drawn once for all who watch."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+
+import cv2
+
+from daemon.console.line import LineView
+from daemon.intake.decode import ImageRejected, pictured
+from daemon.ledger import provenance
+from daemon.ledger.frames import frame_numbered
+from daemon.reporting.heatmap import overlay
+from memory.features import Image
+
+PICTURE_PX = 1_024
+JPEG_QUALITY = 88
+DRAWN = 128
+
+
+class FrameImages:
+    """The kept images of a line's frames as JPEGs, of which the newest `DRAWN` stay in memory."""
+
+    def __init__(self, line: LineView) -> None:
+        self._line = line
+        self._drawn: OrderedDict[tuple[int, bool], bytes] = OrderedDict()
+        self._drawing = threading.Lock()
+
+    def drawn(self, seq: int, *, heat: bool) -> bytes | None:
+        """`jpeg` if it is ready."""
+        return self._drawn.get((seq, heat))
+
+    def jpeg(self, seq: int, heat: bool) -> bytes | None:
+        """A frame as its camera saw it, with its anomaly map if asked for; None where it is gone."""
+        with self._drawing:
+            if (seq, heat) not in self._drawn:
+                pixels = self._picture(seq, heat=heat)
+                if pixels is None:
+                    return None
+                self._drawn[seq, heat] = encoded(pixels)
+                while len(self._drawn) > DRAWN:
+                    self._drawn.popitem(last=False)
+            return self._drawn[seq, heat]
+
+    def _picture(self, seq: int, *, heat: bool) -> Image | None:
+        """The pixels (H, W, 3) u8. The scale of the map is fixed by the good parts of the version that judged it, so a
+        calm part looks calm."""
+        state = self._line.state
+        frame = frame_numbered(state.ledger, seq)
+        data = state.kept.image(frame.kept) if frame and frame.kept else None
+        if frame is None or frame.kept is None or data is None:
+            return None
+        try:
+            image = pictured(data, PICTURE_PX, self._line.settings.source.max_pixels)
+        except ImageRejected:
+            return None
+        anomaly = state.kept.anomaly(frame.kept) if heat else None
+        threshold = provenance.threshold_behind(state.store, frame)
+        return image if anomaly is None or threshold is None else overlay(image, anomaly, threshold)
+
+
+def encoded(pixels: Image) -> bytes:
+    """Pixels (H, W, 3) u8 as a JPEG."""
+    return cv2.imencode(".jpg", pixels[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()

@@ -1,0 +1,88 @@
+"""Work that takes longer than a request: one piece at a time, in a thread of its own, with its progress."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import structlog
+
+from memory.errors import DriftlineError
+
+STOP_S = 20.0
+T = TypeVar("T")
+log = structlog.get_logger()
+
+
+class Busy(DriftlineError):
+    """One piece of work at a time: somebody else's is under way."""
+
+
+class Stopped(DriftlineError):
+    """The console ends, and its work with it; nothing was changed."""
+
+
+@dataclass
+class Work:
+    """A piece of work: what it is, whose, how far it has come, and what it has `found`."""
+
+    what: str
+    who: str
+    step: str = ""
+    done: int = 0
+    of: int = 0
+    ended: bool = False
+    error: str | None = None
+    found: dict[str, Any] = field(default_factory=dict)
+    stopped: bool = False
+
+    def track(self, items: Sequence[T], step: str) -> Iterator[T]:
+        """Walk through `items` and tell how far it has come. Raises Stopped where the console ends meanwhile."""
+        self.step, self.done, self.of = step, 0, len(items)
+        for item in items:
+            if self.stopped:
+                raise Stopped(expected="time to finish", came="the console is being stopped", do="begin again")
+            yield item
+            self.done += 1
+
+
+class Jobs:
+    """Runs one piece of work at a time. `newest` is the one under way or last done."""
+
+    def __init__(self) -> None:
+        self.newest: Work | None = None
+        self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
+
+    def start(self, what: str, who: str, run: Callable[[Work], None]) -> None:
+        """Begin a piece of work; what it raises is told as its error. Raises Busy while another is under way."""
+        with self._starting:
+            if self.newest and not self.newest.ended:
+                raise Busy(
+                    expected="one piece of work at a time",
+                    came=f"{self.newest.who} is at it: {self.newest.what}",
+                    do="wait until it has ended",
+                )
+            self.newest = work = Work(what, who)
+            self._thread = threading.Thread(target=_finish, args=(work, run), name=what, daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Let the work under way end at its next step, and wait for that: torch's threads must not outlive ours."""
+        if self.newest and self._thread:
+            self.newest.stopped = True
+            self._thread.join(STOP_S)
+
+
+def _finish(work: Work, run: Callable[[Work], None]) -> None:
+    try:
+        run(work)
+    except DriftlineError as error:
+        work.error = str(error)
+    except Exception as error:  # the console goes on; people see what went wrong
+        log.exception("work failed", what=work.what)
+        work.error = f"{type(error).__name__}: {error}"
+    finally:
+        work.ended = True

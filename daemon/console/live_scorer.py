@@ -1,0 +1,50 @@
+"""An image scored by the newest version, as the line would score it now."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from daemon.console.line import LineView
+from daemon.inference.engine import Engine
+from memory.features import Image
+from policies.verdict import decide
+
+LIGHT_S = 5.0
+
+
+class LiveScorer:
+    """Scores images with the newest version in today's light, one at a time; nothing is recorded."""
+
+    def __init__(self, line: LineView) -> None:
+        self._line = line
+        self._engine: Engine | None = None
+        self._lit_s = 0.0
+
+    def score(self, image: Image) -> dict[str, Any]:
+        """What the newest version says of an image (H, W, 3) u8.
+
+        Not to be called by two at once, which `Services.scoring` sees to. Raises StoreError before anything was taught.
+        """
+        model = self._line.model()
+        if self._engine is None:
+            self._engine = self._line.engines.live()
+        engine = self._engine
+        if engine.active is None or engine.active.model.version.sha256 != model.version.sha256:
+            engine.activate(model)
+        if time.monotonic() - self._lit_s > LIGHT_S:
+            engine.rebuild_monitor()  # the service alone sees frames: what it has learned of the light is in the ledger
+            self._lit_s = time.monotonic()
+        active = engine.active
+        assert active is not None  # noqa: S101  # activate set it
+        scored = engine.score_image(image, active)
+        decision = decide(scored.score.value, active.current_threshold, engine.drift())
+        return {
+            "verdict": decision.verdict,
+            "reason": decision.reason,
+            "score": scored.score.value,
+            "threshold": active.current_threshold.value,
+            "p_value": decision.p_value,
+            "version": model.version.number,
+            "map": scored.score.map.tolist(),
+        }

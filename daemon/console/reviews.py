@@ -1,0 +1,60 @@
+"""Judged frames as people look at them, why they were judged so, and the answers that people give."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from daemon import clock
+from daemon.console.line import LineView
+from daemon.learning import answers
+from daemon.ledger import frame_list, provenance, review_queue
+from daemon.ledger.frame_list import ListedFrame
+from daemon.streams import Stream
+from memory.errors import DriftlineError
+
+
+class AlreadyAnswered(DriftlineError):
+    """Somebody else has answered about this part: nothing was sent."""
+
+
+@dataclass(frozen=True)
+class Reviews:
+    """The judged frames of one line, and those of them that people are asked about."""
+
+    line: LineView
+
+    def frames(self, before: int | None, verdict: str | None, limit: int) -> list[dict[str, Any]]:
+        """The newest judged frames, newest first, of those `before` a sequence number."""
+        return [frame_fields(one) for one in frame_list.frames_before(self.line.state.ledger, before, verdict, limit)]
+
+    def queue(self, limit: int) -> list[dict[str, Any]]:
+        """Parts that people are asked about and nobody has answered for, the most urgent first."""
+        return [frame_fields(one) for one in review_queue.open_for_review(self.line.state.ledger, limit)]
+
+    def why(self, name: str) -> list[dict[str, Any]]:
+        """Why a frame, or each frame of a part, was judged so. Raises DriftlineError where there is none."""
+        store, ledger = self.line.state.store, self.line.state.ledger
+        return [provenance.why(store, ledger, frame) for frame in provenance.frames_of(ledger, name)]
+
+    def answer(self, answer: answers.Answer, *, despite: bool) -> str:
+        """Send an answer the way that every client does; its entry in the stream.
+
+        Raises FeedbackRejected for a frame that was never judged, RedisLost without Redis, and AlreadyAnswered where
+        another operator's answer stands, unless it is given `despite` that; then people disagree, and nothing is
+        learned of the part until they do.
+        """
+        answers.judged(self.line.state.ledger, answer.frame_id)
+        earlier = review_queue.answer_of_another(self.line.state.ledger, answer.frame_id, answer.operator)
+        if earlier and not despite:
+            raise AlreadyAnswered(
+                expected="a part that nobody has answered for",
+                came=f"{earlier.operator} said {earlier.label} at {clock.iso(earlier.received_ms)}",
+                do="skip it, or send it again with despite=true if you disagree",
+            )
+        return self.line.streams.send(Stream.FEEDBACK, answer.fields())
+
+
+def frame_fields(frame: ListedFrame) -> dict[str, Any]:
+    """A frame as JSON holds it, `asked` as 0 or 1."""
+    return asdict(frame) | {"asked": int(frame.asked)}

@@ -1,0 +1,81 @@
+"""What a console is made of, as its routes are handed it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Annotated, TypeVar, TypeVarTuple
+
+from anyio import CapacityLimiter, to_thread
+from fastapi import Depends, Request
+
+from daemon.console.access import Access
+from daemon.console.drafts import DraftWorkflow
+from daemon.console.events import EventBroadcaster
+from daemon.console.history import History
+from daemon.console.images import FrameImages
+from daemon.console.jobs import Jobs
+from daemon.console.line import LineView
+from daemon.console.live_scorer import LiveScorer
+from daemon.console.reviews import Reviews
+from daemon.console.status_view import StatusView
+from daemon.intake.decode import decode
+from memory.features import Image
+
+IMAGES_AT_ONCE = 2
+Args = TypeVarTuple("Args")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Services:
+    """One of each, for one line."""
+
+    line: LineView
+    access: Access
+    status: StatusView
+    reviews: Reviews
+    images: FrameImages
+    history: History
+    jobs: Jobs
+    drafts: DraftWorkflow
+    scorer: LiveScorer
+    events: EventBroadcaster
+    _images: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(IMAGES_AT_ONCE))
+    _backbone: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
+
+    async def decoding(self, call: Callable[[*Args], T], *args: *Args) -> T:
+        """`call` in a thread, for what decodes images: of a hundred million pixels each a few fill the memory."""
+        return await to_thread.run_sync(call, *args, limiter=self._images)
+
+    async def scoring(self, call: Callable[[Image], T], data: bytes) -> T:
+        """`call` in a thread with an image, for what takes the backbone: one after the other. Who waits holds neither a
+        thread nor what decodes images, which pages need to show theirs. Raises ImageRejected."""
+        settings = self.line.settings
+        image = await self.decoding(decode, data, settings.extractor.input_px, settings.source.max_pixels)
+        return await to_thread.run_sync(call, image, limiter=self._backbone)
+
+
+def services_of(line: LineView, access: Access) -> Services:
+    """The console's services; nothing is read yet."""
+    status, jobs = StatusView(line), Jobs()
+    return Services(
+        line=line,
+        access=access,
+        status=status,
+        reviews=Reviews(line),
+        images=FrameImages(line),
+        history=History(line, jobs),
+        jobs=jobs,
+        drafts=DraftWorkflow(line, jobs),
+        scorer=LiveScorer(line),
+        events=EventBroadcaster(status),
+    )
+
+
+async def _services(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+Injected = Annotated[Services, Depends(_services)]

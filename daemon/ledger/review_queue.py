@@ -1,0 +1,30 @@
+"""The parts that people are asked about, until somebody has answered."""
+
+from __future__ import annotations
+
+from daemon.ledger.frame_list import ListedFrame, listed_frame
+from daemon.ledger.ledger import Ledger
+from daemon.ledger.records import RecordedAnswer
+from daemon.ledger.rows import recorded_answer
+
+
+def open_for_review(ledger: Ledger, limit: int) -> list[ListedFrame]:
+    """Frames that people are asked about and nobody has answered for: first what was not passed, then the most
+    anomalous of what was."""
+    rows = ledger.database.rows("SELECT * FROM open_reviews ORDER BY verdict = 'OK', p_value, seq DESC LIMIT ?", limit)
+    return [listed_frame(row) for row in rows]
+
+
+def count_open(ledger: Ledger) -> int:
+    """How many frames wait for an answer."""
+    return ledger.database.number("SELECT count(*) FROM open_reviews")
+
+
+def answer_of_another(ledger: Ledger, frame_id: str, operator: str) -> RecordedAnswer | None:
+    """The first answer about a frame that another operator gave and nobody has revoked; None where there is none."""
+    row = ledger.database.row(
+        "SELECT * FROM answers WHERE frame_id = ? AND operator <> ? AND revoked_by IS NULL ORDER BY id",
+        frame_id,
+        operator,
+    )
+    return recorded_answer(row) if row else None

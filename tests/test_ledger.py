@@ -1,0 +1,146 @@
+"""What the ledger says of answers, and that its records lose nothing of what was written."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import fakeredis
+import pytest
+from conftest import rows
+
+from daemon.ledger import outbox
+from daemon.ledger.answers import answers_on, learnable_on, standing_on
+from daemon.ledger.ledger import Ledger
+from daemon.ledger.records import Box, Effect, JudgedFrame, NewAnswer, NewVerdict, RecordedAnswer, SceneRecord, Span
+from daemon.streams import RedisStreams, Stream
+from policies.verdict import Label, Verdict
+
+FLAGGED = NewVerdict(
+    frame_id="f",
+    part_id="p",
+    source="test",
+    judged_ms=100,
+    verdict=Verdict.NG,
+    reason="score 2.000 above threshold 1.000",
+    score=2.0,
+    p_value=0.1 + 0.2,
+    threshold=1.0,
+    version=1,
+    backend="torch",
+    evidence={"at": [3, 4], "sample": "köln.png", "place": 7},
+    reference="abc",
+    drift={"trust": "stable", "regime": 5, "log_ratio": 1e-17},
+    scene=SceneRecord(log_ratio=0.25, light=b"\0" * 24, taught_light=b"\0" * 24, signals=b"\1" * 8),
+    image_sha256="0" * 64,
+    kept="name",
+    asked=True,
+    trial=Verdict.OK,
+    timings={"judge_ms": 1.5},
+)
+
+OPEN = "SELECT frame_id FROM open_reviews"
+UNANSWERED = "SELECT frame_id FROM unanswered"
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    ledger.record_verdict(FLAGGED)
+    return ledger
+
+
+def say(ledger: Ledger, label: Label, operator: str, box: Box | None = None) -> RecordedAnswer:
+    count = len(answers_on(ledger, "f"))
+    answer = NewAnswer(
+        key=str(count),
+        frame_id="f",
+        label=label,
+        operator=operator,
+        box=box,
+        received_ms=count,
+        effect=Effect.ACCEPTED,
+    )
+    recorded = ledger.record_answer(answer)
+    assert recorded is not None
+    return recorded
+
+
+def frames(ledger: Ledger, query: str) -> list[str]:
+    return [row["frame_id"] for row in rows(ledger, query)]
+
+
+def test_a_frame_comes_back_as_it_was_recorded(ledger: Ledger) -> None:
+    recorded = ledger.frame("f")
+    assert recorded == JudgedFrame(**vars(FLAGGED), seq=1, wire_id="100-1", published=False)
+    assert recorded.regime == 5
+
+
+def test_what_was_imported_is_never_published(ledger: Ledger) -> None:
+    assert ledger.record_verdict(replace(FLAGGED, frame_id="i", imported=True)).published
+
+
+def test_an_answer_comes_back_as_it_was_recorded(ledger: Ledger) -> None:
+    answer = say(ledger, Label.DEFECT, "anna", (0.1, 0.2, 0.3, 1.0))
+    assert (answer.box, answer.label, answer.revoked_by) == ((0.1, 0.2, 0.3, 1.0), Label.DEFECT, None)
+    assert (
+        ledger.record_answer(NewAnswer(**{name: getattr(answer, name) for name in NewAnswer.__annotations__})) is None
+    )
+    assert answers_on(ledger, "f") == [answer]
+
+
+def test_an_operator_s_newest_answer_stands_until_it_is_revoked(ledger: Ledger) -> None:
+    say(ledger, Label.GOOD, "anna")
+    bert = say(ledger, Label.GOOD, "bert")
+    anna = say(ledger, Label.DEFECT, "anna")
+    assert standing_on(ledger, "f") == [bert, anna]
+    ledger.revoke((anna.id,), 200, "engineer", "wrong part")
+    assert [answer.id for answer in standing_on(ledger, "f")] == [1, 2], "what she said before stands again"
+    assert [answer.revoked_by for answer in answers_on(ledger, "f")] == [None, None, "engineer"]
+
+
+def test_what_stood_by_an_earlier_answer_is_known_in_the_order_of_first_words(ledger: Ledger) -> None:
+    first, bert, anna = (
+        say(ledger, label, operator)
+        for label, operator in ((Label.GOOD, "anna"), (Label.GOOD, "bert"), (Label.DEFECT, "anna"))
+    )
+    assert learnable_on(ledger, "f", 2) == [first, bert]
+    assert learnable_on(ledger, "f", 3) == [anna, bert]
+
+
+def test_a_part_is_open_for_review_until_an_answer_stands(ledger: Ledger) -> None:
+    ledger.record_verdict(replace(FLAGGED, frame_id="passed", asked=False))
+    ledger.record_verdict(replace(FLAGGED, frame_id="gone", kept=None))
+    ledger.record_verdict(replace(FLAGGED, frame_id="unscored", score=None))
+    ledger.record_verdict(replace(FLAGGED, frame_id="imported", imported=True))
+    assert frames(ledger, OPEN) == ["f"]
+    answer = say(ledger, Label.GOOD, "anna")
+    assert frames(ledger, OPEN) == []
+    ledger.revoke((answer.id,), 200, "engineer", "careless")
+    assert frames(ledger, OPEN) == ["f"]
+    assert "f" not in frames(ledger, UNANSWERED), "something was said of it, so its image stays"
+
+
+def test_the_streams_carry_what_was_written_to_the_byte(ledger: Ledger) -> None:
+    streams = RedisStreams(fakeredis.FakeRedis(protocol=2), "memory://", "driftline", "test")
+    ledger.event(100, "hold", reason="fünf Teile", blamed=["f"], at=Path("x"))
+    outbox.publish(ledger, streams)
+    ((entry, verdict),) = streams.entries(Stream.VERDICTS)
+    (row,) = rows(ledger, "SELECT * FROM frames")
+    assert entry == row["wire_id"]
+    assert {name: verdict[name].decode() for name in ("nearest", "drift", "timings")} == {
+        "nearest": json.dumps(FLAGGED.evidence),
+        "drift": row["drift"],
+        "timings": row["timings"],
+    }
+    assert (verdict["asked"], verdict["p_value"], verdict["map"]) == (b"1", b"0.30000000000000004", b"name")
+    ((_, event),) = streams.entries(Stream.EVENTS)
+    assert event["detail"].decode() == rows(ledger, "SELECT detail FROM events")[0]["detail"]
+    outbox.publish(ledger, streams)
+    assert len(streams.entries(Stream.VERDICTS)) == 1, "what is published is marked"
+
+
+def test_a_span_ends_with_its_last_answer() -> None:
+    span = Span(after=2, through=4)
+    assert [answer_id for answer_id in range(6) if answer_id in span] == [3, 4]
