@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import features, frame, material_of, png
+from conftest import NOW_MS, features, frame, material_of, png
 from hypothesis import given
 from hypothesis import strategies as st
 from test_lesson import answer, learn
@@ -18,7 +18,7 @@ from daemon.datasets.rendered import STEADY, Scene, part
 from daemon.ledger import provenance
 from daemon.reporting import report
 from daemon.service import Service
-from drift.monitor import CALM, DriftState, Monitor, Trust
+from drift.monitor import CALM, DriftState, MeasuredFrame, Monitor, Trust
 from drift.reference import Reference, Signals, refer
 from drift.regimes import (
     ENOUGH_PARTS,
@@ -66,11 +66,12 @@ class Line:
         states = []
         for _ in range(frames):
             self.now += 1
-            states.append(self.monitor.update(self.signals(**moved), self.now, flagged=False, regimes=regimes))
+            frame = MeasuredFrame(self.signals(**moved), self.now, NOW_MS + self.now, flagged=False)
+            states.append(self.monitor.update(frame, regimes))
         return states
 
-    def confirmed(self, since_ms: int, parts: int, **moved: float) -> tuple[Regime, ...]:
-        seen = [Sighting(since_ms, since_ms + i, self.signals(**moved).values, fault=False) for i in range(parts)]
+    def confirmed(self, name: int, parts: int, **moved: float) -> tuple[Regime, ...]:
+        seen = [Sighting(name, name + i, self.signals(**moved).values, fault=False) for i in range(parts)]
         return regimes_of(extended({}, seen), self.monitor.reference, 0)
 
 
@@ -134,8 +135,8 @@ def test_too_few_confirmed_parts_make_nothing_known(reference: Reference) -> Non
     assert len(line.confirmed(7, ENOUGH_PARTS)) == 2
 
 
-def sighting(regime: int, at_ms: int, *, fault: bool = False) -> Sighting:
-    return Sighting(regime, at_ms, np.full(len(SIGNALS), float(at_ms)), fault)
+def sighting(regime: int, number: int, *, fault: bool = False) -> Sighting:
+    return Sighting(regime, number, np.full(len(SIGNALS), float(number)), fault)
 
 
 @given(st.lists(st.tuples(st.integers(0, 12), st.booleans()), max_size=300))
@@ -226,7 +227,10 @@ def test_the_night_shift_comes_back_to_its_own_regime(service: Service) -> None:
     again = shown(900, 70, DIM)
     assert (again.trust, again.known, again.regime) == (Trust.STABLE, night.regime, night.regime)
     events = service.engine.ledger.all("SELECT detail FROM events WHERE kind = 'regime'")
-    assert json.loads(events[-1]["detail"])["since_ms"] == night.regime
+    back = json.loads(events[-1]["detail"])
+    first = service.engine.ledger.one("SELECT judged_ms FROM frames WHERE seq = ?", night.regime)
+    assert first is not None
+    assert (back["regime"], back["since_ms"]) == (night.regime, first["judged_ms"])
     said = service.status()["drift"]
     assert "in the regime first seen 20" in dict(terminal.scene(said))["scene"]  # type: ignore[arg-type]  # a dictionary
     last = service.engine.ledger.frame("s969")

@@ -23,7 +23,7 @@ from daemon.ledger.kept import KeptFrames, Pictures
 from daemon.ledger.ledger import Ledger, Row
 from daemon.settings.load import Settings
 from drift.light import compensate
-from drift.monitor import CALM, DriftState, Monitor
+from drift.monitor import CALM, DriftState, MeasuredFrame, Monitor
 from drift.reference import Signals, measure
 from drift.regimes import Regime
 from memory.bank import Score
@@ -215,8 +215,8 @@ class Engine:
             return None, None, unknown(f"it could not be scored: {type(error).__name__}: {error}")
         score, threshold, drift = scored.score.value, active.current_threshold, None
         if not frame.imported:
-            flagged = score > threshold.value
-            drift = active.monitor.update(scored.signals, now_ms, flagged=flagged, regimes=active.regimes)
+            seen = MeasuredFrame(scored.signals, self.ledger.next_seq(), now_ms, flagged=score > threshold.value)
+            drift = active.monitor.update(seen, active.regimes)
         return scored, drift, decide(score, threshold, drift or active.monitor.state)
 
     def _ask(self, decision: Decision, disputed: bool, now_ms: int) -> bool:

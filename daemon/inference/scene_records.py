@@ -11,9 +11,9 @@ import structlog
 
 from daemon.ledger.ledger import Ledger, Row
 from drift.light import LightEstimate
-from drift.monitor import CALM, Change, DriftState, Monitor, Trust
+from drift.monitor import CALM, Change, DriftState, MeasuredFrame, Monitor, Trust
 from drift.reference import GRAINY, Reference, Signals
-from drift.regimes import TAUGHT, Regime, Sighting, regimes_of
+from drift.regimes import FIRST_TIME_MS, TAUGHT, Regime, Sighting, regimes_of
 from drift.signals import LIGHT, SIGNALS, Vector
 from memory.version import Model
 from policies.notices import notices, paused
@@ -47,7 +47,11 @@ def monitor(ledger: Ledger, model: Model, known: tuple[Regime, ...]) -> Monitor:
     # Under another reference until now (a new teach, a rollback) the lamp is still the same.
     newest = "SELECT * FROM line_frames WHERE signals IS NOT NULL ORDER BY seq DESC LIMIT 1"
     last = rows[-1] if rows else ledger.one(newest)
-    past = [(_signals(row), row["judged_ms"], row["score"] > row["threshold"]) for row in rows if row["light"]]
+    past = [
+        MeasuredFrame(_signals(row), row["seq"], row["judged_ms"], flagged=row["score"] > row["threshold"])
+        for row in rows
+        if row["light"]
+    ]
     made.rewarm(past, _light(last, made.reference) if last else made.light, known)
     log.info("drift monitor ready", rewarmed_frames=made.rewarmed_frames)
     return made
@@ -99,8 +103,9 @@ def tell(ledger: Ledger, before: DriftState, after: DriftState, frame_id: str, n
     for change in after.noticed:
         ledger.event(now_ms, "drift_noticed", frame_id=frame_id, **asdict(change))
     if after.known != before.known:
-        ledger.event(now_ms, "regime", frame_id=frame_id, since_ms=after.known)
-        log.info("a known regime is back", since_ms=after.known)
+        since_ms = first_seen_ms(ledger, after.known)
+        ledger.event(now_ms, "regime", frame_id=frame_id, regime=after.known, since_ms=since_ms)
+        log.info("a known regime is back", regime=after.known, since_ms=since_ms)
     if after.trust is not before.trust:
         ledger.event(now_ms, "trust", frame_id=frame_id, before=before.trust, now=after.trust)
 
@@ -110,6 +115,20 @@ def regime(row: Row) -> int:
     return int(json.loads(row["drift"]).get("regime", TAUGHT))
 
 
+def first_seen_ms(ledger: Ledger, regime: int) -> int:
+    """When a regime was first seen (Unix, ms), 0 for the taught parts'.
+
+    Where retention has removed that frame, it is the time of the next one on record: the parts that made a regime
+    known are among them.
+    """
+    if regime == TAUGHT or regime >= FIRST_TIME_MS:
+        return regime
+    row = ledger.one(
+        "SELECT judged_ms FROM frames WHERE seq >= min(?, (SELECT max(seq) FROM frames)) ORDER BY seq LIMIT 1", regime
+    )
+    return int(row["judged_ms"]) if row else 0
+
+
 def sighting(row: Row, model: Model) -> Sighting | None:
     """How the scene was when a frame was judged; None where that was not against the version's reference."""
     said = json.loads(row["drift"])
@@ -117,7 +136,7 @@ def sighting(row: Row, model: Model) -> Sighting | None:
         return None
     changes = tuple(Change(**change) for change in said["changes"])
     fault = paused(replace(CALM, trust=Trust(said["trust"]), changes=changes)) is not None
-    return Sighting(said["regime"], row["judged_ms"], _signals(row).values, fault)
+    return Sighting(said["regime"], row["seq"], _signals(row).values, fault)
 
 
 def _light(row: Row, reference: Reference) -> LightEstimate:

@@ -203,6 +203,11 @@ class Ledger:
         row = self.one("SELECT count(*) AS n FROM frames WHERE asked = 1 AND audited = 0 AND judged_ms > ?", at_ms)
         return int(row["n"]) if row else 0
 
+    def next_seq(self) -> int:
+        """The number that the next frame will get: higher than any before, and none is used twice."""
+        row = self.one("SELECT seq FROM sqlite_sequence WHERE name = 'frames'")
+        return int(row["seq"]) + 1 if row else 1
+
     def frame(self, frame_id: str) -> Row | None:
         """The verdict of a frame, or None if it was never judged."""
         return self.one("SELECT * FROM frames WHERE frame_id = ?", frame_id)

@@ -49,12 +49,13 @@ def why(store: Store, ledger: Ledger, row: Row) -> dict[str, Any]:
     nearest = json.loads(row["nearest"]) if row["nearest"] else None
     if nearest is not None:
         nearest["admitted"] = _admission(ledger, history, nearest["sample"], row["version"])
+    first_seen_ms = scene_records.first_seen_ms(ledger, scene_records.regime(row))
     aside = ledger.one("SELECT at_ms, reason FROM quarantine WHERE frame_id = ?", row["frame_id"])
     return {
         **{key: row[key] for key in ("frame_id", "part_id", "verdict", "reason", "score", "threshold", "p_value")},
         "backend": row["backend"] or "torch",
         "judged_at": iso(row["judged_ms"]),
-        "regime": iso(seen_in) if (seen_in := scene_records.regime(row)) else "taught",
+        "regime": iso(first_seen_ms) if first_seen_ms else "taught",
         "version": _heading(judged_by) if judged_by else row["version"],
         "nearest_good_patch": nearest,
         "answers": _answers(ledger, row["frame_id"]),
