@@ -162,6 +162,17 @@ def test_of_too_many_regimes_the_one_leaves_that_was_seen_longest_ago() -> None:
     assert few == {f"signals.{r}" for r in range(1, MOST_REGIMES + 1)}, "what is not known yet pushes nothing out"
 
 
+def test_a_regime_that_an_older_version_named_by_its_time_goes_on_and_was_seen_before_any_named_by_a_frame() -> None:
+    old = [sighting(NOW_MS + r, NOW_MS + 10 * r + i) for r in range(MOST_REGIMES) for i in range(ENOUGH_PARTS)]
+    parts = extended({}, old)
+    grown = extended(parts, [sighting(NOW_MS, 500)])
+    assert len(grown[f"signals.{NOW_MS}"]) == ENOUGH_PARTS + 1
+    assert grown[f"last.{NOW_MS}"].tolist() == [500], "from now on by the number of a frame"
+    new = [sighting(r, 600 + r) for r in (501, 502) for _ in range(ENOUGH_PARTS)]
+    held = {int(n.removeprefix("signals.")) for n in extended(grown, new) if n.startswith("signals.")}
+    assert held == {501, 502, NOW_MS, *(NOW_MS + r for r in range(3, MOST_REGIMES))}
+
+
 @given(
     st.lists(st.integers(0, 3), min_size=1, max_size=40), st.lists(st.integers(0, 3), max_size=40), st.integers(1, 30)
 )
