@@ -14,7 +14,7 @@ from drift.signals import SIGNALS, Vector
 
 Z_CLIP = 20.0
 REMEMBERED_FRAMES = 512
-SETTLE_FRAMES = 16  # whether alarms are over is asked so often
+SETTLE_FRAMES = 16  # whether alarms are over is asked so often, by frame number, so that a restart changes no moment
 CALM_FRAMES = 32  # what ends an alarm at least; or twice as many as it took to see it
 
 Frames = npt.NDArray[np.int64]
@@ -46,6 +46,7 @@ class Alarms:
         """
         self.regime = next((r for r in regimes if r.name == self.regime.name), self.regime)
         self._recent[:, self._frames % REMEMBERED_FRAMES] = z
+        before = self.number(self._frames % REMEMBERED_FRAMES - 1)
         self._numbers[self._frames % REMEMBERED_FRAMES] = number
         self._times[self._frames % REMEMBERED_FRAMES] = at_ms
         self._frames += 1
@@ -53,7 +54,7 @@ class Alarms:
         new = np.flatnonzero(alarming(self._sums) & ~self.high).tolist()
         if new:
             self._raise(new)
-        asked = bool(self.high.any()) and self._frames % SETTLE_FRAMES == 0
+        asked = bool(self.high.any()) and number // SETTLE_FRAMES > before // SETTLE_FRAMES
         if asked:
             self._settle(regimes)
         return asked or bool(new)
