@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -144,16 +144,22 @@ class Monitor:
         )
         return self.state
 
-    def rewarm(self, past: Iterable[MeasuredFrame], light: LightEstimate, regimes: Sequence[Regime] = ()) -> None:
-        """After a restart: run recorded frames through a fresh monitor, then set the light.
+    def rewarm(
+        self, past: Iterable[tuple[MeasuredFrame, Sequence[Regime]]], light: LightEstimate, away: int | None = None
+    ) -> None:
+        """After a restart: run recorded frames, each with the regimes known by then, through a fresh monitor, then set
+        what was recorded with the last one.
 
-        `light` is the estimate recorded with the last frame, so frames score as if nothing had stopped, however much
-        of the past is given.
+        That is the estimate of the `light`, so frames score as if nothing had stopped, however much of the past is
+        given, and the regime that the line is `away` in, if it is not known yet, which keeps its name.
         """
-        for frame in past:
+        for frame, regimes in past:
             self.update(frame, regimes)
             self.rewarmed_frames += 1
         self._lamp.light = light
+        if self._changes and away is not None:
+            self._away = away
+            self.state = replace(self.state, regime=away)
 
     def _explain(self) -> tuple[Change, ...]:
         """Name and measure anew what is high; which changes are over, as far as they had gone."""

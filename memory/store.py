@@ -14,6 +14,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from memory import blobs
 from memory.durable import disk, drafted, sync
 from memory.errors import Damaged, StaleParent, StoreError
@@ -88,6 +91,14 @@ class Store:
         path = self._blobs / version.blobs["replay"]
         with disk(path), contextlib.suppress(Damaged):
             return blobs.samples(path) if path.exists() else None
+        return None
+
+    def regimes(self, version: Version) -> Mapping[str, npt.NDArray[np.float64]] | None:
+        """What a version holds of regimes, alone; None where its contents are gone or damaged."""
+        if "regimes" not in version.blobs:  # before format 5 there were none
+            return {}
+        with contextlib.suppress(Damaged):
+            return blobs.regimes(self._blob(version, "regimes"))
         return None
 
     def commit(
@@ -196,20 +207,21 @@ class Store:
         return version
 
     def _contents(self, version: Version) -> Snapshot:
-        read: dict[str, bytes] = {}
-        for name, digest in version.blobs.items():
-            path = self._blobs / digest
-            with disk(path):
-                data = path.read_bytes() if path.exists() else b""
-            if hashlib.sha256(data).hexdigest() != digest:
-                raise Damaged(
-                    expected=f"an intact {name} of version {version.number}",
-                    came=f"version {version.number}: blob {digest[:12]} is "
-                    + ("altered" if data else "missing (retention, or a lost file)"),
-                    do="use a newer version, or restore the blob from a backup",
-                )
-            read[name] = data
-        return blobs.decode(read)
+        return blobs.decode({name: self._blob(version, name) for name in version.blobs})
+
+    def _blob(self, version: Version, name: str) -> bytes:
+        digest = version.blobs[name]
+        path = self._blobs / digest
+        with disk(path):
+            data = path.read_bytes() if path.exists() else b""
+        if hashlib.sha256(data).hexdigest() != digest:
+            raise Damaged(
+                expected=f"an intact {name} of version {version.number}",
+                came=f"version {version.number}: blob {digest[:12]} is "
+                + ("altered" if data else "missing (retention, or a lost file)"),
+                do="use a newer version, or restore the blob from a backup",
+            )
+        return data
 
     def _write_blob(self, data: bytes) -> str:
         digest = hashlib.sha256(data).hexdigest()

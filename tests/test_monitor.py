@@ -186,7 +186,7 @@ def test_a_rewarmed_monitor_believes_what_the_old_one_did(
     for frame in past[:cut]:
         stopped.update(frame)
     again = Monitor(reference)
-    again.rewarm(past[:cut], stopped.light)
+    again.rewarm([(frame, ()) for frame in past[:cut]], stopped.light)
     assert again.rewarmed_frames == len(past[:cut])
     for frame in past[cut:]:
         again.update(frame)

@@ -19,8 +19,9 @@ from daemon.inference.backend import AcceleratedBackend, Scorer
 from daemon.inference.probe import probe
 from daemon.intake.decode import ImageRejected, decode
 from daemon.intake.sources import Frame
-from daemon.ledger.kept import KeptFrames, Pictures
-from daemon.ledger.ledger import Ledger, Row
+from daemon.ledger.kept import Pictures
+from daemon.ledger.ledger import Row
+from daemon.ledger.state import State
 from daemon.settings.load import Settings
 from drift.light import compensate
 from drift.monitor import CALM, DriftState, MeasuredFrame, Monitor
@@ -78,18 +79,14 @@ class Engine:
         self,
         settings: Settings,
         extractor: Extractor,
-        ledger: Ledger,
-        kept: KeptFrames,
+        opened: State,
         clock_ms: Callable[[], int],
         quick: AcceleratedBackend | None = None,
     ) -> None:
-        self.settings = settings
-        self.extractor = extractor
-        self.ledger = ledger
-        self.kept = kept
-        self.clock_ms = clock_ms
-        self.quick = quick
-        self.pictures = Pictures(ledger, kept, extractor.input_px, settings.source.max_pixels)
+        self.settings, self.extractor = settings, extractor
+        self.store, self.ledger, self.kept = opened.store, opened.ledger, opened.kept
+        self.clock_ms, self.quick = clock_ms, quick
+        self.pictures = Pictures(opened.ledger, opened.kept, extractor.input_px, settings.source.max_pixels)
         self.active: Active | None = None
         self.trial: shadow.Trial | None = None
         self.probe_ms: float | None = None
@@ -113,7 +110,7 @@ class Engine:
         with self._switching:
             before = self.active
             same = before is not None and scene_records.reference_id(before.model) == scene_records.reference_id(model)
-            monitor = before.monitor if before and same else scene_records.monitor(self.ledger, model, regimes)
+            monitor = before.monitor if before and same else self._monitor(model)
             self.active = active = Active(model, judge, monitor, regimes)
             dropped, self.trial = self.trial, None
         if dropped is not None:
@@ -131,8 +128,10 @@ class Engine:
         """Rebuild the monitor from the ledger, after a frame was measured but could not be recorded."""
         with self._switching:
             if self.active:
-                made = scene_records.monitor(self.ledger, self.active.model, self.active.regimes)
-                self.active = replace(self.active, monitor=made)
+                self.active = replace(self.active, monitor=self._monitor(self.active.model))
+
+    def _monitor(self, model: Model) -> Monitor:
+        return scene_records.monitor(self.ledger, self.store, model, self.settings.memory.seed)
 
     def judge(self, frame: Frame, decoded: Future[Image] | None = None) -> Row:
         """Give a frame its one verdict, durable in the ledger; one judged before keeps its earlier verdict.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import asdict, replace
 from typing import Any
@@ -15,6 +16,8 @@ from drift.monitor import CALM, Change, DriftState, MeasuredFrame, Monitor, Trus
 from drift.reference import GRAINY, Reference, Signals
 from drift.regimes import FIRST_TIME_MS, TAUGHT, Regime, Sighting, regimes_of
 from drift.signals import LIGHT, SIGNALS, Vector
+from memory.errors import StoreError
+from memory.store import Store
 from memory.version import Model
 from policies.notices import notices, paused
 
@@ -32,8 +35,10 @@ def regimes(model: Model, seed: int) -> tuple[Regime, ...]:
     return regimes_of(model.snapshot.regimes, Reference.of(model.snapshot.reference), seed)
 
 
-def monitor(ledger: Ledger, model: Model, known: tuple[Regime, ...]) -> Monitor:
-    """A monitor for the version's reference, re-warmed from the ledger's frames under that reference."""
+def monitor(ledger: Ledger, store: Store, model: Model, seed: int) -> Monitor:
+    """A monitor for the version's reference, re-warmed from the ledger's frames under that reference: each is seen with
+    the regimes that were known to the version which judged it, so that a restart changes nothing.
+    """
     made = Monitor(Reference.of(model.snapshot.reference))
     if made.reference.blind:
         log.warning("taught before causes of drift were known: only the light is watched", do="teach again")
@@ -47,12 +52,9 @@ def monitor(ledger: Ledger, model: Model, known: tuple[Regime, ...]) -> Monitor:
     # Under another reference until now (a new teach, a rollback) the lamp is still the same.
     newest = "SELECT * FROM line_frames WHERE signals IS NOT NULL ORDER BY seq DESC LIMIT 1"
     last = rows[-1] if rows else ledger.one(newest)
-    past = [
-        MeasuredFrame(_signals(row), row["seq"], row["judged_ms"], flagged=row["score"] > row["threshold"])
-        for row in rows
-        if row["light"]
-    ]
-    made.rewarm(past, _light(last, made.reference) if last else made.light, known)
+    known = _known_to(store, model, seed, {row["version"] for row in rows})
+    past = [(_measured(row), known[row["version"]]) for row in rows if row["light"]]
+    made.rewarm(past, _light(last, made.reference) if last else made.light, _away(rows[-1]) if rows else None)
     log.info("drift monitor ready", rewarmed_frames=made.rewarmed_frames)
     return made
 
@@ -137,6 +139,29 @@ def sighting(row: Row, model: Model) -> Sighting | None:
     changes = tuple(Change(**change) for change in said["changes"])
     fault = paused(replace(CALM, trust=Trust(said["trust"]), changes=changes)) is not None
     return Sighting(said["regime"], row["seq"], _signals(row).values, fault)
+
+
+def _known_to(store: Store, model: Model, seed: int, numbers: set[int]) -> dict[int, tuple[Regime, ...]]:
+    """The regimes known to versions with the reference of `model`, by number; where retention has removed a version,
+    those known to `model`.
+    """
+    reference, regimes_in = Reference.of(model.snapshot.reference), {}
+    for number in numbers:
+        parts = None
+        with contextlib.suppress(StoreError):
+            parts = store.regimes(store.version(number))
+        regimes_in[number] = regimes_of(model.snapshot.regimes if parts is None else parts, reference, seed)
+    return regimes_in
+
+
+def _measured(row: Row) -> MeasuredFrame:
+    return MeasuredFrame(_signals(row), row["seq"], row["judged_ms"], flagged=row["score"] > row["threshold"])
+
+
+def _away(row: Row) -> int | None:
+    """The regime that is not known yet in which a frame was judged; None where it was a known one."""
+    drift = json.loads(row["drift"])
+    return drift["regime"] if "regime" in drift and drift["regime"] != drift["known"] else None
 
 
 def _light(row: Row, reference: Reference) -> LightEstimate:
