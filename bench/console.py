@@ -29,6 +29,7 @@ import cv2
 import numpy as np
 import redis
 
+from daemon.ledger.frames import newest_frames
 from daemon.ledger.state import open_state
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -42,6 +43,7 @@ GOODS = 40
 SHOWN_EVERY_S = 0.5
 CONNECTED_S = 1.0
 CALM_PERCENT = 0.5
+EVERY_FRAME = 1_000_000
 
 
 def port() -> int:
@@ -131,11 +133,11 @@ def stream(client: redis.Redis, name: str, images: list[bytes], fps: float, seco
 
 def times(ledger: Ledger, sent: dict[str, int], name: str) -> dict[str, float]:
     """p50 and p99 of scoring, and of a frame from its entry in the stream to its verdict's, in ms."""
-    rows = ledger.all("SELECT * FROM frames WHERE frame_id LIKE ? ORDER BY seq", f"{name}-%")
-    rows = rows[len(rows) // 10 :]
-    spent = [json.loads(row["timings"])["judge_ms"] for row in rows]
-    whole = [row["judged_ms"] + s - sent[row["frame_id"]] for row, s in zip(rows, spent, strict=True)]
-    found = {"frames": float(len(rows))}
+    frames = [frame for frame in newest_frames(ledger, EVERY_FRAME)[::-1] if frame.frame_id.startswith(f"{name}-")]
+    frames = frames[len(frames) // 10 :]
+    spent = [frame.timings["judge_ms"] for frame in frames]
+    whole = [frame.judged_ms + s - sent[frame.frame_id] for frame, s in zip(frames, spent, strict=True)]
+    found = {"frames": float(len(frames))}
     for what, values in {"judge": spent, "whole": whole}.items():
         for share in (50, 99):
             found[f"{what} p{share}"] = float(np.percentile(values, share))

@@ -22,6 +22,7 @@ from typing import TypeVar
 
 from daemon import clock
 from daemon.learning.rollback import roll_back
+from daemon.ledger.frames import newest_scored
 from daemon.ledger.state import open_state
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -70,8 +71,8 @@ def live(line: Service, rows: list[Shot]) -> None:
     """The whole stream, with an operator who answers when asked."""
     for number, shot in enumerate(row for row in rows if row.role == "stream"):
         name = f"{number}:{shot.image.name}"
-        row = playback.verdict(line, name, {"part_id": shot.part, "path": str(shot.image)})
-        if row["asked"]:
+        judged = playback.verdict(line, name, {"part_id": shot.part, "path": str(shot.image)})
+        if judged.asked:
             said = "defect" if shot.defective else "good"
             playback.tell(line, answers.answer(name, said, FIRST if shot.stage == 1 else LATER))
         line.lesson_if_due()
@@ -124,8 +125,8 @@ def main() -> None:
         line.start()
         live(line, rows)
         head = publish.current(line.store).version
-        kept = line.engine.ledger.all("SELECT * FROM frames WHERE kept IS NOT NULL ORDER BY seq LIMIT 20")
-        seen = [features for row in kept if (features := line.engine.features(row)) is not None]
+        judged = newest_scored(line.engine.ledger, 20)
+        seen = [features for frame in judged if (features := line.engine.features(frame)) is not None]
         line.engine.ledger.close()
         undone = []
         for i in range(given.times):

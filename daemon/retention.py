@@ -4,25 +4,13 @@ from __future__ import annotations
 
 import structlog
 
+from daemon.ledger.frames import expired_flags, images_beyond_ring
 from daemon.service import Service
 from daemon.streams import RedisLost
 
 DAY_MS = 86_400_000
 BATCH_ROWS = 5_000
 log = structlog.get_logger()
-
-RING = """
-SELECT seq, kept FROM frames WHERE kept IS NOT NULL AND asked = 0 AND verdict = 'OK'
-AND frame_id NOT IN (SELECT frame_id FROM feedback)
-ORDER BY seq DESC LIMIT -1 OFFSET ?
-"""
-FLAGGED = """
-WITH flagged AS (
-    SELECT seq, kept, judged_ms, row_number() OVER (ORDER BY seq DESC) AS place FROM frames
-    WHERE kept IS NOT NULL AND (asked = 1 OR verdict <> 'OK') AND frame_id NOT IN (SELECT frame_id FROM feedback)
-)
-SELECT seq, kept FROM flagged WHERE judged_ms < ? OR place > ?
-"""
 
 
 def retain(service: Service, now_s: float) -> None:
@@ -33,10 +21,10 @@ def retain(service: Service, now_s: float) -> None:
     engine = service.engine
     keep, ledger, now_ms = engine.settings.retention, engine.ledger, int(now_s * 1000)
     oldest_ms = int(now_ms - keep.flagged_days * DAY_MS)
-    expired = ledger.all(RING, keep.ring_frames) + ledger.all(FLAGGED, oldest_ms, keep.flagged_frames)
-    for row in expired:
-        if ledger.forget_file(row["seq"]):
-            engine.kept.drop(row["kept"])
+    expired = images_beyond_ring(ledger, keep.ring_frames) + expired_flags(ledger, oldest_ms, keep.flagged_frames)
+    for image in expired:
+        if ledger.forget_file(image.seq):
+            engine.kept.drop(image.name)
     service.source.tidy(keep.ring_frames)
     rows = 0
     while gone := ledger.forget_before(int(now_ms - keep.ledger_days * DAY_MS), BATCH_ROWS):

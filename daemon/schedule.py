@@ -11,6 +11,7 @@ from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, EVENT_J
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from daemon.ledger.history import last_lesson_ms
 from daemon.retention import retain
 from daemon.service import Service
 
@@ -40,10 +41,10 @@ def scheduler(service: Service) -> BackgroundScheduler:
 
     every(times.admission_s, service.lesson_if_due, "admission", "lessons")
     every(times.recalibration_s, service.recalibrate, "recalibration", "lessons")
-    last = service.engine.ledger.one("SELECT max(at_ms) AS at_ms FROM lessons")
-    if last and last["at_ms"] is not None:
+    last_ms = last_lesson_ms(service.engine.ledger)
+    if last_ms is not None:
         # On a PC that is switched off at night, an interval counted from the start would never end.
-        next_s = max(last["at_ms"] / 1000 + times.recalibration_s, time.time() + times.admission_s)
+        next_s = max(last_ms / 1000 + times.recalibration_s, time.time() + times.admission_s)
         jobs.modify_job("recalibration", next_run_time=datetime.fromtimestamp(next_s, UTC))
     every(times.snapshot_s, lambda: snapshot(service), "snapshot")
     every(times.retention_s, lambda: retain(service, time.time()), "retention")

@@ -13,17 +13,16 @@ import structlog
 from daemon.inference.engine import Engine
 from daemon.intake.sources import Frame, Source, reused
 from daemon.learning import answers, lesson, publish, trials
-from daemon.ledger.ledger import DISK_ERRORS
-from daemon.ledger.outbox import verdict_fields
+from daemon.ledger import outbox
+from daemon.ledger.database import DISK_ERRORS
+from daemon.ledger.history import knows_version
+from daemon.outages import Resource
 from daemon.status import status_of
-from daemon.streams import RedisLost, RedisStreams
+from daemon.streams import RedisLost, RedisStreams, Stream
 from memory.errors import StaleParent, StoreError
 from memory.features import Image
 from memory.store import Store
 
-BACKOFF_FIRST_S = 0.1
-BACKOFF_LAST_S = 5.0
-OUTBOX_BATCH = 100
 log = structlog.get_logger()
 
 
@@ -41,9 +40,7 @@ class Service:
         self.source = source
         self.wire = wire
         self.stopping = threading.Event()
-        self.trouble: dict[str, str] = {}
-        self._backoff_s = BACKOFF_FIRST_S
-        self._wire_again_s = 0.0
+        self._redis, self._disk, self._camera = Resource("redis"), Resource("disk"), Resource("camera")
         self._learning = threading.Lock()
         self._unsure = False  # whether a frame was measured and could not be recorded
         self._noticed = 0
@@ -55,7 +52,7 @@ class Service:
         """
         now_ms = self.engine.clock_ms()
         for version in self.store.history():
-            if self.engine.ledger.one("SELECT 1 FROM versions WHERE number = ?", version.number) is None:
+            if not knows_version(self.engine.ledger, version.number):
                 publish.announce(self.engine.ledger, version, now_ms)
         for line in self.store.damaged():
             self.engine.ledger.event(now_ms, "damaged_version", what=line)
@@ -67,6 +64,12 @@ class Service:
             self.engine.activate(self.store.load(head))
             if trials.begun(self.engine.ledger, head.number):
                 self.learn("trial")
+
+    @property
+    def trouble(self) -> dict[str, str]:
+        """What is away now, and why."""
+        resources = (self._redis, self._disk, self._camera)
+        return {resource.name: resource.trouble for resource in resources if resource.trouble is not None}
 
     def run(self, block_ms: int = 200) -> None:
         """Turn until `stopping` is set; the frame in hand is finished and acknowledged first."""
@@ -82,24 +85,24 @@ class Service:
             try:
                 frames = self.source.read(block_ms)
             except RedisLost as error:
-                self._away("redis", error)
-                self.stopping.wait(self._backoff_s)
+                self._away(self._redis, str(error))
+                self.stopping.wait(self._redis.wait_s)
                 return
             if self.source.trouble:
-                self._missing("camera", self.source.trouble)
+                self._away(self._camera, self.source.trouble)
             else:
-                self._back("camera")
+                self._back(self._camera)
             self._judge(frames)
             if self.stopping.is_set():
                 return
             self._over_wire(self._answers)
-            self._over_wire(self._outbox)
-            self._back("disk")
+            self._over_wire(self._publish_outbox)
+            self._back(self._disk)
         except DISK_ERRORS as error:
-            self._away("disk", error)
+            self._away(self._disk, str(error))
             self._unsure = True
             self.wire.ready = False  # what was read and not recorded is read again
-            self.stopping.wait(self._backoff_s)
+            self.stopping.wait(self._disk.wait_s)
 
     def lesson_if_due(self) -> None:
         """Learn now if `policy.lesson_after` parts were confirmed, or look after a trial."""
@@ -165,7 +168,7 @@ class Service:
         ledger, now_ms = self.engine.ledger, self.engine.clock_ms()
         earlier = ledger.frame(frame.frame_id)
         if earlier is not None and frame.data is not None:
-            frame = reused(frame, earlier["image_sha256"])
+            frame = reused(frame, earlier.image_sha256)
             earlier = ledger.frame(frame.frame_id)
         self.engine.judge(frame, image)
         if earlier is not None:
@@ -175,19 +178,19 @@ class Service:
         return frame
 
     def _publish(self, frame: Frame) -> None:
-        self._over_wire(self._outbox)
+        self._over_wire(self._publish_outbox)
         try:
             self.source.acknowledge(frame)
         except RedisLost as error:
-            self._away("redis", error)
+            self._away(self._redis, str(error))
 
     def _answers(self) -> None:
-        for message in self.wire.read("feedback"):
+        for message in self.wire.read(Stream.FEEDBACK):
             now_ms = self.engine.clock_ms()
             try:
-                given = answers.parse(message)
-                if answers.record(self.engine.ledger, given, now_ms) is None:
-                    self.engine.ledger.event(now_ms, "feedback_again", key=given.key)
+                answer = answers.parse(message)
+                if answers.record(self.engine.ledger, answer, now_ms) is None:
+                    self.engine.ledger.event(now_ms, "feedback_again", key=answer.key)
             except answers.FeedbackRejected as error:
                 self.engine.ledger.event(now_ms, "feedback_refused", entry=message.entry, reason=str(error))
                 self.wire.bury(message, str(error))
@@ -195,43 +198,28 @@ class Service:
             else:
                 self.wire.acknowledge(message)
 
-    def _outbox(self) -> None:
-        """Publish what the ledger holds and the streams do not, in order, each entry under its own id."""
-        ledger = self.engine.ledger
-        for row in ledger.all("SELECT * FROM frames WHERE published = 0 ORDER BY seq LIMIT ?", OUTBOX_BATCH):
-            self.wire.send("verdicts", verdict_fields(row), row["wire_id"])
-            ledger.mark_published("frames", row["seq"])
-        for row in ledger.all("SELECT * FROM events WHERE published = 0 ORDER BY id LIMIT ?", OUTBOX_BATCH):
-            self.wire.send("events", {"kind": row["kind"], "detail": row["detail"]}, f"{row['at_ms']}-{row['id']}")
-            ledger.mark_published("events", row["id"])
+    def _publish_outbox(self) -> None:
+        outbox.publish(self.engine.ledger, self.wire)
 
     def _over_wire(self, call: Callable[[], None]) -> None:
         """Use Redis unless it was lost a moment ago: a watched folder is judged on while Redis is away."""
-        if time.monotonic() < self._wire_again_s:
+        if not self._redis.due(time.monotonic()):
             return
         try:
             call()
         except RedisLost as error:
-            self._away("redis", error)
+            self._away(self._redis, str(error))
         else:
-            self._back("redis")
+            self._back(self._redis)
 
-    def _away(self, what: str, error: Exception) -> None:
-        """Say that Redis or the disk is away, and let each try come a little later, up to `BACKOFF_LAST_S`."""
-        self._missing(what, str(error))
-        self._backoff_s = min(self._backoff_s * 2, BACKOFF_LAST_S)
-        self._wire_again_s = time.monotonic() + self._backoff_s
-
-    def _missing(self, what: str, error: str) -> None:
+    def _away(self, resource: Resource, error: str) -> None:
         """Say once that something is away."""
-        if what not in self.trouble:
-            log.error(f"{what} away", error=error)
+        if resource.lost(error, time.monotonic()):
+            log.error(f"{resource.name} away", error=error)
             with contextlib.suppress(*DISK_ERRORS):
-                self.engine.ledger.event(self.engine.clock_ms(), f"{what}_away", error=error)
-        self.trouble[what] = error
+                self.engine.ledger.event(self.engine.clock_ms(), f"{resource.name}_away", error=error)
 
-    def _back(self, what: str) -> None:
-        if self.trouble.pop(what, None) is not None:
-            log.info(f"{what} back")
-            self._backoff_s = BACKOFF_FIRST_S
-            self.engine.ledger.event(self.engine.clock_ms(), f"{what}_back")
+    def _back(self, resource: Resource) -> None:
+        if resource.regained():
+            log.info(f"{resource.name} back")
+            self.engine.ledger.event(self.engine.clock_ms(), f"{resource.name}_back")

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from daemon import clock
-from daemon.inference import scene_records
 from daemon.inference.engine import Engine
 from daemon.learning import trials
+from daemon.ledger.frames import first_seen_ms
 from policies.notices import notices
 
 
@@ -33,7 +33,7 @@ def status_of(engine: Engine, broker: str, trouble: Mapping[str, str]) -> dict[s
             "trust": drift.trust,
             "light_percent": round((math.exp(drift.log_ratio) - 1) * 100, 1),
             "cards": [asdict(card) for card in notices(drift)],
-            "regime": clock.iso(scene_records.first_seen_ms(engine.ledger, drift.known)) if drift.known else None,
+            "regime": clock.iso(first_seen_ms(engine.ledger, drift.known)) if drift.known else None,
             "rewarmed_frames": active.monitor.rewarmed_frames if active else 0,
         },
     }

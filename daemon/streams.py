@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import redis
@@ -20,6 +21,16 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+class Stream(StrEnum):
+    """The five streams of a line: frames and feedback come in; verdicts, events and dead letters go out."""
+
+    FRAMES = "frames"
+    VERDICTS = "verdicts"
+    FEEDBACK = "feedback"
+    EVENTS = "events"
+    DEAD = "dead"
+
+
 class RedisLost(DriftlineError):
     """Redis does not answer; what was not acknowledged will be delivered again."""
 
@@ -28,7 +39,7 @@ class RedisLost(DriftlineError):
 class Message:
     """One stream entry that is ours until acknowledged. `fields` is empty where a trim took the content."""
 
-    stream: str
+    stream: Stream
     entry: str
     fields: Mapping[str, bytes]
 
@@ -39,7 +50,7 @@ class Message:
 
 
 def _guarded(call: Callable[Concatenate[RedisStreams, P], T]) -> Callable[Concatenate[RedisStreams, P], T]:
-    """Turn a lost connection into WireLost, and make the groups anew where Redis came back without them."""
+    """Turn a lost connection into RedisLost, and make the groups anew where Redis came back without them."""
 
     def guarded(self: RedisStreams, /, *args: P.args, **kwargs: P.kwargs) -> T:
         try:
@@ -68,23 +79,23 @@ def _guarded(call: Callable[Concatenate[RedisStreams, P], T]) -> Callable[Concat
 class RedisStreams:
     """The five streams of one line: frames and feedback in, verdicts, events and dead letters out.
 
-    Every method raises WireLost when Redis is away. Nothing connects before the first call.
+    Every method raises RedisLost when Redis is away. Nothing connects before the first call.
     """
 
     def __init__(self, client: redis.Redis, url: str, prefix: str, line: str) -> None:
         self._client: Any = client  # redis-py's own annotations mix the sync and async clients
         self.url = url
         self.ready = False
-        self._names = {s: f"{prefix}:{line}:{s}" for s in ("frames", "verdicts", "feedback", "events", "dead")}
-        self._caught_up: set[str] = set()
+        self._names = {stream: f"{prefix}:{line}:{stream}" for stream in Stream}
+        self._caught_up: set[Stream] = set()
 
-    def name(self, stream: str) -> str:
+    def name(self, stream: Stream) -> str:
         """The full Redis key of a stream."""
         return self._names[stream]
 
     def prepare(self) -> None:
         """Create the consumer groups, from the streams' beginning, if they are absent."""
-        for stream in ("frames", "feedback"):
+        for stream in (Stream.FRAMES, Stream.FEEDBACK):
             try:
                 self._client.xgroup_create(self._names[stream], GROUP, id="0", mkstream=True)
             except redis.ResponseError as error:
@@ -94,7 +105,7 @@ class RedisStreams:
         self.ready = True
 
     @_guarded
-    def read(self, stream: str, block_ms: int = 0) -> list[Message]:
+    def read(self, stream: Stream, block_ms: int = 0) -> list[Message]:
         """Up to `BATCH` entries: first our own unacknowledged ones, then others' abandoned ones, then new ones, waiting
         `block_ms` for these."""
         if stream not in self._caught_up:
@@ -116,7 +127,7 @@ class RedisStreams:
         self._client.xack(self._names[message.stream], GROUP, message.entry)
 
     @_guarded
-    def send(self, stream: str, fields: Mapping[str, str | bytes], entry: str = "*") -> str:
+    def send(self, stream: Stream, fields: Mapping[str, str | bytes], entry: str = "*") -> str:
         """Append an entry and return its id.
 
         With an explicit `entry` id the append is idempotent: an id that is in the stream already is left
@@ -137,7 +148,7 @@ class RedisStreams:
         """Move a message that cannot be used to the dead-letter stream, with the reason, in one transaction."""
         with self._client.pipeline(transaction=True) as both:
             both.xadd(
-                self._names["dead"],
+                self._names[Stream.DEAD],
                 {
                     **message.fields,
                     "dead_reason": reason,
@@ -163,20 +174,20 @@ class RedisStreams:
                 self._client.xtrim(name, maxlen=keep, approximate=False)
 
     @_guarded
-    def entries(self, stream: str, after: str = "-") -> list[tuple[str, dict[str, bytes]]]:
+    def entries(self, stream: Stream, after: str = "-") -> list[tuple[str, dict[str, bytes]]]:
         """All entries of a stream after an id, without a group: for replay, tests and the doctor."""
         start = after if after == "-" else f"({after}"
         return [(e.decode(), _named(f)) for e, f in self._client.xrange(self._names[stream], start)]
 
     @_guarded
-    def waiting(self, stream: str) -> int:
+    def waiting(self, stream: Stream) -> int:
         """How many entries of a stream we were not given yet, or have not acknowledged."""
         ours = [group for group in self._client.xinfo_groups(self._names[stream]) if group["name"] == GROUP.encode()]
         return sum(int(group["pending"]) + int(group.get("lag") or 0) for group in ours)
 
     @_guarded
     def ping(self) -> None:
-        """Raise WireLost unless Redis answers."""
+        """Raise RedisLost unless Redis answers."""
         self._client.ping()
 
     def _still_needed(self, name: str) -> list[bytes]:

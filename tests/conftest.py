@@ -9,8 +9,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import fakeredis
@@ -24,6 +25,9 @@ from daemon import build, clock
 from daemon.datasets.rendered import STEADY, Flaw, Scene, part
 from daemon.intake.sources import Frame
 from daemon.learning.teach import images_in, teach
+from daemon.ledger.database import Row
+from daemon.ledger.history import newest_events
+from daemon.ledger.ledger import Ledger
 from daemon.ledger.state import open_state
 from daemon.service import Service
 from daemon.settings.load import Settings
@@ -285,6 +289,16 @@ def client(request: pytest.FixtureRequest) -> Iterator[redis.Redis]:
         server: RealRedis = request.getfixturevalue("real_redis")
         with server.client() as made:
             yield made
+
+
+def rows(ledger: Ledger, query: str, *values: str | int) -> list[Row]:
+    """What a ledger holds: the one place where tests ask it in SQL."""
+    return ledger.database.rows(query, *values)
+
+
+def details(ledger: Ledger, kind: str) -> list[Mapping[str, Any]]:
+    """What was told in the events of a kind, oldest first."""
+    return [event.detail for event in reversed(newest_events(ledger, (kind,), 1_000))]
 
 
 def settle(service: Service, until: Callable[[], bool], turns: int = 200) -> None:

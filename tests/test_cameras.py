@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import cv2
 import numpy as np
 import pytest
+from conftest import rows
 
 from daemon import build
 from daemon.intake.cameras import Camera, CameraLost, GenICam, OpenCv
@@ -94,7 +95,7 @@ def test_a_lost_camera_is_told_once_and_comes_back(service: Service) -> None:
     assert (counts["events.camera_away"], counts["events.camera_back"]) == (1, 1)
     assert scripted.opened == 2
     assert service.status()["trouble"] == {}
-    (row,) = service.engine.ledger.all("SELECT * FROM frames WHERE source = 'camera' ORDER BY seq LIMIT 1")
+    (row,) = rows(service.engine.ledger, "SELECT * FROM frames WHERE source = 'camera' ORDER BY seq LIMIT 1")
     assert row["verdict"] in {"OK", "NG"}
 
 

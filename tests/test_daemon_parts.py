@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from apscheduler.schedulers.background import BackgroundScheduler
-from conftest import NOW_MS, frame, png, settle, untracked
+from conftest import NOW_MS, frame, png, rows, settle, untracked
 
 from daemon import schedule
 from daemon.datasets import demo
@@ -18,48 +19,38 @@ from daemon.datasets.rendered import Flaw
 from daemon.intake.folder import FOLDER_BATCH, WatchedFolder
 from daemon.learning import answers
 from daemon.ledger.ledger import Ledger
+from daemon.ledger.records import NewVerdict
 from daemon.reporting import report
 from daemon.service import Service
 from daemon.settings.load import Settings
 from memory.store import Store
+from policies.verdict import Verdict
 
-ROW: dict[str, object] = {
-    "frame_id": "f",
-    "part_id": "p",
-    "source": "test",
-    "judged_ms": 100,
-    "verdict": "OK",
-    "reason": "",
-    "log_ratio": 0.0,
-    "next_log_ratio": 0.0,
-    "drift": "{}",
-    "asked": 0,
-    "audited": 0,
-    "timings": "{}",
-}
+VERDICT = NewVerdict(frame_id="f", part_id="p", source="test", judged_ms=100, verdict=Verdict.OK, reason="")
 
 
 def test_wire_ids_rise_even_when_the_clock_goes_back(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger.sqlite")
     times = [100, 100, 50, 200, 1]
-    ids = [ledger.record_verdict(ROW | {"frame_id": str(i), "judged_ms": t})["wire_id"] for i, t in enumerate(times)]
+    verdicts = [replace(VERDICT, frame_id=str(i), judged_ms=time_ms) for i, time_ms in enumerate(times)]
+    ids = [ledger.record_verdict(verdict).wire_id for verdict in verdicts]
     assert ids == ["100-1", "100-2", "100-3", "200-4", "200-5"]
 
 
 def test_a_frame_keeps_its_first_verdict_and_ids_have_no_gaps(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger.sqlite")
-    first = ledger.record_verdict(ROW)
-    assert dict(ledger.record_verdict(ROW | {"verdict": "NG"})) == dict(first)
-    assert ledger.record_verdict(ROW | {"frame_id": "g"})["seq"] == 2
+    first = ledger.record_verdict(VERDICT)
+    assert ledger.record_verdict(replace(VERDICT, verdict=Verdict.NG)) == first
+    assert ledger.record_verdict(replace(VERDICT, frame_id="g")).seq == 2
     assert Ledger(tmp_path / "ledger.sqlite").counts() == {"frames.OK": 2}
 
 
 def test_a_failed_write_leaves_nothing_and_the_ledger_usable(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger.sqlite")
     with pytest.raises(Exception, match="NOT NULL"):
-        ledger.record_verdict(ROW | {"verdict": None})
+        ledger.record_verdict(replace(VERDICT, verdict=None))  # type: ignore[arg-type]  # broken on purpose
     assert ledger.frame("f") is None
-    ledger.record_verdict(ROW)
+    ledger.record_verdict(VERDICT)
     ledger.set_status("service", {"a": 1})
     assert ledger.get_status("service") == {"a": 1}
     assert ledger.get_status("nobody") is None
@@ -107,9 +98,9 @@ def test_jobs_are_bounded_and_a_failing_or_missed_one_is_told(service: Service) 
         jobs.resume()
         query = "SELECT kind FROM events WHERE kind LIKE 'job_%' ORDER BY kind"
         until = time.monotonic() + 20
-        while time.monotonic() < until and len(service.engine.ledger.all(query)) < 2:
+        while time.monotonic() < until and len(rows(service.engine.ledger, query)) < 2:
             time.sleep(0.02)
-        assert [r["kind"] for r in service.engine.ledger.all(query)] == ["job_failed", "job_missed"]
+        assert [r["kind"] for r in rows(service.engine.ledger, query)] == ["job_failed", "job_missed"]
     finally:
         jobs.shutdown()
 
@@ -183,7 +174,7 @@ def test_a_replay_starts_from_the_live_head_and_can_be_played_again(service: Ser
     assert fresh.head().cause == "copy of version 1"  # type: ignore[union-attr]  # it was just copied
     for _ in range(2):
         done: list[str] = []
-        play(service, data.stream, lambda item, row, done=done: done.append(f"{item.frame_id} {row['verdict']}"))
+        play(service, data.stream, lambda item, judged, done=done: done.append(f"{item.frame_id} {judged.verdict}"))
         assert done == ["i0 NG", "i1 NG", "i2 NG"]
     assert service.engine.ledger.counts()["feedback.accepted"] == 3
     assert fresh.newest_number() == 2, "three confirmed defects made one lesson"
@@ -193,10 +184,10 @@ def test_a_replay_starts_from_the_live_head_and_can_be_played_again(service: Ser
 
 
 def test_an_answer_in_time_saves_a_frame_from_retention(service: Service) -> None:
-    row = service.engine.judge(frame("f", png(504)))
+    judged = service.engine.judge(frame("f", png(504)))
     answers.record(service.engine.ledger, answers.answer("f", "good", "anna"), NOW_MS)
-    assert not service.engine.ledger.forget_file(row["seq"])
-    assert service.engine.ledger.frame("f")["kept"]  # type: ignore[index]  # it was just judged
+    assert not service.engine.ledger.forget_file(judged.seq)
+    assert service.engine.ledger.frame("f").kept  # type: ignore[union-attr]  # it was just judged
 
 
 def test_judged_files_are_tidied_away(tmp_path: Path) -> None:

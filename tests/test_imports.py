@@ -23,7 +23,7 @@ DOORS = {
     "faiss": {"memory/search.py"},
     "river": {"drift/river_detectors.py"},
     "redis": {"daemon/streams.py", "daemon/build.py", "daemon/cli/doctor.py"},
-    "sqlite3": {"daemon/ledger/ledger.py", "daemon/cli/doctor.py"},
+    "sqlite3": {"daemon/ledger/database.py", "daemon/cli/doctor.py"},
     "apscheduler": {"daemon/schedule.py"},
     "fastapi": {f"daemon/console/{name}.py" for name in ("access", "api", "app", "health", "pages")}
     | {f"daemon/console/{name}.py" for name in ("api_versions", "login", "parts")},

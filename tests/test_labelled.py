@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from conftest import NOW_MS, frame, png, untracked
+from conftest import NOW_MS, frame, png, rows, untracked
 from typer.testing import CliRunner
 
 from daemon import build
@@ -137,9 +137,9 @@ def test_a_data_set_is_taught_and_its_defects_are_remembered(here: Settings, tmp
     assert (defect.sample[:11], head.cause) == ("import:000@", "import")
     inside = box_mask((0.1, 0.1, 0.6, 0.6), defect.features.grid)
     assert not (defect.mask & ~inside).any(), "what is learned of it lies within its mask"
-    (judged,) = opened.ledger.all("SELECT * FROM frames WHERE score IS NOT NULL")
+    (judged,) = rows(opened.ledger, "SELECT * FROM frames WHERE score IS NOT NULL")
     assert (judged["verdict"], judged["asked"], judged["published"], judged["signals"]) == ("NG", 0, 1, None)
-    assert not opened.ledger.all("SELECT * FROM line_frames"), "it never passed the line"
+    assert not rows(opened.ledger, "SELECT * FROM line_frames"), "it never passed the line"
     again = run("import", str(tmp_path / "set"), "--operator", "eva")
     assert (again["version"], again["defects"], again["not_learned"], again["held"]) == (3, 1, [], None)
     out = run("export", "mvtec", str(tmp_path / "out"))
@@ -165,7 +165,7 @@ def test_imported_defects_are_seen_in_the_light_of_their_own_good_parts(service:
     for number in range(600, 630):
         service.engine.judge(frame(f"brighter {number}", png(number, Scene(light=1.25))))
     became = taken(service, burr)
-    (row,) = service.engine.ledger.all("SELECT * FROM frames WHERE imported = 1")
+    (row,) = rows(service.engine.ledger, "SELECT * FROM frames WHERE imported = 1")
     assert (row["log_ratio"], row["score"]) == (0.0, pytest.approx(fresh))
     assert (became.unlearned, became.version.number) == ((), 2)
 
@@ -195,7 +195,7 @@ def test_a_defect_that_was_not_learned_is_learned_when_it_is_imported_again(
     became = taken(service, burr)
     assert (became.unlearned, became.why, became.version.number) == ((), None, 2)
     assert taken(service, burr).version.number == 2, "it is known"
-    assert len(service.engine.ledger.all("SELECT * FROM feedback")) == 1
+    assert len(rows(service.engine.ledger, "SELECT * FROM feedback")) == 1
 
 
 def test_a_defect_that_was_revoked_is_learned_anew_as_it_is_marked_now(service: Service, burr: Path) -> None:
@@ -228,7 +228,7 @@ def test_file_names_of_any_kind_are_imported_and_told(here: Settings, tmp_path: 
         old.rename(old.with_name(os.fsdecode(b"p\xe4rt[red].png")))
     (root / "test/burr/torn[bold].png").write_bytes(b"no image")
     assert len(run("import", str(root))["refused"]) == 1
-    assert [row["part_id"] for row in open_state(here.state_dir).ledger.all("SELECT * FROM frames")] == [
+    assert [row["part_id"] for row in rows(open_state(here.state_dir).ledger, "SELECT * FROM frames")] == [
         "p\\xe4rt[red]"
     ]
     done = CliRunner().invoke(app, ["import", str(root)], catch_exceptions=False)

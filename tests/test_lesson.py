@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 
 import pytest
-from conftest import NOW_MS, frame, make_service, png, untracked
+from conftest import NOW_MS, frame, make_service, png, rows, untracked
 
 from daemon.cli import doctor
 from daemon.datasets.rendered import Flaw, Scene
 from daemon.learning import answers, lesson, operating_point, publish
 from daemon.learning.rollback import roll_back
 from daemon.learning.teach import TeachError, images_in, teach
-from daemon.ledger.ledger import Row
+from daemon.ledger.history import newest_events, set_aside
+from daemon.ledger.records import JudgedFrame, RecordedAnswer
 from daemon.retention import retain
 from daemon.service import Service
 from daemon.settings.load import Settings
@@ -28,11 +28,11 @@ from policies.admission import Hold
 WORN = Scene(wear=1.0, warmth=1.0)
 
 
-def judge(service: Service, frame_id: str, number: int, scene: Scene = WORN, flaw: Flaw | None = None) -> Row:
+def judge(service: Service, frame_id: str, number: int, scene: Scene = WORN, flaw: Flaw | None = None) -> JudgedFrame:
     return service.engine.judge(frame(frame_id, png(number, scene, flaw)))
 
 
-def answer(service: Service, frame_id: str, verdict: str, operator: str = "anna") -> Row | None:
+def answer(service: Service, frame_id: str, verdict: str, operator: str = "anna") -> RecordedAnswer | None:
     return answers.record(service.engine.ledger, answers.answer(frame_id, verdict, operator), NOW_MS)
 
 
@@ -47,15 +47,15 @@ def confirm(service: Service, count: int = 3, first: int = 600) -> None:
 
 
 def test_confirmed_parts_become_the_next_version(service: Service) -> None:
-    before = judge(service, "probe-before", 650)["score"]
+    before = judge(service, "probe-before", 650).score
     confirm(service)
     service.lesson_if_due()
     head = service.store.head()
     assert head is not None
     assert (head.number, head.cause, head.who, head.feedback_through) == (2, "admission", "anna", 3)
     assert set(head.added) == {"g600", "g601", "g602"}
-    assert judge(service, "probe-after", 650)["score"] < before
-    assert service.engine.ledger.frame("probe-after")["version"] == 2  # type: ignore[index]  # it was just judged
+    assert judge(service, "probe-after", 650).score < before
+    assert service.engine.ledger.frame("probe-after").version == 2  # type: ignore[union-attr]  # it was just judged
 
 
 def test_lessons_calibrate_for_the_rate_in_force(service: Service) -> None:
@@ -101,13 +101,13 @@ def test_a_defect_confirmed_as_good_is_refused_set_aside_and_never_proposed_agai
     held = learn(service)
     assert isinstance(held, Hold)
     assert held.blamed == ("poison",)
-    assert [r["frame_id"] for r in service.engine.ledger.all("SELECT * FROM quarantine")] == ["poison"]
+    assert [confirmation.frame_id for confirmation in set_aside(service.engine.ledger)] == ["poison"]
     confirm(service)
     made = learn(service)
     assert isinstance(made, Version)
     assert "poison" not in made.added
     found = judge(service, "again", 613, Scene(), Flaw.BURR)
-    assert found["verdict"] == "NG"
+    assert found.verdict == "NG"
 
 
 def test_the_operator_s_region_is_the_defect_s_region(service: Service) -> None:
@@ -116,10 +116,10 @@ def test_the_operator_s_region_is_the_defect_s_region(service: Service) -> None:
     made = learn(service)
     assert isinstance(made, Version)
     (defect,) = service.store.load(made).snapshot.confirmed_defects.defects
-    rows, columns = defect.mask.shape
+    height, width = defect.mask.shape
     assert defect.mask.sum() == WORST_PATCHES, "the worst of the marked box, not its normal material"
-    assert not defect.mask[rows // 2 :].any()
-    assert not defect.mask[:, columns // 4 :].any()
+    assert not defect.mask[height // 2 :].any()
+    assert not defect.mask[:, width // 4 :].any()
 
 
 def test_audited_goods_calibrate(
@@ -130,7 +130,7 @@ def test_audited_goods_calibrate(
     auditing = make_service(settings.model_copy(update={"policy": policy}), extractor, wire)
     auditing.start()
     for number in range(620, 623):
-        assert judge(auditing, f"a{number}", number, Scene())["asked"] == 1
+        assert judge(auditing, f"a{number}", number, Scene()).asked == 1
         answer(auditing, f"a{number}", "good")
     made = learn(auditing)
     assert isinstance(made, Version)
@@ -171,7 +171,7 @@ def test_a_lesson_is_deterministic_whatever_the_crash(
 
 
 def test_a_rollback_brings_back_the_contents_and_keeps_every_defect(service: Service) -> None:
-    old = judge(service, "before", 650)["score"]
+    old = judge(service, "before", 650).score
     confirm(service)
     learn(service)
     judge(service, "d", 610, Scene(), Flaw.BURR)
@@ -185,7 +185,7 @@ def test_a_rollback_brings_back_the_contents_and_keeps_every_defect(service: Ser
     assert contents.confirmed_defects.samples == ("d",)
     service.notice_versions()
     after = judge(service, "after", 650)
-    assert (after["score"], after["version"]) == (old, 4)
+    assert (after.score, after.version) == (old, 4)
     service.recalibrate()
     assert service.store.newest_number() == 4, "what was rolled back is not learned again by itself"
 
@@ -248,12 +248,12 @@ def test_retention_keeps_answers_and_drops_the_rest(service: Service, settings: 
     service.turn(0)
     ledger, now_s = service.engine.ledger, time.time()
     retain(service, now_s)
-    kept = [r["frame_id"] for r in ledger.all("SELECT frame_id FROM frames WHERE kept IS NOT NULL ORDER BY seq")]
+    kept = [r["frame_id"] for r in rows(ledger, "SELECT frame_id FROM frames WHERE kept IS NOT NULL ORDER BY seq")]
     assert kept == ["ok3", "ok4", "flagged", "answered"]
     retain(service, now_s + 2 * 86_400)
-    assert ledger.frame("flagged")["kept"] is None  # type: ignore[index]  # its row stays
+    assert ledger.frame("flagged").kept is None  # type: ignore[union-attr]  # its row stays
     retain(service, now_s + 4 * 86_400)
-    left = [r["frame_id"] for r in ledger.all("SELECT frame_id FROM frames ORDER BY seq")]
+    left = [r["frame_id"] for r in rows(ledger, "SELECT frame_id FROM frames ORDER BY seq")]
     assert left == ["ok3", "ok4", "answered"]
     answered = ledger.frame("answered")
     assert answered is not None
@@ -266,22 +266,22 @@ def test_a_missed_defect_reported_by_an_operator_is_found_from_then_on(service: 
         judge(service, name, 690, Scene(), Flaw.BURR)
         answer(service, name, "good", "bert")
     learn(service)
-    assert judge(service, "missed", 690, Scene(), Flaw.BURR)["verdict"] == "OK"
+    assert judge(service, "missed", 690, Scene(), Flaw.BURR).verdict == "OK"
     answer(service, "missed", "defect")
     made = learn(service)
     assert isinstance(made, Version)
     assert {"sly", "sly-2"} & {sample for sample, _ in made.gate["remedied"]["missed"]}
     assert made.gate["missed"] == []
-    assert judge(service, "again", 690, Scene(), Flaw.BURR)["verdict"] == "NG"
-    (event,) = service.engine.ledger.all("SELECT detail FROM events WHERE kind = 'remedied'")
-    assert json.loads(event["detail"])["frame_id"] == "missed"
+    assert judge(service, "again", 690, Scene(), Flaw.BURR).verdict == "NG"
+    (event,) = newest_events(service.engine.ledger, ("remedied",), 10)
+    assert event.detail["frame_id"] == "missed"
 
 
 def test_a_hold_is_told_as_an_event(service: Service) -> None:
     held = learn(service)
     assert isinstance(held, Hold)
-    (row,) = service.engine.ledger.all("SELECT * FROM events WHERE kind = 'hold'")
-    assert json.loads(row["detail"])["reason"] == held.reason
+    (event,) = newest_events(service.engine.ledger, ("hold",), 10)
+    assert event.detail["reason"] == held.reason
     service.turn(0)
     assert any(f["kind"] == b"hold" for _, f in service.wire.entries("events"))
 

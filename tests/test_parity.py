@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pytest
-from conftest import NOW_MS, frame, make_service, png
+from conftest import NOW_MS, details, frame, make_service, png
 
 from daemon.cli import doctor
 from daemon.datasets.rendered import STEADY, Flaw, Scene
 from daemon.intake.decode import decode
 from daemon.learning import answers
-from daemon.ledger.ledger import Row
+from daemon.ledger.records import JudgedFrame
 from daemon.service import Service
 from daemon.settings.load import Settings
 from daemon.streams import RedisStreams
@@ -83,12 +83,11 @@ def burred(number: int) -> bytes:
     return png(number, STEADY, Flaw.BURR)
 
 
-def comparisons(service: Service) -> list[dict[str, object]]:
-    rows = service.engine.ledger.all("SELECT detail FROM events WHERE kind = 'backend' ORDER BY id")
-    return [json.loads(row["detail"]) for row in rows]
+def comparisons(service: Service) -> list[Mapping[str, object]]:
+    return details(service.engine.ledger, "backend")
 
 
-def judged(service: Service, frame_id: str, flaw: Flaw | None = None) -> Row:
+def judged(service: Service, frame_id: str, flaw: Flaw | None = None) -> JudgedFrame:
     return service.engine.judge(frame(frame_id, png(700, STEADY, flaw)))
 
 
@@ -122,10 +121,10 @@ def test_a_backend_that_agrees_judges(
     assert quick.status()["backend"] == "one"
     assert quick.status()["backend_refused"] is None
     row = judged(quick, "f")
-    assert (plain["backend"], row["backend"]) == (extractor.backend.made, "one")
-    assert row["score"] == pytest.approx(plain["score"], rel=TOLERANCE)
-    assert 0 < abs(row["threshold"] - plain["threshold"]) < TOLERANCE * plain["threshold"]
-    assert judged(quick, "flawed", Flaw.BURR)["verdict"] == "NG"
+    assert (plain.backend, row.backend) == (extractor.backend.made, "one")
+    assert row.score == pytest.approx(plain.score, rel=TOLERANCE)
+    assert 0 < abs(row.threshold - plain.threshold) < TOLERANCE * plain.threshold
+    assert judged(quick, "flawed", Flaw.BURR).verdict == "NG"
     (said,) = comparisons(quick)
     assert said["certified"]
     assert 0 < float(str(said["worst"])) < TOLERANCE
@@ -145,7 +144,7 @@ def test_a_broken_backend_is_refused_with_the_figures(
     refused = str(quick.status()["backend_refused"])
     assert "%" in refused or "spreads" in refused
     assert quick.status()["backend"] == extractor.backend.made
-    assert judged(quick, "f", Flaw.BURR)["backend"] == extractor.backend.made
+    assert judged(quick, "f", Flaw.BURR).backend == extractor.backend.made
     (said,) = comparisons(quick)
     assert (said["certified"], said["reason"]) == (False, refused)
     (found,) = (f for f in doctor.examine(quick.engine.settings) if f.check == "backend")
@@ -170,7 +169,7 @@ def test_a_backend_that_misses_a_confirmed_defect_is_refused(
     teach_defect(quick)
     assert quick.status()["version"] == 2
     assert "d610, d611 would be judged otherwise" in str(quick.status()["backend_refused"])
-    assert judged(quick, "f", Flaw.BURR)["verdict"] == "NG"
+    assert judged(quick, "f", Flaw.BURR).verdict == "NG"
     assert [said["certified"] for said in comparisons(quick)] == [True, False]
 
 
@@ -188,7 +187,7 @@ def test_a_lost_image_proves_nothing(
     teach_defect(service)
     row = service.engine.ledger.frame("d610")
     assert row is not None
-    service.engine.kept.drop(row["kept"])
+    service.engine.kept.drop(row.kept)
     quick = start(settings, extractor, wire, monkeypatch, nearly)
     assert "d610" in str(quick.status()["backend_refused"])
     assert "gone" in str(quick.status()["backend_refused"])
@@ -205,7 +204,7 @@ def test_a_line_that_kept_no_images_is_told_to_teach_again(
         service.engine.kept.drop(service.engine.kept.name(f"taught {name}"))
     quick = start(settings, extractor, wire, monkeypatch, nearly)
     assert "teach again" in str(quick.status()["backend_refused"])
-    assert judged(quick, "f")["backend"] == extractor.backend.made
+    assert judged(quick, "f").backend == extractor.backend.made
 
 
 @pytest.mark.usefixtures("service")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import NOW_MS, features, frame, material_of, png
+from conftest import NOW_MS, details, features, frame, material_of, png
 from hypothesis import given
 from hypothesis import strategies as st
 from test_lesson import answer, learn
@@ -16,6 +15,7 @@ from test_policies import LIMITS, around, confirmed, model, scratch
 from daemon.cli import terminal
 from daemon.datasets.rendered import STEADY, Scene, part
 from daemon.ledger import provenance
+from daemon.ledger.frames import frame_numbered
 from daemon.reporting import report
 from daemon.service import Service
 from drift.monitor import CALM, DriftState, MeasuredFrame, Monitor, Trust
@@ -232,16 +232,15 @@ def test_the_night_shift_comes_back_to_its_own_regime(service: Service) -> None:
     assert not isinstance(made, Hold)
     row = service.engine.ledger.frame("s740")
     assert row is not None
-    assert json.loads(row["drift"])["regime"] == night.regime
+    assert row.regime == night.regime
     day = shown(800, 80, STEADY)
     assert (day.trust, day.regime) == (Trust.STABLE, TAUGHT)
     again = shown(900, 70, DIM)
     assert (again.trust, again.known, again.regime) == (Trust.STABLE, night.regime, night.regime)
-    events = service.engine.ledger.all("SELECT detail FROM events WHERE kind = 'regime'")
-    back = json.loads(events[-1]["detail"])
-    first = service.engine.ledger.one("SELECT judged_ms FROM frames WHERE seq = ?", night.regime)
+    first = frame_numbered(service.engine.ledger, night.regime)
     assert first is not None
-    assert (back["regime"], back["since_ms"]) == (night.regime, first["judged_ms"])
+    back = details(service.engine.ledger, "regime")[-1]
+    assert (back["regime"], back["since_ms"]) == (night.regime, first.judged_ms)
     said = service.status()["drift"]
     assert "in the regime first seen 20" in dict(terminal.scene(said))["scene"]  # type: ignore[arg-type]  # a dictionary
     last = service.engine.ledger.frame("s969")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,6 +20,7 @@ from daemon.datasets.rendered import STEADY, Scene
 from daemon.inference import scene_records
 from daemon.learning import lesson
 from daemon.learning.publish import current
+from daemon.ledger.frames import first_seen_ms, newest_frames
 from daemon.service import Service
 from drift.regimes import TAUGHT
 from memory.extract import Extractor
@@ -78,8 +78,7 @@ class Line:
 
     def drift(self) -> list[dict[str, Any]]:
         """What was believed of the scene after every frame, without times."""
-        rows = self.service.engine.ledger.all("SELECT drift FROM frames ORDER BY seq")
-        return [_timeless(json.loads(row["drift"])) for row in rows]
+        return [_timeless(f.drift) for f in reversed(newest_frames(self.service.engine.ledger, 1_000))]
 
 
 def _timeless(drift: dict[str, Any]) -> dict[str, Any]:
@@ -181,14 +180,14 @@ def test_when_a_regime_was_first_seen_is_known_also_where_retention_has_removed_
     engine = service.engine
     engine.clock_ms = ticking(NOW_MS, 100)
     rows = [engine.judge(frame(f"s{i}", png(600 + i))) for i in range(3)]
-    assert [row["seq"] for row in rows] == [1, 2, 3]
+    assert [row.seq for row in rows] == [1, 2, 3]
     assert engine.ledger.next_seq() == 4
-    assert scene_records.first_seen_ms(engine.ledger, 2) == rows[1]["judged_ms"]
-    with engine.ledger._write() as db:
+    assert first_seen_ms(engine.ledger, 2) == rows[1].judged_ms
+    with engine.ledger.database.write() as db:
         db.execute("DELETE FROM frames WHERE seq <> 3")
-    assert scene_records.first_seen_ms(engine.ledger, 2) == rows[2]["judged_ms"]
-    assert scene_records.first_seen_ms(engine.ledger, TAUGHT) == 0
-    assert scene_records.first_seen_ms(engine.ledger, NOW_MS) == NOW_MS, "as regimes were named once"
-    with engine.ledger._write() as db:
+    assert first_seen_ms(engine.ledger, 2) == rows[2].judged_ms
+    assert first_seen_ms(engine.ledger, TAUGHT) == 0
+    assert first_seen_ms(engine.ledger, NOW_MS) == NOW_MS, "as regimes were named once"
+    with engine.ledger.database.write() as db:
         db.execute("DELETE FROM frames")
     assert engine.ledger.next_seq() == 4, "no number is used twice"

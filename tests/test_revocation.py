@@ -8,15 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import NOW_MS, frame, make_service, png, untracked
+from conftest import NOW_MS, frame, make_service, png, rows, untracked
 from test_cli import call
 
 from daemon.datasets.rendered import Flaw, Scene
 from daemon.learning import answers, compare, lesson, revocation
 from daemon.learning.rollback import roll_back
 from daemon.ledger import provenance
+from daemon.ledger.answers import revocations
+from daemon.ledger.frames import newest_frames
+from daemon.ledger.history import set_aside_of
 from daemon.ledger.ledger import Ledger
-from daemon.ledger.ledger import Row as LedgerRow
+from daemon.ledger.records import JudgedFrame
 from daemon.ledger.schema import FIRST, STEPS
 from daemon.service import Service
 from daemon.settings.load import Settings
@@ -124,10 +127,10 @@ def test_what_was_learned_before_is_the_ground_to_build_on(service: Service) -> 
 def test_a_poisoned_bank_finds_the_defect_again(service: Service) -> None:
     day(service, MORNING)
     learn(service)
-    assert service.engine.judge(frame("same", png(690, STEADY, Flaw.BURR)))["verdict"] == "OK"
+    assert service.engine.judge(frame("same", png(690, STEADY, Flaw.BURR))).verdict == "OK"
     revoke(service, "bert")
     found = service.engine.judge(frame("again", png(690, STEADY, Flaw.BURR)))
-    assert (found["verdict"], found["version"]) == ("NG", 3)
+    assert (found.verdict, found.version) == ("NG", 3)
 
 
 def test_a_revoked_defect_leaves_and_frees_what_was_refused_for_it(service: Service) -> None:
@@ -136,7 +139,7 @@ def test_a_revoked_defect_leaves_and_frees_what_was_refused_for_it(service: Serv
     day(service, [("odd", 690, "good", "anna")])
     held = lesson.learn(service.engine, service.store, "test")
     assert isinstance(held, Hold)
-    assert service.engine.ledger.one("SELECT 1 FROM quarantine WHERE frame_id = 'odd'")
+    assert set_aside_of(service.engine.ledger, "odd")
     made = revoke(service, "bert")
     assert service.store.load(made).snapshot.confirmed_defects.samples == ("right",)
 
@@ -195,7 +198,7 @@ def test_why_a_part_passed(service: Service) -> None:
     learn(service)
     passed = service.engine.judge(frame("same", png(690, STEADY, Flaw.BURR)))
     (row,) = provenance.frames_of(service.engine.ledger, "part-same")
-    assert row["seq"] == passed["seq"]
+    assert row.seq == passed.seq
     told = provenance.why(service.store, service.engine.ledger, row)
     nearest = told["nearest_good_patch"]
     assert told["verdict"] == "OK"
@@ -226,9 +229,9 @@ def test_every_patch_of_the_bank_is_found_at_its_place_in_its_own_image(service:
     bank = service.store.load(learn(service)).snapshot.bank
     seen = service.engine.features(_row(service, "g1"))
     assert seen is not None
-    rows = np.flatnonzero(bank.sample_index == bank.samples.index("g1"))
-    assert len(rows)
-    assert np.array_equal(bank.vectors[rows], seen.patches[bank.patch_index[rows]])
+    places = np.flatnonzero(bank.sample_index == bank.samples.index("g1"))
+    assert len(places)
+    assert np.array_equal(bank.vectors[places], seen.patches[bank.patch_index[places]])
 
 
 def test_the_verdicts_another_version_would_have_given(service: Service) -> None:
@@ -236,12 +239,12 @@ def test_the_verdicts_another_version_would_have_given(service: Service) -> None
     day(service, MORNING)
     learn(service)
     before, after = (service.store.load(service.store.version(n)) for n in (1, 2))
-    frames = len(service.engine.ledger.all("SELECT 1 FROM frames"))
+    frames = len(rows(service.engine.ledger, "SELECT 1 FROM frames"))
     judged, differ = compare.changed(service.engine, before, after, 100, untracked)
-    assert judged == frames == len(service.engine.ledger.all("SELECT 1 FROM frames"))
+    assert judged == frames == len(rows(service.engine.ledger, "SELECT 1 FROM frames"))
     found = {d["frame_id"]: d["verdicts"] for d in differ}
     assert found["p1"] == [Verdict.NG, Verdict.OK]
-    recorded = {r["frame_id"]: r["score"] / r["threshold"] for r in service.engine.ledger.all("SELECT * FROM frames")}
+    recorded = {r["frame_id"]: r["score"] / r["threshold"] for r in rows(service.engine.ledger, "SELECT * FROM frames")}
     assert {d["frame_id"]: d["scores"][0] for d in differ} == {f: round(recorded[f], 3) for f in found}
     assert compare.changed(service.engine, after, after, 2, untracked) == (2, [])
 
@@ -268,9 +271,9 @@ def test_an_older_ledger_is_brought_up_to_date_and_a_newer_one_refused(tmp_path:
     old.close()
     ledger = Ledger(path)
     assert ledger.get_status("kept") == {}
-    assert [row["nearest"] for row in ledger.all("SELECT nearest FROM frames")] == [None, None]
-    assert [row["frame_id"] for row in ledger.all("SELECT * FROM line_frames")] == ["l"], "imports are told apart"
-    assert ledger.one("SELECT count(*) AS n FROM revoked")["n"] == 0  # type: ignore[index]  # a count has a row
+    assert [row["nearest"] for row in rows(ledger, "SELECT nearest FROM frames")] == [None, None]
+    assert [frame.frame_id for frame in newest_frames(ledger, 10)] == ["l"], "imports are told apart"
+    assert revocations(ledger) == []
     ledger.close()
     with sqlite3.connect(path) as newer:
         newer.execute(f"PRAGMA user_version = {len(STEPS) + 1}")
@@ -279,7 +282,7 @@ def test_an_older_ledger_is_brought_up_to_date_and_a_newer_one_refused(tmp_path:
         Ledger(path)
 
 
-def _row(service: Service, frame_id: str) -> LedgerRow:
+def _row(service: Service, frame_id: str) -> JudgedFrame:
     row = service.engine.ledger.frame(frame_id)
     assert row is not None
     return row

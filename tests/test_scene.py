@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import NOW_MS, features, frame, make_service, png
+from conftest import NOW_MS, details, features, frame, make_service, png
 from test_lesson import answer, judge, learn
 from test_policies import LIMITS, around, confirmed, model
 
 from daemon.cli import terminal
 from daemon.datasets.rendered import STEADY, Flaw, Scene
 from daemon.inference import scene_records
-from daemon.ledger.ledger import Row
+from daemon.ledger.records import JudgedFrame, unpacked
 from daemon.reporting import report
 from daemon.service import Service
 from daemon.settings.load import Settings
@@ -29,12 +30,11 @@ from policies.notices import Action, notices, paused
 DIM = Scene(light=0.6)
 
 
-def told(service: Service, kind: str) -> list[dict[str, object]]:
-    rows = service.engine.ledger.all("SELECT detail FROM events WHERE kind = ? ORDER BY id", kind)
-    return [json.loads(row["detail"]) for row in rows]
+def told(service: Service, kind: str) -> list[Mapping[str, object]]:
+    return details(service.engine.ledger, kind)
 
 
-def shown(service: Service, first: int, count: int, seen: Scene) -> list[Row]:
+def shown(service: Service, first: int, count: int, seen: Scene) -> list[JudgedFrame]:
     return [service.engine.judge(frame(f"s{i}", png(i, seen))) for i in range(first, first + count)]
 
 
@@ -69,7 +69,7 @@ def test_status_and_report_show_the_card(service: Service) -> None:
 def test_a_report_of_frames_from_before_cards_is_no_crash(service: Service) -> None:
     shown(service, 700, 3, STEADY)
     old = {"trust": "drifting", "causes": {"red": 5}, "deviation": {"red": 2.0, "other": 9.0}, "log_ratio": 0.1}
-    with service.engine.ledger._write() as db:
+    with service.engine.ledger.database.write() as db:
         db.execute("UPDATE frames SET drift = ?, light = NULL WHERE frame_id = 's701'", (json.dumps(old),))
     assert "drifting" in report.render(service.engine, service.store, "Test")
 
@@ -77,9 +77,9 @@ def test_a_report_of_frames_from_before_cards_is_no_crash(service: Service) -> N
 def test_a_part_that_is_dark_all_over_is_found(service: Service) -> None:
     """However slow it is, compensation must not lighten a defect away."""
     shown(service, 700, 20, STEADY)
-    assert {row["verdict"] for row in shown(service, 720, 10, DIM)} == {"NG"}
+    assert {judged.verdict for judged in shown(service, 720, 10, DIM)} == {"NG"}
     assert np.abs(service.engine.active.monitor.gain).max() < 0.05  # type: ignore[union-attr]  # it is active
-    assert {row["verdict"] for row in shown(service, 730, 5, STEADY)} == {"OK"}
+    assert {judged.verdict for judged in shown(service, 730, 5, STEADY)} == {"OK"}
 
 
 def test_a_restarted_line_goes_on_with_its_changes_and_says_so(
@@ -102,18 +102,18 @@ def test_a_frame_from_before_colours_is_seen_in_the_light_it_was_judged_in(servi
     assert row is not None
     assert service.engine.active is not None
     reference = service.engine.active.monitor.reference
-    assert np.array_equal(scene_records.gain(row), scene_records.gain_under(row, reference)), (
+    assert np.array_equal(row.scene.gain, scene_records.gain_under(row.scene, reference)), (
         "to the bit, or lessons were not repeatable"
     )
-    with service.engine.ledger._write() as db:
+    with service.engine.ledger.database.write() as db:
         db.execute("UPDATE frames SET light = NULL, taught_light = NULL, next_light = NULL, signals = NULL")
     old = service.engine.ledger.frame("s729")
     assert old is not None
-    assert scene_records.gain(old) == pytest.approx(scene_records.gain(row), abs=0.01)
-    assert scene_records.gain_under(old, reference) == pytest.approx(scene_records.gain(old), abs=1e-9)
+    assert old.scene.gain == pytest.approx(row.scene.gain, abs=0.01)
+    assert scene_records.gain_under(old.scene, reference) == pytest.approx(old.scene.gain, abs=1e-9)
     brighter = replace(reference, mean=reference.mean + 0.5, light=reference.light + 0.5)
-    assert scene_records.gain_under(row, brighter) == pytest.approx(scene_records.gain(row) - 0.5)
-    assert scene_records.gain_under(old, brighter) == pytest.approx(scene_records.gain(old) - 0.5)
+    assert scene_records.gain_under(row.scene, brighter) == pytest.approx(row.scene.gain - 0.5)
+    assert scene_records.gain_under(old.scene, brighter) == pytest.approx(old.scene.gain - 0.5)
 
 
 def test_a_line_that_was_taught_before_causes_were_known_goes_on_and_says_so(
@@ -131,7 +131,7 @@ def test_a_line_that_was_taught_before_causes_were_known_goes_on_and_says_so(
     )
     again = make_service(settings, extractor, wire)
     again.start()
-    assert {row["verdict"] for row in shown(again, 703, 3, STEADY)} == {"OK"}
+    assert {judged.verdict for judged in shown(again, 703, 3, STEADY)} == {"OK"}
     shown(again, 706, 60, DIM)
     assert [change.cause for change in again.engine.drift().changes] == ["light"]
 
@@ -195,11 +195,11 @@ def test_a_burst_of_defects_is_no_drift(service: Service) -> None:
 
 
 def test_recorded_signals_come_back_to_the_bit_and_older_ones_as_they_were_believed(service: Service) -> None:
-    (row,) = shown(service, 700, 1, Scene(light=1.3))
-    assert service.engine.active is not None
-    held = np.frombuffer(row["signals"])
-    seen = scene_records._signals(row)
-    assert scene_records._recorded(seen) == row["signals"]
-    older = scene_records._signals({"signals": held[: len(SIGNALS) + len(LIGHT)].tobytes()})  # type: ignore[arg-type]  # a row by name
+    (judged,) = shown(service, 700, 1, Scene(light=1.3))
+    packed = judged.scene.signals
+    assert packed is not None
+    seen = scene_records._signals(packed)
+    assert scene_records._packed(seen) == packed
+    older = scene_records._signals(unpacked(packed)[: len(SIGNALS) + len(LIGHT)].tobytes())
     assert np.array_equal(older.values, seen.values)
     assert not older.reach.any()

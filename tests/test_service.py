@@ -6,13 +6,14 @@ import errno
 import json
 import os
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import fakeredis
 import pytest
 import redis
-from conftest import NOW_MS, RealRedis, frame, make_service, png, settle, untracked
+from conftest import NOW_MS, RealRedis, details, frame, make_service, png, rows, settle, untracked
 from test_frames import BAD
 
 from daemon.datasets.rendered import Flaw, Scene
@@ -40,9 +41,8 @@ def told(service: Service, **fields: str | bytes) -> None:
     service.turn(0)
 
 
-def events(service: Service, kind: str) -> list[dict[str, object]]:
-    rows = service.engine.ledger.all("SELECT detail FROM events WHERE kind = ?", kind)
-    return [json.loads(row["detail"]) for row in rows]
+def events(service: Service, kind: str) -> list[Mapping[str, object]]:
+    return details(service.engine.ledger, kind)
 
 
 def test_a_good_part_passes_and_a_burr_is_flagged(service: Service) -> None:
@@ -72,7 +72,7 @@ def test_a_bad_image_is_unknown_counted_and_kept_aside(service: Service, data: b
     assert service.engine.ledger.counts()["frames.UNKNOWN"] == 1
     row = service.engine.ledger.frame("bad")
     assert row is not None
-    assert service.engine.kept.image(row["kept"]) == data
+    assert service.engine.kept.image(row.kept) == data
     assert shown(service, "next", png(504))["verdict"] == b"OK", "the service is up"
 
 
@@ -217,9 +217,9 @@ def test_a_late_frame_is_unknown(
     hasty = make_service(settings.model_copy(update={"policy": policy}), extractor, wire)
     hasty.start()
     row = hasty.engine.judge(replace(frame("late", png(1)), sent_ms=hasty.engine.clock_ms() - 1000))
-    assert row["verdict"] == "UNKNOWN"
-    assert "deadline" in row["reason"]
-    assert hasty.engine.judge(frame("prompt", png(504)))["verdict"] == "OK"
+    assert row.verdict == "UNKNOWN"
+    assert "deadline" in row.reason
+    assert hasty.engine.judge(frame("prompt", png(504))).verdict == "OK"
 
 
 @pytest.mark.parametrize(
@@ -244,9 +244,9 @@ def test_an_unusable_answer_is_buried_with_a_reason(service: Service, fields: di
     ((_, dead),) = service.wire.entries("dead")
     assert dead["dead_reason"]
     assert service.engine.ledger.counts()["events.feedback_refused"] == 1
-    assert service.engine.ledger.all("SELECT * FROM feedback") == []
+    assert rows(service.engine.ledger, "SELECT * FROM feedback") == []
     told(service, frame_id="f", verdict="good", operator="anna")
-    assert len(service.engine.ledger.all("SELECT * FROM feedback")) == 1, "the service is up"
+    assert len(rows(service.engine.ledger, "SELECT * FROM feedback")) == 1, "the service is up"
 
 
 def test_an_answer_sent_twice_counts_once(service: Service) -> None:
@@ -272,8 +272,8 @@ def test_an_answer_after_the_image_is_gone_is_late_and_recorded(service: Service
     shown(service, "f", png(504))
     row = service.engine.ledger.frame("f")
     assert row is not None
-    service.engine.kept.drop(row["kept"])
-    service.engine.ledger.forget_file(row["seq"])
+    service.engine.kept.drop(row.kept)
+    service.engine.ledger.forget_file(row.seq)
     told(service, frame_id="f", verdict="defect", operator="anna")
     assert service.engine.ledger.counts()["feedback.late"] == 1
 
@@ -400,7 +400,7 @@ def test_a_restart_goes_on_bit_for_bit(
     tmp_path: Path, settings: Settings, extractor: Extractor, good_parts: Path
 ) -> None:
     """Light drifts all the while; every frame of the restarted line scores as in the line that never stopped."""
-    rows = {}
+    scores = {}
     for name, restarts in (("calm", False), ("restarted", True)):
         wire = RedisStreams(fakeredis.FakeRedis(protocol=2), "memory://", "driftline", name)
         given = settings.model_copy(update={"state_dir": tmp_path / name})
@@ -413,9 +413,9 @@ def test_a_restart_goes_on_bit_for_bit(
                 service.start()
             service.engine.judge(frame(str(i), png(700 + i, Scene(light=1 + i / 100))))
         query = "SELECT frame_id, score, log_ratio, next_log_ratio FROM frames ORDER BY seq"
-        rows[name] = [tuple(row) for row in service.engine.ledger.all(query)]
-    assert rows["calm"] == rows["restarted"]
-    assert rows["calm"][-1][-1] > 0.05
+        scores[name] = [tuple(row) for row in rows(service.engine.ledger, query)]
+    assert scores["calm"] == scores["restarted"]
+    assert scores["calm"][-1][-1] > 0.05
 
 
 def test_a_version_committed_elsewhere_is_taken_up(service: Service, settings: Settings, good_parts: Path) -> None:
@@ -434,7 +434,7 @@ def _teach(service: Service, folder: Path) -> None:
 def _confirm_new_material(service: Service) -> None:
     for number in range(3):
         row = service.engine.judge(frame(f"worn{number}", png(600 + number, Scene(wear=1.0, warmth=1.0))))
-        answers.record(service.engine.ledger, answers.answer(row["frame_id"], "good", "anna"), NOW_MS)
+        answers.record(service.engine.ledger, answers.answer(row.frame_id, "good", "anna"), NOW_MS)
 
 
 def test_torn_calibration_pictures_keep_nothing_from_starting(
@@ -447,4 +447,4 @@ def test_torn_calibration_pictures_keep_nothing_from_starting(
     again = make_service(settings, extractor, wire)
     again.start()
     assert again.engine.probe_ms is not None
-    assert again.engine.judge(frame("next", png(500)))["verdict"] == "OK"
+    assert again.engine.judge(frame("next", png(500))).verdict == "OK"

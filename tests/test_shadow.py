@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
-from conftest import NOW_MS, frame, make_service
+from conftest import NOW_MS, details, frame, make_service, rows
 from test_lesson import answer, judge, learn
 
 from daemon.inference.shadow import Trial, tried
 from daemon.learning.rollback import roll_back
-from daemon.ledger.ledger import Row
 from daemon.service import Service
 from daemon.settings.load import Settings
 from daemon.streams import RedisStreams
@@ -33,12 +33,8 @@ def settings(settings: Settings) -> Settings:
     return settings.model_copy(update={"policy": policy})
 
 
-def events(service: Service, kind: str) -> list[Row]:
-    return service.engine.ledger.all(
-        "SELECT json_extract(detail, '$.frame_id') AS id, json_extract(detail, '$.reason') AS reason FROM events"
-        " WHERE kind = ?",
-        kind,
-    )
+def events(service: Service, kind: str) -> list[Mapping[str, object]]:
+    return details(service.engine.ledger, kind)
 
 
 def on_trial(service: Service) -> Trial:
@@ -60,17 +56,17 @@ def disagreeing(service: Service) -> list[str]:
         service.engine.active, scorer=replace(service.engine.active.scorer, threshold=strict)
     )
     names = [f"worn{i}" for i in range(FRAMES)]
-    assert [judge(service, name, 600 + i)["verdict"] for i, name in enumerate(names)] == ["NG"] * FRAMES
-    differ = [str(row["id"]) for row in events(service, "trial_disagrees")]
+    assert [judge(service, name, 600 + i).verdict for i, name in enumerate(names)] == ["NG"] * FRAMES
+    differ = [str(event["frame_id"]) for event in events(service, "trial_disagrees")]
     assert differ
     return differ
 
 
 def test_the_head_judges_until_the_trial_is_over(service: Service) -> None:
     trial = on_trial(service)
-    rows = [judge(service, f"worn{i}", 620 + i) for i in range(FRAMES - 1)]
-    assert {row["version"] for row in rows} == {1}
-    assert all(row["trial"] in {"OK", "NG"} for row in rows)
+    frames = [judge(service, f"worn{i}", 620 + i) for i in range(FRAMES - 1)]
+    assert {judged.version for judged in frames} == {1}
+    assert all(judged.trial in {"OK", "NG"} for judged in frames)
     assert learn(service) is trial, "it has not seen enough"
     assert service.status()["trial"] == {"frames": 3, "of": 4, "disagreed": len(events(service, "trial_disagrees"))}
     judge(service, "worn3", 623)
@@ -79,14 +75,14 @@ def test_the_head_judges_until_the_trial_is_over(service: Service) -> None:
     assert made.gate["trial"]["frames"] == FRAMES
     assert (made.feedback_through, made.number, made.cause, service.status()["trial"]) == (3, 2, "test", None)
     after = judge(service, "after", 624)
-    assert (after["version"], after["trial"]) == (2, None)
+    assert (after.version, after.trial) == (2, None)
 
 
 def test_frames_that_are_judged_differently_are_asked_about(service: Service) -> None:
     for name in disagreeing(service):
         row = service.engine.ledger.frame(name)
         assert row is not None
-        assert (row["asked"], row["verdict"], row["trial"]) == (1, "NG", "OK")
+        assert (row.asked, row.verdict, row.trial) == (1, "NG", "OK")
 
 
 def test_a_dispute_is_asked_about_within_the_budget() -> None:
@@ -104,9 +100,8 @@ def test_a_proposal_that_would_pass_a_defect_is_held_and_told(service: Service) 
     assert isinstance(held, Hold)
     assert first in held.reason
     assert (service.store.newest_number(), service.engine.trial) == (1, None)
-    assert [row["reason"] for row in events(service, "hold")] == [held.reason]
-    row = service.engine.ledger.one("SELECT reason, version FROM lessons ORDER BY id DESC")
-    assert row is not None
+    assert [event["reason"] for event in events(service, "hold")] == [held.reason]
+    row = rows(service.engine.ledger, "SELECT reason, version FROM lessons ORDER BY id DESC")[0]
     assert (row["version"], row["reason"]) == (None, held.reason)
 
 
@@ -127,7 +122,7 @@ def test_what_people_take_back_during_a_trial_is_not_published(service: Service)
     for i in range(FRAMES):
         judge(service, f"worn{i}", 620 + i)
     assert isinstance(learn(service), Hold)
-    assert "changed their minds" in events(service, "trial_dropped")[0]["reason"]
+    assert "changed their minds" in str(events(service, "trial_dropped")[0]["reason"])
     again = learn(service)
     assert isinstance(again, Trial), "its answers are due again"
     assert again.ticket.through == 4
@@ -146,7 +141,7 @@ def test_nothing_is_published_while_the_scene_is_beyond_trust(
 
 def test_a_frame_that_the_head_could_not_judge_says_nothing(service: Service) -> None:
     trial = on_trial(service)
-    assert service.engine.judge(frame("broken", b"no image"))["trial"] is None
+    assert service.engine.judge(frame("broken", b"no image")).trial is None
     features = trial.approved.proposal.snapshot.calibration_set.features[0]
     assert tried(trial, features, Verdict.UNKNOWN, 0) is None
     assert tried(None, features, Verdict.OK, 0) is None
@@ -158,7 +153,7 @@ def test_a_proposal_that_fails_to_score_costs_no_verdict(service: Service) -> No
     broken = replace(trial.approved, proposal=replace(trial.approved.proposal, snapshot=contents))
     service.engine.trial = replace(trial, approved=broken)
     row = judge(service, "worn", 620)
-    assert (row["verdict"] in {"OK", "NG"}, row["trial"]) == (True, None)
+    assert (row.verdict in {"OK", "NG"}, row.trial) == (True, None)
 
 
 def test_another_version_ends_a_trial_unheard(service: Service) -> None:
@@ -166,7 +161,7 @@ def test_another_version_ends_a_trial_unheard(service: Service) -> None:
     roll_back(service.store, service.engine.ledger, 1, "engineer", NOW_MS)
     service.notice_versions()
     assert service.engine.trial is None
-    assert "version 2" in events(service, "trial_dropped")[0]["reason"]
+    assert "version 2" in str(events(service, "trial_dropped")[0]["reason"])
     assert isinstance(learn(service), Trial), "its answers are due for the new head"
 
 

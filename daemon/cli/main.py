@@ -21,7 +21,9 @@ from daemon.clock import iso
 from daemon.learning import answers
 from daemon.learning.publish import current
 from daemon.ledger import provenance
+from daemon.ledger.history import newest_events
 from daemon.ledger.state import open_state
+from daemon.streams import Stream
 from memory.errors import DriftlineError
 
 app = typer.Typer(
@@ -111,7 +113,7 @@ def give_feedback(
     given = terminal.settings(config, overrides)
     said = answers.answer(frame, verdict, operator, f"[{region}]" if region else None)
     answers.judged(open_state(given.state_dir).ledger, frame)
-    entry = build.wire(given).send("feedback", said.fields())
+    entry = build.wire(given).send(Stream.FEEDBACK, said.fields())
     terminal.answer({"sent": entry, "key": said.key}, as_json=as_json, text=f"sent as {entry}; the service records it")
 
 
@@ -163,9 +165,10 @@ def why(
 ) -> None:
     """Show why a frame, or each frame of a part, was judged so: bank, deciding good patch, and who taught it."""
     opened = open_state(terminal.settings(config, overrides).state_dir)
-    found = [provenance.why(opened.store, opened.ledger, row) for row in provenance.frames_of(opened.ledger, name)]
-    rows = [row for told in found for row in told.items()]
-    terminal.answer(found, as_json=as_json, text=terminal.table(f"Why {name}", ["what", "is"], rows))
+    frames = provenance.frames_of(opened.ledger, name)
+    reasons = [provenance.why(opened.store, opened.ledger, frame) for frame in frames]
+    rows = [row for reason in reasons for row in reason.items()]
+    terminal.answer(reasons, as_json=as_json, text=terminal.table(f"Why {name}", ["what", "is"], rows))
 
 
 @app.command()
@@ -175,11 +178,11 @@ def status(config: Config = None, overrides: Set = None, as_json: Json = False) 
     opened = open_state(given.state_dir)
     said = opened.ledger.service(clock.unix_ms(), given.schedule.fresh_ms)
     head = opened.store.head()
-    held = opened.ledger.one("SELECT detail FROM events WHERE kind = 'hold' ORDER BY id DESC LIMIT 1")
+    holds = newest_events(opened.ledger, ("hold",), 1)
     shown = {
         "running": said["running"],
         "head": head.number if head else None,
-        "last_hold": json.loads(held["detail"]) if held else None,
+        "last_hold": holds[0].detail if holds else None,
         **said,
         "counts": opened.ledger.counts(),
     }

@@ -15,9 +15,10 @@ from daemon import clock
 from daemon.intake.decode import ImageRejected, pictured
 from daemon.learning import answers, lesson, publish
 from daemon.ledger import provenance, state
+from daemon.ledger.frames import frame_numbered
 from daemon.reporting.heatmap import overlay
 from daemon.settings.load import Settings
-from daemon.streams import RedisStreams
+from daemon.streams import RedisStreams, Stream
 from memory.errors import DriftlineError
 from memory.features import Image
 from memory.version import Model, Version
@@ -25,16 +26,10 @@ from memory.version import Model, Version
 PICTURE_PX = 1_024
 JPEG_QUALITY = 88
 DRAWN = 128
-FRAME = (
-    "SELECT seq, frame_id, part_id, judged_ms, verdict, reason, score, threshold, p_value, version, asked"
-    " FROM line_frames"
-)
-WAITING = (
-    "asked = 1 AND kept IS NOT NULL AND score IS NOT NULL"  # noqa: S608  # constants
-    f" AND frame_id NOT IN (SELECT frame_id FROM feedback WHERE {answers.COUNTS})"  # constant
-)
+COLUMNS = "SELECT seq, frame_id, part_id, judged_ms, verdict, reason, score, threshold, p_value, version, asked"
+FRAME = f"{COLUMNS} FROM line_frames"
 # First what was not passed, then the oddest of what was, within the hour's questions that the service has asked.
-REVIEWS = f"{FRAME} WHERE {WAITING} ORDER BY verdict = 'OK', p_value, seq DESC LIMIT ?"
+REVIEWS = f"{COLUMNS} FROM open_reviews ORDER BY verdict = 'OK', p_value, seq DESC LIMIT ?"
 
 
 class Answered(DriftlineError):
@@ -89,7 +84,7 @@ class LineView:
 
     def waiting(self) -> int:
         """How many parts wait for an answer."""
-        row = self.opened.ledger.one(f"SELECT count(*) AS n FROM frames WHERE {WAITING}")  # noqa: S608  # constant
+        row = self.opened.ledger.one("SELECT count(*) AS n FROM open_reviews")
         return int(row["n"]) if row else 0
 
     def why(self, name: str) -> list[dict[str, Any]]:
@@ -106,8 +101,8 @@ class LineView:
         """
         answers.judged(self.opened.ledger, given.frame_id)
         standing = self.opened.ledger.all(
-            f"SELECT operator, verdict, received_ms FROM feedback WHERE frame_id = ? AND operator <> ?"  # noqa: S608  # constant
-            f" AND {answers.COUNTS} ORDER BY id",
+            "SELECT operator, verdict, received_ms FROM answers"
+            " WHERE frame_id = ? AND operator <> ? AND revoked_by IS NULL ORDER BY id",
             given.frame_id,
             given.operator,
         )
@@ -118,7 +113,7 @@ class LineView:
                 came=f"{first['operator']} said {first['verdict']} at {clock.iso(first['received_ms'])}",
                 do="skip it, or send it again with despite=true if you disagree",
             )
-        return self.wire.send("feedback", given.fields())
+        return self.wire.send(Stream.FEEDBACK, given.fields())
 
     def status(self) -> dict[str, Any]:
         """What the service last said of itself, and whether it still runs."""
@@ -172,16 +167,16 @@ class LineView:
 
         The scale of the map is fixed by the good parts of the version that judged it, so a calm part looks calm.
         """
-        row = self.opened.ledger.one("SELECT * FROM frames WHERE seq = ?", seq)
-        data = self.opened.kept.image(row["kept"]) if row and row["kept"] else None
-        if row is None or data is None:
+        frame = frame_numbered(self.opened.ledger, seq)
+        data = self.opened.kept.image(frame.kept) if frame and frame.kept else None
+        if frame is None or frame.kept is None or data is None:
             return None
         try:
             image = pictured(data, PICTURE_PX, self.settings.source.max_pixels)
         except ImageRejected:
             return None
-        anomaly = self.opened.kept.anomaly(row["kept"]) if heat else None
-        threshold = provenance.threshold_behind(self.opened.store, row)
+        anomaly = self.opened.kept.anomaly(frame.kept) if heat else None
+        threshold = provenance.threshold_behind(self.opened.store, frame)
         return image if anomaly is None or threshold is None else overlay(image, anomaly, threshold)
 
     def _troubles(self, said: dict[str, Any]) -> list[str]:

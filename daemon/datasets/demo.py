@@ -18,12 +18,16 @@ from daemon.datasets.rendered import STEADY, Flaw, Scene, part
 from daemon.learning import answers, revocation
 from daemon.learning.rollback import roll_back
 from daemon.learning.teach import Track, images_in, teach
-from daemon.ledger.ledger import Row
+from daemon.ledger.answers import every_answer
+from daemon.ledger.frames import newest_frames
+from daemon.ledger.history import newest_events, set_aside
+from daemon.ledger.records import JudgedFrame
 from daemon.ledger.state import open_state
 from daemon.service import Service
 from daemon.settings.load import Settings
 from daemon.settings.models import MemorySettings, PolicySettings, RedisSettings, SourceSettings
 from memory.features import Image
+from policies.verdict import Label, Verdict
 
 TAUGHT_PARTS = 60
 GOODS = "good-parts"
@@ -31,6 +35,7 @@ OPERATOR = "anna"
 CARELESS = "bert"
 FLAWS = (Flaw.SCRATCH, Flaw.STAIN, Flaw.BURR, Flaw.CHIP)
 FLAW_EVERY = 8
+EVERYTHING = 10_000
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,9 @@ def settings(out: Path) -> Settings:
     )
 
 
-def play(out: Path, track: Track, shown: Callable[[list[Shot]], object], done: Callable[[Shot, Row], None]) -> Service:
+def play(
+    out: Path, track: Track, shown: Callable[[list[Shot]], object], done: Callable[[Shot, JudgedFrame], None]
+) -> Service:
     """Run the whole demo in `out`, whose earlier demo is replaced, and return the service for the report.
 
     Teach; a careless shift, a defect missed for it, reported and remedied, and the shift revoked; the stream with an
@@ -129,30 +136,25 @@ def play(out: Path, track: Track, shown: Callable[[list[Shot]], object], done: C
 def story(service: Service) -> dict[str, object]:
     """How the demo went, in a few lines for the terminal."""
     ledger = service.engine.ledger
-    held = ledger.one(
-        "SELECT json_extract(detail, '$.reason') AS reason FROM events WHERE kind = 'hold' ORDER BY id DESC"
-    )
-    refused = [r["frame_id"] for r in ledger.all("SELECT frame_id FROM quarantine ORDER BY frame_id")]
+    frames, answers_given = newest_frames(ledger, EVERYTHING), {a.frame_id: a.label for a in every_answer(ledger)}
     told: dict[str, object] = {}
     for name in ("steady", "lamp", "batch"):
-        rows = ledger.all(
-            "SELECT frames.verdict, f.verdict AS told FROM frames LEFT JOIN feedback f USING (frame_id)"
-            " WHERE frame_id LIKE ?",
-            f"{name}-%",
-        )
-        false = sum(r["verdict"] == "NG" and r["told"] == "good" for r in rows)
-        found = sum(r["verdict"] == "NG" and r["told"] == "defect" for r in rows)
-        told[name] = f"{len(rows)} frames, {found} defects found, {false} false rejects"
-    remedied = ledger.all(
-        "SELECT DISTINCT json_extract(detail, '$.frame_id') AS id FROM events WHERE kind = 'remedied'"
+        chapter = [frame for frame in frames if frame.frame_id.startswith(f"{name}-")]
+        flagged = [answers_given.get(frame.frame_id) for frame in chapter if frame.verdict is Verdict.NG]
+        defects, goods = flagged.count(Label.DEFECT), flagged.count(Label.GOOD)
+        told[name] = f"{len(chapter)} frames, {defects} defects found, {goods} false rejects"
+    remedied = dict.fromkeys(
+        event.detail["frame_id"] for event in newest_events(ledger, ("remedied",), EVERYTHING)[::-1]
     )
+    refused = sorted(confirmation.frame_id for confirmation in set_aside(ledger))
+    held = newest_events(ledger, ("hold",), 1)
     rebuilt = [v for v in service.store.history() if v.revoked]
     return told | {
-        "remedied by un-admitting patches": ", ".join(r["id"] for r in remedied) or "nothing",
+        "remedied by un-admitting patches": ", ".join(remedied) or "nothing",
         "revoked": ", ".join(f"answers by {CARELESS}, version {v.number} is rebuilt without them" for v in rebuilt),
         "versions": len(service.store.history()),
         "refused as defect-like": ", ".join(refused) or "nothing",
-        "held": held["reason"] if held else "nothing",
+        "held": held[0].detail["reason"] if held else "nothing",
         "features": f"{service.engine.settings.extractor.model}, shipped with Driftline",
     }
 
@@ -168,14 +170,14 @@ def png(image: Image) -> bytes:
     return cv2.imencode(".png", image[:, :, ::-1])[1].tobytes()
 
 
-def _shoot(service: Service, shot: Shot, done: Callable[[Shot, Row], None]) -> None:
+def _shoot(service: Service, shot: Shot, done: Callable[[Shot, JudgedFrame], None]) -> None:
     """Judge a part; who is asked answers, and a flaw that passed is found by hand and reported."""
     image = png(part(shot.number, shot.scene, shot.flaw))
-    row = verdict(service, shot.frame_id, {"part_id": shot.part_id, "image": image})
-    if row["asked"] or shot.truth == "defect":
-        marked = _marked(shot) if shot.truth == "defect" and row["verdict"] == "OK" else None
+    frame = verdict(service, shot.frame_id, {"part_id": shot.part_id, "image": image})
+    if frame.asked or shot.truth == "defect":
+        marked = _marked(shot) if shot.truth == "defect" and frame.verdict is Verdict.OK else None
         tell(service, answers.answer(shot.frame_id, shot.truth, shot.operator, marked))
-    done(shot, row)
+    done(shot, frame)
 
 
 def _marked(shot: Shot) -> str:
@@ -206,7 +208,7 @@ def _bad_shift(service: Service) -> None:
     revocation.revoke(service.engine, service.store, said, "line engineer", "careless answers")
 
 
-def _careless(service: Service, done: Callable[[Shot, Row], None]) -> None:
+def _careless(service: Service, done: Callable[[Shot, JudgedFrame], None]) -> None:
     """A careless operator confirms a scratched part as good; the lesson is held, whatever else is due."""
     service.learn("before the careless answer")
     worn = Scene(light=1.25, wear=1.0, warmth=1.0)

@@ -14,16 +14,15 @@ import numpy.typing as npt
 
 from daemon.datasets.labelled import Box, box_of
 from daemon.intake.decode import ImageRejected, pictured
-from daemon.learning.answers import COUNTS, agreed_on
+from daemon.learning.answers import agreed_on
+from daemon.ledger.frames import review_set
 from daemon.ledger.kept import KeptFrames
-from daemon.ledger.ledger import Ledger, Row
+from daemon.ledger.ledger import Ledger
+from daemon.ledger.records import JudgedFrame
+from policies.verdict import Label, Verdict
 
 MOST_PX = 100_000
 EVERY_ANSWER = 2**62
-REVIEWED = (
-    "SELECT * FROM frames WHERE kept IS NOT NULL AND (asked = 1 OR frame_id IN"  # noqa: S608  # constant
-    f" (SELECT frame_id FROM feedback WHERE effect <> 'late' AND {COUNTS})) ORDER BY seq"
-)
 LABELS = """<View>
   <Image name="image" value="$image"/>
   <Choices name="verdict" toName="image"><Choice value="good"/><Choice value="defect"/></Choices>
@@ -35,41 +34,41 @@ LABELS = """<View>
 @dataclass(frozen=True)
 class Reviewed:
     """A frame that people were asked about or have answered for: its image as it was sent, and what stands of it.
-    `verdict` is None where nobody answered or people disagree."""
+    `label` is None where nobody answered or people disagree."""
 
-    row: Row
+    frame: JudgedFrame
     data: bytes
     suffix: str
     height: int
     width: int
-    verdict: str | None
-    region: Box | None
+    label: Label | None
+    box: Box | None
 
     @property
     def name(self) -> str:
         """A file name of our own."""
-        return f"{self.row['seq']:08d}{self.suffix}"
+        return f"{self.frame.seq:08d}{self.suffix}"
 
 
 def reviewed(ledger: Ledger, kept: KeptFrames, max_pixels: int) -> Iterator[Reviewed]:
     """Every frame that was asked about or answered for and is still kept, oldest first."""
-    for row in ledger.all(REVIEWED):
-        data = kept.image(row["kept"])
+    for frame in review_set(ledger):
+        data = kept.image(frame.kept) if frame.kept else None
         if data is None:
             continue
         try:
             height, width = pictured(data, MOST_PX, max_pixels).shape[:2]
         except ImageRejected:
             continue
-        agreed = next(iter(agreed_on(ledger, [row["frame_id"]], EVERY_ANSWER)), None)
+        agreed = next(iter(agreed_on(ledger, [frame.frame_id], EVERY_ANSWER)), None)
         yield Reviewed(
-            row=row,
+            frame=frame,
             data=data,
             suffix=_suffix(data),
             height=height,
             width=width,
-            verdict=agreed.verdict if agreed else None,
-            region=agreed.region if agreed else None,
+            label=agreed.label if agreed else None,
+            box=agreed.box if agreed else None,
         )
 
 
@@ -83,20 +82,20 @@ def label_studio(frames: Iterator[Reviewed], kept: KeptFrames, out: Path) -> dic
     tasks = []
     for one in frames:
         (out / "images" / one.name).write_bytes(one.data)
-        anomaly = kept.anomaly(one.row["kept"])
-        threshold = one.row["threshold"]
+        frame, threshold = one.frame, one.frame.threshold
+        anomaly = kept.anomaly(frame.kept) if frame.kept else None
         hot = box_of(anomaly > threshold) if anomaly is not None and threshold is not None else None
-        verdict = {"NG": "defect", "OK": "good"}.get(one.row["verdict"])
-        score = one.row["score"] / threshold if threshold and one.row["score"] is not None else 0.0
+        predicted = {Verdict.NG: Label.DEFECT, Verdict.OK: Label.GOOD}.get(frame.verdict)
+        score = frame.score / threshold if threshold and frame.score is not None else 0.0
         task: dict[str, Any] = {
             "data": {"image": f"/data/local-files/?d=images/{one.name}"}
-            | {key: one.row[key] for key in ("frame_id", "part_id", "verdict", "score", "threshold", "version")}
+            | {key: getattr(frame, key) for key in ("frame_id", "part_id", "verdict", "score", "threshold", "version")}
         }
-        if verdict:
-            made = f"driftline version {one.row['version']}"
-            task["predictions"] = [{"model_version": made, "score": score, "result": _results(one, verdict, hot)}]
-        if one.verdict:
-            task["annotations"] = [{"result": _results(one, one.verdict, one.region)}]
+        if predicted:
+            model = f"driftline version {frame.version}"
+            task["predictions"] = [{"model_version": model, "score": score, "result": _results(one, predicted, hot)}]
+        if one.label:
+            task["annotations"] = [{"result": _results(one, one.label, one.box)}]
         tasks.append(task)
     (out / "tasks.json").write_text(json.dumps(tasks, indent=1, ensure_ascii=False))
     (out / "labels.xml").write_text(LABELS)
@@ -108,14 +107,14 @@ def mvtec(frames: Iterator[Reviewed], out: Path) -> dict[str, int]:
     that was marked, white inside."""
     counts = {"good": 0, "defect": 0, "masks": 0, "unanswered": 0}
     for one in frames:
-        if one.verdict is None:
+        if one.label is None:
             counts["unanswered"] += 1
             continue
-        counts[one.verdict] += 1
-        path = out / "test" / one.verdict / one.name
+        counts[one.label.value] += 1
+        path = out / "test" / one.label / one.name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(one.data)
-        if one.verdict == "defect" and one.region:
+        if one.label is Label.DEFECT and one.box:
             counts["masks"] += 1
             masks = out / "ground_truth" / "defect"
             masks.mkdir(parents=True, exist_ok=True)
@@ -123,12 +122,12 @@ def mvtec(frames: Iterator[Reviewed], out: Path) -> dict[str, int]:
     return counts
 
 
-def _results(one: Reviewed, verdict: str, region: Box | None) -> list[dict[str, Any]]:
+def _results(one: Reviewed, label: Label, box: Box | None) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = [
-        {"from_name": "verdict", "to_name": "image", "type": "choices", "value": {"choices": [verdict]}}
+        {"from_name": "verdict", "to_name": "image", "type": "choices", "value": {"choices": [label.value]}}
     ]
-    if region and verdict == "defect":
-        left, top, right, bottom = (100 * share for share in region)
+    if box and label is Label.DEFECT:
+        left, top, right, bottom = (100 * share for share in box)
         value = {"x": left, "y": top, "width": right - left, "height": bottom - top, "rotation": 0}
         found.append(
             {
@@ -145,8 +144,8 @@ def _results(one: Reviewed, verdict: str, region: Box | None) -> list[dict[str, 
 
 def _mask(one: Reviewed) -> npt.NDArray[np.uint8]:
     mask = np.zeros((one.height, one.width), dtype=np.uint8)
-    assert one.region  # noqa: S101  # its caller looked
-    left, top, right, bottom = one.region
+    assert one.box  # noqa: S101  # its caller looked
+    left, top, right, bottom = one.box
     mask[round(top * one.height) : round(bottom * one.height), round(left * one.width) : round(right * one.width)] = 255
     return mask
 

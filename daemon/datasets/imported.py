@@ -16,11 +16,12 @@ from daemon.intake.decode import ImageRejected, named, read_allowed
 from daemon.intake.sources import MAX_STEM_CHARS, Frame
 from daemon.learning import answers, lesson
 from daemon.learning.teach import Track
-from daemon.ledger.ledger import Row
+from daemon.ledger.records import JudgedFrame
 from drift.monitor import Monitor
 from memory.store import Store
 from memory.version import Version
 from policies.admission import Hold
+from policies.verdict import Verdict
 
 SOURCE = "import"
 
@@ -47,26 +48,26 @@ def learn(engine: Engine, store: Store, defects: Mapping[Path, Box | None], oper
     active = engine.active
     assert active is not None  # noqa: S101  # the caller has activated a version
     engine.active = replace(active, monitor=Monitor(active.monitor.reference))
-    rows: dict[str, Row] = {}
+    frames: dict[str, JudgedFrame] = {}
     refused: dict[str, str] = {}
     for path in track(list(defects), "defects"):
         file = named(path)
         try:
-            rows[file] = _confirmed(engine, path, defects[path], operator)
+            frames[file] = _confirmed(engine, path, defects[path], operator)
         except ImageRejected as error:
             refused[file] = str(error)
             engine.ledger.event(engine.clock_ms(), "import_refused", file=file, reason=str(error))
     head, outcome = active.model.version, None
-    if _lacking(store, head, rows) or lesson.due(engine, 1):
+    if _lacking(store, head, frames) or lesson.due(engine, 1):
         outcome = lesson.learn(engine, store, SOURCE)
     head = outcome if isinstance(outcome, Version) else head
-    missed = tuple(file for file, row in rows.items() if row["verdict"] != "NG")
-    unlearned = _lacking(store, head, rows)
+    missed = tuple(file for file, frame in frames.items() if frame.verdict is not Verdict.NG)
+    unlearned = _lacking(store, head, frames)
     why = _why(outcome, engine.settings.policy.shadow_frames) if unlearned else None
-    return Imported(head, tuple(rows), missed, refused, unlearned, why)
+    return Imported(head, tuple(frames), missed, refused, unlearned, why)
 
 
-def _confirmed(engine: Engine, path: Path, region: Box | None, operator: str) -> Row:
+def _confirmed(engine: Engine, path: Path, region: Box | None, operator: str) -> JudgedFrame:
     """The verdict of a defect; what the operator says of it is in the ledger then, once while nobody takes it back or
     marks it otherwise. Raises ImageRejected.
 
@@ -75,17 +76,17 @@ def _confirmed(engine: Engine, path: Path, region: Box | None, operator: str) ->
     data = read_allowed(path, (path.parent,), engine.settings.source.max_bytes)
     stem = Path(named(path)).stem[-MAX_STEM_CHARS:]
     name = f"{SOURCE}:{stem}@{hashlib.sha256(data).hexdigest()[:12]}"
-    row = engine.judge(Frame(name, stem, SOURCE, engine.clock_ms(), data, imported=True))
+    judged = engine.judge(Frame(name, stem, SOURCE, engine.clock_ms(), data, imported=True))
     marked = json.dumps(region) if region else None
-    said = answers.answer(name, "defect", operator, marked, key=uuid.uuid4().hex)
-    if not answers.is_current(engine.ledger, said):
-        answers.record(engine.ledger, said, engine.clock_ms())
-    return row
+    answer = answers.answer(name, "defect", operator, marked, key=uuid.uuid4().hex)
+    if not answers.is_current(engine.ledger, answer):
+        answers.record(engine.ledger, answer, engine.clock_ms())
+    return judged
 
 
-def _lacking(store: Store, version: Version, rows: dict[str, Row]) -> tuple[str, ...]:
-    held = store.defects(version) or ()
-    return tuple(file for file, row in rows.items() if row["frame_id"] not in held)
+def _lacking(store: Store, version: Version, frames: dict[str, JudgedFrame]) -> tuple[str, ...]:
+    learned = store.defects(version) or ()
+    return tuple(file for file, frame in frames.items() if frame.frame_id not in learned)
 
 
 def _why(outcome: Version | Hold | Trial | None, frames: int) -> str:

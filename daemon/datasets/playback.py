@@ -15,10 +15,11 @@ from daemon.clock import iso
 from daemon.learning import answers
 from daemon.learning.publish import announce
 from daemon.learning.teach import Taught, Track, images_in, teach
-from daemon.ledger.ledger import Row
+from daemon.ledger.answers import is_recorded
+from daemon.ledger.records import JudgedFrame
 from daemon.service import Service
 from daemon.settings.load import Settings
-from daemon.streams import RedisLost
+from daemon.streams import RedisLost, Stream
 from memory.errors import DriftlineError
 from memory.store import Store
 
@@ -141,37 +142,37 @@ def prepare(service: Service, data: Dataset, live: Store, track: Track) -> Taugh
     return None
 
 
-def play(service: Service, stream: Sequence[Item], done: Callable[[Item, Row], None]) -> None:
+def play(service: Service, stream: Sequence[Item], done: Callable[[Item, JudgedFrame], None]) -> None:
     """Play items one by one: frame, verdict, answer if asked, lesson if due; each ends before the next begins.
 
     So what is learned when does not depend on timing: a replay that was killed anywhere and started again
     gives the same verdicts, scores and versions as one that was not.
     """
     for item in stream:
-        row = verdict(service, item.frame_id, {"part_id": item.part_id, "path": str(item.path)})
-        if row["asked"] and item.answer is not None:
+        frame = verdict(service, item.frame_id, {"part_id": item.part_id, "path": str(item.path)})
+        if frame.asked and item.answer is not None:
             tell(service, answers.answer(item.frame_id, item.answer, OPERATOR))
         service.lesson_if_due()
-        done(item, row)
+        done(item, frame)
     service.turn(BLOCK_MS)
 
 
-def verdict(service: Service, frame_id: str, fields: dict[str, str | bytes]) -> Row:
+def verdict(service: Service, frame_id: str, fields: dict[str, str | bytes]) -> JudgedFrame:
     """Send a frame and wait for its verdict; a frame judged before is not sent again."""
     ledger = service.engine.ledger
     if ledger.frame(frame_id) is None:
-        _sent(service, lambda: service.wire.send("frames", {"frame_id": frame_id, **fields}))
-    while (row := ledger.frame(frame_id)) is None:
+        _sent(service, lambda: service.wire.send(Stream.FRAMES, {"frame_id": frame_id, **fields}))
+    while (frame := ledger.frame(frame_id)) is None:
         service.turn(BLOCK_MS)
-    return row
+    return frame
 
 
-def tell(service: Service, given: answers.Answer) -> None:
+def tell(service: Service, answer: answers.Answer) -> None:
     """Send an answer and wait until it is recorded; one recorded before is not sent again."""
-    query = "SELECT 1 FROM feedback WHERE key = ?"
-    if service.engine.ledger.one(query, given.key) is None:
-        _sent(service, lambda: service.wire.send("feedback", given.fields()))
-    while service.engine.ledger.one(query, given.key) is None:
+    ledger = service.engine.ledger
+    if not is_recorded(ledger, answer.key):
+        _sent(service, lambda: service.wire.send(Stream.FEEDBACK, answer.fields()))
+    while not is_recorded(ledger, answer.key):
         service.turn(BLOCK_MS)
 
 

@@ -1,33 +1,30 @@
-"""A frame's path, top to bottom: read the model once, score, measure, decide, keep, publish, acknowledge."""
+"""A frame's path, top to bottom: read the model once, score, observe, record."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
 import structlog
 
 from daemon.inference import scene_records, shadow
 from daemon.inference.backend import AcceleratedBackend, Scorer
+from daemon.inference.judgement import Active, Judgement, Scored, nearest_good_patch
 from daemon.inference.probe import probe
 from daemon.intake.decode import ImageRejected, decode
 from daemon.intake.sources import Frame
 from daemon.ledger.kept import Pictures
-from daemon.ledger.ledger import Row
+from daemon.ledger.records import JudgedFrame, NewVerdict
 from daemon.ledger.state import State
 from daemon.settings.load import Settings
 from drift.light import compensate
 from drift.monitor import CALM, DriftState, MeasuredFrame, Monitor
-from drift.reference import Signals, measure
-from drift.regimes import Regime
-from memory.bank import Score
+from drift.reference import measure
 from memory.errors import ExtractorMismatch
 from memory.features import Features, Image
 from memory.version import Model
@@ -42,36 +39,6 @@ HOUR_MS = 3_600_000
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True)
-class Active:
-    """What judges now: replaced whole, never changed, except for the monitor, which only the scorer touches."""
-
-    model: Model
-    scorer: Scorer
-    monitor: Monitor
-    regimes: tuple[Regime, ...]
-
-    @property
-    def threshold(self) -> Threshold:
-        """The threshold of all parts together."""
-        return self.scorer.threshold
-
-    @property
-    def current_threshold(self) -> Threshold:
-        """The threshold of the regime that the next frame is seen in."""
-        return self.threshold.for_regime(self.monitor.state.regime)
-
-
-@dataclass(frozen=True)
-class Scored:
-    """What scoring found, before a verdict; `image` is what the backbone saw, light divided out."""
-
-    image: Image
-    score: Score
-    features: Features
-    signals: Signals
-
-
 class Engine:
     """Judges frames with the active version. One thread judges; any thread may activate another version."""
 
@@ -83,9 +50,11 @@ class Engine:
         clock_ms: Callable[[], int],
         quick: AcceleratedBackend | None = None,
     ) -> None:
-        self.settings, self.extractor = settings, extractor
+        self.settings = settings
+        self.extractor = extractor
         self.store, self.ledger, self.kept = opened.store, opened.ledger, opened.kept
-        self.clock_ms, self.quick = clock_ms, quick
+        self.clock_ms = clock_ms
+        self.quick = quick
         self.pictures = Pictures(opened.ledger, opened.kept, extractor.input_px, settings.source.max_pixels)
         self.active: Active | None = None
         self.trial: shadow.Trial | None = None
@@ -115,7 +84,9 @@ class Engine:
             dropped, self.trial = self.trial, None
         if dropped is not None:
             self.ledger.event(self.clock_ms(), "trial_dropped", reason=f"version {model.version.number} came first")
-        self.probe_ms = probe(self, active)
+        self.probe_ms = probe(
+            model, self.pictures, lambda image: self.score_image(image, active), self.ledger, self.clock_ms()
+        )
         log.info("version active", version=model.version.number, threshold=round(judge.threshold.value, 4))
 
     def select_backend(self, model: Model) -> Scorer:
@@ -133,7 +104,7 @@ class Engine:
     def _monitor(self, model: Model) -> Monitor:
         return scene_records.monitor(self.ledger, self.store, model, self.settings.memory.seed)
 
-    def judge(self, frame: Frame, decoded: Future[Image] | None = None) -> Row:
+    def judge(self, frame: Frame, decoded: Future[Image] | None = None) -> JudgedFrame:
         """Give a frame its one verdict, durable in the ledger; one judged before keeps its earlier verdict.
 
         It may be `decoded` beforehand. Never raises for a bad image, unless it was imported: then ImageRejected, and
@@ -142,81 +113,99 @@ class Engine:
         earlier = self.ledger.frame(frame.frame_id)
         if earlier is not None:
             return earlier
-        active = self.active
+        active, started, now_ms = self.active, time.perf_counter(), self.clock_ms()
+        scored = self._score(frame, decoded, active, now_ms)
+        judgement = self._observe(frame, scored, active, now_ms)
+        judge_ms = round((time.perf_counter() - started) * 1000, 3)
+        if frame.imported and judgement.scored is None:
+            reason = judgement.decision.reason
+            raise ImageRejected(expected="an image that can be scored", came=reason, do="leave it out")
+        return self._record(frame, judgement, active, now_ms, judge_ms)
+
+    def _score(
+        self, frame: Frame, decoded: Future[Image] | None, active: Active | None, now_ms: int
+    ) -> Scored | Decision:
+        """A frame's score, or the decision that it has none, with the reason."""
+        if frame.data is None or frame.problem is not None:
+            return unknown(frame.problem or "the frame carries no image")
+        if active is None:
+            return unknown("no memory bank yet: run `driftline teach DIR`")
+        age_ms, deadline_ms = now_ms - frame.sent_ms, self.settings.policy.deadline_ms
+        if deadline_ms is not None and age_ms > deadline_ms:
+            return unknown(f"deadline passed: {age_ms} ms old, {deadline_ms} ms allowed")
+        try:
+            return self.score_image(decoded.result() if decoded else self.decode(frame.data), active)
+        except ImageRejected as error:
+            return unknown(str(error))
+        except Exception as error:  # out of memory, a device lost, ...: this frame's trouble, not the service's
+            log.exception("frame could not be scored", frame=frame.frame_id)
+            return unknown(f"it could not be scored: {type(error).__name__}: {error}")
+
+    def _observe(self, frame: Frame, scored: Scored | Decision, active: Active | None, now_ms: int) -> Judgement:
+        """The decision, under the scene as it is with this frame. Nothing else moves the monitor; what was imported
+        says nothing of the scene."""
         light, believed = (active.monitor.light, active.monitor.state) if active else (None, CALM)
-        threshold = active.current_threshold if active else None
-        started = time.perf_counter()
-        now_ms = self.clock_ms()
-        scored, drift, decision = self._decide(frame, decoded, active, now_ms)
-        timings = {"judge_ms": round((time.perf_counter() - started) * 1000, 3)}
-        if frame.imported and scored is None:
-            raise ImageRejected(expected="an image that can be scored", came=decision.reason, do="leave it out")
+        if isinstance(scored, Decision):
+            return Judgement(scored, None, None, light, believed, None)
+        assert active is not None  # noqa: S101  # it has scored the frame
+        score, threshold, drift = scored.score.value, active.current_threshold, None
+        if not frame.imported:
+            seen = MeasuredFrame(scored.signals, self.ledger.next_seq(), now_ms, flagged=score > threshold.value)
+            drift = active.monitor.update(seen, active.regimes)
+        decision = decide(score, threshold, drift or believed)
+        return Judgement(decision, scored, threshold.value, light, believed, drift)
+
+    def _record(
+        self, frame: Frame, judgement: Judgement, active: Active | None, now_ms: int, judge_ms: float
+    ) -> JudgedFrame:
+        """Keep the frame, record its verdict, ask about it where that is due, and tell what has changed."""
+        decision, scored, drift = judgement.decision, judgement.scored, judgement.drift
         seen = scored if not frame.imported else None
         audit = seen is not None and audited(frame.frame_id, self.settings.policy.audit_share)
-        tried = shadow.tried(self.trial, seen.features, decision.verdict, believed.regime) if seen else None
-        disputed = tried not in {None, decision.verdict}
+        regime = judgement.believed.regime
+        trial = shadow.tried(self.trial, seen.features, decision.verdict, regime) if seen else None
+        disputed = trial not in {None, decision.verdict}
         ask = seen is not None and (audit or self._ask(decision, disputed, now_ms))
         name = None
         if frame.data is not None:
             durable = ask or frame.imported
             name = self.kept.keep(frame.frame_id, frame.data, scored.score.map if scored else None, durable=durable)
-        row = self.ledger.record_verdict(
-            {
-                "frame_id": frame.frame_id,
-                "part_id": frame.part_id,
-                "source": frame.source,
-                "judged_ms": now_ms,
-                "verdict": decision.verdict,
-                "reason": decision.reason,
-                "score": scored.score.value if scored else None,
-                "p_value": decision.p_value,
-                "threshold": threshold.value if threshold and scored else None,
-                "version": active.model.version.number if active else None,
-                "backend": active.scorer.extractor.backend.made if active and scored else None,
-                "nearest": json.dumps(_nearest(scored.score, active)) if active and scored else None,
-                "reference": scene_records.reference_id(active.model) if active else None,
-                "drift": json.dumps(asdict(drift) if drift else {}),
-                "image_sha256": hashlib.sha256(frame.data).hexdigest() if frame.data is not None else None,
-                "kept": name,
-                "asked": ask,
-                "audited": audit,
-                "trial": tried,
-                "timings": json.dumps(timings),
-                "imported": frame.imported,
-                "published": frame.imported,
-                **scene_records.columns(active.monitor if active else None, light, seen.signals if seen else None),
-            }
+        recorded = self.ledger.record_verdict(
+            NewVerdict(
+                frame_id=frame.frame_id,
+                part_id=frame.part_id,
+                source=frame.source,
+                judged_ms=now_ms,
+                verdict=decision.verdict,
+                reason=decision.reason,
+                score=scored.score.value if scored else None,
+                p_value=decision.p_value,
+                threshold=judgement.threshold,
+                version=active.model.version.number if active else None,
+                backend=active.scorer.extractor.backend.made if active and scored else None,
+                evidence=nearest_good_patch(scored.score, active) if active and scored else None,
+                reference=scene_records.reference_id(active.model) if active else None,
+                drift=asdict(drift) if drift else {},
+                scene=scene_records.scene_record(
+                    active.monitor if active else None, judgement.light, seen.signals if seen else None
+                ),
+                image_sha256=hashlib.sha256(frame.data).hexdigest() if frame.data is not None else None,
+                kept=name,
+                asked=ask,
+                audited=audit,
+                trial=trial,
+                timings={"judge_ms": judge_ms},
+                imported=frame.imported,
+            )
         )
         if drift:
-            scene_records.tell(self.ledger, believed, drift, frame.frame_id, now_ms)
+            scene_records.tell(self.ledger, judgement.believed, drift, frame.frame_id, now_ms)
         if disputed:
-            self.ledger.event(now_ms, "trial_disagrees", frame_id=frame.frame_id, head=row["verdict"], trial=tried)
+            detail = {"frame_id": frame.frame_id, "head": recorded.verdict, "trial": trial}
+            self.ledger.event(now_ms, "trial_disagrees", **detail)
         if decision.verdict is not Verdict.OK:
             log.info("frame", frame=frame.frame_id, verdict=decision.verdict, reason=decision.reason)
-        return row
-
-    def _decide(
-        self, frame: Frame, decoded: Future[Image] | None, active: Active | None, now_ms: int
-    ) -> tuple[Scored | None, DriftState | None, Decision]:
-        if frame.data is None or frame.problem is not None:
-            return None, None, unknown(frame.problem or "the frame carries no image")
-        if active is None:
-            return None, None, unknown("no memory bank yet: run `driftline teach DIR`")
-        age_ms, deadline_ms = now_ms - frame.sent_ms, self.settings.policy.deadline_ms
-        if deadline_ms is not None and age_ms > deadline_ms:
-            return None, None, unknown(f"deadline passed: {age_ms} ms old, {deadline_ms} ms allowed")
-        try:
-            scored = self.score_image(decoded.result() if decoded else self.decode(frame.data), active)
-        except ImageRejected as error:
-            return None, None, unknown(str(error))
-        except Exception as error:  # out of memory, a device lost, ...: this frame's trouble, not the service's
-            log.exception("frame could not be scored", frame=frame.frame_id)
-            return None, None, unknown(f"it could not be scored: {type(error).__name__}: {error}")
-        score, threshold, drift = scored.score.value, active.current_threshold, None
-        if not frame.imported:
-            seen = MeasuredFrame(scored.signals, self.ledger.next_seq(), now_ms, flagged=score > threshold.value)
-            drift = active.monitor.update(seen, active.regimes)
-        return scored, drift, decide(score, threshold, drift or active.monitor.state)
+        return recorded
 
     def _ask(self, decision: Decision, disputed: bool, now_ms: int) -> bool:
         policy = self.settings.policy
@@ -234,26 +223,16 @@ class Engine:
         score = active.model.snapshot.bank.score(features)
         return Scored(image, score, features, measure(raw, image, features.patches, active.monitor.reference))
 
-    def features(self, row: Row) -> Features | None:
+    def features(self, frame: JudgedFrame) -> Features | None:
         """The reference's features of a judged frame as it was seen; None where its image is gone or was altered.
 
         Under another reference than the frame's, its light is taken relative to that one.
         """
-        gain = scene_records.gain_under(row, self.active.monitor.reference) if self.active else scene_records.gain(row)
-        image = self.pictures.of(row, gain)
+        reference = self.active.monitor.reference if self.active else None
+        gain = scene_records.gain_under(frame.scene, reference) if reference else frame.scene.gain
+        image = self.pictures.of(frame, gain)
         return None if image is None else self.extractor(image)
 
     def drift(self) -> DriftState:
         """What the monitor believes now; stable where nothing is active yet."""
         return self.active.monitor.state if self.active else CALM
-
-
-def _nearest(score: Score, active: Active) -> dict[str, object]:
-    """Where the image is most anomalous, (row, column) of its grid, and the good patch that lies nearest there."""
-    bank, worst = active.model.snapshot.bank, int(score.map.argmax())
-    row = int(score.nearest[worst])
-    return {
-        "at": [int(i) for i in np.unravel_index(worst, score.map.shape)],
-        "sample": bank.provenance(row),
-        "place": int(bank.patch_index[row]),
-    }

@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import numpy as np
 import structlog
 
-if TYPE_CHECKING:
-    from daemon.inference.engine import Active, Engine
+from daemon.ledger.kept import Pictures
+from daemon.ledger.ledger import Ledger
+from memory.features import Image
+from memory.version import Model
 
 log = structlog.get_logger()
 
 
-def probe(engine: Engine, active: Active) -> float | None:
-    """How long (ms) what judges now takes to score one of its calibration parts, or a black image where none was
-    kept; None, and an event, where it cannot: each frame is answered UNKNOWN then.
+def probe(
+    model: Model, pictures: Pictures, score_image: Callable[[Image], object], ledger: Ledger, now_ms: int
+) -> float | None:
+    """How long (ms) `score_image`, which judges by `model` now, takes for one of its calibration parts, or for a black
+    image where none was kept; None, and an event, where it cannot: each frame is answered UNKNOWN then.
 
     Libraries that set up at their first image have done so when the first part comes.
     """
-    version, side = active.model.version, engine.extractor.input_px
-    image = engine.pictures.sample(active.model.snapshot.calibration_set.samples[0])
+    image = pictures.sample(model.snapshot.calibration_set.samples[0])
+    if image is None:
+        image = np.zeros((pictures.input_px, pictures.input_px, 3), dtype=np.uint8)
     started = time.perf_counter()
     try:
-        engine.score_image(np.zeros((side, side, 3), dtype=np.uint8) if image is None else image, active)
+        score_image(image)
     except Exception as error:  # whatever a device raises: it is told, and shown as not ready
-        log.exception("the probe image could not be scored", version=version.number)
-        engine.ledger.event(engine.clock_ms(), "probe_failed", version=version.number, error=repr(error))
+        log.exception("the probe image could not be scored", version=model.version.number)
+        ledger.event(now_ms, "probe_failed", version=model.version.number, error=repr(error))
         return None
     return round((time.perf_counter() - started) * 1000, 3)

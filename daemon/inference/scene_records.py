@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Any
 
 import numpy as np
 import structlog
 
-from daemon.ledger.ledger import Ledger, Row
+from daemon.ledger.frames import first_seen_ms, measured_under, newest_measured
+from daemon.ledger.ledger import Ledger
+from daemon.ledger.records import JudgedFrame, SceneRecord, unpacked
 from drift.light import LightEstimate
 from drift.monitor import CALM, Change, DriftState, MeasuredFrame, Monitor, Trust
 from drift.reference import GRAINY, Reference, Signals
-from drift.regimes import FIRST_TIME_MS, TAUGHT, Regime, Sighting, regimes_of
+from drift.regimes import Regime, Sighting, regimes_of
 from drift.signals import LIGHT, SIGNALS, Vector
 from memory.errors import StoreError
 from memory.store import Store
@@ -42,54 +43,40 @@ def monitor(ledger: Ledger, store: Store, model: Model, seed: int) -> Monitor:
     made = Monitor(Reference.of(model.snapshot.reference))
     if made.reference.blind:
         log.warning("taught before causes of drift were known: only the light is watched", do="teach again")
-    rows = ledger.all(
-        "SELECT * FROM line_frames WHERE signals IS NOT NULL AND reference = ?"
-        " AND seq > (SELECT coalesce(max(seq), 0) FROM line_frames WHERE reference <> ?) ORDER BY seq DESC LIMIT ?",
-        reference_id(model),
-        reference_id(model),
-        REWARM_FRAMES,
-    )[::-1]
+    frames = measured_under(ledger, reference_id(model), REWARM_FRAMES)
     # Under another reference until now (a new teach, a rollback) the lamp is still the same.
-    newest = "SELECT * FROM line_frames WHERE signals IS NOT NULL ORDER BY seq DESC LIMIT 1"
-    last = rows[-1] if rows else ledger.one(newest)
-    known = _known_to(store, model, seed, {row["version"] for row in rows})
-    past = [(_measured(row), known[row["version"]]) for row in rows if row["light"]]
-    made.rewarm(past, _light(last, made.reference) if last else made.light, _away(rows[-1]) if rows else None)
+    last = frames[-1] if frames else newest_measured(ledger)
+    light = _light(last.scene, made.reference) if last else made.light
+    made.rewarm(_past(frames, _known_to(store, model, seed, frames)), light, _away(frames[-1]) if frames else None)
     log.info("drift monitor ready", rewarmed_frames=made.rewarmed_frames)
     return made
 
 
-def columns(monitor: Monitor | None, before: LightEstimate | None, signals: Signals | None) -> dict[str, Any]:
+def scene_record(monitor: Monitor | None, before: LightEstimate | None, signals: Signals | None) -> SceneRecord:
     """What the ledger keeps of a frame's scene: the light that it was compensated by, what that was taken against, its
     signals, and the light as estimated after it.
     """
     if monitor is None or before is None:
-        return {"log_ratio": 0.0, "next_log_ratio": 0.0}
+        return SceneRecord()
     reference = monitor.reference
-    return {
-        "light": np.array(before.levels).tobytes(),
-        "log_ratio": float(before.gain(reference.light).mean()),
-        "taught_light": reference.light.tobytes(),
-        "reference_light": float(reference.mean[0]),
-        "next_light": np.array(monitor.light.levels).tobytes(),
-        "next_log_ratio": float(monitor.gain.mean()),
-        "signals": _recorded(signals) if signals else None,
-    }
+    return SceneRecord(
+        light=np.array(before.levels).tobytes(),
+        log_ratio=float(before.gain(reference.light).mean()),
+        taught_light=reference.light.tobytes(),
+        reference_light=float(reference.mean[0]),
+        next_light=np.array(monitor.light.levels).tobytes(),
+        next_log_ratio=float(monitor.gain.mean()),
+        signals=_packed(signals) if signals else None,
+    )
 
 
-def gain(row: Row) -> Vector:
-    """The logarithm by channel (3,) that a frame was compensated with."""
-    if row["light"]:
-        return _doubles(row["light"]) - _doubles(row["taught_light"])
-    return np.full(3, float(row["log_ratio"]))
-
-
-def gain_under(row: Row, reference: Reference) -> Vector:
-    """The same light as taken against another reference than the frame's; against its own, the same to the bit."""
-    if row["light"]:
-        return _doubles(row["light"]) - reference.light
-    brighter = float((row["reference_light"] or 0.0) - reference.mean[0])
-    return gain(row) + brighter
+def gain_under(scene: SceneRecord, reference: Reference) -> Vector:
+    """A frame's light by channel (3,) as taken against another reference than its own; against its own, its gain to the
+    bit."""
+    if scene.light:
+        return unpacked(scene.light) - reference.light
+    brighter = float((scene.reference_light or 0.0) - reference.mean[0])
+    return scene.gain + brighter
 
 
 def tell(ledger: Ledger, before: DriftState, after: DriftState, frame_id: str, now_ms: int) -> None:
@@ -112,78 +99,65 @@ def tell(ledger: Ledger, before: DriftState, after: DriftState, frame_id: str, n
         ledger.event(now_ms, "trust", frame_id=frame_id, before=before.trust, now=after.trust)
 
 
-def regime(row: Row) -> int:
-    """The regime that a frame was judged in."""
-    return int(json.loads(row["drift"]).get("regime", TAUGHT))
-
-
-def first_seen_ms(ledger: Ledger, regime: int) -> int:
-    """When a regime was first seen (Unix, ms), 0 for the taught parts'.
-
-    Where retention has removed that frame, it is the time of the next one on record: the parts that made a regime
-    known are among them.
-    """
-    if regime == TAUGHT or regime >= FIRST_TIME_MS:
-        return regime
-    row = ledger.one(
-        "SELECT judged_ms FROM frames WHERE seq >= min(?, (SELECT max(seq) FROM frames)) ORDER BY seq LIMIT 1", regime
-    )
-    return int(row["judged_ms"]) if row else 0
-
-
-def sighting(row: Row, model: Model) -> Sighting | None:
+def sighting(frame: JudgedFrame, model: Model) -> Sighting | None:
     """How the scene was when a frame was judged; None where that was not against the version's reference."""
-    said = json.loads(row["drift"])
-    if row["signals"] is None or row["reference"] != reference_id(model) or "regime" not in said:
+    signals = frame.scene.signals
+    if signals is None or frame.reference != reference_id(model) or "regime" not in frame.drift:
         return None
-    changes = tuple(Change(**change) for change in said["changes"])
-    fault = paused(replace(CALM, trust=Trust(said["trust"]), changes=changes)) is not None
-    return Sighting(said["regime"], row["seq"], _signals(row).values, fault)
+    changes = tuple(Change(**change) for change in frame.drift["changes"])
+    fault = paused(replace(CALM, trust=Trust(frame.drift["trust"]), changes=changes)) is not None
+    return Sighting(frame.regime, frame.seq, _signals(signals).values, fault)
 
 
-def _known_to(store: Store, model: Model, seed: int, numbers: set[int]) -> dict[int, tuple[Regime, ...]]:
-    """The regimes known to versions with the reference of `model`, by number; where retention has removed a version,
-    those known to `model`.
+def _known_to(
+    store: Store, model: Model, seed: int, frames: Sequence[JudgedFrame]
+) -> Mapping[int | None, tuple[Regime, ...]]:
+    """The regimes known to the versions that judged `frames`, by number; where retention has removed a version, those
+    known to `model`, whose reference is theirs.
     """
-    reference, regimes_in = Reference.of(model.snapshot.reference), {}
-    for number in numbers:
+    reference, known = Reference.of(model.snapshot.reference), {}
+    for number in {frame.version for frame in frames}:
         parts = None
         with contextlib.suppress(StoreError):
-            parts = store.regimes(store.version(number))
-        regimes_in[number] = regimes_of(model.snapshot.regimes if parts is None else parts, reference, seed)
-    return regimes_in
+            parts = store.regimes(store.version(number)) if number is not None else None
+        known[number] = regimes_of(model.snapshot.regimes if parts is None else parts, reference, seed)
+    return known
 
 
-def _measured(row: Row) -> MeasuredFrame:
-    return MeasuredFrame(_signals(row), row["seq"], row["judged_ms"], flagged=row["score"] > row["threshold"])
+def _past(
+    frames: Sequence[JudgedFrame], known: Mapping[int | None, tuple[Regime, ...]]
+) -> list[tuple[MeasuredFrame, tuple[Regime, ...]]]:
+    return [
+        (
+            MeasuredFrame(_signals(f.scene.signals), f.seq, f.judged_ms, flagged=f.score > f.threshold),
+            known[f.version],
+        )
+        for f in frames
+        if f.scene.light and f.scene.signals and f.score is not None and f.threshold is not None
+    ]
 
 
-def _away(row: Row) -> int | None:
+def _away(frame: JudgedFrame) -> int | None:
     """The regime that is not known yet in which a frame was judged; None where it was a known one."""
-    drift = json.loads(row["drift"])
-    return drift["regime"] if "regime" in drift and drift["regime"] != drift["known"] else None
+    return frame.regime if frame.regime != frame.drift.get("known", frame.regime) else None
 
 
-def _light(row: Row, reference: Reference) -> LightEstimate:
-    if row["next_light"]:
-        red, green, blue = _doubles(row["next_light"]).tolist()
+def _light(scene: SceneRecord, reference: Reference) -> LightEstimate:
+    """The light after a frame; of one that a ledger before format 5 recorded, from its mean alone."""
+    if scene.next_light:
+        red, green, blue = unpacked(scene.next_light).tolist()
         return LightEstimate((red, green, blue))
-    brighter = row["next_log_ratio"] + row["reference_light"] - reference.mean[0]
+    brighter = scene.next_log_ratio + (scene.reference_light or 0.0) - reference.mean[0]
     red, green, blue = (reference.light + brighter).tolist()
     return LightEstimate((red, green, blue))
 
 
-def _recorded(signals: Signals) -> bytes:
+def _packed(signals: Signals) -> bytes:
     return np.concatenate([signals.values, signals.light, signals.reach[GRAINY]]).tobytes()
 
 
-def _signals(row: Row) -> Signals:
-    values, light, of_grain = np.split(_doubles(row["signals"]), [len(SIGNALS), len(SIGNALS) + len(LIGHT)])
+def _signals(packed: bytes) -> Signals:
+    values, light, of_grain = np.split(unpacked(packed), [len(SIGNALS), len(SIGNALS) + len(LIGHT)])
     reach = np.zeros(len(SIGNALS))
     reach[GRAINY] = of_grain if len(of_grain) else 0.0  # ledgers of format 5 hold what was believed nearest
     return Signals(values, light, reach)
-
-
-def _doubles(held: bytes) -> Vector:
-    values: Vector = np.frombuffer(held, dtype=np.float64)
-    return values

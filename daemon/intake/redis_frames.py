@@ -7,7 +7,7 @@ from pathlib import Path
 
 from daemon.intake.decode import ImageRejected, read_allowed
 from daemon.intake.sources import Frame
-from daemon.streams import Message, RedisStreams
+from daemon.streams import Message, RedisStreams, Stream
 from memory.errors import DriftlineError
 
 MAX_ID_CHARS = 256
@@ -29,7 +29,7 @@ class RedisFrames:
 
     def read(self, block_ms: int) -> list[Frame]:
         """Up to one batch of messages; a malformed one becomes a frame with a problem, never an exception."""
-        return [self._frame(message) for message in self._wire.read("frames", block_ms)]
+        return [self._frame(message) for message in self._wire.read(Stream.FRAMES, block_ms)]
 
     def acknowledge(self, frame: Frame) -> None:
         """Acknowledge; a frame that could not be used goes to the dead-letter stream, with the reason."""
@@ -41,7 +41,7 @@ class RedisFrames:
             self._wire.bury(message, frame.problem)
 
     def tidy(self, keep: int) -> None:
-        """Nothing: streams are trimmed by the wire."""
+        """Nothing: streams are trimmed by retention."""
 
     def _frame(self, message: Message) -> Frame:
         sent_ms = int(message.entry.partition("-")[0])

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from daemon.ledger.ledger import Ledger, Row
+from daemon.ledger.answers import frames_answered_in, learnable_on, standing_on
+from daemon.ledger.ledger import Ledger
+from daemon.ledger.records import Box, Effect, JudgedFrame, NewAnswer, RecordedAnswer, Span
 from daemon.streams import Message
 from memory.errors import DriftlineError
+from policies.verdict import Label
 
 MAX_CHARS = 256
-COUNTS = "id NOT IN (SELECT feedback_id FROM revoked)"
 
 
 class FeedbackRejected(DriftlineError):
@@ -21,26 +23,26 @@ class FeedbackRejected(DriftlineError):
 
 @dataclass(frozen=True)
 class Answer:
-    """One operator's word on one frame. `region` is (left, top, right, bottom) as shares of the image.
+    """One operator's word on one frame. `box` is (left, top, right, bottom) as shares of the image.
 
-    `key` makes it count once, however often it is sent; by default it names frame, operator and verdict.
+    `key` makes it count once, however often it is sent; by default it names frame, operator and label.
     """
 
     frame_id: str
-    verdict: str
+    label: Label
     operator: str
-    region: tuple[float, float, float, float] | None
+    box: Box | None
     key: str
 
     def fields(self) -> dict[str, str | bytes]:
         """The answer as the feedback stream carries it."""
         plain: dict[str, str | bytes] = {
             "frame_id": self.frame_id,
-            "verdict": self.verdict,
+            "verdict": self.label.value,
             "operator": self.operator,
             "key": self.key,
         }
-        return plain | ({"region": json.dumps(self.region)} if self.region else {})
+        return plain | ({"region": json.dumps(self.box)} if self.box else {})
 
 
 def answer(frame_id: str, verdict: str, operator: str, region: str | None = None, key: str | None = None) -> Answer:
@@ -48,9 +50,9 @@ def answer(frame_id: str, verdict: str, operator: str, region: str | None = None
     for name, value in (("frame_id", frame_id), ("operator", operator), ("key", key or "-")):
         if not value or len(value) > MAX_CHARS:
             raise _rejected(f"{name} of 1 to {MAX_CHARS} characters", f"{len(value or '')} characters")
-    if verdict not in {"good", "defect"}:
+    if verdict not in set(Label):
         raise _rejected("verdict good or defect", repr(verdict[:40]))
-    return Answer(frame_id, verdict, operator, _box(region), key or f"{frame_id}|{operator}|{verdict}")
+    return Answer(frame_id, Label(verdict), operator, _box(region), key or f"{frame_id}|{operator}|{verdict}")
 
 
 def parse(message: Message) -> Answer:
@@ -67,7 +69,7 @@ def parse(message: Message) -> Answer:
         raise _rejected("UTF-8 fields", str(error)) from error
 
 
-def record(ledger: Ledger, given: Answer, now_ms: int) -> Row | None:
+def record(ledger: Ledger, answer: Answer, now_ms: int) -> RecordedAnswer | None:
     """Put an answer into the ledger; None for a repetition, which changes nothing.
 
     `effect` says what comes of it: `accepted`; `correction` where the operator takes back an own answer, which
@@ -75,83 +77,61 @@ def record(ledger: Ledger, given: Answer, now_ms: int) -> Row | None:
     from the frame until people agree; `late` where the image is no longer kept or was never scored, so that
     nothing can be learned. Raises FeedbackRejected for a frame that was never judged.
     """
-    frame = judged(ledger, given.frame_id)
-    before = latest_per_operator(
-        ledger.all(f"SELECT * FROM feedback WHERE frame_id = ? AND key <> ? AND {COUNTS}", given.frame_id, given.key)  # noqa: S608  # constant
+    effect = _effect(ledger, answer)
+    recorded = ledger.record_answer(
+        NewAnswer(
+            key=answer.key,
+            frame_id=answer.frame_id,
+            label=answer.label,
+            operator=answer.operator,
+            box=answer.box,
+            received_ms=now_ms,
+            effect=effect,
+        )
     )
-    others = {a.verdict for (_, operator), a in before.items() if operator != given.operator}
-    own = before.get((given.frame_id, given.operator))
-    if frame["kept"] is None or frame["score"] is None:
-        effect = "late"
-    elif others - {given.verdict}:
-        effect = "contradiction"
-    else:
-        effect = "correction" if own and own.verdict != given.verdict else "accepted"
-    row = ledger.record_answer(
-        {
-            "key": given.key,
-            "frame_id": given.frame_id,
-            "verdict": given.verdict,
-            "operator": given.operator,
-            "region": json.dumps(given.region) if given.region else None,
-            "received_ms": now_ms,
-            "effect": effect,
-        }
-    )
-    if row is not None and effect != "accepted":
-        told = {"frame_id": given.frame_id, "operator": given.operator, "verdict": given.verdict}
-        ledger.event(now_ms, f"feedback_{effect}", **told)
-    return row
+    if recorded is not None and effect is not Effect.ACCEPTED:
+        detail = {"frame_id": answer.frame_id, "operator": answer.operator, "verdict": answer.label}
+        ledger.event(now_ms, f"feedback_{effect}", **detail)
+    return recorded
 
 
-def is_current(ledger: Ledger, said: Answer) -> bool:
+def _effect(ledger: Ledger, answer: Answer) -> Effect:
+    frame = judged(ledger, answer.frame_id)
+    labels = {standing.operator: standing.label for standing in standing_on(ledger, answer.frame_id)}
+    own = labels.pop(answer.operator, answer.label)
+    if frame.kept is None or frame.score is None:
+        return Effect.LATE
+    if set(labels.values()) - {answer.label}:
+        return Effect.CONTRADICTION
+    return Effect.ACCEPTED if own is answer.label else Effect.CORRECTION
+
+
+def is_current(ledger: Ledger, answer: Answer) -> bool:
     """Whether this is what its operator said of the frame last, and nobody has revoked it."""
-    query = f"SELECT * FROM feedback WHERE frame_id = ? AND operator = ? AND {COUNTS} ORDER BY id"  # noqa: S608  # constant
-    own = latest_per_operator(ledger.all(query, said.frame_id, said.operator)).get((said.frame_id, said.operator))
-    return own is not None and (own.verdict, own.region) == (said.verdict, said.region)
+    standing = standing_on(ledger, answer.frame_id)
+    return (answer.operator, answer.label, answer.box) in {(own.operator, own.label, own.box) for own in standing}
 
 
-def agreed_in_span(ledger: Ledger, after: int, through: int) -> list[Answer]:
-    """What people agree on, one answer a frame, for frames with an answer in (`after`, `through`], oldest first.
+def agreed_in_span(ledger: Ledger, span: Span) -> list[RecordedAnswer]:
+    """What people agree on, one answer a frame, for frames with an answer in `span`, oldest first.
 
     Each operator's newest answer that was not revoked stands; a frame whose standing answers differ is left out.
     """
-    rows = ledger.all(
-        "SELECT frame_id FROM feedback WHERE id > ? AND id <= ? AND effect <> 'late'"
-        " GROUP BY frame_id ORDER BY min(id)",
-        after,
-        through,
-    )
-    return agreed_on(ledger, [row["frame_id"] for row in rows], through)
+    return agreed_on(ledger, frames_answered_in(ledger, span), span.through)
 
 
-def agreed_on(ledger: Ledger, frames: Sequence[str], through: int) -> list[Answer]:
-    """What people agreed on, by answers up to `through`, of these frames: as `settled` tells it."""
+def agreed_on(ledger: Ledger, frames: Iterable[str], through: int) -> list[RecordedAnswer]:
+    """What people agreed on of these frames, by answers up to `through`: as `agreed_in_span` tells it."""
     agreed = []
     for frame_id in frames:
-        rows = ledger.all(
-            f"SELECT * FROM feedback WHERE frame_id = ? AND id <= ? AND effect <> 'late' AND {COUNTS} ORDER BY id",  # noqa: S608  # constant
-            frame_id,
-            through,
-        )
-        answers = list(latest_per_operator(rows).values())
-        if len({a.verdict for a in answers}) == 1:
-            marked = [a for a in answers if a.region]
+        answers = learnable_on(ledger, frame_id, through)
+        if len({answer.label for answer in answers}) == 1:
+            marked = [answer for answer in answers if answer.box]
             agreed.append((marked or answers)[-1])
     return agreed
 
 
-def latest_per_operator(rows: list[Row]) -> dict[tuple[str, str], Answer]:
-    """The newest answer of each operator to each frame, in the order of first answers."""
-    standing: dict[tuple[str, str], Answer] = {}
-    for row in rows:
-        region = tuple(json.loads(row["region"])) if row["region"] else None
-        given = Answer(row["frame_id"], row["verdict"], row["operator"], region, row["key"])
-        standing[row["frame_id"], row["operator"]] = given
-    return standing
-
-
-def judged(ledger: Ledger, frame_id: str) -> Row:
+def judged(ledger: Ledger, frame_id: str) -> JudgedFrame:
     """The frame's verdict. Raises FeedbackRejected for a frame that was never judged."""
     frame = ledger.frame(frame_id)
     if frame is None:
@@ -163,7 +143,7 @@ def judged(ledger: Ledger, frame_id: str) -> Row:
     return frame
 
 
-def _box(text: str | None) -> tuple[float, float, float, float] | None:
+def _box(text: str | None) -> Box | None:
     if not text:
         return None
     try:

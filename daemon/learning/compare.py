@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from daemon.inference import scene_records
 from daemon.inference.engine import Engine
-from daemon.ledger.ledger import Row
+from daemon.ledger.frames import newest_scored
+from daemon.ledger.records import JudgedFrame
 from memory.version import Model
 from policies.threshold import Threshold
 from policies.verdict import Verdict
 
-Track = Callable[[Sequence[Row], str], Iterable[Row]]
+Track = Callable[[Sequence[JudgedFrame], str], Iterable[JudgedFrame]]
 
 
 def changed(engine: Engine, before: Model, after: Model, frames: int, track: Track) -> tuple[int, list[dict[str, Any]]]:
@@ -23,28 +23,26 @@ def changed(engine: Engine, before: Model, after: Model, frames: int, track: Tra
     left out otherwise: both get the verdict that their threshold gives. The engine has `after` active when this
     returns.
     """
-    rows = engine.ledger.all(
-        "SELECT * FROM line_frames WHERE score IS NOT NULL AND kept IS NOT NULL ORDER BY seq DESC LIMIT ?", frames
-    )
-    shares = [_shares(engine, model, rows, track) for model in (before, after)]
+    newest = newest_scored(engine.ledger, frames)
+    shares = [_shares(engine, model, newest, track) for model in (before, after)]
     differ, judged = [], 0
-    for row, then, now in zip(rows, *shares, strict=True):
+    for frame, then, now in zip(newest, *shares, strict=True):
         if then is None or now is None:
             continue
         judged += 1
         if (then > 1) != (now > 1):
             verdicts = [Verdict.NG if share > 1 else Verdict.OK for share in (then, now)]
-            differ.append(
-                {"frame_id": row["frame_id"], "verdicts": verdicts, "scores": [round(then, 3), round(now, 3)]}
-            )
+            scores = [round(then, 3), round(now, 3)]
+            differ.append({"frame_id": frame.frame_id, "verdicts": verdicts, "scores": scores})
     return judged, differ
 
 
-def _shares(engine: Engine, model: Model, rows: list[Row], track: Track) -> list[float | None]:
+def _shares(engine: Engine, model: Model, frames: list[JudgedFrame], track: Track) -> list[float | None]:
     """Each frame's score over the threshold; None where its image is gone or was altered."""
     engine.activate(model)
     bank, threshold = model.snapshot.bank, Threshold.of(model.version.threshold)
-    seen = ((row, engine.features(row)) for row in track(rows, f"version {model.version.number}"))
+    seen = ((frame, engine.features(frame)) for frame in track(frames, f"version {model.version.number}"))
     return [
-        bank.score(f).value / threshold.for_regime(scene_records.regime(row)).value if f else None for row, f in seen
+        bank.score(features).value / threshold.for_regime(frame.regime).value if features else None
+        for frame, features in seen
     ]

@@ -12,10 +12,14 @@ from daemon.inference import scene_records
 from daemon.inference.engine import Engine
 from daemon.inference.shadow import LessonTicket, Trial
 from daemon.learning import trials
-from daemon.learning.answers import Answer, agreed_in_span, agreed_on
+from daemon.learning.answers import agreed_in_span, agreed_on
 from daemon.learning.operating_point import in_force
 from daemon.learning.publish import current, gate_record, published
+from daemon.ledger.answers import answers_after, last_answer, operators_in
+from daemon.ledger.frames import last_seq
+from daemon.ledger.history import learned_through, set_aside
 from daemon.ledger.ledger import Ledger
+from daemon.ledger.records import RecordedAnswer, Span
 from drift.monitor import CALM, DriftState, Trust
 from memory.defects import Defect, box_mask, worst_patches
 from memory.errors import StaleParent
@@ -25,6 +29,7 @@ from policies.admission import Hold, LabelledParts
 from policies.lesson import ApprovedProposal, decide
 from policies.screening import GoodPart
 from policies.shadow import ShadowReport, weigh
+from policies.verdict import Label
 
 log = structlog.get_logger()
 
@@ -42,10 +47,7 @@ def due(engine: Engine, at_least: int) -> bool:
 
 def unlearned(ledger: Ledger, head: Version) -> int:
     """How many answers came since this version or the last held lesson, whichever knows more."""
-    row = ledger.one("SELECT coalesce(max(through), 0) AS through FROM lessons")
-    known = max(head.feedback_through, row["through"] if row else 0)
-    new = ledger.one("SELECT count(*) AS n FROM feedback WHERE id > ? AND effect <> 'late'", known)
-    return int(new["n"]) if new else 0
+    return answers_after(ledger, max(head.feedback_through, learned_through(ledger)))
 
 
 def learn(engine: Engine, store: Store, cause: str) -> Version | Hold | Trial:
@@ -62,10 +64,10 @@ def learn(engine: Engine, store: Store, cause: str) -> Version | Hold | Trial:
         base = _base(engine, store)
         before = trials.begun(engine.ledger, base.version.number)
         lesson = before or _begun(engine, base.version, cause)
-        span = ((base.version.feedback_through, lesson.through),)
+        spans = (Span(base.version.feedback_through, lesson.through),)
         # What was on trial before a restart was proposed when the scene was trusted.
         rate = in_force(store, engine.settings.policy.false_reject_rate)
-        outcome = propose_and_gate(engine, base, span, CALM if before else engine.drift(), rate)
+        outcome = propose_and_gate(engine, base, spans, CALM if before else engine.drift(), rate)
         if isinstance(outcome, Hold):
             return _held(engine, lesson, outcome)
         trial = Trial(outcome, lesson)
@@ -88,22 +90,21 @@ def learn(engine: Engine, store: Store, cause: str) -> Version | Hold | Trial:
 
 
 def _begun(engine: Engine, head: Version, cause: str) -> LessonTicket:
-    last = engine.ledger.one("SELECT coalesce(max(seq), 0) AS seq FROM frames")
-    through = max(head.feedback_through, _last_answer(engine))
-    return LessonTicket(head.number, cause, through, last["seq"] if last else 0)
+    through = max(head.feedback_through, last_answer(engine.ledger))
+    return LessonTicket(head.number, cause, through, last_seq(engine.ledger))
 
 
 def _outcome(engine: Engine, trial: Trial) -> ShadowReport | Hold:
     """What people made of a trial that is over. Where they have changed their minds about what it was taught, it is
     dropped, and its answers are due again."""
     lesson, base = trial.ticket, trial.approved.proposal.base
-    latest = _last_answer(engine)
-    taught = _agreed(engine, base, ((base.version.feedback_through, lesson.through),))
+    latest = last_answer(engine.ledger)
+    taught = _agreed(engine, base, (Span(base.version.feedback_through, lesson.through),))
     today = {a.frame_id: a for a in agreed_on(engine.ledger, tuple(taught), latest)}
-    if {name: a.verdict for name, a in taught.items()} != {name: a.verdict for name, a in today.items()}:
+    if {name: a.label for name, a in taught.items()} != {name: a.label for name, a in today.items()}:
         return _drop(engine, "people have changed their minds about what it was taught")
     disagreed = trials.disagreements(engine.ledger, lesson)
-    answers = {a.frame_id: a.verdict for a in agreed_on(engine.ledger, [d.frame_id for d in disagreed], latest)}
+    answers = {a.frame_id: a.label for a in agreed_on(engine.ledger, [d.frame_id for d in disagreed], latest)}
     trust = weigh(trials.seen(engine.ledger, lesson), disagreed, answers)
     if isinstance(trust, Hold):
         _tell(engine, trust)
@@ -161,10 +162,9 @@ def _tell(engine: Engine, hold: Hold) -> None:
 
 
 def propose_and_gate(
-    engine: Engine, base: Model, spans: Sequence[tuple[int, int]], drift: DriftState, rate: float
+    engine: Engine, base: Model, spans: Sequence[Span], drift: DriftState, rate: float
 ) -> ApprovedProposal | Hold:
-    """What `base` becomes by the answers of `spans`, each (after, through], at this false-reject rate, if the gate lets
-    it.
+    """What `base` becomes by the answers of `spans`, at this false-reject rate, if the gate lets it.
 
     Whom the gate blames for a defect it would forget is quarantined; the rest was proposed again.
     Each span was a lesson, so together they may add as many patches as so many lessons.
@@ -187,47 +187,38 @@ def _base(engine: Engine, store: Store) -> Model:
     return current(store)
 
 
-def _confirmed(engine: Engine, base: Model, spans: Sequence[tuple[int, int]]) -> LabelledParts:
+def _confirmed(engine: Engine, base: Model, spans: Sequence[Span]) -> LabelledParts:
     """What operators agree on in `spans` and of parts that wait since before, without goods that are quarantined,
     with features as they were scored."""
-    aside = {row["frame_id"] for row in engine.ledger.all("SELECT frame_id FROM quarantine")}
+    aside = {confirmation.frame_id for confirmation in set_aside(engine.ledger)}
     goods: list[GoodPart] = []
     audited: list[GoodPart] = []
     defects: list[Defect] = []
     for answer in _agreed(engine, base, spans).values():
-        row = engine.ledger.frame(answer.frame_id)
-        if row is None or (answer.verdict == "good" and answer.frame_id in aside):
+        frame = engine.ledger.frame(answer.frame_id)
+        if frame is None or (answer.label is Label.GOOD and answer.frame_id in aside):
             continue
-        features = engine.features(row)
+        features = engine.features(frame)
         if features is None:
             engine.ledger.event(engine.clock_ms(), "image_lost", frame_id=answer.frame_id)
-        elif answer.verdict == "defect":
+        elif answer.label is Label.DEFECT:
             anomaly = base.snapshot.bank.normalised_distance(features).map
-            marked = box_mask(answer.region, features.grid) if answer.region else None
+            marked = box_mask(answer.box, features.grid) if answer.box else None
             defects.append(Defect(answer.frame_id, features, worst_patches(anomaly, marked)))
         else:
-            candidate = GoodPart(answer.frame_id, features, row["part_id"], scene_records.sighting(row, base))
-            (audited if row["audited"] else goods).append(candidate)
+            candidate = GoodPart(answer.frame_id, features, frame.part_id, scene_records.sighting(frame, base))
+            (audited if frame.audited else goods).append(candidate)
     return LabelledParts(tuple(goods), tuple(audited), tuple(defects))
 
 
-def _agreed(engine: Engine, base: Model, spans: Sequence[tuple[int, int]]) -> dict[str, Answer]:
+def _agreed(engine: Engine, base: Model, spans: Sequence[Span]) -> dict[str, RecordedAnswer]:
     """What people agree on of the parts that wait since before and of frames answered in `spans`. A frame answered in
     several spans counts once, by what was agreed on last."""
-    latest = spans[-1][1] if spans else base.version.feedback_through
+    latest = spans[-1].through if spans else base.version.feedback_through
     agreed = {a.frame_id: a for a in agreed_on(engine.ledger, base.version.waiting, latest)}
-    return agreed | {a.frame_id: a for after, through in spans for a in agreed_in_span(engine.ledger, after, through)}
-
-
-def _last_answer(engine: Engine) -> int:
-    last = engine.ledger.one("SELECT coalesce(max(id), 0) AS id FROM feedback")
-    return int(last["id"]) if last else 0
+    return agreed | {a.frame_id: a for span in spans for a in agreed_in_span(engine.ledger, span)}
 
 
 def _teachers(engine: Engine, head: Version, through: int) -> str:
-    rows = engine.ledger.all(
-        "SELECT DISTINCT operator FROM feedback WHERE id > ? AND id <= ? ORDER BY operator",
-        head.feedback_through,
-        through,
-    )
-    return ", ".join(row["operator"] for row in rows) or "schedule"
+    operators = operators_in(engine.ledger, Span(head.feedback_through, through))
+    return ", ".join(operators) or "schedule"

@@ -13,7 +13,9 @@ from daemon.learning.answers import agreed_in_span
 from daemon.learning.lesson import propose_and_gate
 from daemon.learning.operating_point import in_force
 from daemon.learning.publish import current, gate_record, published
+from daemon.ledger.answers import answers_by, frames_of_answers
 from daemon.ledger.ledger import Ledger
+from daemon.ledger.records import Span
 from drift.monitor import CALM
 from memory.defects import ConfirmedDefects
 from memory.errors import DriftlineError, StoreError
@@ -23,8 +25,9 @@ from policies.admission import Hold, Proposal
 from policies.gate import prove
 from policies.lesson import ApprovedProposal
 from policies.threshold import settle
+from policies.verdict import Label
 
-Spans = tuple[tuple[int, int], ...]
+Spans = tuple[Span, ...]
 log = structlog.get_logger()
 
 
@@ -39,21 +42,15 @@ def answers_of(
         raise DriftlineError(
             expected="frames, an operator, or both", came="neither", do="name what is to be revoked; all is too much"
         )
-    rows = ledger.all(
-        "SELECT id, frame_id FROM feedback WHERE operator = coalesce(?, operator) AND received_ms BETWEEN ? AND ?"
-        " ORDER BY id",
-        operator,
-        since_ms or 0,
-        until_ms if until_ms is not None else 2**62,
-    )
-    found = tuple(row["id"] for row in rows if not frames or row["frame_id"] in frames)
-    if not found:
+    answers = answers_by(ledger, operator, since_ms or 0, until_ms if until_ms is not None else 2**62)
+    ids = tuple(answer.id for answer in answers if not frames or answer.frame_id in frames)
+    if not ids:
         raise DriftlineError(
             expected="answers to revoke",
             came="none by these frames, operator and times",
             do="see `driftline why FRAME`",
         )
-    return found
+    return ids
 
 
 def revoke(engine: Engine, store: Store, ids: tuple[int, ...], who: str, reason: str) -> Version:
@@ -102,7 +99,7 @@ def revoke(engine: Engine, store: Store, ids: tuple[int, ...], who: str, reason:
         feedback_through=head.version.feedback_through,
         restores=base.version.number,
         revoked=ids,
-        spans=spans,
+        spans=tuple((span.after, span.through) for span in spans),
     )
     published(engine, Model(version, proposal.snapshot), proposal.refused)
     return version
@@ -134,26 +131,26 @@ def _behind(store: Store, head: Version) -> list[tuple[Version, Spans]]:
     while version.cause != "teach" and (before := version.restores or version.parent):
         origin = store.version(before)
         if version.cause == "revocation":
-            spans = (*version.spans, *spans)
+            spans = (*(Span(*ends) for ends in version.spans), *spans)
         elif version.restores is None:
-            spans = ((origin.feedback_through, version.feedback_through), *spans)
+            spans = (Span(origin.feedback_through, version.feedback_through), *spans)
         found.append((origin, spans))
         version = origin
     return found
 
 
 def _within(answer: int, spans: Spans) -> bool:
-    return any(after < answer <= through for after, through in spans)
+    return any(answer in span for span in spans)
 
 
 def _replay(engine: Engine, head: Model, base: Model, spans: Spans, ids: tuple[int, ...]) -> ConfirmedDefects:
     """The defects to start with: the base's, then the head's that no span will bring again; none that is revoked."""
-    ledger, marks = engine.ledger, ", ".join("?" * len(ids))
-    rows = ledger.all(f"SELECT DISTINCT frame_id FROM feedback WHERE id IN ({marks})", *ids)  # noqa: S608  # marks only
-    agreed = {a.frame_id for a in agreed_in_span(ledger, 0, head.version.feedback_through) if a.verdict == "defect"}
-    revoked = {row["frame_id"] for row in rows} - agreed
-    again = {a.frame_id for after, through in spans for a in agreed_in_span(ledger, after, through)} & agreed
-    again = {frame_id for frame_id in again if (row := ledger.frame(frame_id)) and engine.features(row)}
+    ledger = engine.ledger
+    learned = agreed_in_span(ledger, Span(0, head.version.feedback_through))
+    agreed = {answer.frame_id for answer in learned if answer.label is Label.DEFECT}
+    revoked = frames_of_answers(ledger, ids) - agreed
+    again = {answer.frame_id for span in spans for answer in agreed_in_span(ledger, span)} & agreed
+    again = {frame_id for frame_id in again if (frame := ledger.frame(frame_id)) and engine.features(frame)}
     kept = [d for d in base.snapshot.confirmed_defects.defects if d.sample not in revoked]
     held = {d.sample for d in kept} | again | revoked
     return ConfirmedDefects((*kept, *(d for d in head.snapshot.confirmed_defects.defects if d.sample not in held)))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from daemon.inference.shadow import LessonTicket
+from daemon.ledger.frames import trial_disagreements, trial_frames
 from daemon.ledger.ledger import Ledger
 from policies.shadow import Disagreement
-from policies.verdict import Verdict
 
 STATUS = "trial"
 
@@ -30,12 +30,9 @@ def end(ledger: Ledger) -> None:
 
 def seen(ledger: Ledger, lesson: LessonTicket) -> int:
     """Frames that both have scored since the trial began."""
-    row = ledger.one("SELECT count(*) AS n FROM frames WHERE seq > ? AND trial IS NOT NULL", lesson.after)
-    return int(row["n"]) if row else 0
+    return trial_frames(ledger, lesson.after)
 
 
 def disagreements(ledger: Ledger, lesson: LessonTicket) -> tuple[Disagreement, ...]:
     """Frames that the proposal would have judged otherwise, oldest first."""
-    query = "SELECT frame_id, verdict, trial FROM frames WHERE seq > ? AND trial <> verdict ORDER BY seq"
-    rows = ledger.all(query, lesson.after)
-    return tuple(Disagreement(r["frame_id"], Verdict(r["verdict"]), Verdict(r["trial"])) for r in rows)
+    return trial_disagreements(ledger, lesson.after)

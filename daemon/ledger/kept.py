@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from daemon.inference import scene_records
 from daemon.intake.decode import ImageRejected, decode
-from daemon.ledger.ledger import Ledger, Row
+from daemon.ledger.ledger import Ledger
+from daemon.ledger.records import JudgedFrame
 from drift.light import compensate
 from drift.signals import Vector
 from memory.features import Image
@@ -77,19 +77,19 @@ class Pictures:
     input_px: int
     max_pixels: int
 
-    def of(self, row: Row, gain: Vector) -> Image | None:
+    def of(self, frame: JudgedFrame, gain: Vector) -> Image | None:
         """A judged frame under a gain by channel (3,); None where its image is gone or was altered."""
-        data = self.kept.image(row["kept"]) if row["kept"] else None
-        if data is None or hashlib.sha256(data).hexdigest() != row["image_sha256"]:
+        data = self.kept.image(frame.kept) if frame.kept else None
+        if data is None or hashlib.sha256(data).hexdigest() != frame.image_sha256:
             return None
         image = self._decoded(data)
         return None if image is None else compensate(image, gain)
 
     def sample(self, name: str) -> Image | None:
         """The image that a calibration part or defect was learned from; None where it is gone or torn."""
-        row = self.ledger.frame(name)
-        if row is not None:
-            return self.of(row, scene_records.gain(row))
+        frame = self.ledger.frame(name)
+        if frame is not None:
+            return self.of(frame, frame.scene.gain)
         data = self.kept.image(KeptFrames.name(_taught(name)))
         return self._decoded(data) if data else None
 

@@ -2,72 +2,83 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
 from daemon.clock import iso
-from daemon.inference import scene_records
-from daemon.ledger.ledger import Ledger, Row
+from daemon.ledger.answers import answers_on
+from daemon.ledger.frames import first_seen_ms, frames_named
+from daemon.ledger.history import set_aside_of
+from daemon.ledger.ledger import Ledger
+from daemon.ledger.records import JudgedFrame
 from memory.errors import DriftlineError, StoreError
 from memory.store import Store
 from memory.version import Version
 from policies.threshold import Threshold
+from policies.verdict import Label
 
 
-def threshold_behind(store: Store, row: Row) -> Threshold | None:
+def threshold_behind(store: Store, frame: JudgedFrame) -> Threshold | None:
     """The threshold that a scored frame was judged by, with the scores that it was calibrated on; None where its
     version cannot be read any more, or nothing was scored."""
-    if row["version"] is None or row["threshold"] is None:
+    if frame.version is None or frame.threshold is None:
         return None
     try:
-        pooled = Threshold.of(store.version(row["version"]).threshold)
+        pooled = Threshold.of(store.version(frame.version).threshold)
     except StoreError:
         return None
-    return replace(pooled.for_regime(scene_records.regime(row)), value=row["threshold"])
+    return replace(pooled.for_regime(frame.regime), value=frame.threshold)
 
 
-def frames_of(ledger: Ledger, name: str) -> list[Row]:
+def frames_of(ledger: Ledger, name: str) -> list[JudgedFrame]:
     """The frame of this id, or all frames of the part of this id, oldest first. Raises DriftlineError for neither."""
-    found = ledger.all("SELECT * FROM frames WHERE frame_id = ? OR part_id = ? ORDER BY seq", name, name)
-    if not found:
+    frames = frames_named(ledger, name)
+    if not frames:
         raise DriftlineError(
             expected="the id of a judged frame or part",
             came=name,
             do="check the id; retention.ledger_days says how long unanswered frames are known",
         )
-    return found
+    return frames
 
 
-def why(store: Store, ledger: Ledger, row: Row) -> dict[str, Any]:
+def why(store: Store, ledger: Ledger, frame: JudgedFrame) -> dict[str, Any]:
     """All that is known of one verdict: scores, the version behind it, the good patch that decided, its teachers,
     and what became of the frame itself.
     """
     history = store.history()
-    judged_by = next((v for v in history if v.number == row["version"]), None)
-    nearest = json.loads(row["nearest"]) if row["nearest"] else None
-    if nearest is not None:
-        nearest["admitted"] = _admission(ledger, history, nearest["sample"], row["version"])
-    first_seen_ms = scene_records.first_seen_ms(ledger, scene_records.regime(row))
-    aside = ledger.one("SELECT at_ms, reason FROM quarantine WHERE frame_id = ?", row["frame_id"])
+    judged_by = next((v for v in history if v.number == frame.version), None)
+    nearest: dict[str, Any] | None = None
+    if frame.evidence is not None and frame.version is not None:
+        admitted = _admission(ledger, history, frame.evidence["sample"], frame.version)
+        nearest = {**frame.evidence, "admitted": admitted}
+    first_ms = first_seen_ms(ledger, frame.regime)
+    aside = set_aside_of(ledger, frame.frame_id)
     return {
-        **{key: row[key] for key in ("frame_id", "part_id", "verdict", "reason", "score", "threshold", "p_value")},
-        "backend": row["backend"] or "torch",
-        "judged_at": iso(row["judged_ms"]),
-        "regime": iso(first_seen_ms) if first_seen_ms else "taught",
-        "version": _heading(judged_by) if judged_by else row["version"],
+        "frame_id": frame.frame_id,
+        "part_id": frame.part_id,
+        "verdict": frame.verdict.value,
+        "reason": frame.reason,
+        "score": frame.score,
+        "threshold": frame.threshold,
+        "p_value": frame.p_value,
+        "backend": frame.backend or "torch",
+        "judged_at": iso(frame.judged_ms),
+        "regime": iso(first_ms) if first_ms else "taught",
+        "version": _heading(judged_by) if judged_by else frame.version,
         "nearest_good_patch": nearest,
-        "answers": _answers(ledger, row["frame_id"]),
-        "learned_by": _learned_by(store, ledger, history, row["frame_id"]),
-        "set_aside": {"at": iso(aside["at_ms"]), "reason": aside["reason"]} if aside else None,
+        "answers": _answers(ledger, frame.frame_id),
+        "learned_by": _learned_by(store, ledger, history, frame.frame_id),
+        "set_aside": {"at": iso(aside.at_ms), "reason": aside.reason} if aside else None,
     }
 
 
 def _learned_by(store: Store, ledger: Ledger, history: list[Version], sample: str) -> list[int]:
     """The versions that admitted a sample as good, or began to hold it as a defect. Where retention has removed what
     would tell, the first that knew of the answer is the one."""
-    answer = ledger.one("SELECT min(id) AS id FROM feedback WHERE frame_id = ? AND verdict = 'defect'", sample)
+    answers = answers_on(ledger, sample)
+    first_told = next((answer.id for answer in answers if answer.label is Label.DEFECT), None)
     found = {version.number for version in history if sample in version.added}
     held = False
     untold: list[Version] = []
@@ -78,7 +89,7 @@ def _learned_by(store: Store, ledger: Ledger, history: list[Version], sample: st
             untold += [first, *others]
             continue
         if sample in defects and not held:
-            knew = (v for v in untold if answer and answer["id"] and v.feedback_through >= answer["id"])
+            knew = (v for v in untold if first_told and v.feedback_through >= first_told)
             found.add(next(knew, first).number)
         held, untold = sample in defects, []
     return sorted(found)
@@ -95,18 +106,13 @@ def _heading(version: Version) -> dict[str, Any]:
 
 
 def _answers(ledger: Ledger, frame_id: str) -> list[dict[str, Any]]:
-    rows = ledger.all(
-        "SELECT operator, verdict, received_ms, effect, who FROM feedback"
-        " LEFT JOIN revoked ON feedback_id = id WHERE frame_id = ? ORDER BY id",
-        frame_id,
-    )
     return [
         {
-            "operator": r["operator"],
-            "verdict": r["verdict"],
-            "at": iso(r["received_ms"]),
-            "effect": r["effect"],
-            "revoked_by": r["who"],
+            "operator": answer.operator,
+            "verdict": answer.label.value,
+            "at": iso(answer.received_ms),
+            "effect": answer.effect.value,
+            "revoked_by": answer.revoked_by,
         }
-        for r in rows
+        for answer in answers_on(ledger, frame_id)
     ]

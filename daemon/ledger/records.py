@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+import numpy as np
+
+from drift.regimes import TAUGHT
+from drift.signals import Vector
 from policies.verdict import Label, Verdict
 
 Box = tuple[float, float, float, float]
@@ -22,8 +26,38 @@ class Effect(StrEnum):
 
 
 @dataclass(frozen=True)
+class SceneRecord:
+    """A frame's light and signals, packed as doubles.
+
+    `light` is the light by channel that the frame was compensated for, `taught_light` what that was taken against, and
+    `next_light` the light as estimated after it; the logarithms are the same as one number each, and all that ledgers
+    before format 5 know. `signals` is None where nothing was measured.
+    """
+
+    log_ratio: float = 0.0
+    next_log_ratio: float = 0.0
+    reference_light: float | None = None
+    light: bytes | None = None
+    taught_light: bytes | None = None
+    next_light: bytes | None = None
+    signals: bytes | None = None
+
+    @property
+    def gain(self) -> Vector:
+        """The logarithm by channel (3,) that the frame was compensated with."""
+        if self.light and self.taught_light:
+            return unpacked(self.light) - unpacked(self.taught_light)
+        return np.full(3, self.log_ratio)
+
+
+@dataclass(frozen=True, kw_only=True)
 class NewVerdict:
-    """A verdict that is to be recorded. Fields as in `JudgedFrame`."""
+    """A frame's verdict with all that led to it, as it is to be recorded.
+
+    `evidence` is what the detector says decided the score. `reference` names the reference that the scene was measured
+    against. `kept` names the image in `KeptFrames`, None once it is gone. `trial` is what a proposal on trial said.
+    Frames that were `imported` never passed the line.
+    """
 
     frame_id: str
     part_id: str
@@ -38,64 +72,33 @@ class NewVerdict:
     backend: str | None = None
     evidence: Mapping[str, Any] | None = None
     reference: str | None = None
-    drift: Mapping[str, Any] | None = None
+    drift: Mapping[str, Any] = field(default_factory=dict)
+    scene: SceneRecord = field(default_factory=SceneRecord)
     image_sha256: str | None = None
     kept: str | None = None
     asked: bool = False
     audited: bool = False
     trial: Verdict | None = None
-    timings: Mapping[str, Any] | None = None
+    timings: Mapping[str, Any] = field(default_factory=dict)
     imported: bool = False
-    log_ratio: float = 0.0
-    next_log_ratio: float = 0.0
-    reference_light: float | None = None
-    light: bytes | None = None
-    taught_light: bytes | None = None
-    next_light: bytes | None = None
-    signals: bytes | None = None
+
+    @property
+    def regime(self) -> int:
+        """The regime that the frame was judged in."""
+        return int(self.drift.get("regime", TAUGHT))
 
 
-@dataclass(frozen=True)
-class JudgedFrame:
-    """A frame with its one verdict.
+@dataclass(frozen=True, kw_only=True)
+class JudgedFrame(NewVerdict):
+    """A frame with its one verdict, as it was recorded.
 
-    `seq` numbers frames in the order in which they were judged; `wire_id` is the verdict's id in the verdicts stream.
-    `evidence` is what the detector says decided the score (column `nearest`). `kept` names the image in `KeptFrames`,
-    None once it is gone. `trial` is what a proposal on trial said. Light and signals are packed doubles, which
-    `daemon.inference.scene_records` reads.
+    `seq` numbers frames in the order in which they were judged; `wire_id` is the verdict's id in the verdicts stream,
+    and `published` whether it is there.
     """
 
     seq: int
-    frame_id: str
-    part_id: str
-    source: str
-    judged_ms: int
-    verdict: Verdict
-    reason: str
-    score: float | None
-    p_value: float | None
-    threshold: float | None
-    version: int | None
-    backend: str | None
-    evidence: Mapping[str, Any] | None
-    reference: str | None
-    drift: Mapping[str, Any]
-    image_sha256: str | None
-    kept: str | None
-    asked: bool
-    audited: bool
-    trial: Verdict | None
-    timings: Mapping[str, Any]
     wire_id: str
     published: bool
-    imported: bool
-    log_ratio: float
-    next_log_ratio: float
-    reference_light: float | None
-    light: bytes | None
-    taught_light: bytes | None
-    next_light: bytes | None
-    signals: bytes | None
 
 
 @dataclass(frozen=True)
@@ -114,11 +117,11 @@ class PlantVerdict:
     judged_ms: int
 
 
-@dataclass(frozen=True)
-class RecordedAnswer:
-    """One operator's word on one frame, as it was recorded; `revoked_by` is who took it back."""
+@dataclass(frozen=True, kw_only=True)
+class NewAnswer:
+    """One operator's word on one frame, as it is to be recorded. `box` is (left, top, right, bottom) as shares of the
+    image; `key` makes the answer count once, however often it is sent."""
 
-    id: int
     key: str
     frame_id: str
     label: Label
@@ -126,17 +129,56 @@ class RecordedAnswer:
     box: Box | None
     received_ms: int
     effect: Effect
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordedAnswer(NewAnswer):
+    """An answer as it was recorded; ids rise with time, and `revoked_by` is who took it back."""
+
+    id: int
     revoked_by: str | None = None
 
 
 @dataclass(frozen=True)
 class RecordedEvent:
-    """Something worth telling, `detail` by name."""
+    """Something worth telling, its detail by name."""
 
     id: int
     at_ms: int
     kind: str
     detail: Mapping[str, Any]
+
+    @property
+    def entry(self) -> str:
+        """The event's id in the events stream."""
+        return f"{self.at_ms}-{self.id}"
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """A confirmation that is not proposed again, and why."""
+
+    frame_id: str
+    at_ms: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Revocation:
+    """An answer that was taken back: by whom, when and why."""
+
+    answer_id: int
+    at_ms: int
+    who: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class KeptImage:
+    """The image of a frame, by its name in `KeptFrames`."""
+
+    seq: int
+    name: str
 
 
 @dataclass(frozen=True)
@@ -148,3 +190,9 @@ class Span:
 
     def __contains__(self, answer_id: int) -> bool:
         return self.after < answer_id <= self.through
+
+
+def unpacked(doubles: bytes) -> Vector:
+    """Packed doubles as an array (n,)."""
+    values: Vector = np.frombuffer(doubles, dtype=np.float64)
+    return values

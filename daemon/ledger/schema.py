@@ -105,4 +105,27 @@ CREATE VIEW line_frames AS SELECT * FROM frames WHERE imported = 0
 # What an import wrote before they were told apart: the source was ours alone.
 EIGHTH = "UPDATE frames SET imported = 1, published = 1, asked = 0, signals = NULL WHERE source = 'import'"
 
-STEPS = (FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH, SEVENTH, EIGHTH)
+# What is asked of answers again and again. `answers`: with who took one back, after which it counts no more; and of
+# those that count, by which its operator has replaced it, and which was the operator's first on this frame. `standing`:
+# each operator's newest that counts. `unanswered`: nobody has ever said anything of the frame. `open_reviews`: people
+# are asked, an answer could still be learned, and none stands.
+NINTH = """
+CREATE VIEW answers AS
+    SELECT feedback.*, revoked.who AS revoked_by, (
+        SELECT min(later.id) FROM feedback AS later
+        WHERE later.frame_id = feedback.frame_id AND later.operator = feedback.operator AND later.id > feedback.id
+        AND later.id NOT IN (SELECT feedback_id FROM revoked)
+    ) AS replaced_by, (
+        SELECT min(earlier.id) FROM feedback AS earlier
+        WHERE earlier.frame_id = feedback.frame_id AND earlier.operator = feedback.operator
+        AND earlier.id NOT IN (SELECT feedback_id FROM revoked)
+    ) AS first_id
+    FROM feedback LEFT JOIN revoked ON revoked.feedback_id = feedback.id;
+CREATE VIEW standing AS SELECT * FROM answers WHERE revoked_by IS NULL AND replaced_by IS NULL;
+CREATE VIEW unanswered AS SELECT * FROM frames WHERE frame_id NOT IN (SELECT frame_id FROM feedback);
+CREATE VIEW open_reviews AS
+    SELECT * FROM line_frames WHERE asked = 1 AND kept IS NOT NULL AND score IS NOT NULL
+    AND frame_id NOT IN (SELECT frame_id FROM answers WHERE revoked_by IS NULL)
+"""
+
+STEPS = (FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH, SEVENTH, EIGHTH, NINTH)

@@ -12,9 +12,10 @@ from typing import Any
 import structlog
 
 from daemon import clock
-from daemon.ledger.ledger import DISK_ERRORS, Ledger
+from daemon.ledger.database import DISK_ERRORS
+from daemon.ledger.ledger import Ledger
 from daemon.settings.load import Settings
-from daemon.streams import RedisLost, RedisStreams
+from daemon.streams import RedisLost, RedisStreams, Stream
 from memory.durable import drafted, sync
 
 log = structlog.get_logger()
@@ -91,7 +92,7 @@ class Feed:
 
     async def put(self, fields: dict[str, str | bytes]) -> None:
         """Put a frame on the line. Raises WireLost without Redis."""
-        await asyncio.to_thread(self._streams.send, "frames", fields)
+        await asyncio.to_thread(self._streams.send, Stream.FRAMES, fields)
 
     def tell(self, kind: str, **detail: Any) -> None:
         """Record an event; the log has it where the disk does not take it."""
@@ -105,7 +106,7 @@ class Feed:
         troubles = [f"{what} is away" for what in said.get("trouble") or {}]
         busy = False
         try:
-            busy = self._streams.waiting("frames") > 0
+            busy = self._streams.waiting(Stream.FRAMES) > 0
         except RedisLost:
             troubles = sorted({*troubles, "redis is away"})
         return Condition(

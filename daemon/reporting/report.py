@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -13,10 +12,13 @@ import jinja2
 
 from daemon.clock import minute, to_the_minute
 from daemon.inference.engine import Engine
-from daemon.inference.scene_records import gain
 from daemon.intake.decode import decode
-from daemon.ledger.ledger import Ledger, Row
+from daemon.ledger.answers import every_answer
+from daemon.ledger.frames import newest_frames
+from daemon.ledger.history import newest_events
+from daemon.ledger.ledger import Ledger
 from daemon.ledger.provenance import threshold_behind
+from daemon.ledger.records import JudgedFrame, RecordedEvent
 from daemon.reporting.heatmap import overlay
 from daemon.reporting.plot import Axes, Frame
 from drift.light import compensate
@@ -24,14 +26,15 @@ from drift.monitor import DriftState, Trust
 from drift.signals import CAMERA, LIGHT, MATERIAL
 from memory.store import Store
 from policies.threshold import Threshold
+from policies.verdict import Label, Verdict
 
 NEWEST_FRAMES = 3_000
 SHEET_TILES = 24
 TILE_PX = 160
-DRIFTS = "SELECT kind, at_ms, detail FROM events WHERE kind IN ('drift', 'drift_over') ORDER BY id DESC LIMIT 100"
-REGIMES = "SELECT at_ms, detail FROM events WHERE kind = 'regime' ORDER BY id DESC LIMIT 20"
+NEWEST_DRIFTS = 100
+NEWEST_REGIMES = 20
+NEWEST_HOLDS = 50
 GROUPS = {"light left over": LIGHT, "camera": CAMERA, "material": MATERIAL}
-HOLDS = "SELECT detail FROM events WHERE kind = 'hold' ORDER BY id DESC LIMIT 50"
 TALLEST = 3.0  # in thresholds; higher scores are drawn at the edge
 PLOT = Frame(width=1100, height=240, left=52, top=18)
 
@@ -39,8 +42,8 @@ PLOT = Frame(width=1100, height=240, left=52, top=18)
 def render(engine: Engine, store: Store, title: str) -> str:
     """The report of the newest `NEWEST_FRAMES` frames and of all versions, as one HTML text."""
     ledger = engine.ledger
-    frames = ledger.all("SELECT * FROM line_frames ORDER BY seq DESC LIMIT ?", NEWEST_FRAMES)[::-1]
-    answers = {r["frame_id"]: r for r in ledger.all("SELECT * FROM feedback ORDER BY id DESC")}
+    frames = newest_frames(ledger, NEWEST_FRAMES)[::-1]
+    labels = {answer.frame_id: answer.label for answer in reversed(every_answer(ledger))}
     page = jinja2.Environment(
         loader=jinja2.PackageLoader("daemon.reporting"),
         autoescape=True,
@@ -51,63 +54,63 @@ def render(engine: Engine, store: Store, title: str) -> str:
         title=title,
         line=engine.settings.line,
         backbone=engine.settings.extractor.model,
-        made=max((row["judged_ms"] for row in frames), default=0),
+        made=max((frame.judged_ms for frame in frames), default=0),
         untrained=engine.extractor.untrained,
         counts=ledger.counts(),
-        tally=_tally(frames, answers),
-        scores=_scores(frames, answers),
+        tally=_tally(frames, labels),
+        scores=_scores(frames, labels),
         drift=_drift(frames),
         cards=_cards(ledger, engine.drift()),
-        regimes=[_regime(row) for row in ledger.all(REGIMES)],
+        regimes=[_regime(event) for event in newest_events(ledger, ("regime",), NEWEST_REGIMES)],
         versions=[_version(v) for v in reversed(store.history())],
-        holds=[json.loads(r["detail"]) for r in ledger.all(HOLDS)],
-        sheet=_sheet(engine, store, frames, answers),
+        holds=[event.detail for event in newest_events(ledger, ("hold",), NEWEST_HOLDS)],
+        sheet=_sheet(engine, store, frames, labels),
         size=PLOT,
     )
 
 
-def _tally(frames: list[Row], answers: dict[str, Row]) -> dict[str, int]:
-    flagged = [r for r in frames if r["verdict"] == "NG"]
-    told = [answers[r["frame_id"]]["verdict"] for r in flagged if r["frame_id"] in answers]
+def _tally(frames: list[JudgedFrame], labels: dict[str, Label]) -> dict[str, int]:
+    flagged = [frame for frame in frames if frame.verdict is Verdict.NG]
+    confirmed = [labels[frame.frame_id] for frame in flagged if frame.frame_id in labels]
     return {
         "frames": len(frames),
         "flagged": len(flagged),
-        "unknown": sum(r["verdict"] == "UNKNOWN" for r in frames),
-        "asked": sum(r["asked"] for r in frames),
-        "confirmed": told.count("defect"),
-        "false_rejects": told.count("good"),
+        "unknown": sum(frame.verdict is Verdict.UNKNOWN for frame in frames),
+        "asked": sum(frame.asked for frame in frames),
+        "confirmed": confirmed.count(Label.DEFECT),
+        "false_rejects": confirmed.count(Label.GOOD),
     }
 
 
-def _scores(frames: list[Row], answers: dict[str, Row]) -> dict[str, Any]:
-    limit = max((r["threshold"] for r in frames if r["threshold"] is not None), default=1.0)
+def _scores(frames: list[JudgedFrame], labels: dict[str, Label]) -> dict[str, Any]:
+    limit = max((frame.threshold for frame in frames if frame.threshold is not None), default=1.0)
     axes = Axes(PLOT, len(frames), 0, TALLEST * limit)
     dots = [
         {
             "x": axes.x(i),
-            "y": axes.y(r["score"]),
-            "kind": _kind(r, answers),
-            "text": f"{r['frame_id']}: {r['verdict']}, {r['score']:.3f}, version {r['version']}",
+            "y": axes.y(frame.score),
+            "kind": _kind(frame, labels),
+            "text": f"{frame.frame_id}: {frame.verdict}, {frame.score:.3f}, version {frame.version}",
         }
-        for i, r in enumerate(frames)
-        if r["score"] is not None
+        for i, frame in enumerate(frames)
+        if frame.score is not None
     ]
     steps = [
-        {"x": axes.x(i), "number": r["version"]}
-        for i, r in enumerate(frames)
-        if r["version"] is not None and (i == 0 or r["version"] != frames[i - 1]["version"])
+        {"x": axes.x(i), "number": frame.version}
+        for i, frame in enumerate(frames)
+        if frame.version is not None and (i == 0 or frame.version != frames[i - 1].version)
     ]
-    return {"axes": axes, "dots": dots, "threshold": axes.line([r["threshold"] for r in frames]), "steps": steps}
+    return {"axes": axes, "dots": dots, "threshold": axes.line([frame.threshold for frame in frames]), "steps": steps}
 
 
-def _kind(row: Row, answers: dict[str, Row]) -> str:
-    if row["frame_id"] in answers:
-        return str(answers[row["frame_id"]]["verdict"])
-    return "flagged" if row["verdict"] == "NG" else "passed"
+def _kind(frame: JudgedFrame, labels: dict[str, Label]) -> str:
+    if frame.frame_id in labels:
+        return labels[frame.frame_id].value
+    return "flagged" if frame.verdict is Verdict.NG else "passed"
 
 
-def _drift(frames: list[Row]) -> dict[str, Any]:
-    states = [json.loads(r["drift"]) or None for r in frames]
+def _drift(frames: list[JudgedFrame]) -> dict[str, Any]:
+    states = [frame.drift or None for frame in frames]
     series = {
         group: [_farthest(s["deviation"], names) if s else None for s in states] for group, names in GROUPS.items()
     }
@@ -132,21 +135,22 @@ def _farthest(deviation: dict[str, float], names: Sequence[str]) -> float:
 
 def _cards(ledger: Ledger, now: DriftState) -> list[dict[str, Any]]:
     """What has changed, newest first, until when, and how far it had gone by then."""
-    shown: list[dict[str, Any]] = []
+    cards: list[dict[str, Any]] = []
     end: dict[str, dict[str, Any]] = {c.cause: {"amount": c.amount, "until": None} for c in now.changes}
-    for row in ledger.all(DRIFTS):
-        told = json.loads(row["detail"])
-        if row["kind"] == "drift_over":
-            end[told["cause"]] = {"amount": told["amount"], "until": minute(row["at_ms"])}
+    for event in newest_events(ledger, ("drift", "drift_over"), NEWEST_DRIFTS):
+        cause = event.detail["cause"]
+        if event.kind == "drift_over":
+            end[cause] = {"amount": event.detail["amount"], "until": minute(event.at_ms)}
         else:
-            shown.append(told | {"since": minute(told["since_ms"]), "until": None} | end.pop(told["cause"], {}))
-    return shown
+            since = minute(event.detail["since_ms"])
+            cards.append({**event.detail, "since": since, "until": None} | end.pop(cause, {}))
+    return cards
 
 
-def _regime(row: Row) -> dict[str, str]:
+def _regime(event: RecordedEvent) -> dict[str, str]:
     """When which conditions were back; none first seen are the taught ones."""
-    since_ms = json.loads(row["detail"])["since_ms"]
-    return {"at": minute(row["at_ms"]), "first": minute(since_ms) if since_ms else ""}
+    since_ms = event.detail["since_ms"]
+    return {"at": minute(event.at_ms), "first": minute(since_ms) if since_ms else ""}
 
 
 def _version(version: Any) -> dict[str, Any]:
@@ -166,32 +170,34 @@ def _version(version: Any) -> dict[str, Any]:
     }
 
 
-def _sheet(engine: Engine, store: Store, frames: list[Row], answers: dict[str, Row]) -> list[dict[str, Any]]:
+def _sheet(engine: Engine, store: Store, frames: list[JudgedFrame], labels: dict[str, Label]) -> list[dict[str, Any]]:
     """Flagged frames, evenly over time, with their maps."""
-    flagged = [r for r in frames if r["verdict"] == "NG" and r["kept"]]
+    flagged = [frame for frame in frames if frame.verdict is Verdict.NG and frame.kept]
     every = max(math.ceil(len(flagged) / SHEET_TILES), 1)
     tiles = []
-    for row in flagged[::every]:
-        picture = tile(engine, row, threshold_behind(store, row))
-        if picture is not None:
+    for frame in flagged[::every]:
+        picture = tile(engine, frame, threshold_behind(store, frame))
+        if picture is not None and frame.score is not None and frame.threshold is not None:
             tiles.append(
                 {
                     "picture": base64.b64encode(picture).decode(),
-                    "name": row["frame_id"],
-                    "score": row["score"] / row["threshold"],
-                    "version": row["version"],
-                    "kind": _kind(row, answers),
+                    "name": frame.frame_id,
+                    "score": frame.score / frame.threshold,
+                    "version": frame.version,
+                    "kind": _kind(frame, labels),
                 }
             )
     return tiles
 
 
-def tile(engine: Engine, row: Row, threshold: Threshold | None) -> bytes | None:
+def tile(engine: Engine, frame: JudgedFrame, threshold: Threshold | None) -> bytes | None:
     """A small JPEG of a kept frame under its anomaly map, or None once it is gone."""
-    data, anomaly = engine.kept.image(row["kept"]), engine.kept.anomaly(row["kept"])
+    if frame.kept is None:
+        return None
+    data, anomaly = engine.kept.image(frame.kept), engine.kept.anomaly(frame.kept)
     if data is None or anomaly is None or threshold is None:
         return None
     raw = decode(data, engine.extractor.input_px, engine.settings.source.max_pixels)
-    picture = overlay(compensate(raw, gain(row)), anomaly, threshold)
+    picture = overlay(compensate(raw, frame.scene.gain), anomaly, threshold)
     small = cv2.resize(picture, (TILE_PX, TILE_PX), interpolation=cv2.INTER_AREA)
     return cv2.imencode(".jpg", small[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()

@@ -1,0 +1,97 @@
+"""What is read of operators' answers."""
+
+from __future__ import annotations
+
+import json
+
+from daemon.ledger.ledger import Ledger
+from daemon.ledger.records import RecordedAnswer, Revocation, Span
+from daemon.ledger.rows import recorded_answer
+
+
+def every_answer(ledger: Ledger) -> list[RecordedAnswer]:
+    """All answers, oldest first, with those that were taken back."""
+    return [recorded_answer(row) for row in ledger.database.rows("SELECT * FROM answers ORDER BY id")]
+
+
+def answers_on(ledger: Ledger, frame_id: str) -> list[RecordedAnswer]:
+    """All answers on a frame, oldest first, with those that were taken back."""
+    rows = ledger.database.rows("SELECT * FROM answers WHERE frame_id = ? ORDER BY id", frame_id)
+    return [recorded_answer(row) for row in rows]
+
+
+def standing_on(ledger: Ledger, frame_id: str) -> list[RecordedAnswer]:
+    """Each operator's newest answer on a frame that was not taken back, oldest first."""
+    rows = ledger.database.rows("SELECT * FROM standing WHERE frame_id = ? ORDER BY id", frame_id)
+    return [recorded_answer(row) for row in rows]
+
+
+def learnable_on(ledger: Ledger, frame_id: str, through: int) -> list[RecordedAnswer]:
+    """What stood on a frame by answers up to `through` and came in time, in the order of the operators' first words."""
+    rows = ledger.database.rows(
+        "SELECT * FROM answers WHERE frame_id = ? AND id <= ? AND effect <> 'late' AND revoked_by IS NULL"
+        " AND (replaced_by IS NULL OR replaced_by > ?) ORDER BY first_id",
+        frame_id,
+        through,
+        through,
+    )
+    return [recorded_answer(row) for row in rows]
+
+
+def answers_by(ledger: Ledger, operator: str | None, since_ms: int, until_ms: int) -> list[RecordedAnswer]:
+    """All answers by an operator (None: by anyone) given in [since, until], oldest first."""
+    rows = ledger.database.rows(
+        "SELECT * FROM answers WHERE operator = coalesce(?, operator) AND received_ms BETWEEN ? AND ? ORDER BY id",
+        operator,
+        since_ms,
+        until_ms,
+    )
+    return [recorded_answer(row) for row in rows]
+
+
+def is_recorded(ledger: Ledger, key: str) -> bool:
+    """Whether an answer with this idempotency key came."""
+    return ledger.database.row("SELECT 1 FROM feedback WHERE key = ?", key) is not None
+
+
+def last_answer(ledger: Ledger) -> int:
+    """The id of the newest answer, 0 before the first."""
+    return ledger.database.number("SELECT max(id) FROM feedback")
+
+
+def answers_after(ledger: Ledger, answer_id: int) -> int:
+    """How many answers came in time after this one."""
+    return ledger.database.number("SELECT count(*) FROM feedback WHERE id > ? AND effect <> 'late'", answer_id)
+
+
+def frames_answered_in(ledger: Ledger, span: Span) -> list[str]:
+    """Frames with an answer of a span that came in time, in the order of their first."""
+    rows = ledger.database.rows(
+        "SELECT frame_id FROM feedback WHERE id > ? AND id <= ? AND effect <> 'late'"
+        " GROUP BY frame_id ORDER BY min(id)",
+        span.after,
+        span.through,
+    )
+    return [row["frame_id"] for row in rows]
+
+
+def frames_of_answers(ledger: Ledger, ids: tuple[int, ...]) -> set[str]:
+    """Frames that these answers are about."""
+    rows = ledger.database.rows(
+        "SELECT DISTINCT frame_id FROM feedback WHERE id IN (SELECT value FROM json_each(?))", json.dumps(ids)
+    )
+    return {row["frame_id"] for row in rows}
+
+
+def operators_in(ledger: Ledger, span: Span) -> list[str]:
+    """Who gave the answers of a span, by name."""
+    rows = ledger.database.rows(
+        "SELECT DISTINCT operator FROM feedback WHERE id > ? AND id <= ? ORDER BY operator", span.after, span.through
+    )
+    return [row["operator"] for row in rows]
+
+
+def revocations(ledger: Ledger) -> list[Revocation]:
+    """Answers that were taken back, in the order in which they were given."""
+    rows = ledger.database.rows("SELECT feedback_id, at_ms, who, reason FROM revoked ORDER BY feedback_id")
+    return [Revocation(*row) for row in rows]

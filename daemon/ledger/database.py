@@ -1,0 +1,81 @@
+"""The ledger's file: SQLite behind one lock, brought up to date when it is opened."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from daemon.ledger.schema import STEPS
+from memory.errors import StoreError
+
+Row = sqlite3.Row
+Value = str | int | float | bytes | None
+DISK_ERRORS = (sqlite3.OperationalError, OSError)
+
+
+class Database:
+    """One SQLite file, shared by threads; what is written is durable before the call returns.
+
+    Raises sqlite3.OperationalError where the disk refuses; then nothing was written. Raises StoreError for a ledger of
+    a newer Driftline.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.RLock()
+        self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
+        self._connection.row_factory = sqlite3.Row
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA synchronous = FULL")
+        with self.write() as connection:
+            steps_taken = connection.execute("PRAGMA user_version").fetchone()[0]
+            if steps_taken > len(STEPS):
+                raise StoreError(
+                    expected=f"a ledger of format {len(STEPS)} or older",
+                    came=f"format {steps_taken} in {path}",
+                    do="run the newer Driftline that wrote it",
+                )
+            for step in STEPS[steps_taken:]:
+                for statement in step.split(";"):
+                    connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {len(STEPS)}")
+
+    def close(self) -> None:
+        """Fold the write-ahead log in and close."""
+        with self._lock:
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self._connection.close()
+
+    def row(self, query: str, *values: Value) -> Row | None:
+        """The first row of a read-only query."""
+        with self._lock:
+            row: Row | None = self._connection.execute(query, values).fetchone()
+            return row
+
+    def rows(self, query: str, *values: Value) -> list[Row]:
+        """All rows of a read-only query."""
+        with self._lock:
+            return self._connection.execute(query, values).fetchall()
+
+    def number(self, query: str, *values: Value) -> int:
+        """The one number of a read-only query, 0 where it is unknown."""
+        row = self.row(query, *values)
+        return int(row[0] or 0) if row else 0
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """One transaction, or a part of the one under way; undone where the block raises."""
+        with self._lock:
+            if self._connection.in_transaction:
+                yield self._connection
+                return
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")

@@ -1,0 +1,120 @@
+"""What is read of judged frames."""
+
+from __future__ import annotations
+
+from daemon.ledger.ledger import Ledger
+from daemon.ledger.records import JudgedFrame, KeptImage
+from daemon.ledger.rows import judged_frame
+from drift.regimes import FIRST_TIME_MS, TAUGHT
+from policies.shadow import Disagreement
+from policies.verdict import Verdict
+
+
+def newest_frames(ledger: Ledger, limit: int) -> list[JudgedFrame]:
+    """The newest frames that passed the line, newest first."""
+    rows = ledger.database.rows("SELECT * FROM line_frames ORDER BY seq DESC LIMIT ?", limit)
+    return [judged_frame(row) for row in rows]
+
+
+def newest_scored(ledger: Ledger, limit: int) -> list[JudgedFrame]:
+    """The newest frames that passed the line, were scored and are still kept, newest first."""
+    rows = ledger.database.rows(
+        "SELECT * FROM line_frames WHERE score IS NOT NULL AND kept IS NOT NULL ORDER BY seq DESC LIMIT ?", limit
+    )
+    return [judged_frame(row) for row in rows]
+
+
+def first_seen_ms(ledger: Ledger, regime: int) -> int:
+    """When a regime was first seen (Unix, ms), 0 for the taught parts'.
+
+    Where retention has removed that frame, it is the time of the next one on record: the parts that made a regime
+    known are among them.
+    """
+    if regime == TAUGHT or regime >= FIRST_TIME_MS:
+        return regime
+    return ledger.database.number(
+        "SELECT coalesce(min(judged_ms), 0) FROM (SELECT judged_ms FROM frames"
+        " WHERE seq >= min(?, (SELECT max(seq) FROM frames)) ORDER BY seq LIMIT 1)",
+        regime,
+    )
+
+
+def newest_measured(ledger: Ledger) -> JudgedFrame | None:
+    """The newest frame of the line whose scene was measured."""
+    row = ledger.database.row("SELECT * FROM line_frames WHERE signals IS NOT NULL ORDER BY seq DESC LIMIT 1")
+    return judged_frame(row) if row else None
+
+
+def measured_under(ledger: Ledger, reference: str, limit: int) -> list[JudgedFrame]:
+    """The newest measured frames since `reference` became the one that the line is measured against, oldest first."""
+    rows = ledger.database.rows(
+        "SELECT * FROM line_frames WHERE signals IS NOT NULL AND reference = ?"
+        " AND seq > (SELECT coalesce(max(seq), 0) FROM line_frames WHERE reference <> ?) ORDER BY seq DESC LIMIT ?",
+        reference,
+        reference,
+        limit,
+    )
+    return [judged_frame(row) for row in reversed(rows)]
+
+
+def frames_named(ledger: Ledger, name: str) -> list[JudgedFrame]:
+    """The frame of this id, or all frames of the part of this id, oldest first."""
+    rows = ledger.database.rows("SELECT * FROM frames WHERE frame_id = ? OR part_id = ? ORDER BY seq", name, name)
+    return [judged_frame(row) for row in rows]
+
+
+def frame_numbered(ledger: Ledger, seq: int) -> JudgedFrame | None:
+    """The frame of this sequence number."""
+    row = ledger.database.row("SELECT * FROM frames WHERE seq = ?", seq)
+    return judged_frame(row) if row else None
+
+
+def last_seq(ledger: Ledger) -> int:
+    """The sequence number of the newest frame, 0 before the first."""
+    return ledger.database.number("SELECT max(seq) FROM frames")
+
+
+def review_set(ledger: Ledger) -> list[JudgedFrame]:
+    """Kept frames that people were asked about, or have answered for in time and not taken back, oldest first."""
+    rows = ledger.database.rows(
+        "SELECT * FROM frames WHERE kept IS NOT NULL AND (asked = 1 OR frame_id IN"
+        " (SELECT frame_id FROM answers WHERE revoked_by IS NULL AND effect <> 'late')) ORDER BY seq"
+    )
+    return [judged_frame(row) for row in rows]
+
+
+def trial_frames(ledger: Ledger, after: int) -> int:
+    """How many frames since sequence number `after` a proposal on trial has scored too."""
+    return ledger.database.number("SELECT count(*) FROM frames WHERE seq > ? AND trial IS NOT NULL", after)
+
+
+def trial_disagreements(ledger: Ledger, after: int) -> tuple[Disagreement, ...]:
+    """Frames since `after` that a proposal on trial would have judged otherwise, oldest first."""
+    rows = ledger.database.rows(
+        "SELECT frame_id, verdict, trial FROM frames WHERE seq > ? AND trial <> verdict ORDER BY seq", after
+    )
+    return tuple(Disagreement(row["frame_id"], Verdict(row["verdict"]), Verdict(row["trial"])) for row in rows)
+
+
+def images_beyond_ring(ledger: Ledger, ring: int) -> list[KeptImage]:
+    """Kept images of passed frames that nobody was asked about or has answered for, but the newest `ring`."""
+    rows = ledger.database.rows(
+        "SELECT seq, kept FROM unanswered WHERE kept IS NOT NULL AND asked = 0 AND verdict = 'OK'"
+        " ORDER BY seq DESC LIMIT -1 OFFSET ?",
+        ring,
+    )
+    return [KeptImage(row["seq"], row["kept"]) for row in rows]
+
+
+def expired_flags(ledger: Ledger, before_ms: int, most: int) -> list[KeptImage]:
+    """Kept images of frames that were flagged or asked about and that nobody has answered for: those judged before a
+    time, and those beyond the newest `most`."""
+    rows = ledger.database.rows(
+        "WITH flagged AS ("
+        " SELECT seq, kept, judged_ms, row_number() OVER (ORDER BY seq DESC) AS place FROM unanswered"
+        " WHERE kept IS NOT NULL AND (asked = 1 OR verdict <> 'OK'))"
+        " SELECT seq, kept FROM flagged WHERE judged_ms < ? OR place > ?",
+        before_ms,
+        most,
+    )
+    return [KeptImage(row["seq"], row["kept"]) for row in rows]

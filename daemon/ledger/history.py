@@ -1,0 +1,48 @@
+"""What is read of events, lessons, versions, and of what was set aside."""
+
+from __future__ import annotations
+
+import json
+
+from daemon.ledger.ledger import Ledger
+from daemon.ledger.records import RecordedEvent, SetAside
+from daemon.ledger.rows import recorded_event
+
+
+def newest_events(ledger: Ledger, kinds: tuple[str, ...], limit: int) -> list[RecordedEvent]:
+    """The newest events of these kinds, newest first."""
+    rows = ledger.database.rows(
+        "SELECT * FROM events WHERE kind IN (SELECT value FROM json_each(?)) ORDER BY id DESC LIMIT ?",
+        json.dumps(kinds),
+        limit,
+    )
+    return [recorded_event(row) for row in rows]
+
+
+def learned_through(ledger: Ledger) -> int:
+    """The last answer that any lesson has heeded, whether it was committed or held; 0 before the first."""
+    return ledger.database.number("SELECT max(through) FROM lessons")
+
+
+def last_lesson_ms(ledger: Ledger) -> int | None:
+    """When the newest lesson was; None before the first."""
+    row = ledger.database.row("SELECT max(at_ms) FROM lessons")
+    return row[0] if row else None
+
+
+def knows_version(ledger: Ledger, number: int) -> bool:
+    """Whether a version was recorded."""
+    return ledger.database.row("SELECT 1 FROM versions WHERE number = ?", number) is not None
+
+
+def set_aside(ledger: Ledger) -> list[SetAside]:
+    """Confirmations that are not proposed again, in the order in which they were set aside."""
+    return [
+        SetAside(*row) for row in ledger.database.rows("SELECT frame_id, at_ms, reason FROM quarantine ORDER BY at_ms")
+    ]
+
+
+def set_aside_of(ledger: Ledger, frame_id: str) -> SetAside | None:
+    """Why a frame's confirmation is not proposed again; None where it is."""
+    row = ledger.database.row("SELECT frame_id, at_ms, reason FROM quarantine WHERE frame_id = ?", frame_id)
+    return SetAside(*row) if row else None
