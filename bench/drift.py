@@ -28,7 +28,7 @@ from bench.protocol import extractor, load, shots
 from bench.scenes import Change, Setting, rendered
 from bench.scenes import tiles as real
 from drift.chart import BURST_FRAMES, RUN_LENGTH_FRAMES, accumulate, alarming, evidence, exactly
-from drift.monitor import DriftState, Monitor
+from drift.monitor import DriftState, MeasuredFrame, Monitor
 from drift.reference import Signals, measure
 from drift.river_detectors import ADWIN, RiverDetectors
 from drift.signals import CAMERA, LIGHT, Vector
@@ -74,7 +74,7 @@ def onset(setting: Setting, change: Change, streams: int, rng: np.random.Generat
         z, delay = [], None
         for at in range(len(stream.parts)):
             signals = stream.frame(at, monitor)
-            state = monitor.update(signals, at, flagged=False)
+            state = monitor.update(_seen(signals, at))
             z.append(setting.reference.z(signals.values))
             told = _told(state)
             if delay is None and at >= BEFORE and told:
@@ -83,6 +83,11 @@ def onset(setting: Setting, change: Change, streams: int, rng: np.random.Generat
         delays.append(delay)
         seen.append(np.stack(z))
     return delays, names, seen
+
+
+def _seen(signals: Signals, number: int) -> MeasuredFrame:
+    """A frame of a line that shows one every millisecond and flags none."""
+    return MeasuredFrame(signals, number, number, flagged=False)
 
 
 def _told(state: DriftState) -> str:
@@ -169,8 +174,8 @@ def back(setting: Setting, streams: int, rng: np.random.Generator) -> None:
             monitor = Monitor(setting.reference)
             there, calm = setting.stream(change, BEFORE, 200, rng), setting.stream(change, 400, 0, rng)
             for at in range(len(there.parts)):
-                monitor.update(there.frame(at, monitor), at, flagged=False)
-            left = (monitor.update(calm.frame(at, monitor), at, flagged=False) for at in range(len(calm.parts)))
+                monitor.update(_seen(there.frame(at, monitor), at))
+            left = (monitor.update(_seen(calm.frame(at, monitor), at)) for at in range(len(calm.parts)))
             over.append(next((at + 1 for at, state in enumerate(left) if not state.changes), None))
         print(f"| {change.cause} {change.size} for 200 frames, and back | {_frames(median_delay(over))} |")
 
@@ -194,7 +199,7 @@ def cost(setting: Setting, backbone: Extractor) -> None:
         chosen = rng.integers(0, len(frames), step).tolist()
         started = time.perf_counter()
         for at, i in enumerate(chosen):
-            monitor.update(frames[i], tenth * step + at, flagged=False)
+            monitor.update(_seen(frames[i], tenth * step + at))
         each_ms = (time.perf_counter() - started) * 1000 / step
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(f"| {(tenth + 1) * step:,} | {each_ms:.3f} | {peak:.0f} |")

@@ -13,7 +13,7 @@ from bench.peers import child
 from bench.protocol import load, shots
 from bench.scenes import Setting, exposure
 from drift.light import compensate
-from drift.monitor import DriftState, Monitor
+from drift.monitor import DriftState, MeasuredFrame, Monitor
 from drift.reference import measure, refer
 from drift.signals import Vector
 from memory.extract import Extractor
@@ -31,12 +31,12 @@ def rendered_day(setting: Setting, path: Path, rng: np.random.Generator) -> None
         for stream in (setting.stream(change, BETWEEN, LASTING, rng), setting.stream(change, 1, 0, rng)):
             for at in range(len(stream.parts)):
                 signals = stream.frame(at, monitor)
-                states.append(monitor.update(signals, len(states), flagged=False))
+                states.append(monitor.update(MeasuredFrame(signals, len(states), len(states), flagged=False)))
                 z.append(setting.reference.z(signals.values))
         marks.append((len(states) - LASTING - 1, f"{cause} {size}"))
     for at in range(BETWEEN):
         signals = setting.stream(change, 1, 0, rng).frame(0, monitor)
-        states.append(monitor.update(signals, len(states) + at, flagged=False))
+        states.append(monitor.update(MeasuredFrame(signals, len(states) + at, len(states) + at, flagged=False)))
         z.append(setting.reference.z(signals.values))
     _draw("A rendered line: one thing after another", np.stack(z), states, marks, path)
 
@@ -58,7 +58,7 @@ def real_exposures(backbone: Extractor, path: Path, rng: np.random.Generator) ->
             raw = load(good[i])
             image = compensate(raw, monitor.gain)
             signals = measure(raw, image, look(image), reference)
-            states.append(monitor.update(signals, len(states), flagged=False))
+            states.append(monitor.update(MeasuredFrame(signals, len(states), len(states), flagged=False)))
             z.append(reference.z(signals.values))
     _draw("Real tiles under six real exposures, and back", np.stack(z), states, marks, path)
 

@@ -11,7 +11,7 @@ from bench.protocol import load, shots
 from bench.scenes import Pool, Setting, exposure, measured
 from bench.tiles import taught
 from drift.light import compensate
-from drift.monitor import DriftState, Monitor
+from drift.monitor import DriftState, MeasuredFrame, Monitor
 from drift.reference import Signals
 from drift.regimes import TAUGHT, Regime, Sighting, extended, regimes_of
 from drift.signals import light
@@ -41,7 +41,7 @@ def alternating(setting: Setting, night: Pool, rng: np.random.Generator) -> tupl
         states = []
         for i in rng.integers(0, len(pool.clean), frames):
             now += 1
-            states.append(monitor.update(frame(pool, monitor, i), now, flagged=False, regimes=regimes))
+            states.append(monitor.update(MeasuredFrame(frame(pool, monitor, i), now, now, flagged=False), regimes))
         return states
 
     shown(setting.good, DAY, ())

@@ -26,7 +26,7 @@ from memory.coreset import select
 
 from bench.protocol import STAGES, Shot, aupro, auroc, drawn, extractor, load, mask, shots
 from drift.light import compensate
-from drift.monitor import Monitor
+from drift.monitor import MeasuredFrame, Monitor
 from drift.reference import Reference, measure, refer
 from memory.defects import ConfirmedDefects
 from memory.extract import Extractor
@@ -78,7 +78,8 @@ def run(rows: list[Shot], backbone: Extractor, name: str, budget: int, rate: flo
                 image = compensate(raw, monitor.gain)
                 features = backbone(image)
                 flagged = bank.score(features).value > threshold.value
-                monitor.update(measure(raw, image, features.patches, reference), seen, flagged=flagged)
+                signals = measure(raw, image, features.patches, reference)
+                monitor.update(MeasuredFrame(signals, seen, seen, flagged))
                 seen += 1
         for shot in (r for r in rows if r.role == "probe" and r.stage == stage):
             found = bank.score(backbone(compensate(load(shot), monitor.gain)))

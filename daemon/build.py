@@ -72,7 +72,7 @@ def wire(settings: Settings) -> RedisStreams:
 
 def reference_engine(settings: Settings, opened: State, backbone: Extractor) -> Engine:
     """A line's engine for commands that prove and compare, by torch alone; nothing is active yet."""
-    return Engine(settings, backbone, opened.ledger, opened.kept, clock.unix_ms)
+    return Engine(settings, backbone, opened, clock.unix_ms)
 
 
 def engine(settings: Settings, opened: State, backbone: Extractor) -> Engine:
@@ -83,7 +83,7 @@ def engine(settings: Settings, opened: State, backbone: Extractor) -> Engine:
     if given.backend != Torch.name:
         library(given.backend)
         quick = AcceleratedBackend(given.backend, backbone, given.threads, settings.state_dir / "backends")
-    return Engine(settings, backbone, opened.ledger, opened.kept, clock.unix_ms, quick)
+    return Engine(settings, backbone, opened, clock.unix_ms, quick)
 
 
 def frames_of(settings: Settings, streams: RedisStreams) -> Source:

@@ -15,6 +15,7 @@ from daemon import clock
 from daemon.inference.engine import Engine
 from daemon.inference.judgement import Active
 from daemon.learning import trials
+from daemon.ledger.frames import first_seen_ms
 from daemon.streams import RedisLost, RedisStreams
 from policies.notices import notices
 
@@ -75,7 +76,7 @@ def status_report(engine: Engine, probe_ms: float | None, broker: str, trouble: 
             "trust": drift.trust,
             "light_percent": round((math.exp(drift.log_ratio) - 1) * 100, 1),
             "cards": [asdict(card) for card in notices(drift)],
-            "regime": clock.iso(drift.known) if drift.known else None,
+            "regime": clock.iso(first_seen_ms(engine.ledger, drift.known)) if drift.known else None,
             "rewarmed_frames": active.monitor.rewarmed_frames if active else 0,
         },
     }

@@ -14,7 +14,7 @@ from drift.signals import SIGNALS, Vector
 
 Z_CLIP = 20.0
 REMEMBERED_FRAMES = 512
-SETTLE_FRAMES = 16  # whether alarms are over is asked so often
+SETTLE_FRAMES = 16  # whether alarms are over is asked so often, by frame number, so that a restart changes no moment
 CALM_FRAMES = 32  # what ends an alarm at least; or twice as many as it took to see it
 
 Frames = npt.NDArray[np.int64]
@@ -35,23 +35,26 @@ class Alarms:
         self._raised = np.zeros(len(SIGNALS), dtype=np.int64)  # the frame that raised it
         self._begun = np.zeros(len(SIGNALS), dtype=np.int64)  # the frame that its chart began with
         self._recent = np.zeros((2, REMEMBERED_FRAMES, len(SIGNALS)))
+        self._numbers = np.zeros(REMEMBERED_FRAMES, dtype=np.int64)
         self._times = np.zeros(REMEMBERED_FRAMES, dtype=np.int64)
         self._frames = 0
 
-    def update(self, z: Vector, at_ms: int, regimes: Sequence[Regime]) -> bool:
-        """Take in where signals lie, z (2, S), in taught spreads from the taught mean, of a frame seen at `at_ms`;
-        `regimes` are those known by now. Whether changes are to be looked at: an alarm is new, or it was asked which
-        are over.
+    def update(self, z: Vector, number: int, at_ms: int, regimes: Sequence[Regime]) -> bool:
+        """Take in where signals lie, z (2, S), in taught spreads from the taught mean, of the frame of this `number`,
+        seen at `at_ms`; `regimes` are those known by now. Whether changes are to be looked at: an alarm is new, or it
+        was asked which are over.
         """
-        self.regime = next((r for r in regimes if r.since_ms == self.regime.since_ms), self.regime)
+        self.regime = next((r for r in regimes if r.name == self.regime.name), self.regime)
         self._recent[:, self._frames % REMEMBERED_FRAMES] = z
+        before = self.number(self._frames % REMEMBERED_FRAMES - 1)
+        self._numbers[self._frames % REMEMBERED_FRAMES] = number
         self._times[self._frames % REMEMBERED_FRAMES] = at_ms
         self._frames += 1
         self._sums = accumulate(self._sums, evidence(self.regime.apart(z), self.regime.limits))
         new = np.flatnonzero(alarming(self._sums) & ~self.high).tolist()
         if new:
             self._raise(new)
-        asked = bool(self.high.any()) and self._frames % SETTLE_FRAMES == 0
+        asked = bool(self.high.any()) and number // SETTLE_FRAMES > before // SETTLE_FRAMES
         if asked:
             self._settle(regimes)
         return asked or bool(new)
@@ -66,6 +69,10 @@ class Alarms:
         are not exactly known, the nearest to it.
         """
         return nearest(np.clip(self.regime.apart(self._recent[:, frames]), -Z_CLIP, Z_CLIP).mean(axis=1))
+
+    def number(self, frame: int) -> int:
+        """The number of a remembered frame."""
+        return int(self._numbers[frame])
 
     def time_ms(self, frame: int) -> int:
         """When a remembered frame was seen."""
@@ -112,7 +119,7 @@ class Alarms:
         if not self.high.any() or since[clearest] < self._wait[clearest]:
             return
         wait = np.full(len(SIGNALS), self._wait[clearest])
-        candidates = [self.regime, *(r for r in regimes if r.since_ms != self.regime.since_ms)]
+        candidates = [self.regime, *(r for r in regimes if r.name != self.regime.name)]
         found = [(begun(evidence(r.apart(recent), r.limits), wait), r) for r in candidates]
         calm_enough = [np.where(self.high, calm(sums), ~alarming(sums)).all() for sums, _ in found]
         fitting = [(float(found[at][0].sum()), at) for at in np.flatnonzero(calm_enough).tolist()]

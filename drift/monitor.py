@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -52,8 +52,8 @@ class DriftState:
     `deviation` holds every signal's smoothed distance from what is normal in spreads, of light what compensation leaves
     over; `log_ratio` is the logarithm of how much brighter the scene is than the taught parts, as the next frame is
     compensated. `known` is the regime whose reference judges the scene, `regime` the one that the frame belongs to: the
-    same, or while anything has changed a new one, by the time at which that began. News of this frame are changes that
-    are `over`, as far as they had gone, and those `noticed` that stay within what is normal.
+    same, or while anything has changed a new one, by the number of the frame with which that began. News of this frame
+    are changes that are `over`, as far as they had gone, and those `noticed` that stay within what is normal.
     """
 
     trust: Trust
@@ -64,6 +64,18 @@ class DriftState:
     regime: int = TAUGHT
     over: tuple[Change, ...] = ()
     noticed: tuple[Change, ...] = ()
+
+
+@dataclass(frozen=True)
+class MeasuredFrame:
+    """A frame's `signals`, its `number`, which rises from frame to frame, when it was seen (Unix, ms), and whether it
+    was `flagged` as anomalous.
+    """
+
+    signals: Signals
+    number: int
+    at_ms: int
+    flagged: bool
 
 
 CALM = DriftState(Trust.STABLE, (), dict.fromkeys(SIGNALS, 0.0), 0.0)
@@ -89,7 +101,8 @@ class Monitor:
         self._level = np.zeros(len(SIGNALS))
         self._changes: dict[str, Change] = {}
         self._farthest: dict[str, Change] = {}
-        self._away_ms = 0
+        self._began: dict[str, int] = {}
+        self._away = TAUGHT
 
     @property
     def light(self) -> LightEstimate:
@@ -101,18 +114,18 @@ class Monitor:
         """The logarithm by channel (3,) that the next frame is compensated with."""
         return self.light.gain(self.reference.light)
 
-    def update(self, signals: Signals, at_ms: int, *, flagged: bool, regimes: Sequence[Regime] = ()) -> DriftState:
-        """Take in the signals of a frame seen at `at_ms`, whether it was `flagged` as anomalous, and the `regimes` that
-        are known by now.
+    def update(self, frame: MeasuredFrame, regimes: Sequence[Regime] = ()) -> DriftState:
+        """Take in a frame, and the `regimes` that are known by now.
 
-        Deterministic: the same sequence of arguments gives the same states, bit for bit.
+        Deterministic: the same sequence of arguments gives the same states, bit for bit. Of times nothing depends but
+        the `since_ms` of changes.
         """
-        z = signals.z(self.reference)
-        left = self._lamp.update(signals.light, flagged=flagged)
-        known, look = self._alarms.regime.since_ms, self._alarms.update(z, at_ms, regimes)
+        z = frame.signals.z(self.reference)
+        left = self._lamp.update(frame.signals.light, flagged=frame.flagged)
+        known, look = self._alarms.regime.name, self._alarms.update(z, frame.number, frame.at_ms, regimes)
         over = self._explain() if look else ()
         regime = self._alarms.regime
-        if regime.since_ms == known:
+        if regime.name == known:
             seen = np.clip(np.concatenate([left, nearest(regime.apart(z))[len(LIGHT) :]]), -Z_CLIP, Z_CLIP)
             self._level = self._level + LEVEL_RATE * (seen - self._level)
         else:
@@ -124,31 +137,35 @@ class Monitor:
             changes=tuple(self._changes.values()),
             deviation={n: round(v, 3) for n, v in zip(SIGNALS, self._level.tolist(), strict=True)},
             log_ratio=float(self.gain.mean()),
-            known=regime.since_ms,
-            regime=self._away_ms if self._changes else regime.since_ms,
+            known=regime.name,
+            regime=self._away if self._changes else regime.name,
             over=over,
             noticed=noticed,
         )
         return self.state
 
     def rewarm(
-        self, past: Iterable[tuple[Signals, int, bool]], light: LightEstimate, regimes: Sequence[Regime] = ()
+        self, past: Iterable[tuple[MeasuredFrame, Sequence[Regime]]], light: LightEstimate, away: int | None = None
     ) -> None:
-        """After a restart: run recorded (signals, time in ms, flagged) through a fresh monitor, then set the light.
+        """After a restart: run recorded frames, each with the regimes known by then, through a fresh monitor, then set
+        what was recorded with the last one.
 
-        `light` is the estimate recorded with the last frame, so frames score as if nothing had stopped, however much
-        of the past is given.
+        That is the estimate of the `light`, so frames score as if nothing had stopped, however much of the past is
+        given, and the regime that the line is `away` in, if it is not known yet, which keeps its name.
         """
-        for signals, at_ms, flagged in past:
-            self.update(signals, at_ms, flagged=flagged, regimes=regimes)
+        for frame, regimes in past:
+            self.update(frame, regimes)
             self.rewarmed_frames += 1
         self._lamp.light = light
+        if self._changes and away is not None:
+            self._away = away
+            self.state = replace(self.state, regime=away)
 
     def _explain(self) -> tuple[Change, ...]:
         """Name and measure anew what is high; which changes are over, as far as they had gone."""
         before, self._changes = self._changes, self._explained()
         if self._changes and not before:
-            self._away_ms = min(change.since_ms for change in self._changes.values())
+            self._away = min(self._began[cause] for cause in self._changes)
         for cause, change in self._changes.items():
             if change.spreads >= self._farthest.get(cause, change).spreads:
                 self._farthest[cause] = change
@@ -176,6 +193,8 @@ class Monitor:
         signals = [n for n in SIGNALS if n in high and (_NAMED[n] == cause if n in LIGHT else cause not in COMPENSATED)]
         since = self._alarms.since(signals or high)
         before = self._changes.get(cause)
+        if before is None:
+            self._began[cause] = self._alarms.number(since[0])
         return self._measured(cause, before.since_ms if before else self._alarms.time_ms(since[0]), since, signals)
 
     def _measured(self, cause: str, since_ms: int, since: Frames, signals: Sequence[str]) -> Change:

@@ -16,6 +16,7 @@ TAUGHT = 0
 ENOUGH_PARTS = 8
 MOST_PARTS = 40  # a regime's reference stands still from then on
 MOST_REGIMES = 8
+FIRST_TIME_MS = 10**12  # from here on a name is no frame's number but a time (Unix, ms), as versions named regimes once
 
 Parts = Mapping[str, npt.NDArray[np.float64]]
 
@@ -24,12 +25,12 @@ Parts = Mapping[str, npt.NDArray[np.float64]]
 class Regime:
     """A known condition with charts of its own.
 
-    `since_ms` is when it first came (Unix), its name for ever; the taught parts' is `TAUGHT`. Its signals lie `offset`
-    (S,) from the taught ones' mean and spread `scale` (S,) times as far, both in the taught spreads; `limits` (S, 2, T)
-    of its charts.
+    `name`, for ever, is the number of the frame with which it first began, or the time of that (`FIRST_TIME_MS`); the
+    taught parts' is `TAUGHT`. Its signals lie `offset` (S,) from the taught ones' mean and spread `scale` (S,) times as
+    far, both in the taught spreads; `limits` (S, 2, T) of its charts.
     """
 
-    since_ms: int
+    name: int
     offset: Vector
     scale: Vector
     limits: Evidence
@@ -48,12 +49,12 @@ class Regime:
 
 @dataclass(frozen=True)
 class Sighting:
-    """In which regime a confirmed part was seen, known or new, at what time, its signals (S,) as measured, and whether
-    the camera was at `fault`: what it shows then makes no regime known.
+    """In which regime a confirmed part was seen, known or new, in the frame of which number, its signals (S,) as
+    measured, and whether the camera was at `fault`: what it shows then makes no regime known.
     """
 
     regime: int
-    at_ms: int
+    number: int
     signals: Vector
     fault: bool
 
@@ -61,11 +62,11 @@ class Sighting:
 def regimes_of(parts: Parts, reference: Reference, seed: int) -> tuple[Regime, ...]:
     """The taught regime, then every other of which enough parts were confirmed, by their `parts`."""
     regimes = [Regime.taught(reference)]
-    for since_ms, signals in _signals(parts).items():
+    for name, signals in _signals(parts).items():
         if len(signals) >= ENOUGH_PARTS:
             z = reference.z(signals)
             offset, scale = z.mean(axis=0), np.maximum(z.std(axis=0), 1.0)
-            regimes.append(Regime(since_ms, offset, scale, bound((z - offset) / scale, np.ones(len(offset)), seed)))
+            regimes.append(Regime(name, offset, scale, bound((z - offset) / scale, np.ones(len(offset)), seed)))
     return tuple(regimes)
 
 
@@ -80,11 +81,11 @@ def extended(parts: Parts, seen: Sequence[Sighting]) -> dict[str, npt.NDArray[np
         if one.regime != TAUGHT and not one.fault:
             held = signals.get(one.regime, np.empty((0, len(one.signals))))
             signals[one.regime] = np.concatenate([held, one.signals[None]])[:MOST_PARTS]
-            last[one.regime] = max(one.at_ms, last.get(one.regime, 0))
-    worth = sorted(signals, key=lambda since_ms: (len(signals[since_ms]) >= ENOUGH_PARTS, last[since_ms], since_ms))
+            last[one.regime] = max(one.number, last.get(one.regime, 0), key=_recency)
+    worth = sorted(signals, key=lambda name: (len(signals[name]) >= ENOUGH_PARTS, _recency(last[name]), _recency(name)))
     kept = sorted(worth[-MOST_REGIMES:])
-    return {f"signals.{since_ms}": signals[since_ms] for since_ms in kept} | {
-        f"last.{since_ms}": np.array([last[since_ms]], dtype=np.float64) for since_ms in kept
+    return {f"signals.{name}": signals[name] for name in kept} | {
+        f"last.{name}": np.array([last[name]], dtype=np.float64) for name in kept
     }
 
 
@@ -92,6 +93,11 @@ def learned(before: Parts, after: Parts) -> bool:
     """Whether the parts `after` say more of any regime than those `before` did, not only that it was seen again."""
     counts = [{name: len(rows) for name, rows in _signals(parts).items()} for parts in (before, after)]
     return counts[0] != counts[1]
+
+
+def _recency(frame: int) -> tuple[bool, int]:
+    """What orders frames by when they were seen, where the older ones are known by their times and not by numbers."""
+    return frame < FIRST_TIME_MS, frame
 
 
 def _signals(parts: Parts) -> dict[int, Vector]:

@@ -67,6 +67,14 @@ def decode(blobs: Mapping[str, bytes], detector: str) -> Snapshot:
         raise _damaged(error) from error
 
 
+def regimes(blob: bytes) -> Arrays:
+    """What `encode` wrote under "regimes". Raises Damaged when the blob is not of that form."""
+    try:
+        return _arrays(blob)[0]
+    except (SafetensorError, KeyError, ValueError, TypeError) as error:
+        raise _damaged(error) from error
+
+
 def samples(path: Path) -> tuple[str, ...]:
     """The samples that a blob names, without reading what it holds of them. Raises OSError, or Damaged."""
     with path.open("rb") as file:

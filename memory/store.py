@@ -10,8 +10,11 @@ import contextlib
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
 
 from memory import blobs
 from memory.durable import disk, drafted, sync
@@ -89,6 +92,14 @@ class Store:
             return blobs.samples(path) if path.exists() else None
         return None
 
+    def regimes(self, version: Version) -> Mapping[str, npt.NDArray[np.float64]] | None:
+        """What a version holds of regimes, alone; None where its contents are gone or damaged."""
+        if "regimes" not in version.blobs:  # before format 5 there were none
+            return {}
+        with contextlib.suppress(Damaged):
+            return blobs.regimes(self._blob(version, "regimes"))
+        return None
+
     def commit(self, snapshot: Snapshot, draft: VersionDraft) -> Version:
         """Make `snapshot` the next version, durably, and return its manifest.
 
@@ -156,20 +167,21 @@ class Store:
         return version
 
     def _snapshot(self, version: Version) -> Snapshot:
-        read: dict[str, bytes] = {}
-        for name, digest in version.blobs.items():
-            path = self._blobs / digest
-            with disk(path):
-                data = path.read_bytes() if path.exists() else b""
-            if hashlib.sha256(data).hexdigest() != digest:
-                raise Damaged(
-                    expected=f"an intact {name} of version {version.number}",
-                    came=f"version {version.number}: blob {digest[:12]} is "
-                    + ("altered" if data else "missing (retention, or a lost file)"),
-                    do="use a newer version, or restore the blob from a backup",
-                )
-            read[name] = data
-        return blobs.decode(read, version.detector)
+        return blobs.decode({name: self._blob(version, name) for name in version.blobs}, version.detector)
+
+    def _blob(self, version: Version, name: str) -> bytes:
+        digest = version.blobs[name]
+        path = self._blobs / digest
+        with disk(path):
+            data = path.read_bytes() if path.exists() else b""
+        if hashlib.sha256(data).hexdigest() != digest:
+            raise Damaged(
+                expected=f"an intact {name} of version {version.number}",
+                came=f"version {version.number}: blob {digest[:12]} is "
+                + ("altered" if data else "missing (retention, or a lost file)"),
+                do="use a newer version, or restore the blob from a backup",
+            )
+        return data
 
     def _write_blob(self, data: bytes) -> str:
         digest = hashlib.sha256(data).hexdigest()

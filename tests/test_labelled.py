@@ -181,7 +181,7 @@ def test_what_is_imported_leaves_the_line_s_own_scene_known(service: Service, bu
     service.engine.activate(service.store.load(made.version))
     taken(service, burr)
     model = service.store.load(service.store.version(1))
-    assert scene_records.monitor(service.engine.ledger, model, ()).rewarmed_frames == 30
+    assert scene_records.monitor(service.engine.ledger, service.store, model, 0).rewarmed_frames == 30
 
 
 def test_a_defect_that_was_not_learned_is_learned_when_it_is_imported_again(

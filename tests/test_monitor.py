@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from daemon.datasets.rendered import STEADY, Flaw, Scene, part
 from drift.chart import BURST_FRAMES
 from drift.light import LightEstimate, compensate
-from drift.monitor import CALM, TRUST_LIMIT, DriftState, Monitor, Trust
+from drift.monitor import CALM, TRUST_LIMIT, DriftState, MeasuredFrame, Monitor, Trust
 from drift.reference import Reference, Signals, measure, refer
 from drift.signals import LIGHT, SIGNALS
 
@@ -20,6 +20,11 @@ from drift.signals import LIGHT, SIGNALS
 def reference() -> Reference:
     parts = [part(i) for i in range(16)]
     return refer(parts, [material_of(p) for p in parts], material_of, seed=0)
+
+
+def seen(signals: Signals, number: int, *, flagged: bool = False) -> MeasuredFrame:
+    """A frame of a line that shows one every millisecond."""
+    return MeasuredFrame(signals, number, number, flagged)
 
 
 def drawn(reference: Reference, rng: np.random.Generator, **moved: float) -> Signals:
@@ -36,8 +41,9 @@ def shown(
 ) -> DriftState:
     """The monitor after a rendered part, seen as the engine sees it: compensated by what is believed so far."""
     raw = part(number, scene, flaw)
-    seen = compensate(raw, monitor.gain)
-    return monitor.update(measure(raw, seen, material_of(seen), monitor.reference), number, flagged=flagged)
+    image = compensate(raw, monitor.gain)
+    signals = measure(raw, image, material_of(image), monitor.reference)
+    return monitor.update(seen(signals, number, flagged=flagged))
 
 
 def causes(state: DriftState) -> list[str]:
@@ -46,32 +52,32 @@ def causes(state: DriftState) -> list[str]:
 
 def test_a_calm_line_never_alarms(reference: Reference) -> None:
     monitor, rng = Monitor(reference), np.random.default_rng(1)
-    states = [monitor.update(drawn(reference, rng), i, flagged=False) for i in range(3000)]
+    states = [monitor.update(seen(drawn(reference, rng), i)) for i in range(3000)]
     assert all(state.trust is Trust.STABLE and not state.changes for state in states)
 
 
 def test_a_cause_is_named_held_and_released(reference: Reference) -> None:
     monitor, rng = Monitor(reference), np.random.default_rng(1)
     for i in range(50):
-        monitor.update(drawn(reference, rng), i, flagged=False)
+        monitor.update(seen(drawn(reference, rng), i))
     for i in range(50, 150):
-        state = monitor.update(drawn(reference, rng, shift_x=8), i, flagged=False)
+        state = monitor.update(seen(drawn(reference, rng, shift_x=8), i))
     assert state.trust is Trust.DRIFTING
     assert causes(state) == ["shift"]
     since = state.changes[0].since_ms
     assert abs(since - 50) <= 3
     assert "px right" in state.changes[0].amount
-    state = monitor.update(drawn(reference, rng), 150, flagged=False)
+    state = monitor.update(seen(drawn(reference, rng), 150))
     assert [(c.cause, c.since_ms) for c in state.changes] == [("shift", since)], "held, with its onset"
     for i in range(151, 500):
-        state = monitor.update(drawn(reference, rng), i, flagged=False)
+        state = monitor.update(seen(drawn(reference, rng), i))
     assert state.trust is Trust.STABLE
 
 
 def test_a_slow_ramp_is_not_lost(reference: Reference) -> None:
     monitor, rng = Monitor(reference), np.random.default_rng(1)
     for i in range(3000):
-        state = monitor.update(drawn(reference, rng, contrast=i / 1000), i, flagged=False)
+        state = monitor.update(seen(drawn(reference, rng, contrast=i / 1000), i))
     assert causes(state) == ["contrast"]
 
 
@@ -79,7 +85,7 @@ def test_a_small_step_is_noticed_as_news_and_not_held(reference: Reference) -> N
     monitor, rng = Monitor(reference), np.random.default_rng(1)
     news = []
     for i in range(900):
-        state = monitor.update(drawn(reference, rng, noise=0.4 if i >= 300 else 0.0), i, flagged=False)
+        state = monitor.update(seen(drawn(reference, rng, noise=0.4 if i >= 300 else 0.0), i))
         assert state.trust is Trust.STABLE
         news += state.noticed
     assert news
@@ -115,21 +121,21 @@ def test_the_light_is_not_followed_while_a_burst_is_flagged(reference: Reference
     """Ten parts that are black all over stay black; a lamp that went dim is followed once it is no burst."""
     monitor, rng = Monitor(reference), np.random.default_rng(1)
     for i in range(50):
-        monitor.update(drawn(reference, rng), i, flagged=False)
+        monitor.update(seen(drawn(reference, rng), i))
     before = monitor.gain
     for i in range(50, 50 + BURST_FRAMES):
-        monitor.update(drawn(reference, rng, exposure=-20), i, flagged=True)
+        monitor.update(seen(drawn(reference, rng, exposure=-20), i, flagged=True))
     assert np.array_equal(monitor.gain, before)
     for i in range(100, 110):
-        monitor.update(drawn(reference, rng, exposure=-20), i, flagged=True)
+        monitor.update(seen(drawn(reference, rng, exposure=-20), i, flagged=True))
     assert (monitor.gain < before - 0.3).all()
 
 
 def test_far_beyond_the_reference_trust_is_lost_for_images_and_not_for_material(reference: Reference) -> None:
     blind, worn, rng = Monitor(reference), Monitor(reference), np.random.default_rng(1)
     for i in range(200):
-        lost = blind.update(drawn(reference, rng, sharpness=-60), i, flagged=False)
-        new = worn.update(drawn(reference, rng, material_1=60, material_off=60), i, flagged=False)
+        lost = blind.update(seen(drawn(reference, rng, sharpness=-60), i))
+        new = worn.update(seen(drawn(reference, rng, material_1=60, material_off=60), i))
     assert lost.trust is Trust.UNTRUSTED
     assert new.trust is Trust.DRIFTING
     assert causes(new) == ["material"]
@@ -138,10 +144,10 @@ def test_far_beyond_the_reference_trust_is_lost_for_images_and_not_for_material(
 def test_trust_is_won_back_later_than_it_was_lost(reference: Reference) -> None:
     monitor, rng = Monitor(reference), np.random.default_rng(1)
     for i in range(200):
-        monitor.update(drawn(reference, rng, sharpness=-TRUST_LIMIT - 3), i, flagged=False)
-    trusts = [monitor.update(drawn(reference, rng, sharpness=-10), i, flagged=False).trust for i in range(200, 300)]
+        monitor.update(seen(drawn(reference, rng, sharpness=-TRUST_LIMIT - 3), i))
+    trusts = [monitor.update(seen(drawn(reference, rng, sharpness=-10), i)).trust for i in range(200, 300)]
     assert set(trusts) == {Trust.UNTRUSTED}, "ten spreads do not lose trust, nor win it back"
-    trusts = [monitor.update(drawn(reference, rng), i, flagged=False).trust for i in range(300, 600)]
+    trusts = [monitor.update(seen(drawn(reference, rng), i)).trust for i in range(300, 600)]
     assert trusts[0] is Trust.UNTRUSTED
     assert trusts[-1] is Trust.STABLE
 
@@ -151,7 +157,7 @@ def test_a_burst_of_wild_frames_does_not_lose_trust_nor_make_a_new_material(refe
     for i in range(80):
         wild = 40 <= i < 40 + BURST_FRAMES
         moved = dict.fromkeys(("texture", "material_1", "material_off"), 20.0 if wild else 0.0)
-        state = monitor.update(drawn(reference, rng, **moved), i, flagged=wild)
+        state = monitor.update(seen(drawn(reference, rng, **moved), i, flagged=wild))
         assert state.trust is Trust.STABLE
         assert not state.changes
 
@@ -171,19 +177,19 @@ def test_a_rewarmed_monitor_believes_what_the_old_one_did(
     reference: Reference, z: list[tuple[float, bool]], cut: int
 ) -> None:
     past = [
-        (Signals(reference.mean + v * reference.spread, reference.light + v / 10), i, flagged)
+        seen(Signals(reference.mean + v * reference.spread, reference.light + v / 10), i, flagged=flagged)
         for i, (v, flagged) in enumerate(z)
     ]
     calm, stopped = Monitor(reference), Monitor(reference)
-    for signals, at_ms, flagged in past:
-        calm.update(signals, at_ms, flagged=flagged)
-    for signals, at_ms, flagged in past[:cut]:
-        stopped.update(signals, at_ms, flagged=flagged)
+    for frame in past:
+        calm.update(frame)
+    for frame in past[:cut]:
+        stopped.update(frame)
     again = Monitor(reference)
-    again.rewarm(past[:cut], stopped.light)
+    again.rewarm([(frame, ()) for frame in past[:cut]], stopped.light)
     assert again.rewarmed_frames == len(past[:cut])
-    for signals, at_ms, flagged in past[cut:]:
-        again.update(signals, at_ms, flagged=flagged)
+    for frame in past[cut:]:
+        again.update(frame)
     assert again.state == calm.state
     assert again.light == calm.light
 

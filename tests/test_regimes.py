@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import details, features, frame, material_of, png
+from conftest import NOW_MS, details, features, frame, material_of, png
 from hypothesis import given
 from hypothesis import strategies as st
 from test_lesson import answer, learn
@@ -15,9 +15,10 @@ from test_policies import LIMITS, around, good_part, model, scratch
 from daemon.cli import terminal
 from daemon.datasets.rendered import STEADY, Scene, part
 from daemon.ledger import provenance
+from daemon.ledger.frames import frame_numbered
 from daemon.reporting import report
 from daemon.service import Service
-from drift.monitor import CALM, DriftState, Monitor, Trust
+from drift.monitor import CALM, DriftState, MeasuredFrame, Monitor, Trust
 from drift.reference import Reference, Signals, refer
 from drift.regimes import (
     ENOUGH_PARTS,
@@ -65,11 +66,12 @@ class Line:
         states = []
         for _ in range(frames):
             self.now += 1
-            states.append(self.monitor.update(self.signals(**moved), self.now, flagged=False, regimes=regimes))
+            frame = MeasuredFrame(self.signals(**moved), self.now, NOW_MS + self.now, flagged=False)
+            states.append(self.monitor.update(frame, regimes))
         return states
 
-    def confirmed(self, since_ms: int, parts: int, **moved: float) -> tuple[Regime, ...]:
-        seen = [Sighting(since_ms, since_ms + i, self.signals(**moved).values, fault=False) for i in range(parts)]
+    def confirmed(self, name: int, parts: int, **moved: float) -> tuple[Regime, ...]:
+        seen = [Sighting(name, name + i, self.signals(**moved).values, fault=False) for i in range(parts)]
         return regimes_of(extended({}, seen), self.monitor.reference, 0)
 
 
@@ -133,8 +135,8 @@ def test_too_few_confirmed_parts_make_nothing_known(reference: Reference) -> Non
     assert len(line.confirmed(7, ENOUGH_PARTS)) == 2
 
 
-def sighting(regime: int, at_ms: int, *, fault: bool = False) -> Sighting:
-    return Sighting(regime, at_ms, np.full(len(SIGNALS), float(at_ms)), fault)
+def sighting(regime: int, number: int, *, fault: bool = False) -> Sighting:
+    return Sighting(regime, number, np.full(len(SIGNALS), float(number)), fault)
 
 
 @given(st.lists(st.tuples(st.integers(0, 12), st.booleans()), max_size=300))
@@ -158,6 +160,17 @@ def test_of_too_many_regimes_the_one_leaves_that_was_seen_longest_ago() -> None:
     assert held == {f"signals.{r}" for r in (1, *range(3, MOST_REGIMES + 1), 99)}
     few = {n for n in extended(parts, new[:3]) if n.startswith("signals.")}
     assert few == {f"signals.{r}" for r in range(1, MOST_REGIMES + 1)}, "what is not known yet pushes nothing out"
+
+
+def test_a_regime_that_an_older_version_named_by_its_time_goes_on_and_was_seen_before_any_named_by_a_frame() -> None:
+    old = [sighting(NOW_MS + r, NOW_MS + 10 * r + i) for r in range(MOST_REGIMES) for i in range(ENOUGH_PARTS)]
+    parts = extended({}, old)
+    grown = extended(parts, [sighting(NOW_MS, 500)])
+    assert len(grown[f"signals.{NOW_MS}"]) == ENOUGH_PARTS + 1
+    assert grown[f"last.{NOW_MS}"].tolist() == [500], "from now on by the number of a frame"
+    new = [sighting(r, 600 + r) for r in (501, 502) for _ in range(ENOUGH_PARTS)]
+    held = {int(n.removeprefix("signals.")) for n in extended(grown, new) if n.startswith("signals.")}
+    assert held == {501, 502, NOW_MS, *(NOW_MS + r for r in range(3, MOST_REGIMES))}
 
 
 @given(
@@ -226,7 +239,10 @@ def test_the_night_shift_comes_back_to_its_own_regime(service: Service) -> None:
     assert (day.trust, day.regime) == (Trust.STABLE, TAUGHT)
     again = shown(900, 70, DIM)
     assert (again.trust, again.known, again.regime) == (Trust.STABLE, night.regime, night.regime)
-    assert details(service.engine.ledger, "regime")[-1]["since_ms"] == night.regime
+    first = frame_numbered(service.engine.ledger, night.regime)
+    assert first is not None
+    back = details(service.engine.ledger, "regime")[-1]
+    assert (back["regime"], back["since_ms"]) == (night.regime, first.judged_ms)
     said = service.status()["drift"]
     assert "in the regime first seen 20" in dict(terminal.scene(said))["scene"]  # type: ignore[arg-type]  # a dictionary
     last = service.engine.ledger.frame("s969")

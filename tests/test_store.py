@@ -221,7 +221,7 @@ def test_golden_stores_of_every_format_still_load() -> None:
         assert reference.blind == expected.get("blind", True), "before format 4 no causes were known"
         assert sorted(reference.marks) == expected.get("causes", [])
         regimes = regimes_of(loaded.snapshot.regimes, reference, 0)
-        assert [regime.since_ms for regime in regimes] == expected.get("regimes", [0])
+        assert [regime.name for regime in regimes] == expected.get("regimes", [0])
         assert loaded.snapshot.calibration_set.regimes == tuple(expected.get("regimes", [0, 0]))
         threshold = Threshold.of(head.threshold)
         assert threshold.for_regime(99).value == expected.get("own_threshold", threshold.value)

@@ -17,12 +17,12 @@ from daemon.inference.backend import AcceleratedBackend, Scorer
 from daemon.inference.judgement import Active, Judgement, Scored
 from daemon.intake.decode import ImageRejected, decode
 from daemon.intake.sources import Frame
-from daemon.ledger.kept import KeptFrames, Pictures
-from daemon.ledger.ledger import Ledger
+from daemon.ledger.kept import Pictures
 from daemon.ledger.records import JudgedFrame, NewVerdict
+from daemon.ledger.state import State
 from daemon.settings.load import Settings
 from drift.light import compensate
-from drift.monitor import CALM, DriftState
+from drift.monitor import CALM, DriftState, MeasuredFrame, Monitor
 from drift.reference import measure
 from memory.errors import ExtractorMismatch
 from memory.features import Image, View
@@ -45,18 +45,16 @@ class Engine:
         self,
         settings: Settings,
         extractor: Extractor,
-        ledger: Ledger,
-        kept: KeptFrames,
+        opened: State,
         clock_ms: Callable[[], int],
         quick: AcceleratedBackend | None = None,
     ) -> None:
         self.settings = settings
         self.extractor = extractor
-        self.ledger = ledger
-        self.kept = kept
+        self.store, self.ledger, self.kept = opened.store, opened.ledger, opened.kept
         self.clock_ms = clock_ms
         self.quick = quick
-        self.pictures = Pictures(ledger, kept, extractor.input_px, settings.source.max_pixels)
+        self.pictures = Pictures(opened.ledger, opened.kept, extractor.input_px, settings.source.max_pixels)
         self.active: Active | None = None
         self.trial: shadow.Trial | None = None
         self._switching = threading.Lock()
@@ -79,7 +77,7 @@ class Engine:
         with self._switching:
             before = self.active
             same = before is not None and scene_records.reference_id(before.model) == scene_records.reference_id(model)
-            monitor = before.monitor if before and same else scene_records.monitor(self.ledger, model, regimes)
+            monitor = before.monitor if before and same else self._monitor(model)
             self.active = Active(model, judge, monitor, regimes)
             dropped, self.trial = self.trial, None
         if dropped is not None:
@@ -96,8 +94,10 @@ class Engine:
         """Rebuild the monitor from the ledger, after a frame was measured but could not be recorded."""
         with self._switching:
             if self.active:
-                made = scene_records.monitor(self.ledger, self.active.model, self.active.regimes)
-                self.active = replace(self.active, monitor=made)
+                self.active = replace(self.active, monitor=self._monitor(self.active.model))
+
+    def _monitor(self, model: Model) -> Monitor:
+        return scene_records.monitor(self.ledger, self.store, model, self.settings.memory.seed)
 
     def judge(self, frame: Frame, decoded: Future[Image] | None = None) -> JudgedFrame:
         """Give a frame its one verdict, durable in the ledger; one judged before keeps its earlier verdict.
@@ -144,8 +144,8 @@ class Engine:
         assert active is not None  # noqa: S101  # it has scored the frame
         score, threshold, drift = scored.score.value, active.current_threshold, None
         if not frame.imported:
-            flagged = score > threshold.value
-            drift = active.monitor.update(scored.signals, now_ms, flagged=flagged, regimes=active.regimes)
+            seen = MeasuredFrame(scored.signals, self.ledger.next_seq(), now_ms, flagged=score > threshold.value)
+            drift = active.monitor.update(seen, active.regimes)
         decision = decide(score, threshold, drift or believed)
         return Judgement(decision, scored, threshold.value, light, believed, drift)
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 
 import numpy as np
 import structlog
 
-from daemon.ledger.frames import measured_under, newest_measured
+from daemon.ledger.frames import first_seen_ms, measured_under, newest_measured
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import JudgedFrame, SceneRecord, unpacked
 from drift.light import LightEstimate
-from drift.monitor import CALM, Change, DriftState, Monitor, Trust
+from drift.monitor import CALM, Change, DriftState, MeasuredFrame, Monitor, Trust
 from drift.reference import GRAINY, Reference, Signals
 from drift.regimes import Regime, Sighting, regimes_of
 from drift.signals import LIGHT, SIGNALS, Vector
+from memory.errors import StoreError
+from memory.store import Store
 from memory.version import Model
 from policies.notices import notices, paused
 
@@ -32,22 +36,20 @@ def regimes(model: Model, seed: int) -> tuple[Regime, ...]:
     return regimes_of(model.snapshot.regimes, Reference.of(model.snapshot.reference), seed)
 
 
-def monitor(ledger: Ledger, model: Model, known: tuple[Regime, ...]) -> Monitor:
-    """A monitor for the version's reference, re-warmed from the ledger's frames under that reference."""
-    rewarmed = Monitor(Reference.of(model.snapshot.reference))
-    if rewarmed.reference.blind:
+def monitor(ledger: Ledger, store: Store, model: Model, seed: int) -> Monitor:
+    """A monitor for the version's reference, re-warmed from the ledger's frames under that reference: each is seen with
+    the regimes that were known to the version which judged it, so that a restart changes nothing.
+    """
+    made = Monitor(Reference.of(model.snapshot.reference))
+    if made.reference.blind:
         log.warning("taught before causes of drift were known: only the light is watched", do="teach again")
     frames = measured_under(ledger, reference_id(model), REWARM_FRAMES)
     # Under another reference until now (a new teach, a rollback) the lamp is still the same.
     last = frames[-1] if frames else newest_measured(ledger)
-    past = [
-        (_signals(frame.scene.signals), frame.judged_ms, frame.score > frame.threshold)
-        for frame in frames
-        if frame.scene.light and frame.scene.signals and frame.score is not None and frame.threshold is not None
-    ]
-    rewarmed.rewarm(past, _light(last.scene, rewarmed.reference) if last else rewarmed.light, known)
-    log.info("drift monitor ready", rewarmed_frames=rewarmed.rewarmed_frames)
-    return rewarmed
+    light = _light(last.scene, made.reference) if last else made.light
+    made.rewarm(_past(frames, _known_to(store, model, seed, frames)), light, _away(frames[-1]) if frames else None)
+    log.info("drift monitor ready", rewarmed_frames=made.rewarmed_frames)
+    return made
 
 
 def scene_record(monitor: Monitor | None, before: LightEstimate | None, signals: Signals | None) -> SceneRecord:
@@ -90,8 +92,9 @@ def tell(ledger: Ledger, before: DriftState, after: DriftState, frame_id: str, n
     for change in after.noticed:
         ledger.event(now_ms, "drift_noticed", frame_id=frame_id, **asdict(change))
     if after.known != before.known:
-        ledger.event(now_ms, "regime", frame_id=frame_id, since_ms=after.known)
-        log.info("a known regime is back", since_ms=after.known)
+        since_ms = first_seen_ms(ledger, after.known)
+        ledger.event(now_ms, "regime", frame_id=frame_id, regime=after.known, since_ms=since_ms)
+        log.info("a known regime is back", regime=after.known, since_ms=since_ms)
     if after.trust is not before.trust:
         ledger.event(now_ms, "trust", frame_id=frame_id, before=before.trust, now=after.trust)
 
@@ -103,7 +106,40 @@ def sighting(frame: JudgedFrame, model: Model) -> Sighting | None:
         return None
     changes = tuple(Change(**change) for change in frame.drift["changes"])
     fault = paused(replace(CALM, trust=Trust(frame.drift["trust"]), changes=changes)) is not None
-    return Sighting(frame.regime, frame.judged_ms, _signals(signals).values, fault)
+    return Sighting(frame.regime, frame.seq, _signals(signals).values, fault)
+
+
+def _known_to(
+    store: Store, model: Model, seed: int, frames: Sequence[JudgedFrame]
+) -> Mapping[int | None, tuple[Regime, ...]]:
+    """The regimes known to the versions that judged `frames`, by number; where retention has removed a version, those
+    known to `model`, whose reference is theirs.
+    """
+    reference, known = Reference.of(model.snapshot.reference), {}
+    for number in {frame.version for frame in frames}:
+        parts = None
+        with contextlib.suppress(StoreError):
+            parts = store.regimes(store.version(number)) if number is not None else None
+        known[number] = regimes_of(model.snapshot.regimes if parts is None else parts, reference, seed)
+    return known
+
+
+def _past(
+    frames: Sequence[JudgedFrame], known: Mapping[int | None, tuple[Regime, ...]]
+) -> list[tuple[MeasuredFrame, tuple[Regime, ...]]]:
+    return [
+        (
+            MeasuredFrame(_signals(f.scene.signals), f.seq, f.judged_ms, flagged=f.score > f.threshold),
+            known[f.version],
+        )
+        for f in frames
+        if f.scene.light and f.scene.signals and f.score is not None and f.threshold is not None
+    ]
+
+
+def _away(frame: JudgedFrame) -> int | None:
+    """The regime that is not known yet in which a frame was judged; None where it was a known one."""
+    return frame.regime if frame.regime != frame.drift.get("known", frame.regime) else None
 
 
 def _light(scene: SceneRecord, reference: Reference) -> LightEstimate:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import JudgedFrame, KeptImage
 from daemon.ledger.rows import judged_frame
+from drift.regimes import FIRST_TIME_MS, TAUGHT
 from policies.shadow import Disagreement
 from policies.verdict import Verdict
 
@@ -21,6 +22,21 @@ def newest_scored(ledger: Ledger, limit: int) -> list[JudgedFrame]:
         "SELECT * FROM line_frames WHERE score IS NOT NULL AND kept IS NOT NULL ORDER BY seq DESC LIMIT ?", limit
     )
     return [judged_frame(row) for row in rows]
+
+
+def first_seen_ms(ledger: Ledger, regime: int) -> int:
+    """When a regime was first seen (Unix, ms), 0 for the taught parts'.
+
+    Where retention has removed that frame, it is the time of the next one on record: the parts that made a regime
+    known are among them.
+    """
+    if regime == TAUGHT or regime >= FIRST_TIME_MS:
+        return regime
+    return ledger.database.number(
+        "SELECT coalesce(min(judged_ms), 0) FROM (SELECT judged_ms FROM frames"
+        " WHERE seq >= min(?, (SELECT max(seq) FROM frames)) ORDER BY seq LIMIT 1)",
+        regime,
+    )
 
 
 def newest_measured(ledger: Ledger) -> JudgedFrame | None:

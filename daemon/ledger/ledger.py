@@ -182,6 +182,10 @@ class Ledger:
             "SELECT count(*) FROM frames WHERE asked = 1 AND audited = 0 AND judged_ms > ?", at_ms
         )
 
+    def next_seq(self) -> int:
+        """The number that the next frame will get: higher than any before, and none is used twice."""
+        return self.database.number("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'frames'") + 1
+
     def frame(self, frame_id: str) -> JudgedFrame | None:
         """A frame with its verdict, or None if it was never judged."""
         row = self.database.row("SELECT * FROM frames WHERE frame_id = ?", frame_id)

@@ -8,7 +8,7 @@ from typing import Any
 
 from daemon.clock import iso
 from daemon.ledger.answers import answers_on
-from daemon.ledger.frames import frames_named
+from daemon.ledger.frames import first_seen_ms, frames_named
 from daemon.ledger.history import set_aside_of
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import JudgedFrame
@@ -53,6 +53,7 @@ def why(store: Store, ledger: Ledger, frame: JudgedFrame) -> dict[str, Any]:
     if frame.evidence is not None and frame.version is not None:
         admitted = _admission(ledger, history, frame.evidence["sample"], frame.version)
         nearest = {**frame.evidence, "admitted": admitted}
+    first_ms = first_seen_ms(ledger, frame.regime)
     aside = set_aside_of(ledger, frame.frame_id)
     return {
         "frame_id": frame.frame_id,
@@ -64,7 +65,7 @@ def why(store: Store, ledger: Ledger, frame: JudgedFrame) -> dict[str, Any]:
         "p_value": frame.p_value,
         "backend": frame.backend or "torch",
         "judged_at": iso(frame.judged_ms),
-        "regime": iso(frame.regime) if frame.regime else "taught",
+        "regime": iso(first_ms) if first_ms else "taught",
         "version": _heading(judged_by) if judged_by else frame.version,
         "nearest_good_patch": nearest,
         "answers": _answers(ledger, frame.frame_id),
