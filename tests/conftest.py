@@ -5,12 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import fakeredis
@@ -19,6 +16,7 @@ import numpy as np
 import pytest
 import redis
 import structlog
+from servers import RealRedis, need
 
 from daemon import build, clock
 from daemon.datasets.rendered import STEADY, Flaw, Scene, part
@@ -31,10 +29,12 @@ from daemon.streams import RedisStreams
 from drift.reference import Reference, refer
 from memory.bank import gather
 from memory.defects import ConfirmedDefects
-from memory.extract import Extractor
 from memory.features import Features, Image, Patches
 from memory.store import Store
 from memory.version import CalibrationSet, Snapshot, Version
+
+if TYPE_CHECKING:
+    from memory.extract import Extractor
 
 # Deadlines would assert timing: on a busy machine any example may be slow.
 hypothesis.settings.register_profile("driftline", deadline=None)
@@ -43,6 +43,14 @@ hypothesis.settings.load_profile("driftline")
 INPUT_PX = 64
 ROOT = Path(__file__).resolve().parents[1]
 NOW_MS = 1_790_000_000_000
+MEMORY, ROOM_BYTES = Path("/dev/shm"), 2 << 30  # noqa: S108  # pytest makes a folder of its own in it
+
+
+def pytest_configure() -> None:
+    """Workers compute with a thread each, and what is written lies in memory: no test cuts the power."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM_BYTES:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 @pytest.fixture(autouse=True)
@@ -59,9 +67,7 @@ _referred: dict[bytes, Reference] = {}
 
 @pytest.fixture(autouse=True)
 def _refer_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A reference is made once of the same parts by the same backbone: every cause is tried on them, which takes time
-    that hundreds of tests would each spend again.
-    """
+    """A reference is made once of the same parts by the same backbone: trying every cause on them takes time."""
 
     def once(
         images: Sequence[Image], patches: Sequence[Patches], look: Callable[[Image], Patches], seed: int
@@ -121,6 +127,8 @@ def commit(store: Store, made: Snapshot, parent: Version | None = None, **also: 
 @pytest.fixture(scope="session")
 def extractor() -> Extractor:
     """Random features of a small image: fast, seeded, good enough to tell a burr from a plate."""
+    from memory.extract import Extractor  # torch takes seconds, and whoever only hands out the tests needs none of it
+
     return Extractor(
         model="resnet18", layers=(1,), weights="untrained", input_px=INPUT_PX, normalize=True, device="cpu"
     )
@@ -204,70 +212,15 @@ def service(taught: Path, settings: Settings, extractor: Extractor, wire: RedisS
     return made
 
 
-def fresh_python(script: str) -> subprocess.CompletedProcess[str]:
-    """What a script did in a process of its own, where nothing of ours is imported yet."""
-    return subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
-
-
 def frame(frame_id: str, data: bytes | None, problem: str | None = None) -> Frame:
     """A frame as a source gives it."""
     return Frame(frame_id, f"part-{frame_id}", "test", clock.unix_ms(), data, problem)
 
 
-def free_port() -> int:
-    """A port on the loopback interface that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-class RealRedis:
-    """A redis-server of our own on the loopback interface, which a test may kill and start again."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.port = free_port()
-        self.url = f"redis://127.0.0.1:{self.port}/0"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start the server, with every write on disk, and wait until it answers."""
-        self._process = subprocess.Popen(
-            [
-                *("redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)),
-                *("--save", "", "--appendonly", "yes", "--appendfsync", "always"),
-            ],
-            stdout=subprocess.DEVNULL,
-        )
-        with self.client() as client:
-            for _ in range(200):
-                try:
-                    client.ping()
-                except redis.ConnectionError:
-                    time.sleep(0.05)
-                else:
-                    return
-        raise RuntimeError("redis-server did not start")
-
-    def stop(self) -> None:
-        """Kill the server, as a power cut would."""
-        if self._process:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-    def client(self) -> redis.Redis:
-        """A new client."""
-        return redis.Redis.from_url(self.url, protocol=2, socket_timeout=5, socket_connect_timeout=1)
-
-
 @pytest.fixture
 def real_redis(tmp_path: Path) -> Iterator[RealRedis]:
-    """A real redis-server; without one the test is skipped, and fails under CI."""
-    if shutil.which("redis-server") is None:
-        if os.environ.get("CI"):
-            pytest.fail("CI must have a redis-server on the PATH")
-        pytest.skip("no redis-server on the PATH")
+    """A real redis-server."""
+    need("redis-server")
     folder = tmp_path / "redis"
     folder.mkdir()
     server = RealRedis(folder)

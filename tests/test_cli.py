@@ -14,7 +14,8 @@ from typing import Any
 import httpx
 import pytest
 import typer.main
-from conftest import RealRedis, free_port, png
+from conftest import png
+from servers import RealRedis, free_port
 
 from daemon import build
 from daemon.cli.main import app, main
