@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,6 +63,7 @@ def _hermetic(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     structlog.reset_defaults()
 
 
+Look = Callable[[Image], Patches]
 _referred: dict[bytes, Reference] = {}
 
 
@@ -69,9 +71,7 @@ _referred: dict[bytes, Reference] = {}
 def _refer_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A reference is made once of the same parts by the same backbone: trying every cause on them takes time."""
 
-    def once(
-        images: Sequence[Image], patches: Sequence[Patches], look: Callable[[Image], Patches], seed: int
-    ) -> Reference:
+    def once(images: Sequence[Image], patches: Sequence[Patches], look: Look, seed: int) -> Reference:
         seen = hashlib.sha256(patches[0].tobytes() + bytes([seed]))
         for image in images:
             seen.update(image.tobytes())
@@ -82,6 +82,7 @@ def _refer_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("daemon.learning.teach.refer", once)
 
 
+@cache
 def png(number: int, scene: Scene = STEADY, flaw: Flaw | None = None) -> bytes:
     """A small rendered part as PNG bytes."""
     small = cv2.resize(part(number, scene, flaw), (INPUT_PX, INPUT_PX), interpolation=cv2.INTER_AREA)
@@ -127,7 +128,7 @@ def commit(store: Store, made: Snapshot, parent: Version | None = None, **also: 
 @pytest.fixture(scope="session")
 def extractor() -> Extractor:
     """Random features of a small image: fast, seeded, good enough to tell a burr from a plate."""
-    from memory.extract import Extractor  # torch takes seconds, and whoever only hands out the tests needs none of it
+    from memory.extract import Extractor  # who only hands tests out to workers need not wait for torch
 
     return Extractor(
         model="resnet18", layers=(1,), weights="untrained", input_px=INPUT_PX, normalize=True, device="cpu"
@@ -140,7 +141,13 @@ def line_in(folder: Path) -> Settings:
         {
             "line": "test",
             "state_dir": folder / "state",
-            "extractor": {"model": "resnet18", "layers": [1], "weights": "untrained", "input_px": INPUT_PX},
+            "extractor": {
+                "model": "resnet18",
+                "layers": [1],
+                "weights": "untrained",
+                "input_px": INPUT_PX,
+                "threads": 1,
+            },
             "memory": {"bank_patches": 400, "lesson_patches": 80},
             "policy": {"false_reject_rate": 0.1, "audit_share": 0.0, "lesson_after": 3},
             "redis": {"url": "memory://"},
