@@ -6,21 +6,20 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
 import fakeredis
 import hypothesis
 import numpy as np
 import pytest
 import redis
 import structlog
+from pictures import INPUT_PX, material_of, png
 from servers import RealRedis, need
 
 from daemon import build, clock
-from daemon.datasets.rendered import STEADY, Flaw, Scene, part
+from daemon.datasets.rendered import part
 from daemon.intake.sources import Frame
 from daemon.learning.teach import images_in, teach
 from daemon.ledger.state import open_state
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
 hypothesis.settings.register_profile("driftline", deadline=None)
 hypothesis.settings.load_profile("driftline")
 
-INPUT_PX = 64
 ROOT = Path(__file__).resolve().parents[1]
 NOW_MS = 1_790_000_000_000
 MEMORY, ROOM_BYTES = Path("/dev/shm"), 2 << 30  # noqa: S108  # pytest makes a folder of its own in it
@@ -82,19 +80,6 @@ def _refer_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("daemon.learning.teach.refer", once)
 
 
-@cache
-def png(number: int, scene: Scene = STEADY, flaw: Flaw | None = None) -> bytes:
-    """A small rendered part as PNG bytes."""
-    small = cv2.resize(part(number, scene, flaw), (INPUT_PX, INPUT_PX), interpolation=cv2.INTER_AREA)
-    return cv2.imencode(".png", small[:, :, ::-1])[1].tobytes()
-
-
-def material_of(image: Image) -> Patches:
-    """Plain colour statistics of 16 px cells, patches (256, 6), stand in for a backbone's."""
-    cells = image.reshape(16, 16, 16, 16, 3).astype(np.float32)  # (H, W, 3) -> (rows, y, columns, x, 3)
-    return np.concatenate([cells.mean(axis=(1, 3)), cells.std(axis=(1, 3))], axis=-1).reshape(-1, 6) / 64
-
-
 def features(patches: object, grid: tuple[int, int] | None = None) -> Features:
     """Features of given patches (P, D); the grid is one row unless given."""
     held = np.asarray(patches, dtype=np.float32)
@@ -123,6 +108,13 @@ def commit(store: Store, made: Snapshot, parent: Version | None = None, **also: 
         "threshold": {"value": 1.0, "rate": 0.1, "guaranteed_rate": 0.1, "scores": [0.5, 1.0]},
     }
     return store.commit(made, parent=parent, **(given | also))  # type: ignore[arg-type]  # plain values by name
+
+
+@pytest.fixture(scope="session")
+def reference() -> Reference:
+    """What sixteen good parts look like, by plain colours."""
+    parts = [part(number) for number in range(16)]
+    return refer(parts, [material_of(each) for each in parts], material_of, seed=0)
 
 
 @pytest.fixture(scope="session")
