@@ -5,22 +5,16 @@ They compare a stream with its own past, so they see a change too small for the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from river import drift as detectors
 
 from drift.chart import CLIP
 from drift.signals import SIGNALS, Vector
 
 ADWIN = {"delta": 0.002, "clock": 8}  # river's own, but it looks every 8 frames instead of 32
-KINDS: dict[str, Callable[..., Any]] = {
-    "ADWIN": detectors.ADWIN,
-    "KSWIN": detectors.KSWIN,
-    "PageHinkley": detectors.PageHinkley,
-}
+KINDS = ("ADWIN", "KSWIN", "PageHinkley")
 
 
 class RiverDetectors:
@@ -30,7 +24,11 @@ class RiverDetectors:
     """
 
     def __init__(self, kind: str, **parameters: Any) -> None:
-        self._detectors = [KINDS[kind](**parameters) for _ in SIGNALS]
+        from river import drift as detectors  # takes a second: commands that watch nothing must not wait
+
+        if kind not in KINDS:
+            raise ValueError(f"expected one of {', '.join(KINDS)}; came {kind!r}; name one of them")
+        self._detectors = [getattr(detectors, kind)(**parameters) for _ in SIGNALS]
 
     def update(self, z: Vector) -> npt.NDArray[np.bool_]:
         """Take in a frame's signals z (S,), clipped to what one frame may weigh; which changed (S,)."""

@@ -5,24 +5,21 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import cv2
 import fakeredis
 import hypothesis
 import numpy as np
 import pytest
 import redis
 import structlog
+from pictures import INPUT_PX, material_of, png
+from servers import RealRedis, need
 
 from daemon import build, clock
-from daemon.datasets.rendered import STEADY, Flaw, Scene, part
+from daemon.datasets.rendered import part
 from daemon.intake.sources import Frame
 from daemon.learning.teach import images_in, teach
 from daemon.ledger.database import Row
@@ -35,7 +32,6 @@ from daemon.streams import RedisStreams
 from drift.reference import Reference, refer
 from memory.calibration import CalibrationSet
 from memory.defects import ConfirmedDefects
-from memory.extract import Extractor
 from memory.features import Features, Image
 from memory.patch_bank.bank import PatchBank
 from memory.patch_bank.defect_memory import DefectMemory
@@ -43,13 +39,23 @@ from memory.patch_bank.good_patches import GoodPatches, gather
 from memory.store import Store
 from memory.version import Snapshot, Version, VersionDraft
 
+if TYPE_CHECKING:
+    from memory.extract import Extractor
+
 # Deadlines would assert timing: on a busy machine any example may be slow.
 hypothesis.settings.register_profile("driftline", deadline=None)
 hypothesis.settings.load_profile("driftline")
 
-INPUT_PX = 64
 ROOT = Path(__file__).resolve().parents[1]
 NOW_MS = 1_790_000_000_000
+MEMORY, ROOM_BYTES = Path("/dev/shm"), 2 << 30  # noqa: S108  # pytest makes a folder of its own in it
+
+
+def pytest_configure() -> None:
+    """Workers compute with a thread each, and what is written lies in memory: no test cuts the power."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM_BYTES:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 @pytest.fixture(autouse=True)
@@ -61,18 +67,15 @@ def _hermetic(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     structlog.reset_defaults()
 
 
+Look = Callable[[Image], Features]
 _referred: dict[bytes, Reference] = {}
 
 
 @pytest.fixture(autouse=True)
 def _refer_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A reference is made once of the same parts by the same backbone: every cause is tried on them, which takes time
-    that hundreds of tests would each spend again.
-    """
+    """A reference is made once of the same parts by the same backbone: trying every cause on them takes time."""
 
-    def once(
-        images: Sequence[Image], seen: Sequence[Features], look: Callable[[Image], Features], seed: int
-    ) -> Reference:
+    def once(images: Sequence[Image], seen: Sequence[Features], look: Look, seed: int) -> Reference:
         digest = hashlib.sha256(seen[0].patches.tobytes() + bytes([seed]))
         for image in images:
             digest.update(image.tobytes())
@@ -81,19 +84,6 @@ def _refer_once(monkeypatch: pytest.MonkeyPatch) -> None:
         return _referred[digest.digest()]
 
     monkeypatch.setattr("daemon.learning.teach.refer", once)
-
-
-def png(number: int, scene: Scene = STEADY, flaw: Flaw | None = None) -> bytes:
-    """A small rendered part as PNG bytes."""
-    small = cv2.resize(part(number, scene, flaw), (INPUT_PX, INPUT_PX), interpolation=cv2.INTER_AREA)
-    return cv2.imencode(".png", small[:, :, ::-1])[1].tobytes()
-
-
-def material_of(image: Image) -> Features:
-    """Plain colour statistics of 16 px cells, 256 patches of 6 numbers, stand in for a backbone's."""
-    cells = image.reshape(16, 16, 16, 16, 3).astype(np.float32)  # (H, W, 3) -> (rows, y, columns, x, 3)
-    statistics = np.concatenate([cells.mean(axis=(1, 3)), cells.std(axis=(1, 3))], axis=-1)
-    return Features(statistics.reshape(-1, 6) / 64, (16, 16))  # (rows, columns, 6) -> (P, 6)
 
 
 def features(patches: object, grid: tuple[int, int] | None = None) -> Features:
@@ -144,8 +134,17 @@ def commit(store: Store, made: Snapshot, parent: Version | None = None, **also: 
 
 
 @pytest.fixture(scope="session")
+def reference() -> Reference:
+    """What sixteen good parts look like, by plain colours."""
+    parts = [part(number) for number in range(16)]
+    return refer(parts, [material_of(each) for each in parts], material_of, seed=0)
+
+
+@pytest.fixture(scope="session")
 def extractor() -> Extractor:
     """Random features of a small image: fast, seeded, good enough to tell a burr from a plate."""
+    from memory.extract import Extractor  # who only hands tests out to workers need not wait for torch
+
     return Extractor(
         model="resnet18", layers=(1,), weights="untrained", input_px=INPUT_PX, normalize=True, device="cpu"
     )
@@ -157,7 +156,13 @@ def line_in(folder: Path) -> Settings:
         {
             "line": "test",
             "state_dir": folder / "state",
-            "extractor": {"model": "resnet18", "layers": [1], "weights": "untrained", "input_px": INPUT_PX},
+            "extractor": {
+                "model": "resnet18",
+                "layers": [1],
+                "weights": "untrained",
+                "input_px": INPUT_PX,
+                "threads": 1,
+            },
             "memory": {"bank_patches": 400, "lesson_patches": 80},
             "policy": {"false_reject_rate": 0.1, "audit_share": 0.0, "lesson_after": 3},
             "redis": {"url": "memory://"},
@@ -229,70 +234,15 @@ def service(taught: Path, settings: Settings, extractor: Extractor, wire: RedisS
     return made
 
 
-def fresh_python(script: str) -> subprocess.CompletedProcess[str]:
-    """What a script did in a process of its own, where nothing of ours is imported yet."""
-    return subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
-
-
 def frame(frame_id: str, data: bytes | None, problem: str | None = None) -> Frame:
     """A frame as a source gives it."""
     return Frame(frame_id, f"part-{frame_id}", "test", clock.unix_ms(), data, problem)
 
 
-def free_port() -> int:
-    """A port on the loopback interface that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-class RealRedis:
-    """A redis-server of our own on the loopback interface, which a test may kill and start again."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.port = free_port()
-        self.url = f"redis://127.0.0.1:{self.port}/0"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start the server, with every write on disk, and wait until it answers."""
-        self._process = subprocess.Popen(
-            [
-                *("redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)),
-                *("--save", "", "--appendonly", "yes", "--appendfsync", "always"),
-            ],
-            stdout=subprocess.DEVNULL,
-        )
-        with self.client() as client:
-            for _ in range(200):
-                try:
-                    client.ping()
-                except redis.ConnectionError:
-                    time.sleep(0.05)
-                else:
-                    return
-        raise RuntimeError("redis-server did not start")
-
-    def stop(self) -> None:
-        """Kill the server, as a power cut would."""
-        if self._process:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-    def client(self) -> redis.Redis:
-        """A new client."""
-        return redis.Redis.from_url(self.url, protocol=2, socket_timeout=5, socket_connect_timeout=1)
-
-
 @pytest.fixture
 def real_redis(tmp_path: Path) -> Iterator[RealRedis]:
-    """A real redis-server; without one the test is skipped, and fails under CI."""
-    if shutil.which("redis-server") is None:
-        if os.environ.get("CI"):
-            pytest.fail("CI must have a redis-server on the PATH")
-        pytest.skip("no redis-server on the PATH")
+    """A real redis-server."""
+    need("redis-server")
     folder = tmp_path / "redis"
     folder.mkdir()
     server = RealRedis(folder)

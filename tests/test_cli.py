@@ -14,7 +14,8 @@ from typing import Any
 import httpx
 import pytest
 import typer.main
-from conftest import RealRedis, free_port, png
+from conftest import png
+from servers import RealRedis, free_port
 
 from daemon import build
 from daemon.cli.main import app, main
@@ -31,7 +32,7 @@ def config(tmp_path: Path) -> Path:
         f"""
 line: clitest
 state_dir: {tmp_path / "state"}
-extractor: {{input_px: 64}}
+extractor: {{input_px: 64, threads: 1}}
 memory: {{bank_patches: 400}}
 policy: {{false_reject_rate: 0.05, audit_share: 0.0}}
 redis: {{url: memory://}}

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 from conftest import NOW_MS, frame, png
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
+from servers import absent_redis
 
 from daemon import build
 from daemon.cli.console import line_view
@@ -366,7 +366,7 @@ def test_a_line_engineer_sees_whether_it_is_ready(
         "redis": True,
         "troubles": True,
     }
-    monkeypatch.setattr(line.streams, "_client", redis.Redis(port=1, socket_connect_timeout=0.1))
+    monkeypatch.setattr(line.streams, "_client", absent_redis())
     assert client.get("/readyz").status_code == 503
     assert client.post("/api/answers", json={"frame_id": "good500", "verdict": "good"}).status_code == 503
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,8 +11,9 @@ from typing import Any
 
 import pytest
 import uvicorn
-from conftest import RealRedis, frame, free_port, png
+from conftest import frame, png
 from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
+from servers import RealRedis, free_port, need
 
 from daemon import build, clock
 from daemon.cli.console import line_view
@@ -33,18 +32,16 @@ from daemon.streams import RedisStreams
 from memory.extract import Extractor
 
 pytestmark = pytest.mark.redis
+# What the pages wait: before an answer is sent (review.js), and before they listen again (common.js).
+HELD_MS, AGAIN_MS = 4_000, 5_000
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium; without one the test is skipped, and fails under CI."""
-    found = shutil.which("chromium")
-    if found is None:
-        if os.environ.get("CI"):
-            pytest.fail("CI must have a chromium on the PATH")
-        pytest.skip("no chromium on the PATH")
+    """Debian's Chromium."""
+    chromium = need("chromium")
     with sync_playwright() as running:
-        made = running.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        made = running.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield made
         made.close()
 
@@ -87,6 +84,7 @@ def served(settings: Settings, real_redis: RealRedis, given: ConsoleSettings) ->
     while not server.started:
         time.sleep(0.02)
     yield f"http://127.0.0.1:{port}"
+    app.state.parts.news.end()  # as `driftline console` does: the server waits for those who watch
     server.should_exit = True
     thread.join()
 
@@ -103,6 +101,7 @@ def page(browser: Browser) -> Iterator[Page]:
     """A fresh window, which fails the test on any error of a script or of the content policy."""
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     made = context.new_page()
+    made.clock.install()  # it runs as ever, and a test may let it jump over what a page waits
     wrong: list[str] = []
     made.on("pageerror", lambda error: wrong.append(str(error)))
     made.on("console", lambda said: wrong.append(said.text) if "Content Security" in said.text else None)
@@ -173,6 +172,7 @@ def test_parts_are_answered_by_key_and_taken_back(page: Page, url: str, line: tu
     expect(page.locator("#queue li")).to_have_count(3)
     page.keyboard.press("d")
     page.keyboard.press("s")
+    page.clock.fast_forward(HELD_MS)
     until(lambda: answers(service) == [(first, "defect", "console")])
     expect(page.locator("#queue li")).to_have_count(2)
     assert page.locator("#queue li").nth(1).get_attribute("data-frame") == second
@@ -200,6 +200,7 @@ def test_a_region_is_dragged(page: Page, url: str, line: tuple[Service, Settings
     expect(page.locator("#region")).to_be_hidden()
     drag(page, (0.25, 0.25), (0.75, 0.5))
     page.keyboard.press("d")
+    page.clock.fast_forward(HELD_MS)
     ledger = line[0].engine.ledger
     until(lambda: len(every_answer(ledger)) == 1)
     (marked,) = every_answer(ledger)
@@ -211,6 +212,7 @@ def test_many_are_answered_at_once(page: Page, url: str, line: tuple[Service, Se
     page.locator("#queue li").nth(1).click(modifiers=["Shift"])
     page.keyboard.press("d")
     expect(page.locator("#queue li")).to_have_count(1)
+    page.clock.fast_forward(HELD_MS)
     until(lambda: len(answers(line[0])) == 2)
 
 
@@ -219,6 +221,7 @@ def test_answers_survive_a_lost_connection(page: Page, url: str, line: tuple[Ser
     expect(page.locator("#queue li")).to_have_count(3)
     page.context.set_offline(True)
     page.keyboard.press("d")
+    page.clock.fast_forward(HELD_MS)
     expect(page.locator("#told")).to_contain_text("wait for the connection", timeout=10_000)
     assert answers(line[0]) == []
     page.context.set_offline(False)
@@ -231,6 +234,7 @@ def test_news_come_again_after_they_were_refused(page: Page, url: str) -> None:
     expect(page.locator("#link")).to_contain_text("no connection")
     expect(page.locator("body.stale")).to_have_count(1)
     page.unroute("**/events")
+    page.clock.fast_forward(AGAIN_MS)
     expect(page.locator("#link")).to_have_text("live", timeout=15_000)
     expect(page.locator("body.stale")).to_have_count(0)
 
@@ -255,6 +259,8 @@ def test_the_second_to_answer_is_told(page: Page, url: str, line: tuple[Service,
     assert first
     page.keyboard.press("g")
     service.wire.send("feedback", {"frame_id": first, "verdict": "defect", "operator": "bert"})
+    until(lambda: answers(service) == [(first, "defect", "bert")])
+    page.clock.fast_forward(HELD_MS)
     expect(page.locator("#told")).to_contain_text("bert said defect", timeout=10_000)
     assert answers(service) == [(first, "defect", "bert")]
 

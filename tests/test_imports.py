@@ -9,7 +9,8 @@ import ast
 from collections.abc import Iterator
 
 import pytest
-from conftest import ROOT, fresh_python
+from conftest import ROOT
+from servers import fresh_python
 
 MAY_IMPORT = {
     "memory": {"memory"},

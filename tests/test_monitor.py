@@ -12,14 +12,8 @@ from daemon.datasets.rendered import STEADY, Flaw, Scene, part
 from drift.chart import BURST_FRAMES
 from drift.light import LightEstimate, compensate
 from drift.monitor import CALM, TRUST_LIMIT, DriftState, MeasuredFrame, Monitor, Trust
-from drift.reference import Reference, Signals, measure, refer
+from drift.reference import Reference, Signals, measure
 from drift.signals import LIGHT, SIGNALS
-
-
-@pytest.fixture(scope="module")
-def reference() -> Reference:
-    parts = [part(i) for i in range(16)]
-    return refer(parts, [material_of(p) for p in parts], material_of, seed=0)
 
 
 def seen(signals: Signals, number: int, *, flagged: bool = False) -> MeasuredFrame:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import os
-import shutil
 import socket
 import sqlite3
 import subprocess
@@ -22,11 +20,11 @@ from unittest.mock import Mock
 
 import paho.mqtt.client as paho
 import pytest
-import redis
 from asyncua import Client as OpcUaClient
 from asyncua.ua import UaError
-from conftest import ROOT, RealRedis, frame, free_port, png
+from conftest import ROOT, frame, png
 from pymodbus.client import AsyncModbusTcpClient
+from servers import RealRedis, absent_redis, free_port, need
 from standardwebhooks.webhooks import Webhook
 
 from daemon.datasets.rendered import STEADY, Flaw
@@ -80,15 +78,11 @@ def feed_of(service: Service, settings: Settings, wire: RedisStreams, **also: An
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[int]:
-    """Debian's mosquitto on a port of its own; without one the test is skipped, and fails under CI."""
-    found = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
-    if found is None:
-        if os.environ.get("CI"):
-            pytest.fail("CI must have a mosquitto")
-        pytest.skip("no mosquitto")
+    """Debian's mosquitto on a port of its own."""
+    program = need("mosquitto")
     port, file = free_port(), tmp_path / "mosquitto.conf"
     file.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
-    with subprocess.Popen([found, "-c", str(file)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen([program, "-c", str(file)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         for _ in range(200):
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
@@ -348,7 +342,7 @@ def test_states_are_those_of_opc_40100(
 
 def test_a_line_without_redis_is_not_ready(service: Service, settings: Settings) -> None:
     service.engine.ledger.set_status("service", service.status())
-    away = RedisStreams(redis.Redis(port=1, socket_connect_timeout=0.1), "redis://127.0.0.1:1", "driftline", "test")
+    away = RedisStreams(absent_redis(), "redis://127.0.0.1:1", "driftline", "test")
     now = Feed(settings, service.engine.ledger, away).look().status
     assert (now.running, now.ready, tuple(now.troubles.values())) == (True, False, ("redis is away",))
 

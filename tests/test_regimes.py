@@ -5,21 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import pytest
-from conftest import NOW_MS, details, features, frame, material_of, png
+from conftest import NOW_MS, details, features, frame, png
 from hypothesis import given
 from hypothesis import strategies as st
 from test_lesson import answer, learn
 from test_policies import LIMITS, around, good_part, model, scratch
 
 from daemon.cli import terminal
-from daemon.datasets.rendered import STEADY, Scene, part
+from daemon.datasets.rendered import STEADY, Scene
 from daemon.ledger import provenance
 from daemon.ledger.frames import frame_numbered
 from daemon.reporting import report
 from daemon.service import Service
 from drift.monitor import CALM, DriftState, MeasuredFrame, Monitor, Trust
-from drift.reference import Reference, Signals, refer
+from drift.reference import Reference, Signals
 from drift.regimes import (
     ENOUGH_PARTS,
     MOST_PARTS,
@@ -39,12 +38,6 @@ from policies.gate import check
 from policies.threshold import Threshold, calibrate
 
 NIGHT = {"exposure": -6.0, "material_1": 5.0, "material_off": 5.0}
-
-
-@pytest.fixture(scope="module")
-def reference() -> Reference:
-    parts = [part(i) for i in range(16)]
-    return refer(parts, [material_of(p) for p in parts], material_of, seed=0)
 
 
 class Line:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import fresh_python
+from servers import fresh_python
 
 from memory.runtime import SLEEPING, VARIABLE, kernels, tell_libraries
 

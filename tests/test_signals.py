@@ -19,11 +19,6 @@ PARTS = [part(i) for i in range(16)]
 FLAT = Features(np.ones((256, 6), dtype=np.float32), (16, 16))
 
 
-@pytest.fixture(scope="module")
-def reference() -> Reference:
-    return refer(PARTS, [material_of(p) for p in PARTS], material_of, seed=0)
-
-
 def spreads(reference: Reference, image: Image, compensated: Image | None = None) -> Vector:
     clean = image if compensated is None else compensated
     return nearest(measure(image, clean, material_of(clean), reference).z(reference))

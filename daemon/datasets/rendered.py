@@ -57,8 +57,10 @@ def part(number: int, scene: Scene = STEADY, flaw: Flaw | None = None) -> Image:
     placed = cv2.warpAffine(plate, turn, (SIZE_PX, SIZE_PX), borderValue=(0.13, 0.13, 0.14))
     if scene.blur_px:
         placed = cv2.GaussianBlur(placed, (0, 0), scene.blur_px)
-    seen = placed * scene.light * np.array(scene.tint, dtype=np.float32) + rng.normal(0, scene.noise, placed.shape)
-    pixels: Image = np.clip(np.rint(seen * 255), 0, 255).astype(np.uint8)
+    seen: npt.NDArray[np.float64] = np.asarray(rng.normal(0, scene.noise, placed.shape))
+    seen += placed * scene.light * np.array(scene.tint, dtype=np.float32)
+    seen *= 255
+    pixels: Image = np.clip(np.rint(seen, out=seen), 0, 255, out=seen).astype(np.uint8)
     return pixels
 
 
@@ -69,11 +71,10 @@ def _plate(rng: np.random.Generator, scene: Scene) -> Canvas:
     brushed = 0.46 + 0.022 * ((1 - scene.wear) * fine + scene.wear * coarse)
     shade = np.linspace(0.95, 1.05, SIZE_PX, dtype=np.float32)[None, :]
     tint = np.array([1 + 0.10 * scene.warmth, 1.0, 1 - 0.12 * scene.warmth], dtype=np.float32)
-    surface = (brushed * shade)[:, :, None] * tint  # (H, W) -> (H, W, 3)
-    canvas = np.full((SIZE_PX, SIZE_PX, 3), (0.13, 0.13, 0.14), dtype=np.float32)
-    inside = np.zeros((SIZE_PX, SIZE_PX), dtype=np.uint8)
-    cv2.rectangle(inside, (34, 34), (222, 222), 255, -1)
-    canvas[inside > 0] = surface[inside > 0]
+    canvas = np.empty((SIZE_PX, SIZE_PX, 3), dtype=np.float32)
+    canvas[:] = (0.13, 0.13, 0.14)
+    inside = slice(34, 223)
+    canvas[inside, inside] = (brushed * shade)[inside, inside, None] * tint  # (H, W) -> (H, W, 3)
     for x, y in ((64, 64), (192, 64), (64, 192), (192, 192)):
         cv2.circle(canvas, (x, y), 12, (0.10, 0.10, 0.11), -1, cv2.LINE_AA)
     cv2.circle(canvas, (128, 128), 38, (0.33, 0.33, 0.34), 3, cv2.LINE_AA)
