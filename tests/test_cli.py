@@ -160,11 +160,11 @@ def start(config: Path, url: str) -> subprocess.Popen[bytes]:
 
 
 def wait(until: Any, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(600):
+    for _ in range(4_500):
         if until():
             return
         assert process.poll() is None, "the service ended"
-        time.sleep(0.05)
+        time.sleep(0.02)
     raise AssertionError("it did not come to pass")
 
 

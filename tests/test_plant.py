@@ -41,7 +41,7 @@ from daemon.status import ServiceStatus
 from daemon.streams import RedisStreams
 
 SECRET = base64.b64encode(b"a secret of twenty-four.").decode()
-GIVE_UP_S = 20.0
+GIVE_UP_S = 60.0
 
 
 @asynccontextmanager
@@ -58,10 +58,10 @@ async def running(feed: Feed, serve: Callable[[Feed], Awaitable[None]]) -> Async
 
 
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    for _ in range(400):
+    for _ in range(2_400):
         if await holds():
             return
-        await asyncio.sleep(GIVE_UP_S / 400)
+        await asyncio.sleep(GIVE_UP_S / 2_400)
     raise AssertionError("it did not come to pass")
 
 
