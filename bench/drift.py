@@ -35,8 +35,8 @@ MATERIAL_AT = len(LIGHT) + len(CAMERA)
 
 @dataclass(frozen=True)
 class Extent:
-    """How long null streams are for the charts and for ADWIN, over how many frames the cost of
-    measuring and of the monitor is measured, how long a change lasts that goes again, and how large the bank of the six exposures is."""
+    """How long null streams are for the charts and for ADWIN, over how many frames the costs of measuring and of the
+    monitor are taken, how long a change lasts that goes again, and how large the bank of the six exposures is."""
 
     null_frames: int
     noticed_frames: int

@@ -25,7 +25,7 @@ from memory.extract import Extractor
 @dataclass(frozen=True)
 class Extent:
     """How many rendered parts are taught, on two lines; how many are measured that were not, and how many with each
-    defect; which sizes of changes are (all where none is named), and over how many frames the lamp of the tiles changes.
+    defect; which sizes of changes are (all where none is named); over how many frames the lamp of the tiles changes.
     """
 
     taught: tuple[int, int]

@@ -1,6 +1,6 @@
 """Train driftline-tiny: a student learns its teacher's features on drawn pictures and on some real tiles.
 
-usage: python tools/tiny/train.py [--pictures 40000] [--epochs 12] [--seed 0] [--folder .tiny]
+usage: python -m tools.tiny.train [--pictures 40000] [--epochs 12] [--seed 0] [--folder .tiny]
 
 Needs DRIFTLINE_SHARED or ../shared for the teacher's weights and the tiles (setup and stream roles only). Pictures and
 what the teacher says of them are made once, shard by shard; training is saved after every epoch. Started again, it goes
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,9 +21,7 @@ from rich.progress import track
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from bench.protocol import extractor, load, shots
+from bench.lib.material import material
 from memory.runtime import keep_freed_memory
 from memory.tiny import OUTPUTS, Tiny
 from tools.tiny.pictures import SIDE_PX, picture, seen
@@ -42,8 +39,9 @@ def shards(folder: Path, count: int, seed: int) -> list[Path]:
     files = [folder / f"pictures-{seed}-{at:04d}.npz" for at in range(count // SHARD)]
     missing = [at for at, file in enumerate(files) if not file.exists()]
     if missing:
-        network = extractor().network.network  # the teacher, which takes RGB in [0, 1]
-        tiles = [load(s) for s in shots() if s.role in {"setup", "stream"}]
+        on = material(short=False)
+        network = on.backbone().network.network  # the teacher, which takes RGB in [0, 1]
+        tiles = [on.load(shot) for shot in on.shots() if shot.role in {"setup", "stream"}]
         for at in track(missing, description="pictures"):
             images = np.stack([_drawn(seed, at * SHARD + i, tiles) for i in range(SHARD)])
             fine, coarse = [], []
