@@ -22,7 +22,8 @@ SECTIONS = re.split(r"^## ", (ROOT / "docs" / "benchmarks.md").read_text(encodin
 def test_a_benchmark_has_a_short_form_that_runs(name: str) -> None:
     if name in NEEDS_REDIS and shutil.which("redis-server") is None and not os.environ.get("CI"):
         pytest.skip("no redis-server on the PATH")
-    without_data = os.environ | {"DRIFTLINE_SHARED": "/nowhere"}
+    # One thread each, since the suite runs two at once.
+    without_data = os.environ | {"DRIFTLINE_SHARED": "/nowhere", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-W", "error::RuntimeWarning", "-m", f"bench.{name}", "--short"]
     run = subprocess.run(command, cwd=ROOT, env=without_data, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr[-3000:]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from memory.bank import LANDMARKS, Bank, Score, gather, subset, with_landmarks
+from memory.bank import LANDMARKS, Bank, Score, gather, joined, subset, with_landmarks
 from memory.contrasts import NeighbourCache
 from memory.coreset import select
 from memory.defects import ConfirmedDefects, Defect, worst_patches
@@ -39,6 +39,16 @@ class Calibrated:
 def bank_of(parts: Sequence[tuple[str, Features]]) -> Bank:
     """All patches of parts, each with its name."""
     return gather([(name, features.patches) for name, features in parts])
+
+
+def extended(bank: Bank, parts: Sequence[tuple[str, Features]]) -> Bank:
+    """The bank with all patches of further parts."""
+    return joined(bank, bank_of(parts))
+
+
+def of_rows(bank: Bank, rows: npt.NDArray[np.int64]) -> Bank:
+    """The bank of some rows alone."""
+    return subset(bank, rows)
 
 
 def coreset(bank: Bank, budget: int, seed: int) -> Bank:

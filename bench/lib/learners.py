@@ -8,10 +8,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.lib.bank import HELD_OUT, bank_of, calibrated, coreset, plain, taught_bank, with_scale_of
+from bench.lib.bank import (
+    HELD_OUT,
+    bank_of,
+    calibrated,
+    coreset,
+    extended,
+    of_rows,
+    plain,
+    taught_bank,
+    with_scale_of,
+)
 from bench.lib.line import Line, Part, State, named
 from bench.lib.protocol import STAGES
-from memory.bank import Bank, joined, subset
+from memory.bank import Bank
 from policies.admission import Limits
 
 REVIEW = 0.4
@@ -56,23 +66,23 @@ def _with_all_labels(line: Line, setting: Setting, update: Update) -> list[State
         new = [p for p in answered if not p.shot.defective]
         goods = goods + new
         started = time.perf_counter()
-        bank = update(bank, new, goods)
-        learned = calibrated(with_scale_of(bank, start), named(goods), setting.rate)
+        bank = with_scale_of(update(bank, new, goods), start)
+        learned = calibrated(bank, named(goods), setting.rate)
         states.append(State(learned.bank, learned.threshold, labels, [time.perf_counter() - started]))
     return states
 
 
 def append(line: Line, setting: Setting) -> list[State]:
     """Every patch of every good part, for ever."""
-    return _with_all_labels(line, setting, lambda bank, new, _: joined(bank, bank_of(named(new))))
+    return _with_all_labels(line, setting, lambda bank, new, _: extended(bank, named(new)))
 
 
 def fifo(line: Line, setting: Setting) -> list[State]:
     """The newest patches."""
 
     def update(bank: Bank, new: list[Part], _: list[Part]) -> Bank:
-        both = joined(bank, bank_of(named(new)))
-        return subset(both, np.arange(len(both))[-setting.budget :])
+        both = extended(bank, named(new))
+        return of_rows(both, np.arange(len(both))[-setting.budget :])
 
     return _with_all_labels(line, setting, update)
 
@@ -84,7 +94,7 @@ def reservoir(line: Line, setting: Setting) -> list[State]:
     def update(_: Bank, __: list[Part], goods: list[Part]) -> Bank:
         everything = bank_of(named(goods))
         size = min(setting.budget, len(everything))
-        return subset(everything, rng.choice(len(everything), size, replace=False))
+        return of_rows(everything, rng.choice(len(everything), size, replace=False))
 
     return _with_all_labels(line, setting, update)
 
@@ -93,7 +103,7 @@ def incremental_coreset(line: Line, setting: Setting) -> list[State]:
     """The k-centre coreset of the bank and the new patches together, of fixed size (after CADIC, 2025)."""
 
     def update(bank: Bank, new: list[Part], _: list[Part]) -> Bank:
-        return coreset(joined(bank, bank_of(named(new))), setting.budget, setting.seed)
+        return coreset(extended(bank, named(new)), setting.budget, setting.seed)
 
     return _with_all_labels(line, setting, update)
 

@@ -38,7 +38,7 @@ class Record:
     answers: dict[str, str]
     refused: set[str]
     waiting: set[str]
-    held: int
+    holds: int
 
 
 def driftline(line: Line, setting: Setting, answer: Answer = truth) -> tuple[list[State], Record]:

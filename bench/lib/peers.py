@@ -43,9 +43,9 @@ def tuned(kind: str, good: Vector, most: int, rng: np.random.Generator) -> tuple
 def first_alarm(kind: str, value: float, z: Vector, before: int) -> int | None:
     """After how many frames of a change at `before` one of river's detectors raises an alarm in a stream z (n, S)."""
     watch = _watch(kind, {TUNED[kind][0]: value})
-    for at, row in enumerate(z):
-        if watch.update(row).any() and at >= before:
-            return at - before + 1
+    for number, row in enumerate(z):
+        if watch.update(row).any() and number >= before:
+            return number - before + 1
     return None
 
 

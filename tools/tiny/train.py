@@ -123,19 +123,19 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=12, help="how often each is seen")
     parser.add_argument("--seed", type=int, default=0, help="of pictures, weights and order")
     parser.add_argument("--folder", type=Path, default=Path(".tiny"), help="where work is kept until it is done")
-    given = parser.parse_args()
+    options = parser.parse_args()
     keep_freed_memory()
-    files = shards(given.folder, given.pictures, given.seed)
+    files = shards(options.folder, options.pictures, options.seed)
     weights = weights_of(files)
-    torch.manual_seed(given.seed)
+    torch.manual_seed(options.seed)
     network = normed(Tiny()).to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=1e-3)
     each = len(files) * (SHARD // BATCH)
-    for epoch in range(resumed(given.folder, network, optimizer), given.epochs):
+    for epoch in range(resumed(options.folder, network, optimizer), options.epochs):
         network.train()
-        told, lost = batches(files, np.random.default_rng((given.seed, epoch, 2))), []
+        told, lost = batches(files, np.random.default_rng((options.seed, epoch, 2))), []
         for step, (images, fine, coarse) in enumerate(track(told, description=f"epoch {epoch + 1}", total=each)):
-            optimizer.param_groups[0]["lr"] = rate((epoch + step / each) / given.epochs)
+            optimizer.param_groups[0]["lr"] = rate((epoch + step / each) / options.epochs)
             with torch.autocast("cpu", torch.bfloat16):
                 maps = network(images)
             told_by = zip(maps, (fine, coarse), weights, strict=True)
@@ -146,7 +146,7 @@ def main() -> None:
             optimizer.step()
             lost.append(loss.item())
         print(f"epoch {epoch + 1}: loss {np.mean(lost[len(lost) // 2 :]):.4f}", flush=True)
-        keep(given.folder, network, optimizer, epoch + 1)
+        keep(options.folder, network, optimizer, epoch + 1)
     ready = folded(network.eval())
     assert sum(OUTPUTS) == sum(m.shape[1] for m in ready(torch.zeros(1, 3, 64, 64)))  # noqa: S101  # as it is used
     save_file({name: tensor.half().contiguous() for name, tensor in ready.state_dict().items()}, OUT)
