@@ -3,13 +3,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test slow lint clean
+.PHONY: demo test bench slow lint clean
 
 demo: $(VENV)/.installed
 	$(BIN)/driftline demo --out demo
 
 test: $(VENV)/.installed lint
 	$(BIN)/pytest -n 2
+
+bench: $(VENV)/.installed
+	$(BIN)/pytest -n 2 -m bench
 
 slow: $(VENV)/.installed
 	$(BIN)/pytest -m slow

@@ -1,16 +1,15 @@
 """How many images a second, beside anomalib's PatchCore: the same machine, images, backbone, weights and bank.
 
-usage: python bench/speed.py [--backbones driftline-tiny …] [--banks 1000 10000 50000] [--rounds 3]
+usage: python -m bench.speed [--backbones driftline-tiny …] [--banks 1000 10000 50000] [--rounds 3] [--short]
 
 JPEG bytes in, verdict and 256² anomaly map out, batch 1, two threads. All run in processes of their own, in turns;
-anomalib lives in an environment of its own, which is made here once. Markdown on stdout, progress on stderr.
+anomalib lives in an environment of its own, which is made here once. The short form times Driftline alone. Markdown on
+stdout, progress on stderr.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,15 +20,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from bench.peers import ROOT, python
-from bench.protocol import auroc, load, shots
-from bench.speed_protocol import BACKBONES, INPUT_PX, backbone, wanted
+from bench.lib import arguments, environments
+from bench.lib.host import stolen
+from bench.lib.material import Material, material
+from bench.lib.metrics import auroc
+from bench.lib.protocol import load
+from bench.lib.speed_protocol import BACKBONES, INPUT_PX, extractor, probes, task, write
 from memory.extract import Extractor
 
-HOME = ROOT / ".venv-anomalib"
-PEER = "anomalib[core]==2.7.0"
 SIDES = (
     ("Driftline", "torch"),
     ("Driftline", "openvino"),
@@ -38,22 +36,17 @@ SIDES = (
     ("anomalib", "torch"),
     ("anomalib", "openvino"),
 )
+SHORT_SIDES = SIDES[:2]
 
 
-def anomalib() -> Path:
-    """The interpreter of anomalib's environment."""
-    return python(HOME, PEER, on_ours=True)
-
-
-def run(side: tuple[str, str], given: Path, folder: Path) -> list[dict[str, Any]] | None:
+def run(side: tuple[str, str], folder: Path) -> list[dict[str, Any]] | None:
     """One side's times in milliseconds, its scores and its peak memory, for each bank; None where it fails."""
-    (who, backend), told = side, folder / "told.json"
-    ours = who == "Driftline"
-    interpreter, script = (Path(sys.executable), "speed_ours.py") if ours else (anomalib(), "speed_anomalib.py")
-    command = [str(interpreter), "-W", "ignore", str(ROOT / "bench" / script), str(given), backend, str(told)]
-    if subprocess.run(command, check=False, stdout=sys.stderr).returncode:
-        return None
-    return list(json.loads(told.read_text()))
+    (who, backend), result = side, folder / "result.json"
+    if who == "Driftline":
+        succeeded = environments.run(Path(sys.executable), "bench.lib.speed_ours", folder, backend, result)
+    else:
+        succeeded = environments.run(environments.anomalib(), "bench.lib.speed_anomalib", folder, backend, result)
+    return list(json.loads(result.read_text())) if succeeded else None
 
 
 def peak_gflops() -> float:
@@ -70,12 +63,6 @@ def peak_gflops() -> float:
     return best
 
 
-def stolen() -> tuple[int, int]:
-    """Ticks of all processors that the host took for other machines since the start, and all ticks."""
-    ticks = [int(n) for n in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
-    return ticks[7], sum(ticks)
-
-
 def gflop(extract: Extractor) -> float:
     """Billions of multiplications and additions that a backbone takes for one image."""
     import torch
@@ -86,50 +73,54 @@ def gflop(extract: Extractor) -> float:
     return float(counter.get_total_flops()) / 1e9
 
 
+def patches(on: Material, extract: Extractor, count: int) -> npt.NDArray[np.float32]:
+    """So many patches (count, D) of setup and stream images, drawn at random."""
+    shots = [shot for shot in on.shots() if shot.role in {"setup", "stream"}][:: 1 if count > 40_000 else 3]
+    every = np.concatenate([extract(load(shot, INPUT_PX)).patches for shot in shots])
+    return every[np.random.default_rng(0).permutation(len(every))[:count]]
+
+
 def main() -> None:
     """A row for every backbone and bank."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments.parser(__doc__)
     parser.add_argument("--backbones", nargs="*", default=list(BACKBONES))
     parser.add_argument("--banks", type=int, nargs="*", default=[1_000, 10_000, 50_000])
     parser.add_argument("--rounds", type=int, default=3, help="how often both sides have their turn")
-    given = parser.parse_args()
-    before = stolen()
-    truth = np.array([s.defective for s in wanted()])
+    options = arguments.parse(parser, backbones=["driftline-tiny"], banks=[1_000], rounds=1)
+    on, before = material(short=options.short), stolen()
+    truth = np.array([shot.defective for shot in probes(on)])
     peak = peak_gflops()
     print(f"{len(truth)} images; a matrix product does {peak:.0f} GFLOPS on two threads.")
-    for name in given.backbones:
-        work = gflop(backbone(name))
+    backbones = {name: extractor(name) for name in options.backbones}
+    for name, extract in backbones.items():
+        work = gflop(extract)
         print(f"{name} takes {work:.2f} GFLOP an image, {1000 * work / peak:.1f} ms at that peak.")
     print()
     heads = "p50, ms | p99, ms | images a second | peak MiB | AUROC"
     print(f"| backbone | bank | side | {heads} |\n| --- | --- | --- | --- | --- | --- | --- | --- |", flush=True)
-    for name in given.backbones:
-        extract = backbone(name)
-        taught = [s for s in shots() if s.role in {"setup", "stream"}]
-        taught = taught[:: 1 if max(given.banks) > 40_000 else 3]
-        patches = np.concatenate([extract(load(s)).patches for s in taught])
-        sides = [s for s in SIDES if s[0] == "Driftline" or name != "driftline-tiny"]  # which timm does not know
-        rows = np.random.default_rng(0).permutation(len(patches))[: max(given.banks)]
+    for name, extract in backbones.items():
+        every = SHORT_SIDES if options.short else SIDES
+        sides = [s for s in every if s[0] == "Driftline" or name != "driftline-tiny"]  # which timm does not know
         with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / "given.npz"
-            np.savez(file, backbone=name, vectors=patches[rows], sizes=sorted(given.banks))
-            told = [[run(side, file, Path(folder)) for side in sides] for _ in range(given.rounds)]
-        for at, size in enumerate(sorted(given.banks)):
-            for side, rounds in zip(sides, zip(*told, strict=True), strict=True):
-                mine = [banks[at] for banks in rounds if banks]
-                print(f"| {name} | {size:,} | {' '.join(side)} | {_row(mine, truth)} |", flush=True)
+            job = task(on, name, options.banks)
+            write(Path(folder), job, patches(on, extract, max(job.sizes)))
+            results = [[run(side, Path(folder)) for side in sides] for _ in range(options.rounds)]
+        for number, size in enumerate(job.sizes):
+            for side, rounds in zip(sides, zip(*results, strict=True), strict=True):
+                of_bank = [banks[number] for banks in rounds if banks]
+                print(f"| {name} | {size:,} | {' '.join(side)} | {_row(of_bank, truth)} |", flush=True)
     took, of = (now - then for now, then in zip(stolen(), before, strict=True))
     print(f"\nOther machines took {took / of:.0%} of the processors' time meanwhile.")
 
 
-def _row(mine: Sequence[dict[str, Any]], truth: npt.NDArray[np.bool_]) -> str:
-    if not mine:
+def _row(rounds: Sequence[dict[str, Any]], truth: npt.NDArray[np.bool_]) -> str:
+    if not rounds:
         return "failed | | | |"
-    p50, p99 = (float(np.median([np.percentile(m["ms"], p) for m in mine])) for p in (50, 99))
-    rate = 1000 / float(np.median([np.mean(m["ms"]) for m in mine]))
-    scores = np.array(mine[0]["scores"])
-    found = f"{auroc(scores, truth):.3f}" if len(scores) == len(truth) else "—"
-    return f"{p50:.1f} | {p99:.1f} | {rate:.1f} | {max(m['rss_mib'] for m in mine):.0f} | {found}"
+    p50, p99 = (float(np.median([np.percentile(r["ms"], p) for r in rounds])) for p in (50, 99))
+    rate = 1000 / float(np.median([np.mean(r["ms"]) for r in rounds]))
+    scores = np.array(rounds[0]["scores"])
+    ranked = f"{auroc(scores, truth):.3f}" if len(scores) == len(truth) else "—"
+    return f"{p50:.1f} | {p99:.1f} | {rate:.1f} | {max(r['rss_mib'] for r in rounds):.0f} | {ranked}"
 
 
 if __name__ == "__main__":

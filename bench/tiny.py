@@ -1,55 +1,61 @@
 """driftline-tiny beside its teacher: what they find on the tiles, and how long they take.
 
-usage: python bench/tiny.py [--rate 0.02]
+usage: python -m bench.tiny [--rate 0.02] [--short]
 
 The protocol of bench/tiles.py with a coreset of 10,000 and compensated light. tiny has seen tiles of the setup and
-stream roles of `stream.csv`, none of the parts that its probes show. Markdown on stdout.
+stream roles of `stream.csv`, none of the parts that its probes show. The short form has no teacher's weights: random
+ones stand for them. Markdown on stdout.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from bench import tiles
-from bench.protocol import extractor, load, shots, tiny
+from bench.lib import arguments, static
+from bench.lib.bank import BUDGET
+from bench.lib.material import MOBILENET, TINY, Material, backbone, material
 from memory.extract import Extractor
 
-ROUNDS, IMAGES = 5, 40
+ROUNDS, IMAGES, SHORT_IMAGES = 5, 40, 4
 
 
-def took_ms(backbones: dict[str, Extractor]) -> dict[str, list[float]]:
-    """Medians of `IMAGES` images, milliseconds each, in `ROUNDS` rounds in which every backbone has its turn."""
-    images = [load(s) for s in shots()[:IMAGES]]
-    found: dict[str, list[float]] = {name: [] for name in backbones}
+def took_ms(on: Material, backbones: dict[str, Extractor]) -> dict[str, list[float]]:
+    """Medians over images, milliseconds each, in `ROUNDS` rounds in which every backbone has its turn."""
+    images = [on.load(shot) for shot in on.shots()[: SHORT_IMAGES if on.short else IMAGES]]
+    medians: dict[str, list[float]] = {name: [] for name in backbones}
     for _ in range(ROUNDS):
-        for name, backbone in backbones.items():
+        for name, extract in backbones.items():
             each = []
             for image in images:
                 started = time.perf_counter()
-                backbone(image)
+                extract(image)
                 each.append((time.perf_counter() - started) * 1000)
-            found[name].append(float(np.median(each)))
-    return found
+            medians[name].append(float(np.median(each)))
+    return medians
 
 
 def main() -> None:
     """Two tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments.parser(__doc__)
     parser.add_argument("--rate", type=float, default=0.02, help="false-reject rate asked for")
-    given = parser.parse_args()
-    backbones = {"mobilenetv2_100 (teacher)": extractor(), "driftline-tiny": tiny()}
-    results = [tiles.run(shots(), b, name, 10_000, given.rate, gain=True) for name, b in backbones.items()]
-    tiles.show(results)
+    parser.add_argument("--budget", type=int, default=BUDGET, help="patches in a bank")
+    options = arguments.parse(parser, budget=500)
+    on = material(short=options.short)
+    teacher = MOBILENET
+    if options.short:
+        teacher = MOBILENET.model_copy(update={"weights": "untrained", "input_px": on.extractor.input_px})
+    student = TINY.model_copy(update={"input_px": on.extractor.input_px})
+    backbones = {"mobilenetv2_100 (teacher)": backbone(teacher), "driftline-tiny": backbone(student)}
+    results = [
+        static.run(on, on.shots(), extract, name, options.budget, options.rate, gain=True)
+        for name, extract in backbones.items()
+    ]
+    static.show(results)
     print(f"\ntiny against its teacher: {100 * (results[1].auroc - results[0].auroc):+.1f} points of AUROC\n")
     print(f"| backbone, torch | ms an image, median of {ROUNDS} | of the teacher's |\n| --- | --- | --- |")
-    spent = took_ms(backbones)
+    spent = took_ms(on, backbones)
     first = np.median(next(iter(spent.values())))
     for name, rounds in spent.items():
         middle = np.median(rounds)

@@ -1,6 +1,6 @@
 """How long a rollback and a revocation take on the tile stream, and whether what they restore is the same to the bit.
 
-usage: python bench/undo.py [--patches 10000] [--times 5]
+usage: python -m bench.undo [--patches 10000] [--times 5] [--short]
 
 A line with the shared weights is taught from the 40 setup images and lives through the stream; the operator of its
 first stage is the one who is revoked, so that everything learned since is learned anew. A rollback's scores of the
@@ -10,28 +10,23 @@ same blobs. Seconds are from the call until the service judges with the result. 
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from daemon import clock
-from daemon.learning.rollback import roll_back
-from daemon.ledger.frames import newest_scored
-from daemon.ledger.state import open_state
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from bench.protocol import TILES, WEIGHTS, Shot, need_shared, shots
-from daemon import build
+from bench.lib import arguments, ledger
+from bench.lib.material import Material, material
+from bench.lib.protocol import Shot
+from daemon import build, clock
 from daemon.datasets import playback
 from daemon.learning import answers, publish, revocation
+from daemon.learning.rollback import roll_back
 from daemon.learning.teach import teach
+from daemon.ledger.state import open_state
 from daemon.service import Service
 from daemon.settings.load import Settings
 from memory.extract import Extractor
@@ -47,77 +42,77 @@ def untracked(items: Sequence[T], _what: str) -> Sequence[T]:
     return items
 
 
-def settings(folder: Path, patches: int) -> Settings:
+def settings(on: Material, folder: Path, patches: int) -> Settings:
     """A line that learns often: every lesson is one more to learn anew."""
     return Settings.model_validate(
         {
             "line": "undo",
             "state_dir": folder,
-            "extractor": {"weights": str(WEIGHTS), "normalize": False},
+            "extractor": on.extractor.model_dump(),
             "memory": {"bank_patches": patches},
             "policy": {"false_reject_rate": 0.05, "audit_share": 0.1, "lesson_after": 5},
             "redis": {"url": build.IN_PROCESS},
-            "source": {"allowed_roots": [str(TILES)]},
+            "source": {"allowed_roots": [str(on.folder)]},
         }
     )
 
 
-def service(given: Settings, backbone: Extractor) -> Service:
+def service(line: Settings, backbone: Extractor) -> Service:
     """A service on a state folder; it must be started."""
-    return build.service(given, open_state(given.state_dir), backbone, build.wire(given))
+    return build.service(line, open_state(line.state_dir), backbone, build.wire(line))
 
 
 def live(line: Service, rows: list[Shot]) -> None:
     """The whole stream, with an operator who answers when asked."""
     for number, shot in enumerate(row for row in rows if row.role == "stream"):
         name = f"{number}:{shot.image.name}"
-        judged = playback.verdict(line, name, {"part_id": shot.part, "path": str(shot.image)})
-        if judged.asked:
+        frame = playback.verdict(line, name, {"part_id": shot.part, "path": str(shot.image)})
+        if ledger.is_asked(frame):
             said = "defect" if shot.defective else "good"
             playback.tell(line, answers.answer(name, said, FIRST if shot.stage == 1 else LATER))
         line.lesson_if_due()
     line.recalibrate()
 
 
-def scores(model: Model, seen: list[Features]) -> list[float]:
+def scores(model: Model, images: list[Features]) -> list[float]:
     """What a version says of images."""
-    return [model.snapshot.bank.score(features).value for features in seen]
+    return [model.snapshot.bank.score(features).value for features in images]
 
 
-def rolled_back(line: Service, number: int, seen: list[Features]) -> tuple[float, bool]:
+def rolled_back(line: Service, number: int, images: list[Features]) -> tuple[float, bool]:
     """Seconds, and whether the service then scores as version `number` did."""
     engine = line.engine
-    before = scores(line.store.load(line.store.version(number)), seen)
+    before = scores(line.store.load(line.store.version(number)), images)
     started = time.perf_counter()
     roll_back(line.store, engine.ledger, number, "engineer", clock.unix_ms())
     line.notice_versions()
     took = time.perf_counter() - started
-    return took, engine.active is not None and scores(engine.active.model, seen) == before
+    return took, engine.active is not None and scores(engine.active.model, images) == before
 
 
-def revoked(given: Settings, backbone: Extractor) -> tuple[float, Version, int]:
+def revoked(line_settings: Settings, backbone: Extractor) -> tuple[float, Version, int]:
     """Seconds, the version made, and the answers taken back."""
-    line = service(given, backbone)
+    line = service(line_settings, backbone)
     line.start()
     ids = revocation.answers_of(line.engine.ledger, (), FIRST, None, None)
     started = time.perf_counter()
-    made = revocation.revoke(line.engine, line.store, ids, "engineer", "measured")
+    version = revocation.revoke(line.engine, line.store, ids, "engineer", "measured")
     took = time.perf_counter() - started
     line.engine.ledger.close()
-    return took, made, len(ids)
+    return took, version, len(ids)
 
 
 def main() -> None:
     """Live once, then undo."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments.parser(__doc__)
     parser.add_argument("--patches", type=int, default=10_000, help="patches in a bank")
     parser.add_argument("--times", type=int, default=5, help="how often each is measured")
-    given = parser.parse_args()
-    need_shared()
+    options = arguments.parse(parser, patches=500, times=2)
+    on = material(short=options.short)
     build.logging_to_stderr("console", 40)
-    rows = shots()
+    rows = on.shots()
     with tempfile.TemporaryDirectory() as folder:
-        lived = settings(Path(folder) / "lived", given.patches)
+        lived = settings(on, Path(folder) / "lived", options.patches)
         backbone = build.extractor(lived)
         line = service(lived, backbone)
         paths = [row.image for row in rows if row.role == "setup"]
@@ -125,20 +120,21 @@ def main() -> None:
         line.start()
         live(line, rows)
         head = publish.current(line.store).version
-        judged = newest_scored(line.engine.ledger, 20)
-        seen = [features for frame in judged if (features := line.engine.features(frame)) is not None]
+        frames = ledger.kept(line.engine.ledger)
+        images = [features for frame in frames if (features := line.engine.features(frame)) is not None]
         line.engine.ledger.close()
         undone = []
-        for i in range(given.times):
+        for i in range(options.times):
             shutil.copytree(lived.state_dir, Path(folder) / f"undo-{i}")
-            undone.append(revoked(settings(Path(folder) / f"undo-{i}", given.patches), backbone))
+            undone.append(revoked(settings(on, Path(folder) / f"undo-{i}", options.patches), backbone))
         line = service(lived, backbone)
         line.start()
-        back = [rolled_back(line, 1 + i % head.number, seen) for i in range(given.times)]
-    made = [version for _, version, _ in undone]
-    same = all(one.blobs == made[0].blobs and one.threshold == made[0].threshold for one in made)
+        back = [rolled_back(line, 1 + i % head.number, images) for i in range(options.times)]
+    versions = [version for _, version, _ in undone]
+    first = versions[0]
+    same = all(version.blobs == first.blobs and version.threshold == first.threshold for version in versions)
     print(f"{head.number} versions, {head.bank_size} patches, {undone[0][2]} answers of {FIRST}'s shift revoked;")
-    print(f"rebuilt from version {made[0].restores}, {len(made[0].spans)} lessons learned anew.\n")
+    print(f"rebuilt from version {first.restores}, {len(first.spans)} lessons learned anew.\n")
     print("| | median s | worst s | bit-identical |\n| --- | --- | --- | --- |")
     for name, seconds, equal in (
         ("rollback", [s for s, _ in back], all(equal for _, equal in back)),

@@ -1,6 +1,6 @@
 """The README's screenshots: its tour, driven in a browser, on a line of its own.
 
-usage: python tools/screens.py [OUT]    (docs/pictures by default; needs redis-server, chromium and the folder demo/)
+usage: python -m tools.screens [OUT]    (docs/pictures by default; needs redis-server, chromium and the folder demo/)
 
 Every page is photographed at 1280x800 and on a phone of 390 px; the latter are named console-PAGE-phone.png.
 """
@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,17 +18,10 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect, sync_playwright
 
-ROOT = Path(__file__).resolve().parents[1]
+from bench.lib.processes import DRIFTLINE, ROOT, free_port, redis_server, running, until_open
+
 DEMO = ROOT / "demo"
-HERE = [sys.executable, "-m", "daemon.cli.main"]
 PAGES = ("live", "review", "drift", "versions", "version", "threshold", "setup")
-
-
-def port() -> int:
-    """A free one."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def until(holds: Callable[[], bool]) -> None:
@@ -100,23 +91,21 @@ def main() -> None:
     """Take the tour and photograph it."""
     out = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "pictures"
     out.mkdir(parents=True, exist_ok=True)
-    server, console = port(), port()
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as running, sync_playwright() as playwright:
+    console = free_port()
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as processes, sync_playwright() as playwright:
         root = Path(folder)
         settings = {
             "state_dir": str(root / "state"),
-            "redis": {"url": f"redis://127.0.0.1:{server}/0"},
+            "redis": {"url": f"redis://127.0.0.1:{processes.enter_context(redis_server(root))}/0"},
             "source": {"kind": "folder", "folder": str(root / "inbox")},
             "schedule": {"admission_s": 5, "snapshot_s": 1},
             "policy": {"lesson_after": 5},
             "console": {"port": console},
         }
-        (root / "config.yaml").write_text(json.dumps(settings))
-        given = ["-c", str(root / "config.yaml")]
-        redis = ["redis-server", "--port", str(server), "--save", "", "--dir", str(root)]
-        for command in (redis, [*HERE, "run", *given], [*HERE, "console", *given]):
-            process = running.enter_context(subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL))
-            running.callback(process.terminate)
+        config = root / "config.yaml"
+        config.write_text(json.dumps(settings))
+        for command in ("run", "console"):
+            processes.enter_context(running([*DRIFTLINE, command, "-c", config], root / f"{command}.log"))
         url = f"http://127.0.0.1:{console}"
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1280, "height": 800})
@@ -128,11 +117,8 @@ def main() -> None:
                 page.screenshot(path=out / f"console-{name}{suffix}.png", full_page=bool(suffix))
             page.set_viewport_size({"width": 1280, "height": 800})
 
-        def there() -> bool:
-            with socket.socket() as probe:
-                return probe.connect_ex(("127.0.0.1", console)) == 0 and (root / "inbox").exists()
-
-        until(there)
+        until_open(console)
+        until((root / "inbox").exists)
         tour(page, url, root / "inbox", photograph)
         browser.close()
 

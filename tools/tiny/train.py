@@ -1,6 +1,6 @@
 """Train driftline-tiny: a student learns its teacher's features on drawn pictures and on some real tiles.
 
-usage: python tools/tiny/train.py [--pictures 40000] [--epochs 12] [--seed 0] [--folder .tiny]
+usage: python -m tools.tiny.train [--pictures 40000] [--epochs 12] [--seed 0] [--folder .tiny]
 
 Needs DRIFTLINE_SHARED or ../shared for the teacher's weights and the tiles (setup and stream roles only). Pictures and
 what the teacher says of them are made once, shard by shard; training is saved after every epoch. Started again, it goes
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,9 +21,7 @@ from rich.progress import track
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from bench.protocol import extractor, load, shots
+from bench.lib.material import material
 from memory.runtime import keep_freed_memory
 from memory.tiny import OUTPUTS, Tiny
 from tools.tiny.pictures import SIDE_PX, picture, seen
@@ -42,8 +39,9 @@ def shards(folder: Path, count: int, seed: int) -> list[Path]:
     files = [folder / f"pictures-{seed}-{at:04d}.npz" for at in range(count // SHARD)]
     missing = [at for at, file in enumerate(files) if not file.exists()]
     if missing:
-        network = extractor().network.network  # the teacher, which takes RGB in [0, 1]
-        tiles = [load(s) for s in shots() if s.role in {"setup", "stream"}]
+        on = material(short=False)
+        network = on.backbone().network.network  # the teacher, which takes RGB in [0, 1]
+        tiles = [on.load(shot) for shot in on.shots() if shot.role in {"setup", "stream"}]
         for at in track(missing, description="pictures"):
             images = np.stack([_drawn(seed, at * SHARD + i, tiles) for i in range(SHARD)])
             fine, coarse = [], []
@@ -125,19 +123,19 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=12, help="how often each is seen")
     parser.add_argument("--seed", type=int, default=0, help="of pictures, weights and order")
     parser.add_argument("--folder", type=Path, default=Path(".tiny"), help="where work is kept until it is done")
-    given = parser.parse_args()
+    options = parser.parse_args()
     keep_freed_memory()
-    files = shards(given.folder, given.pictures, given.seed)
+    files = shards(options.folder, options.pictures, options.seed)
     weights = weights_of(files)
-    torch.manual_seed(given.seed)
+    torch.manual_seed(options.seed)
     network = normed(Tiny()).to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=1e-3)
     each = len(files) * (SHARD // BATCH)
-    for epoch in range(resumed(given.folder, network, optimizer), given.epochs):
+    for epoch in range(resumed(options.folder, network, optimizer), options.epochs):
         network.train()
-        told, lost = batches(files, np.random.default_rng((given.seed, epoch, 2))), []
+        told, lost = batches(files, np.random.default_rng((options.seed, epoch, 2))), []
         for step, (images, fine, coarse) in enumerate(track(told, description=f"epoch {epoch + 1}", total=each)):
-            optimizer.param_groups[0]["lr"] = rate((epoch + step / each) / given.epochs)
+            optimizer.param_groups[0]["lr"] = rate((epoch + step / each) / options.epochs)
             with torch.autocast("cpu", torch.bfloat16):
                 maps = network(images)
             told_by = zip(maps, (fine, coarse), weights, strict=True)
@@ -148,7 +146,7 @@ def main() -> None:
             optimizer.step()
             lost.append(loss.item())
         print(f"epoch {epoch + 1}: loss {np.mean(lost[len(lost) // 2 :]):.4f}", flush=True)
-        keep(given.folder, network, optimizer, epoch + 1)
+        keep(options.folder, network, optimizer, epoch + 1)
     ready = folded(network.eval())
     assert sum(OUTPUTS) == sum(m.shape[1] for m in ready(torch.zeros(1, 3, 64, 64)))  # noqa: S101  # as it is used
     save_file({name: tensor.half().contiguous() for name, tensor in ready.state_dict().items()}, OUT)

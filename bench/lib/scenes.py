@@ -6,14 +6,14 @@ holds the same parts as the good pool, so that a ramp is a part's way from one t
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
-from bench.protocol import Shot, drawn, load
+from bench.lib.material import Material
 from daemon.datasets.rendered import STEADY, Flaw, Scene, part
 from drift.light import compensate
 from drift.monitor import Monitor
@@ -21,7 +21,22 @@ from drift.reference import Reference, Signals, left_out, measure, refer
 from drift.signals import LIGHT, Image, Vector, light, material
 from memory.extract import Extractor
 
-TAUGHT, UNSEEN, BAD = 40, 80, 30
+
+@dataclass(frozen=True)
+class Extent:
+    """How many rendered parts are taught, on two lines; how many are measured that were not, and how many with each
+    defect; which sizes of changes are (all where none is named); over how many frames the lamp of the tiles changes.
+    """
+
+    taught: tuple[int, int]
+    unseen: int
+    bad: int
+    sizes: tuple[str, ...]
+    ramps: tuple[int, ...]
+
+
+FULL = Extent(taught=(40, 12), unseen=80, bad=30, sizes=(), ramps=(0, 10, 100, 1000))
+SHORT = Extent(taught=(10, 5), unseen=8, bad=2, sizes=("-20%", "1.0 px", "wear 0.5"), ramps=(0, 10))
 
 
 @dataclass(frozen=True)
@@ -98,27 +113,32 @@ class Stream:
         return changed.at(i, good, share).signals(left)
 
 
-Look = Callable[[Image], npt.NDArray[np.float32]]
+Patches = Callable[[Image], npt.NDArray[np.float32]]
 
 
-def rendered(backbone: Extractor, taught: int = TAUGHT, *, changes: bool = True) -> Setting:
+def rendered(backbone: Extractor, extent: Extent, taught: int, *, changes: bool = True) -> Setting:
     """The rendered line under every cause in several sizes."""
 
-    def look(image: Image) -> npt.NDArray[np.float32]:
-        return backbone(image).patches
+    def image(number: int, scene: Scene = STEADY, flaw: Flaw | None = None) -> Image:
+        pixels = cv2.resize(part(number, scene, flaw), (backbone.input_px,) * 2, interpolation=cv2.INTER_AREA)
+        return pixels.astype(np.uint8, copy=False)
 
-    reference, own = _taught([part(i) for i in range(taught)], look)
-    numbers = range(1000, 1000 + UNSEEN)
+    def patches(pixels: Image) -> npt.NDArray[np.float32]:
+        return backbone(pixels).patches
 
-    def seen(scene: Scene) -> Pool:
-        return measured([part(i, scene) for i in numbers], reference, look)
+    reference, own = _taught([image(i) for i in range(taught)], patches)
+    numbers = range(1000, 1000 + extent.unseen)
 
-    made = [Change(cause, size, seen(scene)) for cause, size, scene in SCENES] if changes else []
+    def pool(scene: Scene) -> Pool:
+        return measured([image(i, scene) for i in numbers], reference, patches)
+
+    scenes = [each for each in SCENES if not extent.sizes or each[1] in extent.sizes] if changes else []
     bad = {
-        str(flaw): measured([part(2000 + i, STEADY, flaw) for i in range(BAD)], reference, look)
+        str(flaw): measured([image(2000 + i, STEADY, flaw) for i in range(extent.bad)], reference, patches)
         for flaw in (Flaw if changes else ())
     }
-    return Setting(f"rendered, {taught} taught", reference, own, seen(STEADY), tuple(made), bad)
+    brought = tuple(Change(cause, size, pool(scene)) for cause, size, scene in scenes)
+    return Setting(f"rendered, {taught} taught", reference, own, pool(STEADY), brought, bad)
 
 
 SCENES = [
@@ -132,47 +152,40 @@ SCENES = [
 ]
 
 
-def tiles(backbone: Extractor, seed: int) -> Setting:
+def tiles(on: Material, backbone: Extractor, extent: Extent, seed: int) -> Setting:
     """Real tiles of the first exposure: taught from the setup, good ones and defects that were not; the lamp of 1, 5
     and 20 % more light at once and over 10, 100 and 1,000 frames.
     """
 
-    def look(image: Image) -> npt.NDArray[np.float32]:
+    def patches(image: Image) -> npt.NDArray[np.float32]:
         return backbone(image).patches
 
-    rows = drawn(seed)
-    reference, own = _taught([load(s) for s in rows if s.role == "setup"], look)
-    first = [s for s in rows if s.role != "setup" and exposure(s) == 1]
-    images = [load(s) for s in first if not s.defective]
-    brighter = measured([np.clip(np.rint(i * 1.2), 0, 255).astype(np.uint8) for i in images], reference, look)
+    rows = on.shots(seed)
+    reference, own = _taught([on.load(s) for s in rows if s.role == "setup"], patches)
+    first = [s for s in rows if s.role != "setup" and s.exposure == 1]
+    images = [on.load(s) for s in first if not s.defective]
+    brighter = measured([np.clip(np.rint(i * 1.2), 0, 255).astype(np.uint8) for i in images], reference, patches)
     lamps = [
         Change(
             "light", f"+{percent} % over {frames or 1}", brighter, frames, float(np.log1p(percent / 100) / np.log(1.2))
         )
         for percent in (1, 5, 20)
-        for frames in (0, 10, 100, 1000)
+        for frames in extent.ramps
     ]
     kinds = sorted({s.label for s in first if s.defective})
-    bad = {kind: measured([load(s) for s in first if s.label == kind], reference, look) for kind in kinds}
-    return Setting(f"tiles, seed {seed}", reference, own, measured(images, reference, look), tuple(lamps), bad)
+    bad = {kind: measured([on.load(s) for s in first if s.label == kind], reference, patches) for kind in kinds}
+    return Setting(f"tiles, seed {seed}", reference, own, measured(images, reference, patches), tuple(lamps), bad)
 
 
-def _taught(images: Sequence[Image], look: Look) -> tuple[Reference, Vector]:
+def _taught(images: Sequence[Image], patches_of: Patches) -> tuple[Reference, Vector]:
     """The reference of taught images, and their own signals (n, S) in spreads, each against the others."""
-    patches = [look(image) for image in images]
-    reference = refer(images, patches, look, 0)
+    patches = [patches_of(image) for image in images]
+    reference = refer(images, patches, patches_of, 0)
     values = left_out(images, [material(of_one) for of_one in patches], 0)
     return reference, reference.z(values)
 
 
-def exposure(shot: Shot) -> int:
-    """Which of the six real exposures a tile was photographed under."""
-    found = re.search(r"exp(\d)", shot.image.name)
-    assert found  # noqa: S101  # every file of the set is named so
-    return int(found.group(1))
-
-
-def measured(images: Sequence[Image], reference: Reference, look: Look) -> Pool:
+def measured(images: Sequence[Image], reference: Reference, patches_of: Patches) -> Pool:
     """The signals of images as they come, and with the light that they have in common divided out."""
     lights = np.stack([light(image) for image in images])
     gain = lights.mean(axis=0) - reference.light
@@ -181,8 +194,8 @@ def measured(images: Sequence[Image], reference: Reference, look: Look) -> Pool:
     clean, raw, reach = [], [], []
     for image in images:
         seen = compensate(image, gain)
-        signals = measure(image, seen, look(seen), reference)
+        signals = measure(image, seen, patches_of(seen), reference)
         clean.append(signals.values)
         reach.append(signals.reach)
-        raw.append(measure(image, image, look(image), reference).values if gain.any() else clean[-1])
+        raw.append(measure(image, image, patches_of(image), reference).values if gain.any() else clean[-1])
     return Pool(np.stack(clean), np.stack(raw), np.stack(reach), lights)

@@ -1,6 +1,6 @@
 """anomalib's part of bench/speed.py, in its own environment: the same images, backbone, weights and bank.
 
-usage: .venv-anomalib/bin/python bench/speed_anomalib.py GIVEN.npz BACKEND RESULT.json
+usage: .venv-anomalib/bin/python -m bench.lib.speed_anomalib FOLDER BACKEND RESULT.json
 
 Its OpenVINO export takes two images at once and no other number (2.7 with torch 2.14): it is given each twice, and half
 of the time counts.
@@ -20,29 +20,26 @@ import torch
 from anomalib.models import Patchcore
 from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from bench.speed_protocol import INPUT_PX, backbone, timed
+from bench.lib.speed_protocol import INPUT_PX, extractor, read, timed
 
 PAIR = 2
 
 
 def main() -> None:
     """Score the images."""
-    with np.load(sys.argv[1]) as held:
-        name, vectors, sizes = str(held["backbone"]), held["vectors"], held["sizes"].tolist()
+    task, vectors = read(Path(sys.argv[1]))
     torch.set_num_threads(2)
-    ours = backbone(name)
+    ours = extractor(task.backbone)
     layers = ours.network.network.feature_info.module_name()
-    learner = Patchcore(backbone=name, layers=layers, pre_trained=False, num_neighbors=1).eval()
+    learner = Patchcore(backbone=task.backbone, layers=layers, pre_trained=False, num_neighbors=1).eval()
     learner.model.feature_extractor.feature_extractor.load_state_dict(ours.network.network.state_dict())
-    exported, told = sys.argv[2] == "openvino", []
-    for size in sizes:
+    exported, by_bank = sys.argv[2] == "openvino", []
+    for size in task.sizes:
         learner.model.memory_bank = torch.from_numpy(vectors[:size])
-        look = _exported(learner) if exported else _torch(learner, ours.network.mean, ours.network.std)
-        mine = timed(lambda data, look=look: look(_pixels(data)))
-        told.append(mine | {"ms": [ms / PAIR for ms in mine["ms"]]} if exported else mine)
-    Path(sys.argv[3]).write_text(json.dumps(told))
+        score = _exported(learner) if exported else _torch(learner, ours.network.mean, ours.network.std)
+        times = timed(task.images, lambda data, score=score: score(_pixels(data)))
+        by_bank.append(times | {"ms": [ms / PAIR for ms in times["ms"]]} if exported else times)
+    Path(sys.argv[3]).write_text(json.dumps(by_bank))
 
 
 def _pixels(data: bytes) -> torch.Tensor:
@@ -51,13 +48,13 @@ def _pixels(data: bytes) -> torch.Tensor:
 
 
 def _torch(learner: Patchcore, mean: torch.Tensor, std: torch.Tensor) -> Callable[[torch.Tensor], float]:
-    def look(pixels: torch.Tensor) -> float:
+    def score(pixels: torch.Tensor) -> float:
         with torch.inference_mode():
-            found = learner.model((pixels - mean) / std)
-        found.anomaly_map.numpy()
-        return float(found.pred_score)
+            scored = learner.model((pixels - mean) / std)
+        scored.anomaly_map.numpy()
+        return float(scored.pred_score)
 
-    return look
+    return score
 
 
 def _exported(learner: Patchcore) -> Callable[[torch.Tensor], float]:
@@ -68,12 +65,12 @@ def _exported(learner: Patchcore) -> Callable[[torch.Tensor], float]:
         wanted = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": 2, "INFERENCE_PRECISION_HINT": "f32"}
         request = ov.Core().compile_model(model, "CPU", wanted).create_infer_request()
 
-    def look(pixels: torch.Tensor) -> float:
+    def score(pixels: torch.Tensor) -> float:
         request.infer([pixels.repeat(PAIR, 1, 1, 1).numpy()])
         np.array(request.get_tensor("anomaly_map").data)
         return float(request.get_tensor("pred_score").data.reshape(-1)[0])
 
-    return look
+    return score
 
 
 if __name__ == "__main__":

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.peers import child
-from bench.protocol import load, shots
-from bench.scenes import Setting, exposure
+from bench.lib.environments import alibi_detect, run
+from bench.lib.material import Material
+from bench.lib.scenes import Setting
 from drift.light import compensate
 from drift.monitor import DriftState, MeasuredFrame, Monitor
 from drift.reference import measure, refer
@@ -41,21 +41,21 @@ def rendered_day(setting: Setting, path: Path, rng: np.random.Generator) -> None
     _draw("A rendered line: one thing after another", np.stack(z), states, marks, path)
 
 
-def real_exposures(backbone: Extractor, path: Path, rng: np.random.Generator) -> None:
+def real_exposures(on: Material, backbone: Extractor, path: Path, rng: np.random.Generator) -> None:
     """Real tiles, good ones of the probes, whose lamp goes through the six exposures and back to the first."""
-    rows = shots()
+    rows = on.shots()
 
     def look(image: np.ndarray) -> np.ndarray:
         return backbone(image).patches
 
-    setup = [load(s) for s in rows if s.role == "setup"]
+    setup = [on.load(s) for s in rows if s.role == "setup"]
     reference = refer(setup, [look(image) for image in setup], look, 0)
     monitor, z, states, marks = Monitor(reference), [], [], []
     for number in (1, 2, 3, 4, 5, 6, 1):
         marks.append((len(states), f"exposure {number}"))
-        good = [s for s in rows if s.role != "setup" and not s.defective and exposure(s) == number]
+        good = [s for s in rows if s.role != "setup" and not s.defective and s.exposure == number]
         for i in rng.integers(0, len(good), EACH):
-            raw = load(good[i])
+            raw = on.load(good[i])
             image = compensate(raw, monitor.gain)
             signals = measure(raw, image, look(image), reference)
             states.append(monitor.update(MeasuredFrame(signals, len(states), len(states), flagged=False)))
@@ -65,11 +65,12 @@ def real_exposures(backbone: Extractor, path: Path, rng: np.random.Generator) ->
 
 def _draw(title: str, z: Vector, states: list[DriftState], marks: list[tuple[int, str]], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    told = [[asdict(card) for card in notices(state)] for state in states]
+    cards = [[asdict(card) for card in notices(state)] for state in states]
     with tempfile.TemporaryDirectory() as folder:
-        given = Path(folder) / "given.json"
+        file = Path(folder) / "drawing.json"
         trust = [state.trust for state in states]
         light = [float(np.expm1(state.log_ratio)) for state in states]
-        drawn = {"title": title, "z": z.tolist(), "cards": told, "trust": trust, "light": light, "marks": marks}
-        given.write_text(json.dumps(drawn))
-        child("plot.py", str(given), str(path))
+        drawing = {"title": title, "z": z.tolist(), "cards": cards, "trust": trust, "light": light, "marks": marks}
+        file.write_text(json.dumps(drawing))
+        if not run(alibi_detect(), "bench.lib.plot", file, path.resolve()):
+            raise SystemExit(f"{path} was not drawn: see above")

@@ -1,6 +1,6 @@
-"""Draws bench/pictures.py's pictures with matplotlib; run in the peers' environment.
+"""Draws bench/lib/pictures.py's pictures with matplotlib; run in the peers' environment.
 
-usage: plot.py GIVEN.json PICTURE.png
+usage: .venv-peers/bin/python -m bench.lib.plot DRAWING.json PICTURE.png
 """
 
 from __future__ import annotations
@@ -23,30 +23,30 @@ COLOURS = ["#e08a1e", "#c8372d", "#2d5f9a", "#7b4fa3", "#2a8c5a"]
 
 def main() -> None:
     """Signals above, the light that is compensated in the middle, what was believed and called below."""
-    given = json.loads(Path(sys.argv[1]).read_text())
-    z, count = np.array(given["z"]), len(given["z"])
+    drawing = json.loads(Path(sys.argv[1]).read_text())
+    z, count = np.array(drawing["z"]), len(drawing["z"])
     figure, (signals, light, called) = plt.subplots(
         3, 1, figsize=(11, 7), sharex=True, height_ratios=(5, 2, 2.2), layout="constrained"
     )
     for (name, at), colour in zip(GROUPS.items(), COLOURS, strict=True):
         farthest = z[:, at][np.arange(count), np.abs(z[:, at]).argmax(axis=1)]
         signals.plot(np.clip(farthest, -15, 15), ".", color=colour, markersize=3, alpha=0.6, label=name)
-    for at, name in given["marks"]:
+    for at, name in drawing["marks"]:
         signals.axvline(at, color="0.6", linewidth=0.8)
         signals.text(at + 2, 15.6, name, fontsize=8, color="0.3")
-    signals.set(ylabel="spreads from the taught parts", ylim=(-16, 17), title=given["title"])
+    signals.set(ylabel="spreads from the taught parts", ylim=(-16, 17), title=drawing["title"])
     signals.legend(fontsize=8, loc="lower left", ncols=5)
-    light.plot(100 * np.array(given["light"]), color="#e08a1e")
+    light.plot(100 * np.array(drawing["light"]), color="#e08a1e")
     light.set_ylabel("light compensated, %")
-    causes = sorted({card["cause"] for cards in given["cards"] for card in cards})
+    causes = sorted({card["cause"] for cards in drawing["cards"] for card in cards})
     for trust, colour in TRUSTS.items():
-        at = [i for i, t in enumerate(given["trust"]) if t == trust]
+        at = [i for i, t in enumerate(drawing["trust"]) if t == trust]
         called.plot(at, [-1] * len(at), "s", color=colour, markersize=5, label=trust)
     for row, cause in enumerate(causes):
-        at = [i for i, cards in enumerate(given["cards"]) if any(card["cause"] == cause for card in cards)]
+        at = [i for i, cards in enumerate(drawing["cards"]) if any(card["cause"] == cause for card in cards)]
         called.plot(at, [row] * len(at), "|", color="0.25", markersize=9)
         first = at[0]
-        amounts = [card["amount"] for i in at[:40] for card in given["cards"][i] if card["cause"] == cause]
+        amounts = [card["amount"] for i in at[:40] for card in drawing["cards"][i] if card["cause"] == cause]
         called.text(first, row + 0.32, amounts[-1], fontsize=8, color="0.25")
     called.set_yticks([-1, *range(len(causes))], ["scene", *causes])
     called.set(ylim=(-2.6, len(causes) + 0.2), xlabel="frames")

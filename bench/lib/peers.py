@@ -2,26 +2,22 @@
 
 All read the same signals in spreads. Each is tuned by one number until it raises no more false alarms on good parts
 than one in `RUN_LENGTH_FRAMES`, on the very parts it is then measured with, which Driftline is never shown.
-alibi-detect needs NumPy 1, so it lives in an environment of its own, which is made here once.
+alibi-detect's runs in an environment of its own (bench/lib/mmd.py).
 """
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from bench.lib.environments import alibi_detect, run
 from drift.chart import RUN_LENGTH_FRAMES
 from drift.river_detectors import RiverDetectors
 from drift.signals import Vector
 
-ROOT = Path(__file__).resolve().parents[1]
-HOME = ROOT / ".venv-peers"
-ALIBI = "alibi-detect[torch]==0.13.0"
 # From the most to the least sensitive; the first that is quiet enough is taken. KSWIN and MMD are slow: fewer frames.
 TUNED: dict[str, tuple[str, Sequence[float], int]] = {
     "ADWIN": ("delta", (0.05, 0.02, 0.01, 0.005, 0.002, 0.0005, 1e-4, 1e-5, 1e-6), 200_000),
@@ -31,9 +27,11 @@ TUNED: dict[str, tuple[str, Sequence[float], int]] = {
 MMD_WINDOWS, MMD_FRAMES = (5, 10), 40_000
 
 
-def tuned(kind: str, good: Vector, rng: np.random.Generator) -> tuple[float, float]:
-    """The parameter with which one of river's detectors is quiet enough on good parts z (n, S), and its run length."""
+def tuned(kind: str, good: Vector, most: int, rng: np.random.Generator) -> tuple[float, float]:
+    """The parameter with which one of river's detectors is quiet enough on good parts z (n, S), and its run length over
+    so many frames at `most`."""
     name, values, frames = TUNED[kind]
+    frames = min(frames, most)
     drawn = good[rng.integers(0, len(good), frames)]
     for value in values:
         length = frames / max(_alarms(kind, {name: value}, drawn), 1)
@@ -45,9 +43,9 @@ def tuned(kind: str, good: Vector, rng: np.random.Generator) -> tuple[float, flo
 def first_alarm(kind: str, value: float, z: Vector, before: int) -> int | None:
     """After how many frames of a change at `before` one of river's detectors raises an alarm in a stream z (n, S)."""
     watch = _watch(kind, {TUNED[kind][0]: value})
-    for at, row in enumerate(z):
-        if watch.update(row).any() and at >= before:
-            return at - before + 1
+    for number, row in enumerate(z):
+        if watch.update(row).any() and number >= before:
+            return number - before + 1
     return None
 
 
@@ -72,36 +70,14 @@ def mmd(
     raises an alarm in each of `streams` (n, S); its threshold is set by good parts so that it is quiet enough.
     """
     with tempfile.TemporaryDirectory() as folder:
-        given, told = Path(folder) / "given.npz", Path(folder) / "told.npz"
+        task, result = Path(folder) / "task.npz", Path(folder) / "result.npz"
         lengths = np.array([len(s) for s in streams])
         drawn = good[rng.integers(0, len(good), MMD_FRAMES)]
-        np.savez(
-            given, taught=taught, good=drawn, streams=np.concatenate(streams), lengths=lengths, windows=MMD_WINDOWS
-        )
-        child("mmd.py", str(given), str(told), str(before), str(RUN_LENGTH_FRAMES))
-        with np.load(told) as held:
-            return {name: held[name] for name in held.files}
-
-
-def child(script: str, *arguments: str) -> None:
-    """Run one of the benchmarks' scripts in alibi-detect's environment."""
-    interpreter = python(HOME, ALIBI)
-    subprocess.run([str(interpreter), "-W", "ignore", str(ROOT / "bench" / script), *arguments], check=True)
-
-
-def python(home: Path, package: str, *, on_ours: bool = False) -> Path:
-    """The interpreter of an environment that holds a peer's package, made where it is missing: by itself, or on top of
-    ours, so that torch is the same.
-    """
-    made = home / "bin" / "python"
-    if not made.exists():
-        print(f"making {home} for {package}, once", file=sys.stderr, flush=True)
-        subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
-        if on_ours:
-            site = next((home / "lib").glob("python3*")) / "site-packages"
-            (site / "driftline.pth").write_text(str(Path(np.__file__).resolve().parents[1]))
-        subprocess.run([str(made), "-m", "pip", "install", "--quiet", package], check=True)
-    return made
+        np.savez(task, taught=taught, good=drawn, streams=np.concatenate(streams), lengths=lengths, windows=MMD_WINDOWS)
+        if not run(alibi_detect(), "bench.lib.mmd", task, result, str(before), str(RUN_LENGTH_FRAMES)):
+            raise SystemExit("alibi-detect's run failed: see above")
+        with np.load(result) as archive:
+            return {name: archive[name] for name in archive.files}
 
 
 def median_delay(delays: Sequence[int | None]) -> float:
