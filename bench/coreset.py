@@ -23,7 +23,8 @@ from bench.lib import arguments
 from bench.lib.environments import anomalib
 from bench.lib.material import TINY, backbone, material
 from bench.lib.protocol import load
-from memory.coreset import nearest_squared, select
+from memory.distances import nearest_squared
+from memory.patch_bank.coreset import select
 
 CHILD = """
 import json, sys, time

@@ -99,7 +99,10 @@ def back(setting: Setting, lasting: int, streams: int, rng: np.random.Generator)
             there, calm = setting.stream(change, before, lasting, rng), setting.stream(change, 2 * before, 0, rng)
             for number in range(len(there.parts)):
                 monitor.update(MeasuredFrame(there.frame(number, monitor), number, number, flagged=False))
-            left = (monitor.update(MeasuredFrame(calm.frame(n, monitor), n, n, flagged=False)) for n in range(len(calm.parts)))
+            left = (
+                monitor.update(MeasuredFrame(calm.frame(n, monitor), n, n, flagged=False))
+                for n in range(len(calm.parts))
+            )
             over.append(next((number for number, state in enumerate(left, 1) if not state.changes), None))
         delay = onsets.frames(median_delay(over))
         print(f"| {change.cause} {change.size} for {lasting} frames, and back | {delay} |")
@@ -108,12 +111,12 @@ def back(setting: Setting, lasting: int, streams: int, rng: np.random.Generator)
 def cost(on: Material, setting: Setting, backbone: Extractor, extent: Extent) -> None:
     """Prints milliseconds a frame, of measuring and of the monitor, and the monitor's over many frames."""
     image = on.load(on.shots()[0])
-    patches = backbone(image).patches
+    features = backbone(image)
     took = []
     for _ in range(5):
         started = time.perf_counter()
         for _ in range(extent.measured_frames):
-            measure(image, image, patches, setting.reference)
+            measure(image, image, features, setting.reference)
         took.append((time.perf_counter() - started) * 1000 / extent.measured_frames)
     print(f"Measuring a frame takes {np.median(took):.2f} ms (median of 5 × {extent.measured_frames}).\n")
     print("| frames | monitor, ms a frame | peak memory, MiB |\n| --- | --- | --- |")

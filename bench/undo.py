@@ -30,7 +30,7 @@ from daemon.ledger.state import open_state
 from daemon.service import Service
 from daemon.settings.load import Settings
 from memory.extract import Extractor
-from memory.features import Features
+from memory.features import Features, View
 from memory.version import Model, Version
 
 T = TypeVar("T")
@@ -67,7 +67,7 @@ def live(line: Service, rows: list[Shot]) -> None:
     for number, shot in enumerate(row for row in rows if row.role == "stream"):
         name = f"{number}:{shot.image.name}"
         frame = playback.verdict(line, name, {"part_id": shot.part, "path": str(shot.image)})
-        if ledger.is_asked(frame):
+        if frame.asked:
             said = "defect" if shot.defective else "good"
             playback.tell(line, answers.answer(name, said, FIRST if shot.stage == 1 else LATER))
         line.lesson_if_due()
@@ -76,7 +76,7 @@ def live(line: Service, rows: list[Shot]) -> None:
 
 def scores(model: Model, images: list[Features]) -> list[float]:
     """What a version says of images."""
-    return [model.snapshot.bank.score(features).value for features in images]
+    return [model.snapshot.detector.score(View(features)).value for features in images]
 
 
 def rolled_back(line: Service, number: int, images: list[Features]) -> tuple[float, bool]:
@@ -121,7 +121,8 @@ def main() -> None:
         live(line, rows)
         head = publish.current(line.store).version
         frames = ledger.kept(line.engine.ledger)
-        images = [features for frame in frames if (features := line.engine.features(frame)) is not None]
+        views = [line.engine.view(frame) for frame in frames]
+        images = [view.features for view in views if view is not None]
         line.engine.ledger.close()
         undone = []
         for i in range(options.times):

@@ -21,22 +21,22 @@ from bench.lib.learners import Setting, taught
 from bench.lib.line import Line, named, watch
 from bench.lib.material import TILES_SEED, material
 from bench.lib.metrics import auroc
-from memory.bank import Bank, Score
-from memory.contrasts import NeighbourCache
 from memory.defects import Defect
-from memory.features import Features
+from memory.patch_bank.bank import PatchBank
+from memory.patch_bank.neighbours import PatchScores
 
 Scores = npt.NDArray[np.float64]
 
 
-def remembering(line: Line, neighbours: NeighbourCache, setting: Setting, defects: Sequence[Defect]) -> Calibrated:
+def remembering(line: Line, bank: PatchBank, setting: Setting, defects: Sequence[Defect]) -> Calibrated:
     """The bank with the memory of these defects."""
-    return calibrated(neighbours, named(line.setup), setting.rate, defects)
+    return calibrated(bank, named(line.setup), setting.rate, defects)
 
 
-def amplified(bank: Bank, probes: list[tuple[Features, Score]]) -> Scores:
+def amplified(bank: PatchBank, probes: list[PatchScores]) -> Scores:
     """Scores with the memory."""
-    return np.array([bank.amplify(features, plain).value for features, plain in probes])
+    memory = bank.defect_memory
+    return np.array([memory.amplify(p.features.patches, p.distance, p.scale).max() for p in probes])
 
 
 def main() -> None:
@@ -51,17 +51,16 @@ def main() -> None:
     rows_of: dict[str, list[list[float]]] = {}
     for seed in options.seeds:
         line = watch(on, on.shots(seed), backbone)
-        neighbours = NeighbourCache(taught(line, setting))
+        bank = taught(line, setting)
         bad = [p for p in line.stream if p.shot.defective]
-        confirmed = [(p.shot.label, confirmed_defect(p.name, p.features, neighbours.bank)) for p in bad]
-        features = [p.full for p in line.probes]
-        probes = [(each, neighbours.bank.normalised_distance(each)) for each in features]
-        plain = np.array([score.value for _, score in probes])
+        confirmed = [(p.shot.label, confirmed_defect(p.name, p.features, bank)) for p in bad]
+        probes = [bank.normalised_distance(p.full) for p in line.probes]
+        plain = np.array([score.value for score in probes])
         label = np.array([p.shot.label for p in line.probes])
-        every = remembering(line, neighbours, setting, [defect for _, defect in confirmed])
+        every = remembering(line, bank, setting, [defect for _, defect in confirmed])
         with_all, limit = amplified(every.bank, probes), every.threshold.value
         for kind in sorted(set(label) - {"good"}):
-            others = remembering(line, neighbours, setting, [defect for of, defect in confirmed if of != kind])
+            others = remembering(line, bank, setting, [defect for of, defect in confirmed if of != kind])
             without = amplified(others.bank, probes)
             assert others.threshold.value == limit  # noqa: S101  # the memory moves no threshold
             of, good = label == kind, label == "good"

@@ -8,7 +8,6 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,12 +17,10 @@ import structlog
 from daemon import clock
 from daemon.inference.backend import AcceleratedBackend
 from daemon.inference.engine import Engine
-from daemon.intake.folder import WatchedFolder
-from daemon.intake.redis_frames import RedisFrames
-from daemon.intake.sources import Source
+from daemon.intake.registry import open_source
 from daemon.ledger.state import State
 from daemon.service import Service
-from daemon.settings.load import ConfigError, Settings
+from daemon.settings.load import Settings
 from daemon.streams import RedisStreams
 from memory.errors import DriftlineError
 
@@ -86,37 +83,9 @@ def engine(settings: Settings, opened: State, backbone: Extractor) -> Engine:
     return Engine(settings, backbone, opened, clock.unix_ms, quick)
 
 
-def frames_of(settings: Settings, streams: RedisStreams) -> Source:
-    """The configured source. Raises ConfigError where a camera is asked for and none is named, or its library is not
-    installed."""
-    given = settings.source
-    if given.kind == "redis":
-        return RedisFrames(streams, given.allowed_roots, given.max_bytes)
-    if given.kind == "folder":
-        return WatchedFolder(given.folder, given.settle_ms, given.max_bytes)
-    from daemon.intake.cameras import Camera, GenICam, OpenCv
-
-    address, producer = given.camera, str(given.producer)
-    if address is None or (given.kind == "genicam" and given.producer is None):
-        raise ConfigError(
-            expected="source.camera, and for kind genicam source.producer",
-            came="no address" if address is None else "no .cti file",
-            do="name the camera in config.yaml",
-        )
-    if given.kind == "camera":
-        return Camera(settings.line, lambda: OpenCv(address), given.every_ms)
-    if find_spec("harvesters") is None:
-        raise ConfigError(
-            expected="harvesters, which GenICam needs",
-            came="it is not installed",
-            do="pip install 'driftline[genicam]'",
-        )
-    return Camera(settings.line, lambda: GenICam(producer, address), given.every_ms)
-
-
 def service(settings: Settings, opened: State, backbone: Extractor, streams: RedisStreams) -> Service:
     """A line's service, ready to `start`."""
-    source = frames_of(settings, streams)
+    source = open_source(settings, streams)
     return Service(engine(settings, opened, backbone), opened.store, source, streams)
 
 

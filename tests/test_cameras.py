@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 from conftest import rows
 
-from daemon import build
-from daemon.intake.cameras import Camera, CameraLost, GenICam, OpenCv
+from daemon.intake.cameras import Camera, CameraLost, OpenCv
 from daemon.intake.decode import decode
+from daemon.intake.genicam import GenICam
+from daemon.intake.registry import open_source
 from daemon.service import Service
 from daemon.settings.load import ConfigError, Settings
 from daemon.streams import RedisStreams
@@ -224,4 +225,4 @@ def test_a_camera_that_is_not_named_is_told(
 ) -> None:
     given = settings.model_copy(update={"source": settings.source.model_copy(update=source)})
     with pytest.raises(ConfigError, match=says):
-        build.frames_of(given, wire)
+        open_source(given, wire)

@@ -1,6 +1,6 @@
 """The product's bank as benchmarks use it: the one place of theirs that knows how it is made, scored and calibrated.
 
-What is taught here is what `driftline teach` makes of the same parts (daemon/learning/teach.py: draft).
+What is taught here is what `driftline teach` makes of the same parts (policies/fitting.py: fit).
 """
 
 from __future__ import annotations
@@ -11,65 +11,69 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from memory.bank import LANDMARKS, Bank, Score, gather, joined, subset, with_landmarks
-from memory.contrasts import NeighbourCache
-from memory.coreset import select
-from memory.defects import ConfirmedDefects, Defect, worst_patches
-from memory.features import Features
-from memory.version import CalibrationSet
-from policies.threshold import Threshold, settle
+from memory.calibration import CalibrationSet
+from memory.defects import Defect, worst_patches
+from memory.detector import Capacity, GoodPart, Score
+from memory.features import Features, View
+from memory.patch_bank.bank import PatchBank
+from memory.patch_bank.coreset import select
+from memory.patch_bank.defect_memory import DefectMemory
+from memory.patch_bank.good_patches import LANDMARKS, GoodPatches, gather
+from memory.patch_bank.learner import PatchBankLearner
+from policies import fitting
+from policies.threshold import Threshold
 
 BUDGET = 10_000
 HELD_OUT = 200
+LESSON = 1000
 
 
 @dataclass(frozen=True)
 class Calibrated:
-    """A bank as its calibration parts show it, with its threshold and what of its search is known already."""
+    """A bank as its calibration parts show it, with its threshold."""
 
-    neighbours: NeighbourCache
+    bank: PatchBank
     threshold: Threshold
 
-    @property
-    def bank(self) -> Bank:
-        """The bank."""
-        return self.neighbours.bank
 
-
-def bank_of(parts: Sequence[tuple[str, Features]]) -> Bank:
+def bank_of(parts: Sequence[tuple[str, Features]]) -> PatchBank:
     """All patches of parts, each with its name."""
-    return gather([(name, features.patches) for name, features in parts])
+    return _bank(gather([(name, features.patches) for name, features in parts]))
 
 
-def extended(bank: Bank, parts: Sequence[tuple[str, Features]]) -> Bank:
+def extended(bank: PatchBank, parts: Sequence[tuple[str, Features]]) -> PatchBank:
     """The bank with all patches of further parts."""
-    return joined(bank, bank_of(parts))
+    return _bank(bank.good.joined(bank_of(parts).good))
 
 
-def of_rows(bank: Bank, rows: npt.NDArray[np.int64]) -> Bank:
+def of_rows(bank: PatchBank, rows: npt.NDArray[np.int64]) -> PatchBank:
     """The bank of some rows alone."""
-    return subset(bank, rows)
+    return _bank(bank.good.subset(rows))
 
 
-def coreset(bank: Bank, budget: int, seed: int) -> Bank:
+def coreset(bank: PatchBank, budget: int, seed: int) -> PatchBank:
     """The coreset of a bank within the budget, chosen from nothing."""
-    return subset(bank, _chosen(bank, budget, seed))
+    return of_rows(bank, select(bank.good.vectors[:0], bank.good.vectors, budget, seed))
 
 
-def taught_bank(parts: Sequence[tuple[str, Features]], budget: int | None, seed: int) -> Bank:
-    """The bank of good parts, landmarks included: a coreset of `budget` patches, or all patches where it is None."""
-    everything = bank_of(parts)
-    rows = _chosen(everything, BUDGET if budget is None else budget, seed)
-    bank = everything if budget is None else subset(everything, rows)
-    return with_landmarks(bank, everything.vectors[rows[:LANDMARKS]], [features for _, features in parts])
+def taught_bank(parts: Sequence[tuple[str, Features]], budget: int | None, seed: int) -> PatchBank:
+    """The bank that `driftline teach` makes of good parts: a coreset of `budget` patches. All patches where it is None,
+    with the landmarks of a coreset."""
+    if budget is not None:
+        goods = [GoodPart(name, View(features)) for name, features in parts]
+        return PatchBankLearner().fit(goods, Capacity(budget, LESSON), seed)
+    everything = bank_of(parts).good
+    rows = select(everything.vectors[:0], everything.vectors, BUDGET, seed)
+    return _bank(everything.with_landmarks(everything.vectors[rows[:LANDMARKS]], [features for _, features in parts]))
 
 
 def calibrated(
-    bank: Bank | NeighbourCache, parts: Sequence[tuple[str, Features]], rate: float, defects: Sequence[Defect] = ()
+    bank: PatchBank, parts: Sequence[tuple[str, Features]], rate: float, defects: Sequence[Defect] = ()
 ) -> Calibrated:
     """The bank with a memory of `defects`, and the threshold that the calibration parts give it for a rate."""
-    neighbours = bank if isinstance(bank, NeighbourCache) else NeighbourCache(bank)
-    return Calibrated(*settle(neighbours, ConfirmedDefects(tuple(defects)), calibration_set(parts), rate))
+    fitted = fitting.calibrated(bank, calibration_set(parts), defects, rate)
+    assert isinstance(fitted.detector, PatchBank)  # noqa: S101  # a bank stays one
+    return Calibrated(fitted.detector, fitted.threshold)
 
 
 def calibration_set(parts: Sequence[tuple[str, Features]]) -> CalibrationSet:
@@ -78,40 +82,41 @@ def calibration_set(parts: Sequence[tuple[str, Features]]) -> CalibrationSet:
     return CalibrationSet(tuple(name for name, _ in newest), tuple(features for _, features in newest))
 
 
-def plain(bank: Bank) -> Bank:
+def plain(bank: PatchBank) -> PatchBank:
     """The bank without landmarks: it scores by distance alone, as PatchCore does."""
-    return replace(bank, landmarks=bank.landmarks[:0])
+    return _bank(replace(bank.good, landmarks=bank.good.landmarks[:0]))
 
 
-def with_scale_of(bank: Bank, taught: Bank) -> Bank:
+def with_scale_of(bank: PatchBank, taught: PatchBank) -> PatchBank:
     """The bank with the landmarks that another was taught."""
-    return replace(bank, landmarks=taught.landmarks, scale_range=taught.scale_range)
+    return _bank(replace(bank.good, landmarks=taught.good.landmarks, scale_range=taught.good.scale_range))
 
 
-def confirmed_defect(name: str, features: Features, bank: Bank) -> Defect:
+def confirmed_defect(name: str, features: Features, bank: PatchBank) -> Defect:
     """A defect that an operator confirmed without a mark: its region is where it is most anomalous."""
     return Defect(name, features, worst_patches(bank.normalised_distance(features).map))
 
 
-def score_by_distances(bank: Bank, features: Features, distances: npt.NDArray[np.float32]) -> Score:
-    """As `Bank.score`, by distances (P,) that are known."""
-    scale = bank.scale(features)
-    anomaly = (distances / np.float32(scale)).reshape(features.grid)  # (P,) -> (rows, columns)
-    without_memory = Score(float(anomaly.max()), anomaly, np.empty(0, dtype=np.int64), scale)
-    return bank.amplify(features, without_memory)
+def score_by_distances(bank: PatchBank, features: Features, distances: npt.NDArray[np.float32]) -> Score:
+    """As `PatchBank.score`, by distances (P,) that are known."""
+    scale = bank.good.scale(features)
+    raised = bank.defect_memory.amplify(features.patches, distances / np.float32(scale), scale)
+    return Score(float(raised.max()), features.to_map(raised))
 
 
-def patch_names(bank: Bank) -> list[str]:
+def patch_names(bank: PatchBank) -> list[str]:
     """What tells each patch of a bank from all others of any bank."""
-    return [f"{bank.samples[s]}/{p}" for s, p in zip(bank.sample_index, bank.patch_index, strict=True)]
+    good = bank.good
+    return [f"{good.samples[s]}/{p}" for s, p in zip(good.sample_index, good.patch_index, strict=True)]
 
 
-def patches_from(bank: Bank, sample: str) -> npt.NDArray[np.int64]:
+def patches_from(bank: PatchBank, sample: str) -> npt.NDArray[np.int64]:
     """Which patches of a part are in the bank."""
-    if sample not in bank.samples:
+    good = bank.good
+    if sample not in good.samples:
         return np.empty(0, dtype=np.int64)
-    return np.asarray(bank.patch_index[bank.sample_index == bank.samples.index(sample)], dtype=np.int64)
+    return np.asarray(good.patch_index[good.sample_index == good.samples.index(sample)], dtype=np.int64)
 
 
-def _chosen(bank: Bank, budget: int, seed: int) -> npt.NDArray[np.int64]:
-    return select(np.empty((0, bank.vectors.shape[1]), dtype=np.float32), bank.vectors, budget, seed)
+def _bank(good: GoodPatches) -> PatchBank:
+    return PatchBank(good, DefectMemory(good.vectors[:0]))

@@ -10,6 +10,7 @@ import numpy as np
 
 from bench.lib.bank import (
     HELD_OUT,
+    LESSON,
     bank_of,
     calibrated,
     coreset,
@@ -21,8 +22,9 @@ from bench.lib.bank import (
 )
 from bench.lib.line import Line, Part, State, named
 from bench.lib.protocol import STAGES
-from memory.bank import Bank
-from policies.admission import Limits
+from memory.detector import Capacity
+from memory.patch_bank.bank import PatchBank
+from policies.fitting import Limits
 
 REVIEW = 0.4
 
@@ -38,10 +40,10 @@ class Setting:
     @property
     def limits(self) -> Limits:
         """As config.yaml has them by default."""
-        return Limits(bank=self.budget, lesson=1000, held_out=HELD_OUT, replay=256, rate=self.rate, review=REVIEW)
+        return Limits(Capacity(self.budget, LESSON), HELD_OUT, 256, self.rate, REVIEW)
 
 
-def taught(line: Line, setting: Setting) -> Bank:
+def taught(line: Line, setting: Setting) -> PatchBank:
     """The bank of the setup parts, which every learner starts from."""
     return taught_bank(named(line.setup), setting.budget, setting.seed)
 
@@ -53,7 +55,7 @@ def static(line: Line, setting: Setting, *, by_distance: bool) -> list[State]:
     return [State(learned.bank, learned.threshold, 0, [])] * len(STAGES)
 
 
-Update = Callable[[Bank, list[Part], list[Part]], Bank]
+Update = Callable[[PatchBank, list[Part], list[Part]], PatchBank]
 
 
 def _with_all_labels(line: Line, setting: Setting, update: Update) -> list[State]:
@@ -80,9 +82,9 @@ def append(line: Line, setting: Setting) -> list[State]:
 def fifo(line: Line, setting: Setting) -> list[State]:
     """The newest patches."""
 
-    def update(bank: Bank, new: list[Part], _: list[Part]) -> Bank:
+    def update(bank: PatchBank, new: list[Part], _: list[Part]) -> PatchBank:
         both = extended(bank, named(new))
-        return of_rows(both, np.arange(len(both))[-setting.budget :])
+        return of_rows(both, np.arange(both.size)[-setting.budget :])
 
     return _with_all_labels(line, setting, update)
 
@@ -91,10 +93,10 @@ def reservoir(line: Line, setting: Setting) -> list[State]:
     """A uniform sample of all patches seen (Vitter, "Random sampling with a reservoir", 1985)."""
     rng = np.random.default_rng(setting.seed)
 
-    def update(_: Bank, __: list[Part], goods: list[Part]) -> Bank:
+    def update(_: PatchBank, __: list[Part], goods: list[Part]) -> PatchBank:
         everything = bank_of(named(goods))
-        size = min(setting.budget, len(everything))
-        return of_rows(everything, rng.choice(len(everything), size, replace=False))
+        size = min(setting.budget, everything.size)
+        return of_rows(everything, rng.choice(everything.size, size, replace=False))
 
     return _with_all_labels(line, setting, update)
 
@@ -102,7 +104,7 @@ def reservoir(line: Line, setting: Setting) -> list[State]:
 def incremental_coreset(line: Line, setting: Setting) -> list[State]:
     """The k-centre coreset of the bank and the new patches together, of fixed size (after CADIC, 2025)."""
 
-    def update(bank: Bank, new: list[Part], _: list[Part]) -> Bank:
+    def update(bank: PatchBank, new: list[Part], _: list[Part]) -> PatchBank:
         return coreset(extended(bank, named(new)), setting.budget, setting.seed)
 
     return _with_all_labels(line, setting, update)
@@ -111,7 +113,7 @@ def incremental_coreset(line: Line, setting: Setting) -> list[State]:
 def rebuild(line: Line, setting: Setting) -> list[State]:
     """The coreset of all good parts seen so far, from nothing: what learning can reach."""
 
-    def update(_: Bank, __: list[Part], goods: list[Part]) -> Bank:
+    def update(_: PatchBank, __: list[Part], goods: list[Part]) -> PatchBank:
         return coreset(bank_of(named(goods)), setting.budget, setting.seed)
 
     return _with_all_labels(line, setting, update)

@@ -1,13 +1,15 @@
-"""What benchmarks read from a line's ledger: the one place of theirs that knows its rows."""
+"""What benchmarks read from a line's ledger."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
-from daemon.ledger.ledger import Ledger, Row
+from daemon.ledger.frames import newest_frames
+from daemon.ledger.ledger import Ledger
+from daemon.ledger.records import JudgedFrame
 
 HEAD = 20
+EVERY_FRAME = 10**9
 
 
 @dataclass(frozen=True)
@@ -21,18 +23,15 @@ class Timing:
 
 def timings(ledger: Ledger, name: str) -> list[Timing]:
     """The timings of all frames whose ids begin with a name, in order."""
-    rows = ledger.all("SELECT * FROM frames WHERE frame_id LIKE ? ORDER BY seq", f"{name}-%")
-    return [Timing(row["frame_id"], row["judged_ms"], json.loads(row["timings"])["judge_ms"]) for row in rows]
+    frames = [frame for frame in newest_frames(ledger, EVERY_FRAME) if frame.frame_id.startswith(f"{name}-")]
+    ordered = sorted(frames, key=lambda frame: frame.seq)
+    return [Timing(frame.frame_id, frame.judged_ms, frame.timings["judge_ms"]) for frame in ordered]
 
 
-def kept(ledger: Ledger) -> list[Row]:
+def kept(ledger: Ledger) -> list[JudgedFrame]:
     """The first `HEAD` frames whose images are kept."""
-    return ledger.all("SELECT * FROM frames WHERE kept IS NOT NULL ORDER BY seq LIMIT ?", HEAD)
-
-
-def is_asked(frame: Row) -> bool:
-    """Whether an operator is asked about a judged frame."""
-    return bool(frame["asked"])
+    frames = [frame for frame in newest_frames(ledger, EVERY_FRAME) if frame.kept is not None]
+    return sorted(frames, key=lambda frame: frame.seq)[:HEAD]
 
 
 def is_running(ledger: Ledger) -> bool:

@@ -12,11 +12,13 @@ from bench.lib.line import Line, Part, State, named
 from bench.lib.protocol import STAGES
 from drift.monitor import CALM
 from memory.defects import ConfirmedDefects
+from memory.detector import GoodPart
+from memory.features import View
+from memory.patch_bank.bank import PatchBank
 from memory.version import Model, Snapshot, Version
 from policies import lesson, verdict
 from policies.admission import Hold, LabelledParts
 from policies.ask import asked, audited
-from policies.screening import GoodPart
 from policies.threshold import Threshold
 from policies.verdict import Verdict
 
@@ -77,15 +79,21 @@ def driftline(line: Line, setting: Setting, answer: Answer = truth) -> tuple[lis
                     fresh = []
                     head = _version(head.version.number + 1, learned.snapshot, learned.threshold, learned.waiting)
                 seconds.append(time.perf_counter() - started)
-        states.append(State(head.snapshot.bank, Threshold.of(head.version.threshold), len(answers), seconds))
+        states.append(State(_bank(head), Threshold.of(head.version.threshold), len(answers), seconds))
     return states, Record(answers, aside, set(head.version.waiting), holds)
+
+
+def _bank(head: Model) -> PatchBank:
+    bank = head.snapshot.detector
+    assert isinstance(bank, PatchBank)  # noqa: S101  # nothing else is taught here
+    return bank
 
 
 def _first(line: Line, setting: Setting) -> Model:
     """What teaching makes of the setup parts."""
     setup = named(line.setup)
     first = calibrated(taught(line, setting), setup, setting.rate)
-    snapshot = Snapshot(first.bank, ConfirmedDefects(), calibration_set(setup), {}, first.neighbours)
+    snapshot = Snapshot(first.bank, ConfirmedDefects(), calibration_set(setup), {})
     return _version(1, snapshot, first.threshold, ())
 
 
@@ -99,9 +107,9 @@ def _version(number: int, snapshot: Snapshot, threshold: Threshold, waiting: tup
 
 def _asked(head: Model, part: Part, used: float, setting: Setting) -> bool:
     """Whether the product asks about a part, with a share of the stage's label budget `used`."""
-    score = head.snapshot.bank.score(part.features)
+    score = head.snapshot.detector.score(View(part.features))
     judged = verdict.decide(score.value, Threshold.of(head.version.threshold), CALM)
-    return asked(Verdict(judged.verdict), judged.p_value or 1.0, used, setting.limits.review)
+    return asked(Verdict(judged.verdict), judged.p_value or 1.0, used, setting.limits.review_rate)
 
 
 def _confirmed(
@@ -112,8 +120,8 @@ def _confirmed(
     for name in dict.fromkeys(names):
         part = by_name[name]
         if answers[name] == "defect":
-            defects.append(confirmed_defect(name, part.features, head.snapshot.bank))
+            defects.append(confirmed_defect(name, part.features, _bank(head)))
         elif name not in aside:
-            candidate = GoodPart(name, part.features, part.shot.part)
+            candidate = GoodPart(name, View(part.features), part.shot.part)
             (random if audited(part.shot.image.name, AUDIT_SHARE) else goods).append(candidate)
     return LabelledParts(tuple(goods), tuple(random), tuple(defects))

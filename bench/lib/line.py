@@ -16,9 +16,9 @@ from bench.lib.nearest import Nearest
 from bench.lib.protocol import STAGES, Shot, mask
 from drift.light import LightEstimate, compensate
 from drift.signals import light
-from memory.bank import Bank
 from memory.extract import Extractor
 from memory.features import Features
+from memory.patch_bank.bank import PatchBank
 from policies.threshold import Threshold
 
 MAP_PX = 64
@@ -58,7 +58,7 @@ class Line:
 class State:
     """What a learner has at the end of a stage: what would judge, what it cost."""
 
-    bank: Bank
+    bank: PatchBank
     threshold: Threshold
     labels: int
     seconds: list[float]
@@ -130,7 +130,7 @@ def examine(line: Line, states: list[State], *, gain: bool) -> Result:
     of_stage = np.array([p.shot.stage for p in probes])
     scores: list[list[float]] = []
     maps: list[npt.NDArray[np.float32]] = []
-    scored_by: Bank | None = None
+    scored_by: PatchBank | None = None
     for state in states:
         if scored_by is not state.bank:
             distances = zip(probes, search.to(state.bank), strict=True)
@@ -152,6 +152,6 @@ def examine(line: Line, states: list[State], *, gain: bool) -> Result:
         recall=[float(flagged[(of_stage == j) & truth].mean()) for j in STAGES],
         flagged=flagged,
         labels=states[-1].labels,
-        bank=len(states[-1].bank),
+        bank=states[-1].bank.size,
         seconds=float(np.mean(seconds)) if seconds else 0.0,
     )

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.lib.bank import patch_names
-from memory.bank import Bank
 from memory.features import Features
+from memory.patch_bank.bank import PatchBank
 
 BLOCK = 1024
 
@@ -27,7 +27,7 @@ class Nearest:
         self.distance = np.full(len(self.patches), np.inf, dtype=np.float32)
         self.nearest = np.full(len(self.patches), -1, dtype=np.int64)
 
-    def to(self, bank: Bank) -> npt.NDArray[np.float32]:
+    def to(self, bank: PatchBank) -> npt.NDArray[np.float32]:
         """Distances (probe, patch)."""
         keys = np.array([self.ids.setdefault(name, len(self.ids)) for name in patch_names(bank)])
         new = np.flatnonzero(~np.isin(keys, self.keys))
@@ -36,10 +36,10 @@ class Nearest:
         gone[-1] = True  # of patches that have no nearest yet
         stale = gone[self.nearest]
         anew, kept = np.flatnonzero(stale), np.flatnonzero(~stale)
-        self.distance[anew], rows = _search(self.patches[anew], bank.vectors)
+        self.distance[anew], rows = _search(self.patches[anew], bank.good.vectors)
         self.nearest[anew] = keys[rows]
         if len(new) and len(kept):
-            distance, rows = _search(self.patches[kept], bank.vectors[new])
+            distance, rows = _search(self.patches[kept], bank.good.vectors[new])
             nearer = distance < self.distance[kept]
             self.distance[kept[nearer]] = distance[nearer]
             self.nearest[kept[nearer]] = keys[new[rows[nearer]]]

@@ -45,11 +45,8 @@ def real_exposures(on: Material, backbone: Extractor, path: Path, rng: np.random
     """Real tiles, good ones of the probes, whose lamp goes through the six exposures and back to the first."""
     rows = on.shots()
 
-    def look(image: np.ndarray) -> np.ndarray:
-        return backbone(image).patches
-
     setup = [on.load(s) for s in rows if s.role == "setup"]
-    reference = refer(setup, [look(image) for image in setup], look, 0)
+    reference = refer(setup, [backbone(image) for image in setup], backbone, 0)
     monitor, z, states, marks = Monitor(reference), [], [], []
     for number in (1, 2, 3, 4, 5, 6, 1):
         marks.append((len(states), f"exposure {number}"))
@@ -57,7 +54,7 @@ def real_exposures(on: Material, backbone: Extractor, path: Path, rng: np.random
         for i in rng.integers(0, len(good), EACH):
             raw = on.load(good[i])
             image = compensate(raw, monitor.gain)
-            signals = measure(raw, image, look(image), reference)
+            signals = measure(raw, image, backbone(image), reference)
             states.append(monitor.update(MeasuredFrame(signals, len(states), len(states), flagged=False)))
             z.append(reference.z(signals.values))
     _draw("Real tiles under six real exposures, and back", np.stack(z), states, marks, path)

@@ -18,6 +18,7 @@ from drift.reference import Signals
 from drift.regimes import TAUGHT, Regime, Sighting, extended, regimes_of
 from drift.signals import light
 from memory.extract import Extractor
+from memory.features import View
 from policies.threshold import calibrate
 
 Half = npt.NDArray[np.bool_]
@@ -102,11 +103,8 @@ def _cell(frames: list[int | None]) -> str:
 def exposures(on: Material, setting: Setting, backbone: Extractor) -> dict[str, Pool]:
     """Good tiles of the other five real exposures; the setting's own line knows the first."""
     goods = [s for s in on.shots() if s.role != "setup" and not s.defective]
-    patches_of = lambda image: backbone(image).patches  # noqa: E731  # one use
     return {
-        f"exposure {number}": measured(
-            [on.load(s) for s in goods if s.exposure == number], setting.reference, patches_of
-        )
+        f"exposure {number}": measured([on.load(s) for s in goods if s.exposure == number], setting.reference, backbone)
         for number in range(2, 7)
     }
 
@@ -125,7 +123,9 @@ def own_thresholds(on: Material, backbone: Extractor, extent: Extent, rate: floa
     for number in range(1, 7):
         images = [on.load(s) for s in probes if s.exposure == number]
         gain = np.mean([light(image) for image in images], axis=0) - reference.light
-        scores[of_exposure == number] = [taught.bank.score(backbone(compensate(image, gain))).value for image in images]
+        scores[of_exposure == number] = [
+            taught.bank.score(View(backbone(compensate(image, gain)))).value for image in images
+        ]
     rates = np.zeros((extent.splits, 6, 2, 2))  # (split, exposure, pooled or own, false rejects or recall)
     for split in range(extent.splits):
         half = _half(of_exposure, bad, rng)

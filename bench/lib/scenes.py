@@ -18,8 +18,9 @@ from daemon.datasets.rendered import STEADY, Flaw, Scene, part
 from drift.light import compensate
 from drift.monitor import Monitor
 from drift.reference import Reference, Signals, left_out, measure, refer
-from drift.signals import LIGHT, Image, Vector, light, material
+from drift.signals import LIGHT, Vector, light, material
 from memory.extract import Extractor
+from memory.features import Features, Image
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ class Stream:
         return changed.at(i, good, share).signals(left)
 
 
-Patches = Callable[[Image], npt.NDArray[np.float32]]
+Look = Callable[[Image], Features]
 
 
 def rendered(backbone: Extractor, extent: Extent, taught: int, *, changes: bool = True) -> Setting:
@@ -123,18 +124,15 @@ def rendered(backbone: Extractor, extent: Extent, taught: int, *, changes: bool 
         pixels = cv2.resize(part(number, scene, flaw), (backbone.input_px,) * 2, interpolation=cv2.INTER_AREA)
         return pixels.astype(np.uint8, copy=False)
 
-    def patches(pixels: Image) -> npt.NDArray[np.float32]:
-        return backbone(pixels).patches
-
-    reference, own = _taught([image(i) for i in range(taught)], patches)
+    reference, own = _taught([image(i) for i in range(taught)], backbone)
     numbers = range(1000, 1000 + extent.unseen)
 
     def pool(scene: Scene) -> Pool:
-        return measured([image(i, scene) for i in numbers], reference, patches)
+        return measured([image(i, scene) for i in numbers], reference, backbone)
 
     scenes = [each for each in SCENES if not extent.sizes or each[1] in extent.sizes] if changes else []
     bad = {
-        str(flaw): measured([image(2000 + i, STEADY, flaw) for i in range(extent.bad)], reference, patches)
+        str(flaw): measured([image(2000 + i, STEADY, flaw) for i in range(extent.bad)], reference, backbone)
         for flaw in (Flaw if changes else ())
     }
     brought = tuple(Change(cause, size, pool(scene)) for cause, size, scene in scenes)
@@ -157,14 +155,11 @@ def tiles(on: Material, backbone: Extractor, extent: Extent, seed: int) -> Setti
     and 20 % more light at once and over 10, 100 and 1,000 frames.
     """
 
-    def patches(image: Image) -> npt.NDArray[np.float32]:
-        return backbone(image).patches
-
     rows = on.shots(seed)
-    reference, own = _taught([on.load(s) for s in rows if s.role == "setup"], patches)
+    reference, own = _taught([on.load(s) for s in rows if s.role == "setup"], backbone)
     first = [s for s in rows if s.role != "setup" and s.exposure == 1]
     images = [on.load(s) for s in first if not s.defective]
-    brighter = measured([np.clip(np.rint(i * 1.2), 0, 255).astype(np.uint8) for i in images], reference, patches)
+    brighter = measured([np.clip(np.rint(i * 1.2), 0, 255).astype(np.uint8) for i in images], reference, backbone)
     lamps = [
         Change(
             "light", f"+{percent} % over {frames or 1}", brighter, frames, float(np.log1p(percent / 100) / np.log(1.2))
@@ -173,19 +168,19 @@ def tiles(on: Material, backbone: Extractor, extent: Extent, seed: int) -> Setti
         for frames in extent.ramps
     ]
     kinds = sorted({s.label for s in first if s.defective})
-    bad = {kind: measured([on.load(s) for s in first if s.label == kind], reference, patches) for kind in kinds}
-    return Setting(f"tiles, seed {seed}", reference, own, measured(images, reference, patches), tuple(lamps), bad)
+    bad = {kind: measured([on.load(s) for s in first if s.label == kind], reference, backbone) for kind in kinds}
+    return Setting(f"tiles, seed {seed}", reference, own, measured(images, reference, backbone), tuple(lamps), bad)
 
 
-def _taught(images: Sequence[Image], patches_of: Patches) -> tuple[Reference, Vector]:
+def _taught(images: Sequence[Image], look: Look) -> tuple[Reference, Vector]:
     """The reference of taught images, and their own signals (n, S) in spreads, each against the others."""
-    patches = [patches_of(image) for image in images]
-    reference = refer(images, patches, patches_of, 0)
-    values = left_out(images, [material(of_one) for of_one in patches], 0)
+    features = [look(image) for image in images]
+    reference = refer(images, features, look, 0)
+    values = left_out(images, [material(each) for each in features], 0)
     return reference, reference.z(values)
 
 
-def measured(images: Sequence[Image], reference: Reference, patches_of: Patches) -> Pool:
+def measured(images: Sequence[Image], reference: Reference, look: Look) -> Pool:
     """The signals of images as they come, and with the light that they have in common divided out."""
     lights = np.stack([light(image) for image in images])
     gain = lights.mean(axis=0) - reference.light
@@ -194,8 +189,8 @@ def measured(images: Sequence[Image], reference: Reference, patches_of: Patches)
     clean, raw, reach = [], [], []
     for image in images:
         seen = compensate(image, gain)
-        signals = measure(image, seen, patches_of(seen), reference)
+        signals = measure(image, seen, look(seen), reference)
         clean.append(signals.values)
         reach.append(signals.reach)
-        raw.append(measure(image, image, patches_of(image), reference).values if gain.any() else clean[-1])
+        raw.append(measure(image, image, look(image), reference).values if gain.any() else clean[-1])
     return Pool(np.stack(clean), np.stack(raw), np.stack(reach), lights)

@@ -14,7 +14,6 @@ import sys
 from pathlib import Path
 
 import cv2
-import torch
 
 from bench.lib.bank import bank_of
 from bench.lib.protocol import MAX_PIXELS
@@ -22,8 +21,8 @@ from bench.lib.speed_protocol import MAP_PX, extractor, read, timed
 from daemon.intake.decode import decode
 from drift.monitor import CALM
 from memory.backends import compiled
-from memory.features import Features
-from memory.search import search_with
+from memory.features import Features, View
+from memory.runtime import use_threads
 from policies.threshold import calibrate
 from policies.verdict import decide
 
@@ -32,15 +31,14 @@ def main() -> None:
     """Score the images."""
     folder, backend, result = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
     task, vectors = read(folder)
-    search_with(2)
-    torch.set_num_threads(2)
+    use_threads(2)
     extract, threshold, by_bank = extractor(task.backbone), calibrate([1.0], 0.5), []
     if backend != "torch":
         taught = [decode(Path(path).read_bytes(), extract.input_px, MAX_PIXELS) for path in task.taught]
         extract = extract.on(compiled(backend, extract.network, extract.input_px, 2, folder / backend, taught))
 
     def score(data: bytes) -> float:
-        scored = bank.score(extract(decode(data, extract.input_px, MAX_PIXELS)))
+        scored = bank.score(View(extract(decode(data, extract.input_px, MAX_PIXELS))))
         cv2.resize(scored.map, (MAP_PX, MAP_PX), interpolation=cv2.INTER_LINEAR)
         decide(scored.value, threshold, CALM)
         return scored.value

@@ -17,6 +17,7 @@ from drift.light import compensate
 from drift.monitor import MeasuredFrame, Monitor
 from drift.reference import Reference, measure, refer
 from memory.extract import Extractor
+from memory.features import View
 
 MAP_PX = 64
 
@@ -42,7 +43,7 @@ def teach(
     images = [material.load(shot) for shot in setup]
     features = [backbone(image) for image in images]
     parts = [(str(number), each) for number, each in enumerate(features)]
-    reference = refer(images, [f.patches for f in features], lambda image: backbone(image).patches, 0)
+    reference = refer(images, features, backbone, 0)
     return calibrated(taught_bank(parts, budget, 0), parts, rate), reference
 
 
@@ -59,11 +60,11 @@ def run(
                 raw = material.load(shot)
                 image = compensate(raw, monitor.gain)
                 features = backbone(image)
-                flagged = taught.bank.score(features).value > taught.threshold.value
-                monitor.update(MeasuredFrame(measure(raw, image, features.patches, reference), frames, frames, flagged=flagged))
+                flagged = taught.bank.score(View(features)).value > taught.threshold.value
+                monitor.update(MeasuredFrame(measure(raw, image, features, reference), frames, frames, flagged=flagged))
                 frames += 1
         for shot in (row for row in rows if row.role == "probe" and row.stage == stage):
-            score = taught.bank.score(backbone(compensate(material.load(shot), monitor.gain)))
+            score = taught.bank.score(View(backbone(compensate(material.load(shot), monitor.gain))))
             scores.append(score.value)
             truth.append(shot.defective)
             stages.append(stage)
@@ -79,7 +80,7 @@ def run(
         recall=[float(above[(of_stage == k) & bad].mean()) for k in STAGES],
         stage_auroc=np.array([auroc(value[of_stage == k], bad[of_stage == k]) for k in STAGES]),
         guaranteed=taught.threshold.guaranteed_rate,
-        bank=len(taught.bank),
+        bank=taught.bank.size,
     )
 
 

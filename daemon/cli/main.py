@@ -94,6 +94,7 @@ def run(config: Config = None, overrides: Set = None) -> None:
         schedule.snapshot(service)
         log.info("running", line=given.line, source=given.source.kind, state=str(given.state_dir))
         service.run()
+        service.source.close()
         jobs.shutdown(wait=True)
         opened.ledger.set_status("service", {**service.status(), "stopped_ms": clock.unix_ms()})
         opened.ledger.close()

@@ -1,4 +1,4 @@
-"""Cameras as sources of frames: by OpenCV (RTSP, HTTP, USB) or GenICam; one that is lost is tried again for ever."""
+"""A camera as a source of frames, by OpenCV (RTSP, HTTP, USB); one that is lost is tried again for ever."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 import cv2
 import numpy as np
 import structlog
 
 from daemon.intake.sources import Frame
+from daemon.settings.load import ConfigError, Settings
+from daemon.streams import RedisStreams
 from memory.errors import DriftlineError
 from memory.features import Image
 
@@ -107,13 +109,13 @@ class OpenCv:
         self._address = address
         self._camera = cv2.VideoCapture(int(address)) if number else cv2.VideoCapture(address, cv2.CAP_FFMPEG, limits)
         if not self._camera.isOpened():
-            raise _lost(address, "it cannot be opened")
+            raise lost(address, "it cannot be opened")
 
     def grab(self) -> Image:
         """The next image (H, W, 3) u8, RGB. Raises CameraLost."""
         there, image = self._camera.read()
         if not there:
-            raise _lost(self._address, "it gives no image any more")
+            raise lost(self._address, "it gives no image any more")
         return np.ascontiguousarray(image[:, :, ::-1], dtype=np.uint8)
 
     def close(self) -> None:
@@ -121,48 +123,21 @@ class OpenCv:
         self._camera.release()
 
 
-class GenICam:
-    """A camera behind a GenTL producer (a .cti file of its maker), by harvesters; `serial` chooses among several."""
-
-    FORMATS = ("Mono8", "RGB8", "BGR8")
-
-    def __init__(self, producer: str, serial: str) -> None:
-        from harvesters.core import Harvester
-
-        self._serial = serial
-        self._harvester = Harvester()
-        try:
-            self._harvester.add_file(producer)
-            self._harvester.update()
-            self._camera: Any = self._harvester.create({"serial_number": serial})
-            self._camera.start()
-        except Exception as error:  # harvesters raises what its driver raises
-            self._harvester.reset()
-            raise _lost(serial, f"{type(error).__name__}: {error}") from error
-
-    def grab(self) -> Image:
-        """The next image (H, W, 3) u8, RGB. Raises CameraLost."""
-        try:
-            with self._camera.fetch(timeout=READ_MS / 1000) as buffer:
-                part = buffer.payload.components[0]
-                kind, flat = part.data_format, np.array(part.data, dtype=np.uint8)
-                image = flat.reshape(part.height, part.width, -1)  # (H * W * C,) -> (H, W, C)
-        except Exception as error:  # a timeout or a lost device, by the driver's own class
-            raise _lost(self._serial, f"{type(error).__name__}: {error}") from error
-        if kind not in self.FORMATS:
-            raise _lost(self._serial, f"images of format {kind}; set PixelFormat to one of {', '.join(self.FORMATS)}")
-        if kind == "Mono8":
-            return np.repeat(image, 3, axis=2)  # (H, W, 1) -> (H, W, 3)
-        return np.ascontiguousarray(image[:, :, ::-1] if kind == "BGR8" else image)
-
-    def close(self) -> None:
-        """Let the camera and its driver go."""
-        self._camera.stop()
-        self._camera.destroy()
-        self._harvester.reset()
-
-
-def _lost(camera: str, came: str) -> CameraLost:
+def lost(camera: str, came: str) -> CameraLost:
+    """The error of a camera that cannot be used, with what came instead of its images."""
     return CameraLost(
         expected=f"images from camera {camera}", came=came, do="check cable, address and power; it is tried again"
     )
+
+
+def address_of(settings: Settings) -> str:
+    """The camera that the settings name. Raises ConfigError where they name none."""
+    if settings.source.camera is None:
+        raise ConfigError(expected="source.camera", came="no address", do="name the camera in config.yaml")
+    return settings.source.camera
+
+
+def open_source(settings: Settings, _: RedisStreams) -> Camera:
+    """The camera that OpenCV opens. Raises ConfigError where none is named."""
+    address = address_of(settings)
+    return Camera(settings.line, lambda: OpenCv(address), settings.source.every_ms)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from daemon.intake.decode import SUFFIXES, ImageRejected, named, read_allowed
 from daemon.intake.sources import MAX_STEM_CHARS, Frame
+from daemon.settings.load import Settings
+from daemon.streams import RedisStreams
 
 FOLDER_BATCH = 8
 FOLDER_POLL_S = 0.05
@@ -48,6 +50,9 @@ class WatchedFolder:
         for path in judged[: max(len(judged) - keep, 0)]:
             path.unlink(missing_ok=True)
 
+    def close(self) -> None:
+        """Nothing: a folder is not held."""
+
     def _settled(self) -> list[tuple[int, Path]]:
         limit_ns = time.time_ns() - self._settle_ms * 1_000_000
         found = []
@@ -67,3 +72,8 @@ class WatchedFolder:
             return replace(frame, data=read_allowed(path, (self._folder,), self._max_bytes))
         except ImageRejected as error:
             return replace(frame, problem=str(error))
+
+
+def open_source(settings: Settings, _: RedisStreams) -> WatchedFolder:
+    """The watched folder."""
+    return WatchedFolder(settings.source.folder, settings.source.settle_ms, settings.source.max_bytes)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from daemon.intake.decode import ImageRejected, read_allowed
 from daemon.intake.sources import Frame
+from daemon.settings.load import Settings
 from daemon.streams import Message, RedisStreams, Stream
 from memory.errors import DriftlineError
 
@@ -78,3 +79,8 @@ def _id(message: Message, name: str, limit: int = MAX_ID_CHARS) -> str | None:
 
 def _malformed(expected: str, came: str) -> FrameRejected:
     return FrameRejected(expected=expected, came=came, do="correct the program that sends frames")
+
+
+def open_source(settings: Settings, streams: RedisStreams) -> RedisFrames:
+    """The line's own stream of frames."""
+    return RedisFrames(streams, settings.source.allowed_roots, settings.source.max_bytes)

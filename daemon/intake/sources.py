@@ -56,3 +56,6 @@ class Source(Protocol):
 
     def tidy(self, keep: int) -> None:
         """Delete what the source set aside beyond its newest `keep` frames."""
+
+    def close(self) -> None:
+        """Let go what the source holds; nothing is read from it any more."""
