@@ -109,10 +109,23 @@ def check(folder: Path, client: redis.Redis) -> dict[str, object]:
     for name, pair in (("frames", frames), ("answers", answers), ("versions", versions)):
         calm, killed = _strip(name, pair["calm"]), _strip(name, pair["killed"])
         if calm != killed:
-            raise SystemExit(f"{name} differ: " + str([p for p in zip(calm, killed, strict=False) if p[0] != p[1]][:2]))
+            raise SystemExit(
+                f"{name} differ between the undisturbed run and the killed one: {_differing(calm, killed)}"
+            )
     return counts | {
         "bit-identical": "frames (verdict, score, threshold, p-value, version, exposure), answers, versions (blobs)"
     }
+
+
+def _differing(calm: list, killed: list) -> str:
+    """The first rows that differ; of versions only the names of what differs in each."""
+    if len(calm) != len(killed):
+        return f"{len(calm)} against {len(killed)}"
+    pairs = [(one, other) for one, other in zip(calm, killed, strict=True) if one != other]
+    if isinstance(pairs[0][0], dict):
+        flat = [[row | row["blobs"] for row in pair] for pair in pairs]
+        return "; ".join(f"{a['number']}: {', '.join(k for k in a if a[k] != b.get(k))}" for a, b in flat)
+    return str(pairs[:2])
 
 
 def _strip(name: str, rows: list) -> list:
