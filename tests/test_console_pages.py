@@ -84,7 +84,7 @@ def served(settings: Settings, real_redis: RealRedis, given: ConsoleSettings) ->
     while not server.started:
         time.sleep(0.02)
     yield f"http://127.0.0.1:{port}"
-    app.state.parts.news.end()  # as `driftline console` does: the server waits for those who watch
+    app.state.services.events.end()  # as `driftline console` does: the server waits for those who watch
     server.should_exit = True
     thread.join()
 

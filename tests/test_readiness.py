@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import NOW_MS, frame, free_port, png
+from conftest import NOW_MS, frame, png
 from fastapi.testclient import TestClient
+from servers import free_port
 
 from daemon import build
 from daemon.cli.console import line_view
