@@ -79,7 +79,8 @@ def test_the_newest_image_is_given_and_none_is_queued() -> None:
         assert two.frame_id != one.frame_id
 
 
-def test_a_lost_camera_is_told_once_and_comes_back(service: Service) -> None:
+def test_a_lost_camera_is_told_once_and_comes_back(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daemon.intake.cameras.BACKOFF_FIRST_S", 1.0)  # the first trouble is seen before the next
     scripted = Scripted()
     with watched(Camera("cam", scripted.connect, 1)) as camera:
         service.source = camera

@@ -57,11 +57,11 @@ def part(number: int, scene: Scene = STEADY, flaw: Flaw | None = None) -> Image:
     placed = cv2.warpAffine(plate, turn, (SIZE_PX, SIZE_PX), borderValue=(0.13, 0.13, 0.14))
     if scene.blur_px:
         placed = cv2.GaussianBlur(placed, (0, 0), scene.blur_px)
-    seen: npt.NDArray[np.float64] = np.asarray(rng.normal(0, scene.noise, placed.shape))
+    seen = rng.normal(0, scene.noise, (SIZE_PX, SIZE_PX, 3))
     seen += placed * scene.light * np.array(scene.tint, dtype=np.float32)
     seen *= 255
-    pixels: Image = np.clip(np.rint(seen, out=seen), 0, 255, out=seen).astype(np.uint8)
-    return pixels
+    np.rint(seen, out=seen)
+    return np.clip(seen, 0, 255, out=seen).astype(np.uint8)
 
 
 def _plate(rng: np.random.Generator, scene: Scene) -> Canvas:
