@@ -16,7 +16,10 @@ from daemon import schedule
 from daemon.datasets import demo
 from daemon.datasets.playback import Dataset, Item, ReplayError, aside, dataset, play, prepare
 from daemon.datasets.rendered import Flaw
+from daemon.intake.cameras import Camera
 from daemon.intake.folder import FOLDER_BATCH, WatchedFolder
+from daemon.intake.redis_frames import RedisFrames
+from daemon.intake.sources import Source
 from daemon.learning import answers
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import NewVerdict
@@ -209,3 +212,10 @@ def test_the_demo_s_script_has_all_it_promises() -> None:
 def test_settle_itself_gives_up(service: Service) -> None:
     with pytest.raises(AssertionError):
         settle(service, lambda: False, turns=1)
+
+
+@pytest.mark.parametrize("source", [RedisFrames, WatchedFolder, Camera])
+def test_every_source_can_do_what_the_service_asks_of_it(source: type) -> None:
+    promised = {name for name in vars(Source) if not name.startswith("_") and callable(getattr(Source, name))}
+    assert promised == {"read", "acknowledge", "tidy", "close"}
+    assert promised <= {name for name in vars(source) if callable(getattr(source, name))}

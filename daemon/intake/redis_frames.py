@@ -44,6 +44,9 @@ class RedisFrames:
     def tidy(self, keep: int) -> None:
         """Nothing: streams are trimmed by retention."""
 
+    def close(self) -> None:
+        """Nothing: the service's own streams go on until its end."""
+
     def _frame(self, message: Message) -> Frame:
         sent_ms = int(message.entry.partition("-")[0])
         frame = Frame(f"entry:{message.entry}", "", "redis", sent_ms, None, receipt=message)
