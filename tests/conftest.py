@@ -63,6 +63,8 @@ def _hermetic(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No setting leaks in from the environment of whoever runs the tests, and no logger from test to test."""
     for name in [n for n in os.environ if n.startswith("DRIFTLINE_") and n != "DRIFTLINE_SHARED"]:
         monkeypatch.delenv(name)
+    plain = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[structlog.processors.add_log_level, plain])  # drawn tracebacks take a second each
     yield
     structlog.reset_defaults()
 

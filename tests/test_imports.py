@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
 from conftest import ROOT
@@ -58,8 +59,13 @@ def modules() -> list[str]:
     return [str(p.relative_to(ROOT)) for package in MAY_IMPORT for p in sorted((ROOT / package).rglob("*.py"))]
 
 
-def imported(path: str) -> Iterator[str]:
+@cache
+def imported(path: str) -> frozenset[str]:
     """Every module that a file imports, by its whole name."""
+    return frozenset(_imported(path))
+
+
+def _imported(path: str) -> Iterator[str]:
     for node in ast.walk(ast.parse((ROOT / path).read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -115,7 +121,7 @@ def test_inside_the_daemon_imports_flow_down(path: str) -> None:
 
 def test_pages_and_connectors_do_not_build_what_they_serve() -> None:
     rooms = [path for path in modules() if path.startswith(("daemon/console/", "daemon/plant/"))]
-    assert [path for path in rooms if "daemon.build" in set(imported(path))] == []
+    assert [path for path in rooms if "daemon.build" in imported(path)] == []
 
 
 def test_the_daemon_s_root_stays_small() -> None:
