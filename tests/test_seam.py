@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from conftest import NOW_MS, frame, make_service, png, untracked
+from fastapi.testclient import TestClient
 
+from daemon import build
+from daemon.cli.console import line_view
+from daemon.console.access import access
+from daemon.console.app import application
 from daemon.datasets.rendered import STEADY, Flaw
 from daemon.inference.shadow import Trial
 from daemon.learning import answers, compare, lesson, revocation
 from daemon.learning.rollback import roll_back
 from daemon.learning.teach import images_in, teach
 from daemon.ledger import provenance
+from daemon.ledger.state import open_state
 from daemon.service import Service
 from daemon.settings.load import Settings
+from daemon.settings.models import ConsoleSettings
 from daemon.streams import RedisStreams
 from memory.errors import DriftlineError
 from memory.extract import Extractor
@@ -118,6 +126,35 @@ def test_answers_are_revoked_and_versions_compared(line: Service) -> None:
     judged, differ = compare.changed(line.engine, before, after, 10, untracked)
     assert judged == 1
     assert {one["frame_id"] for one in differ} <= {"good"}
+
+
+def test_the_console_shows_scores_teaches_and_goes_live(
+    line: Service, wire: RedisStreams, extractor: Extractor, good_parts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "extractor", lambda _: extractor)
+    judge(line, "burr", 501, Flaw.BURR)
+    answer(line, "burr", "defect")
+    learn(line)
+    line.engine.ledger.set_status("service", line.status())
+    settings = line.engine.settings
+    console = application(line_view(settings, open_state(settings.state_dir), wire), access(ConsoleSettings()))
+    with TestClient(console, base_url="http://127.0.0.1:8090") as browser:
+        for page in ("/", "/review", "/drift", "/versions", "/versions/2", "/threshold", "/setup"):
+            assert browser.get(page).status_code == 200, page
+        assert browser.get("/api/versions/2").json()["detector"] == KIND
+        assert list(browser.get("/api/threshold").json()["defects"]) == ["burr"]
+        assert browser.post("/api/score", content=png(501, STEADY, Flaw.BURR)).json()["verdict"] == "NG"
+        assert browser.get("/api/why/burr").json()[0]["nearest_good_patch"]["admitted"]["number"] == 1
+        batch = browser.post("/api/setup/begin").json()["batch"]
+        for part in sorted(good_parts.iterdir()):
+            query = {"batch": batch, "name": part.name}
+            assert browser.put("/api/setup/images", params=query, content=part.read_bytes()).status_code == 201
+        assert browser.post("/api/setup/teach", json={"batch": batch}).status_code == 202
+        while not (work := browser.get("/api/work").json())["work"]["ended"]:
+            time.sleep(0.05)
+        assert browser.post("/api/setup/check", content=png(501, STEADY, Flaw.BURR)).json()["verdict"] == "NG"
+        assert browser.post("/api/setup/live", json={"draft": work["draft"]["id"]}).json() == {"version": 3}
+    assert line.store.version(3).detector == KIND
 
 
 def test_a_kind_that_is_not_installed_is_told_by_name() -> None:
