@@ -9,8 +9,8 @@ from fastapi.exception_handlers import http_exception_handler
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from daemon.console.access import COOKIE
-from daemon.console.pages import templates
 from daemon.console.services import Injected
+from daemon.console.templating import templates
 
 COOKIE_S = 90 * 86_400
 router = APIRouter(include_in_schema=False)

@@ -8,15 +8,15 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.responses import HTMLResponse, StreamingResponse
-from fastapi.templating import Jinja2Templates
 from pydantic import Field
 
-from daemon.clock import minute, to_the_minute, unix_ms
+from daemon.clock import unix_ms
 from daemon.console import charts
 from daemon.console.access import Caller, Engineer, Role, Viewer
 from daemon.console.history import samples_of
 from daemon.console.images import encoded
 from daemon.console.services import Injected, Services
+from daemon.console.templating import templates
 
 HERE = Path(__file__).parent
 PAGES = (
@@ -33,17 +33,6 @@ Seq = Annotated[int, Field(ge=1, le=2**62)]
 Number = Annotated[int, Field(ge=1, le=2**53)]
 Hours = Annotated[int, Query(ge=1, le=168)]
 router = APIRouter(include_in_schema=False)
-templates = Jinja2Templates(HERE / "templates")
-templates.env.autoescape = True  # by itself it escapes what ends in .html alone, and these end in .html.j2
-
-
-def shown_time(at_ms: int) -> str:
-    """A time for people."""
-    return f"{minute(at_ms)} UTC"
-
-
-templates.env.filters["clock"] = shown_time
-templates.env.filters["minute"] = to_the_minute
 
 
 @router.get("/", response_class=HTMLResponse)
