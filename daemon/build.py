@@ -53,7 +53,7 @@ def extractor(settings: Settings) -> Extractor:
     return made
 
 
-def wire(settings: Settings) -> RedisStreams:
+def redis_streams(settings: Settings) -> RedisStreams:
     """The line's streams; nothing connects yet. `memory://` is a broker inside this process, said out loud."""
     url = settings.redis.url
     if url == IN_PROCESS:

@@ -7,14 +7,14 @@ from collections.abc import Collection, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from drift.chart import CLIP, Evidence, accumulate, alarming, begun, calm, evidence, onset
+from drift.chart import CLIP, Evidence, accumulate, alarming, calm, evidence, onset, restarted
 from drift.reference import Reference
 from drift.regimes import Regime
 from drift.signals import SIGNALS, Vector
 
 Z_CLIP = 20.0
 REMEMBERED_FRAMES = 512
-SETTLE_FRAMES = 16  # whether alarms are over is asked so often, by frame number, so that a restart changes no moment
+CHECK_FRAMES = 16  # whether alarms are over is asked so often, by frame number, so that a restart changes no moment
 CALM_FRAMES = 32  # what ends an alarm at least; or twice as many as it took to see it
 
 Frames = npt.NDArray[np.int64]
@@ -54,14 +54,14 @@ class Alarms:
         new = np.flatnonzero(alarming(self._sums) & ~self.high).tolist()
         if new:
             self._raise(new)
-        asked = bool(self.high.any()) and number // SETTLE_FRAMES > before // SETTLE_FRAMES
+        asked = bool(self.high.any()) and number // CHECK_FRAMES > before // CHECK_FRAMES
         if asked:
-            self._settle(regimes)
+            self._end_alarms(regimes)
         return asked or bool(new)
 
     def since(self, names: Collection[str]) -> Frames:
         """The remembered frames (n,) since the first of the signals `names` changed, oldest first."""
-        said = self._said()
+        said = self._evidence()
         return self._order()[min(self._onset(SIGNALS.index(name), said) for name in names) :]
 
     def mean(self, frames: Frames) -> Vector:
@@ -82,7 +82,7 @@ class Alarms:
         """The mean signals (S,) of the newest `CALM_FRAMES`, in spreads."""
         return self.mean(self._order()[-CALM_FRAMES:])
 
-    def _said(self) -> Evidence:
+    def _evidence(self) -> Evidence:
         """What the remembered frames say against the regime (n, S, 2, T), oldest first."""
         return evidence(self.regime.apart(self._recent[:, self._order()]), self.regime.limits)
 
@@ -99,19 +99,19 @@ class Alarms:
 
         One that joins in late, and so asks for many, waits no longer than the clearest of those that are high.
         """
-        said = self._said()
+        said = self._evidence()
         for at in signals:
             took = len(said) - self._onset(at, said)
             clearest = int(self._wait[self.high].min(initial=REMEMBERED_FRAMES))
             self.high[at], self._raised[at] = True, self._frames
             self._wait[at] = min(max(2 * took, CALM_FRAMES), clearest)
 
-    def _settle(self, regimes: Sequence[Regime]) -> None:
+    def _end_alarms(self, regimes: Sequence[Regime]) -> None:
         """End the alarms of signals whose charts, begun anew since, see little; and all, where those of this regime or
         of another one see little and no other chart raises an alarm.
         """
         recent, since = self._recent[:, self._order()], self._frames - self._raised
-        fresh = begun(self._said(), self._wait)
+        fresh = restarted(self._evidence(), self._wait)
         over = self.high & (since >= self._wait) & calm(fresh)
         self.high = self.high & ~over
         self._sums[over], self._begun[over] = fresh[over], (self._frames - self._wait)[over]
@@ -120,7 +120,7 @@ class Alarms:
             return
         wait = np.full(len(SIGNALS), self._wait[clearest])
         candidates = [self.regime, *(r for r in regimes if r.name != self.regime.name)]
-        found = [(begun(evidence(r.apart(recent), r.limits), wait), r) for r in candidates]
+        found = [(restarted(evidence(r.apart(recent), r.limits), wait), r) for r in candidates]
         calm_enough = [np.where(self.high, calm(sums), ~alarming(sums)).all() for sums, _ in found]
         fitting = [(float(found[at][0].sum()), at) for at in np.flatnonzero(calm_enough).tolist()]
         if fitting:

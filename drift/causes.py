@@ -26,12 +26,12 @@ OWN = {
     "material": MATERIAL,
 }
 COMPENSATED = ("light", "colour")
-SHOWN = (*CAMERA, *MATERIAL)  # measured after compensation
+COMPENSATED_SIGNALS = (*CAMERA, *MATERIAL)  # measured after compensation
 DOUBT = 2.0  # standard errors that a mean must exceed to count
 BENEFIT = 0.1
 
 Marks = Mapping[str, npt.NDArray[np.float64]]
-_SHOWN = np.array([SIGNALS.index(name) for name in SHOWN])
+_COMPENSATED_INDEX = np.array([SIGNALS.index(name) for name in COMPENSATED_SIGNALS])
 
 
 def simulate_causes(image: Image, seed: int) -> Iterator[tuple[str, Image]]:
@@ -67,12 +67,12 @@ def named(moved: Vector, frames: int, marks: Marks, known: Collection[str]) -> s
     not caught up with; what is `known` to have changed is believed first, where it explains as much.
     """
     clear = np.sign(moved) * np.maximum(np.abs(moved) - DOUBT / np.sqrt(frames), 0)
-    seen = np.arcsinh(clear)[_SHOWN]
+    seen = np.arcsinh(clear)[_COMPENSATED_INDEX]
     if not seen.any():
-        seen = np.arcsinh(moved)[_SHOWN]
-    explained = {cause: max(_along(seen, np.arcsinh(rows)[:, _SHOWN])) for cause, rows in marks.items()}
+        seen = np.arcsinh(moved)[_COMPENSATED_INDEX]
+    explained = {cause: max(_along(seen, np.arcsinh(rows)[:, _COMPENSATED_INDEX])) for cause, rows in marks.items()}
     for cause, own in OWN.items():
-        at = [SHOWN.index(name) for name in own if name in SHOWN]
+        at = [COMPENSATED_SIGNALS.index(name) for name in own if name in COMPENSATED_SIGNALS]
         explained[cause] = max(explained.get(cause, 0.0), float(seen[at] @ seen[at] / (seen @ seen)))
     for cause in known:
         explained[cause] += BENEFIT
@@ -122,4 +122,4 @@ def _u8(pixels: npt.NDArray[Any]) -> Image:
     return made
 
 
-assert set(LIGHT).isdisjoint(SHOWN)  # noqa: S101  # light is told apart by charts of its own
+assert set(LIGHT).isdisjoint(COMPENSATED_SIGNALS)  # noqa: S101  # light is told apart by charts of its own

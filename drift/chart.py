@@ -57,7 +57,7 @@ def evidence(z: Vector, limits: Evidence) -> Evidence:
     return said
 
 
-def exactly(z: Vector) -> Vector:
+def as_interval(z: Vector) -> Vector:
     """Signals z (..., S) that are known exactly, as from where to where (2, ..., S)."""
     return np.stack([z, z])
 
@@ -80,7 +80,7 @@ def accumulate(sums: Evidence, said: Evidence) -> Evidence:
     return after
 
 
-def begun(said: Evidence, frames: npt.NDArray[np.int64]) -> Evidence:
+def restarted(said: Evidence, frames: npt.NDArray[np.int64]) -> Evidence:
     """The sums (S, 2, T) of charts begun anew, each signal's with so many (S,) of the newest frames that said this.
 
     `said` (n, S, 2, T) is the evidence of frames, oldest first. A chart that was begun when a change was over does not

@@ -6,7 +6,7 @@ from collections import deque
 
 import numpy as np
 
-from drift.chart import BURST_FRAMES, Evidence, accumulate, alarming, evidence, exactly, onset
+from drift.chart import BURST_FRAMES, Evidence, accumulate, alarming, as_interval, evidence, onset
 from drift.light import LightEstimate
 from drift.signals import Vector
 
@@ -36,7 +36,7 @@ class LightTracker:
         self._recent.append(seen)
         self._flagged = self._flagged + 1 if flagged else 0
         if not 0 < self._flagged <= BURST_FRAMES:
-            self._sums = accumulate(self._sums, evidence(exactly(left), self._limits))
+            self._sums = accumulate(self._sums, evidence(as_interval(left), self._limits))
             self.light = self._followed(seen)
         return left
 
@@ -55,7 +55,7 @@ class LightTracker:
         if not len(sure):
             return self.light.updated(seen, self._taught)
         recent = np.stack(self._recent)
-        said = evidence(exactly(self._left(recent)), self._limits)  # (2, n, 3) -> (n, 3, 2, T)
+        said = evidence(as_interval(self._left(recent)), self._limits)  # (2, n, 3) -> (n, 3, 2, T)
         since = min(onset(said[:, at], self._sums[at]) for at in sure.tolist())
         self._sums = np.zeros_like(self._sums)
         self._recent.clear()

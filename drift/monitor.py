@@ -95,9 +95,9 @@ class Monitor:
         self.state = CALM
         self.rewarmed_frames = 0
         few = len(LIGHT)
-        self._lamp = LightTracker(reference.light, reference.spread[:few], reference.limits[:few])
+        self._light_tracker = LightTracker(reference.light, reference.spread[:few], reference.limits[:few])
         self._alarms = Alarms(reference)
-        self._watch = RiverDetectors("ADWIN", **ADWIN)
+        self._detectors = RiverDetectors("ADWIN", **ADWIN)
         self._level = np.zeros(len(SIGNALS))
         self._changes: dict[str, Change] = {}
         self._farthest: dict[str, Change] = {}
@@ -107,7 +107,7 @@ class Monitor:
     @property
     def light(self) -> LightEstimate:
         """The light as believed now."""
-        return self._lamp.light
+        return self._light_tracker.light
 
     @property
     def gain(self) -> Vector:
@@ -121,7 +121,7 @@ class Monitor:
         the `since_ms` of changes.
         """
         z = frame.signals.z(self.reference)
-        left = self._lamp.update(frame.signals.light, flagged=frame.flagged)
+        left = self._light_tracker.update(frame.signals.light, flagged=frame.flagged)
         known, look = self._alarms.regime.name, self._alarms.update(z, frame.number, frame.at_ms, regimes)
         over = self._explain() if look else ()
         regime = self._alarms.regime
@@ -130,8 +130,8 @@ class Monitor:
             self._level = self._level + LEVEL_RATE * (seen - self._level)
         else:
             self._level[len(LIGHT) :] = self._alarms.newest()[len(LIGHT) :]
-            self._watch = RiverDetectors("ADWIN", **ADWIN)
-        noticed = self._news(self._watch.update(nearest(regime.apart(z))) & ~self._alarms.high & (z[0] == z[1]))
+            self._detectors = RiverDetectors("ADWIN", **ADWIN)
+        noticed = self._news(self._detectors.update(nearest(regime.apart(z))) & ~self._alarms.high & (z[0] == z[1]))
         self.state = DriftState(
             trust=self._trust(),
             changes=tuple(self._changes.values()),
@@ -156,7 +156,7 @@ class Monitor:
         for frame, regimes in past:
             self.update(frame, regimes)
             self.rewarmed_frames += 1
-        self._lamp.light = light
+        self._light_tracker.light = light
         if self._changes and away is not None:
             self._away = away
             self.state = replace(self.state, regime=away)

@@ -32,7 +32,7 @@ from memory.features import Features, Image
 # Spreads at least: 2 to 5 %, half a pixel, a quarter of a degree.
 FLOOR = np.array([0.02] * 3 + [0.03] + [0.05] * 2 + [0.5, 0.5, 0.25, 0.05])
 MATERIAL_FLOOR = 0.01  # of the length of the mean material
-TRIED_PARTS = 3
+SIMULATED_PARTS = 3
 GRAINY = [SIGNALS.index(name) for name in ("sharpness", "noise", "texture")]
 _MARKS = "marks."
 
@@ -142,7 +142,7 @@ def refer(
     spread = np.maximum(values.std(axis=0), floor)
     template = join([pictured(grey_of(image)) for image in images])
     marks: dict[str, list[Vector]] = {}
-    chosen = np.linspace(0, len(images) - 1, min(TRIED_PARTS, len(images))).round().astype(int)
+    chosen = np.linspace(0, len(images) - 1, min(SIMULATED_PARTS, len(images))).round().astype(int)
     for at in chosen.tolist():
         plain = _values(images[at], seen[at], template, axes)
         for place, (cause, changed) in enumerate(simulate_causes(images[at], seed)):

@@ -39,7 +39,7 @@ class Backend(Protocol):
     """
 
     name: str
-    made: str
+    description: str
 
     def __call__(self, image: Image) -> Patches: ...
 
@@ -90,7 +90,7 @@ class Torch:
         # As images come: the fastest on a CPU.
         self._network = network.to(device).to(memory_format=torch.channels_last)
         self._device = device
-        self.made = f"{self.name} {version('torch')}, {device}"
+        self.description = f"{self.name} {version('torch')}, {device}"
         torch.backends.cudnn.allow_tf32 = False  # a GPU's features must be those of a PC without one
 
     @torch.inference_mode()
@@ -117,7 +117,7 @@ class OpenVino:
             "INFERENCE_NUM_THREADS": threads,
             "INFERENCE_PRECISION_HINT": precision,
         }
-        self.name, self.made = name, _made(name)
+        self.name, self.description = name, _description(name)
         self._request = core.compile_model(model, "CPU", wanted).create_infer_request()
         self._busy = threading.Lock()  # a version is compared while frames are judged
 
@@ -143,7 +143,7 @@ class OnnxRuntime:
             program.model_proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
         self._input = self._session.get_inputs()[0].name
-        self.made = _made(self.name)
+        self.description = _description(self.name)
 
     def __call__(self, image: Image) -> Patches:
         patches: Patches = self._session.run(None, {self._input: image})[0]
@@ -216,6 +216,6 @@ def _exported(network: PatchNetwork, input_px: int) -> torch.export.ExportedProg
     return torch.export.export(copy.deepcopy(network).cpu(), (torch.zeros((input_px, input_px, 3), dtype=torch.uint8),))
 
 
-def _made(name: str) -> str:
+def _description(name: str) -> str:
     module, _ = LIBRARIES[name]
     return f"{name}, {module} {version(module)}, {processor()}"

@@ -48,7 +48,7 @@ _SAYS = {
 
 def notices(drift: DriftState) -> tuple[DriftNotice, ...]:
     """A card for every change."""
-    return tuple(_card(change) for change in drift.changes)
+    return tuple(_notice(change) for change in drift.changes)
 
 
 def paused(drift: DriftState) -> str | None:
@@ -63,7 +63,7 @@ def paused(drift: DriftState) -> str | None:
     return "; ".join(f"{card.amount}, likely {card.reason}: {card.do}" for card in stopped) or None
 
 
-def _card(change: Change) -> DriftNotice:
+def _notice(change: Change) -> DriftNotice:
     reason, action, do = _SAYS[change.cause]
     if action is Action.PAUSED and change.spreads < FAR_SPREADS:
         action = Action.WATCHED

@@ -16,7 +16,7 @@ from policies.threshold import Threshold, leave_one_out_scores, threshold_of_sco
 
 TOLERANCE = 0.03
 SHIFT = 0.5
-Look = Callable[[str], Features | None]
+FeatureLookup = Callable[[str], Features | None]
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Parity:
         return cls(**{**held, **names, "threshold": threshold})
 
 
-def compare(model: Model, look: Look) -> Parity:
+def compare(model: Model, look: FeatureLookup) -> Parity:
     """Score every calibration part and every confirmed defect by the features that a backend `look`s up for it, beside
     the reference's own, which the version holds. One image's features are held at a time.
 

@@ -36,7 +36,7 @@ def console(config: Config = None, overrides: Set = None) -> None:
     settings = terminal.settings(config, overrides)
     guard = access(settings.console)
     _frames_first()
-    app = application(line_view(settings, open_state(settings.state_dir), build.wire(settings)), guard)
+    app = application(line_view(settings, open_state(settings.state_dir), build.redis_streams(settings)), guard)
 
     class Server(uvicorn.Server):
         """One that lets go whoever watches, and then stops in peace."""

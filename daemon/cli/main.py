@@ -68,7 +68,7 @@ def teach(
             "threshold_without": threshold.value_without_pivot,
             "held_out": len(threshold.scores),
             "refused": made.refused,
-            "backend": judge.extractor.backend.made,
+            "backend": judge.extractor.backend.description,
             "backend_refused": judge.refused,
         },
         as_json=as_json,
@@ -85,7 +85,7 @@ def run(config: Config = None, overrides: Set = None) -> None:
     given = terminal.settings(config, overrides)
     with build.only_one(given.state_dir):
         opened = open_state(given.state_dir)
-        service = build.service(given, opened, build.extractor(given), build.wire(given))
+        service = build.service(given, opened, build.extractor(given), build.redis_streams(given))
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: service.stopping.set())
         service.start()
@@ -115,7 +115,7 @@ def give_feedback(
     given = terminal.settings(config, overrides)
     said = answers.answer(frame, verdict, operator, f"[{region}]" if region else None)
     answers.judged(open_state(given.state_dir).ledger, frame)
-    entry = build.wire(given).send(Stream.FEEDBACK, said.fields())
+    entry = build.redis_streams(given).send(Stream.FEEDBACK, said.fields())
     terminal.answer({"sent": entry, "key": said.key}, as_json=as_json, text=f"sent as {entry}; the service records it")
 
 
@@ -179,7 +179,7 @@ def status(config: Config = None, overrides: Set = None, as_json: Json = False) 
     given = terminal.settings(config, overrides)
     opened = open_state(given.state_dir)
     said = opened.ledger.service(clock.unix_ms(), given.schedule.fresh_ms)
-    now, head = service_status(said, build.wire(given)), opened.store.head()
+    now, head = service_status(said, build.redis_streams(given)), opened.store.head()
     holds = newest_events(opened.ledger, ("hold",), 1)
     shown = {
         "running": said["running"],

@@ -36,7 +36,7 @@ def replay(
     given = replaying.aside(live, {item.path.parent for item in data.stream})
     with build.only_one(given.state_dir):
         opened = open_state(given.state_dir)
-        service = build.service(given, opened, build.extractor(given), build.wire(given))
+        service = build.service(given, opened, build.extractor(given), build.redis_streams(given))
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         with terminal.progress() as shown:
             replaying.prepare(service, data, open_state(live.state_dir).store, terminal.tracker(shown))

@@ -48,7 +48,7 @@ def answer(value: Mapping[str, Any] | Sequence[Any], *, as_json: bool, text: str
 
 def judged_by(judge: Scorer) -> str:
     """What computes the features that parts are judged by, and why it is not what was chosen."""
-    made = f"judged by {judge.extractor.backend.made}"
+    made = f"judged by {judge.extractor.backend.description}"
     return f"{made}, since extractor.backend was refused: {judge.refused}" if judge.refused else made
 
 

@@ -20,7 +20,7 @@ from policies.threshold import Threshold
 
 COMPARED_FRAMES = 100
 SHIFT_MS = 8 * 3_600_000
-SHOWN = ("number", "parent", "cause", "who", "created_at", "bank_size", "feedback_through", "restores")
+HEADING = ("number", "parent", "cause", "who", "created_at", "bank_size", "feedback_through", "restores")
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class History:
 
 def heading(version: Version) -> dict[str, Any]:
     """A version without its lists and blobs."""
-    return {name: getattr(version, name) for name in SHOWN} | {
+    return {name: getattr(version, name) for name in HEADING} | {
         "threshold": version.threshold["value"],
         "rate": version.threshold["rate"],
         "added": len(version.added),
