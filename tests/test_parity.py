@@ -148,7 +148,7 @@ def test_a_broken_backend_is_refused_with_the_figures(
     (said,) = comparisons(quick)
     assert (said["certified"], said["reason"]) == (False, refused)
     (found,) = (f for f in doctor.examine(quick.engine.settings) if f.check == "backend")
-    assert found.level == doctor.WARN
+    assert found.level == doctor.Severity.WARN
     assert refused in found.found
 
 

@@ -1,4 +1,4 @@
-"""`driftline plant`: verdicts to the plant's systems, and frames from them."""
+"""`driftline plant`: the connectors to the plant's systems."""
 
 from __future__ import annotations
 

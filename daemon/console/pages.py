@@ -1,4 +1,4 @@
-"""The pages that people look at, the images on them, and the news that keeps them fresh."""
+"""The console's pages, the images on them, and the events that keep them up to date."""
 
 from __future__ import annotations
 
