@@ -23,7 +23,7 @@ from bench.lib import arguments, onsets, pictures, returns, scenes, static
 from bench.lib.material import TILES_SEED, Material, material
 from bench.lib.peers import median_delay
 from bench.lib.scenes import Setting
-from drift.chart import BURST_FRAMES, RUN_LENGTH_FRAMES, accumulate, alarming, evidence, exactly
+from drift.chart import BURST_FRAMES, RUN_LENGTH_FRAMES, accumulate, alarming, as_interval, evidence
 from drift.monitor import MeasuredFrame, Monitor
 from drift.reference import Signals, measure
 from drift.river_detectors import ADWIN, RiverDetectors
@@ -55,7 +55,7 @@ SHORT = Extent(null_frames=20, noticed_frames=20, measured_frames=5, cost_frames
 def null(setting: Setting, extent: Extent, runs: int, rng: np.random.Generator) -> tuple[str, str]:
     """Realised run lengths over good parts: of the charts, and of what ADWIN notices."""
     good, limits = setting.z(setting.good), setting.reference.limits
-    said = evidence(exactly(good), limits)  # (n, S) -> (n, S, 2, T)
+    said = evidence(as_interval(good), limits)  # (n, S) -> (n, S, 2, T)
     sums, alarms = np.zeros((runs, *limits.shape)), 0
     for _ in range(extent.null_frames):
         sums = accumulate(sums, said[rng.integers(0, len(good), runs)])
@@ -81,7 +81,7 @@ def bursts(setting: Setting, runs: int, rng: np.random.Generator) -> None:
         frames = [good[rng.integers(0, len(good), (40, runs))], z[rng.integers(0, len(z), (BURST_FRAMES, runs))]]
         sums, high = np.zeros((runs, *limits.shape)), np.zeros((runs, len(limits)), dtype=bool)
         for frame in np.concatenate(frames):
-            sums = accumulate(sums, evidence(exactly(frame), limits))
+            sums = accumulate(sums, evidence(as_interval(frame), limits))
             high |= alarming(sums)
         material, camera = high[:, MATERIAL_AT:].any(axis=1).sum(), high[:, :MATERIAL_AT].any(axis=1).sum()
         print(f"| {setting.name} | {kind} | {material} | {camera} |")

@@ -59,7 +59,7 @@ def settings(on: Material, folder: Path, patches: int) -> Settings:
 
 def service(line: Settings, backbone: Extractor) -> Service:
     """A service on a state folder; it must be started."""
-    return build.service(line, open_state(line.state_dir), backbone, build.wire(line))
+    return build.service(line, open_state(line.state_dir), backbone, build.redis_streams(line))
 
 
 def live(line: Service, rows: list[Shot]) -> None:

@@ -1,3 +1,3 @@
-"""The service: everything that reads, writes, waits or is called."""
+"""The service and its commands: all input and output."""
 
 import memory  # noqa: F401  # before any numeric library

@@ -1,4 +1,4 @@
-"""The composition root: the only place that knows which concrete parts make a service."""
+"""The composition root: the only place where a service is put together from its parts."""
 
 from __future__ import annotations
 
@@ -32,29 +32,32 @@ log = structlog.get_logger()
 
 
 def extractor(settings: Settings) -> Extractor:
-    """The configured backbone, with its threads set on purpose. Says it when the weights are random."""
+    """The configured extractor; also sets the threads of this process. Warns in the log of random weights."""
     from memory.extract import Extractor
     from memory.runtime import keep_freed_memory, use_threads
 
-    given = settings.extractor
+    configured = settings.extractor
     keep_freed_memory()
-    use_threads(given.threads)
-    made = Extractor(
-        model=given.model,
-        layers=given.layers,
-        weights=given.weights,
-        input_px=given.input_px,
-        normalize=given.normalize,
-        device=given.device,
+    use_threads(configured.threads)
+    backbone = Extractor(
+        model=configured.model,
+        layers=configured.layers,
+        weights=configured.weights,
+        input_px=configured.input_px,
+        normalize=configured.normalize,
+        device=configured.device,
     )
-    if made.untrained:
-        log.warning("untrained weights: random features, for demonstrations only", model=given.model)
-    log.info("extractor ready", model=given.model, device=str(made.device), fingerprint=made.fingerprint[:12])
-    return made
+    if backbone.untrained:
+        log.warning("untrained weights: random features, for demonstrations only", model=configured.model)
+    log.info(
+        "extractor ready", model=configured.model, device=str(backbone.device), fingerprint=backbone.fingerprint[:12]
+    )
+    return backbone
 
 
-def wire(settings: Settings) -> RedisStreams:
-    """The line's streams; nothing connects yet. `memory://` is a broker inside this process, said out loud."""
+def redis_streams(settings: Settings) -> RedisStreams:
+    """The line's streams; nothing connects yet. `memory://` is a broker inside this process, with a warning in the
+    log."""
     url = settings.redis.url
     if url == IN_PROCESS:
         import fakeredis
@@ -68,19 +71,22 @@ def wire(settings: Settings) -> RedisStreams:
 
 
 def reference_engine(settings: Settings, opened: State, backbone: Extractor) -> Engine:
-    """A line's engine for commands that prove and compare, by torch alone; nothing is active yet."""
+    """A line's engine on the reference backend, for learning and comparisons; no version is active yet."""
     return Engine(settings, backbone, opened, clock.unix_ms)
 
 
 def engine(settings: Settings, opened: State, backbone: Extractor) -> Engine:
-    """A line's engine that judges by the chosen backend. Raises DriftlineError where its library is not installed."""
+    """A line's engine on the configured backend; no version is active yet. Raises DriftlineError where its library is
+    not installed."""
     from memory.backends import Torch, library
 
-    given, quick = settings.extractor, None
-    if given.backend != Torch.name:
-        library(given.backend)
-        quick = AcceleratedBackend(given.backend, backbone, given.threads, settings.state_dir / "backends")
-    return Engine(settings, backbone, opened, clock.unix_ms, quick)
+    configured, accelerated = settings.extractor, None
+    if configured.backend != Torch.name:
+        library(configured.backend)
+        accelerated = AcceleratedBackend(
+            configured.backend, backbone, configured.threads, settings.state_dir / "backends"
+        )
+    return Engine(settings, backbone, opened, clock.unix_ms, accelerated)
 
 
 def service(settings: Settings, opened: State, backbone: Extractor, streams: RedisStreams) -> Service:
@@ -91,7 +97,7 @@ def service(settings: Settings, opened: State, backbone: Extractor, streams: Red
 
 @contextmanager
 def only_one(root: Path) -> Iterator[None]:
-    """Hold the state folder for one scoring process; the kernel frees it however that process ends.
+    """A lock on the state folder for one scoring process; the kernel releases it however that process ends.
 
     Raises DriftlineError when another process holds it.
     """

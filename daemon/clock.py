@@ -1,4 +1,4 @@
-"""Unix time in milliseconds, the one clock of every process, and how people read it."""
+"""Unix time in milliseconds, the clock of every process, and its text for people."""
 
 from __future__ import annotations
 
@@ -21,6 +21,6 @@ def minute(at_ms: int) -> str:
     return to_the_minute(iso(at_ms))
 
 
-def to_the_minute(at: str) -> str:
+def to_the_minute(iso_time: str) -> str:
     """A time in ISO 8601 for people."""
-    return at[:16].replace("T", " ")
+    return iso_time[:16].replace("T", " ")

@@ -31,7 +31,7 @@ def retain(service: Service, now_s: float) -> None:
         rows += gone
     versions = service.store.prune(engine.settings.memory.keep_versions, now_s)
     try:
-        service.wire.trim(engine.settings.redis.keep_entries)
+        service.streams.trim(engine.settings.redis.keep_entries)
     except RedisLost as error:
         log.warning("streams not trimmed", error=str(error))
     if expired or rows or versions:

@@ -16,7 +16,7 @@ from daemon.retention import retain
 from daemon.service import Service
 
 log = structlog.get_logger()
-TOLD = {
+EVENT_KINDS = {
     EVENT_JOB_ERROR: "job_failed",
     EVENT_JOB_MAX_INSTANCES: "job_still_running",
     EVENT_JOB_MISSED: "job_missed",
@@ -59,6 +59,6 @@ def snapshot(service: Service) -> None:
 
 
 def _tell(service: Service, event: JobEvent) -> None:
-    kind, error = TOLD[event.code], getattr(event, "exception", None)
+    kind, error = EVENT_KINDS[event.code], getattr(event, "exception", None)
     log.error(kind, job=event.job_id, error=repr(error) if error else None)
     service.engine.ledger.event(service.engine.clock_ms(), kind, job=event.job_id, error=repr(error))

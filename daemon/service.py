@@ -35,11 +35,11 @@ class Service:
     repeats only what can be repeated: the ledger knows frame ids and answer keys, the stream verdict ids.
     """
 
-    def __init__(self, engine: Engine, store: Store, source: Source, wire: RedisStreams) -> None:
+    def __init__(self, engine: Engine, store: Store, source: Source, streams: RedisStreams) -> None:
         self.engine = engine
         self.store = store
         self.source = source
-        self.wire = wire
+        self.streams = streams
         self.stopping = threading.Event()
         self.probe_ms: float | None = None
         self._probed: Model | None = None
@@ -66,7 +66,7 @@ class Service:
         else:
             self.engine.activate(self.store.load(head))
             self._probe()
-            if trials.begun(self.engine.ledger, head.number):
+            if trials.under_way(self.engine.ledger, head.number):
                 self.learn("trial")
 
     @property
@@ -99,13 +99,13 @@ class Service:
             self._judge(frames)
             if self.stopping.is_set():
                 return
-            self._over_wire(self._answers)
-            self._over_wire(self._publish_outbox)
+            self._with_redis(self._answers)
+            self._with_redis(self._publish_outbox)
             self._back(self._disk)
         except DISK_ERRORS as error:
             self._away(self._disk, str(error))
             self._unsure = True
-            self.wire.ready = False  # what was read and not recorded is read again
+            self.streams.ready = False  # what was read and not recorded is read again
             self.stopping.wait(self._disk.wait_s)
 
     def lesson_if_due(self) -> None:
@@ -157,7 +157,7 @@ class Service:
 
     def status(self) -> dict[str, object]:
         """What `driftline status` shows of a running service."""
-        return status_report(self.engine, self.probe_ms, self.wire.url, self.trouble)
+        return status_report(self.engine, self.probe_ms, self.streams.url, self.trouble)
 
     def _judge(self, frames: Sequence[Frame]) -> None:
         """Judge a batch in order. While one frame is judged, the next is decoded and the one before is published."""
@@ -189,14 +189,14 @@ class Service:
         return frame
 
     def _publish(self, frame: Frame) -> None:
-        self._over_wire(self._publish_outbox)
+        self._with_redis(self._publish_outbox)
         try:
             self.source.acknowledge(frame)
         except RedisLost as error:
             self._away(self._redis, str(error))
 
     def _answers(self) -> None:
-        for message in self.wire.read(Stream.FEEDBACK):
+        for message in self.streams.read(Stream.FEEDBACK):
             now_ms = self.engine.clock_ms()
             try:
                 answer = answers.parse(message)
@@ -204,15 +204,15 @@ class Service:
                     self.engine.ledger.event(now_ms, "feedback_again", key=answer.key)
             except answers.FeedbackRejected as error:
                 self.engine.ledger.event(now_ms, "feedback_refused", entry=message.entry, reason=str(error))
-                self.wire.bury(message, str(error))
+                self.streams.bury(message, str(error))
                 log.warning("feedback refused", entry=message.entry, reason=str(error))
             else:
-                self.wire.acknowledge(message)
+                self.streams.acknowledge(message)
 
     def _publish_outbox(self) -> None:
-        outbox.publish(self.engine.ledger, self.wire)
+        outbox.publish(self.engine.ledger, self.streams)
 
-    def _over_wire(self, call: Callable[[], None]) -> None:
+    def _with_redis(self, call: Callable[[], None]) -> None:
         """Use Redis unless it was lost a moment ago: a watched folder is judged on while Redis is away."""
         if not self._redis.due(time.monotonic()):
             return

@@ -67,7 +67,7 @@ def status_report(engine: Engine, probe_ms: float | None, broker: str, trouble: 
         "probe_ms": probe_ms,
         "device": str(engine.extractor.device),
         "untrained_weights": engine.extractor.untrained,
-        "backend": active.scorer.extractor.backend.made if active else None,
+        "backend": active.scorer.extractor.backend.description if active else None,
         "backend_refused": active.scorer.refused if active else None,
         "broker": broker,
         "trouble": dict(trouble),

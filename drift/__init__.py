@@ -1,1 +1,1 @@
-"""Whether the scene has changed: light, signals, the monitor."""
+"""Drift of the scene: light, signals, causes, the monitor."""

@@ -1,4 +1,4 @@
-"""Alarms of all signals against what is normal in the regime that is known, when they began and when they are over."""
+"""Alarms of all signals against what is normal in the known regime, with their beginnings and ends."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from collections.abc import Collection, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from drift.chart import CLIP, Evidence, accumulate, alarming, begun, calm, evidence, onset
+from drift.chart import CLIP, Evidence, accumulate, alarming, calm, evidence, onset, restarted
 from drift.reference import Reference
 from drift.regimes import Regime
 from drift.signals import SIGNALS, Vector
 
 Z_CLIP = 20.0
 REMEMBERED_FRAMES = 512
-SETTLE_FRAMES = 16  # whether alarms are over is asked so often, by frame number, so that a restart changes no moment
-CALM_FRAMES = 32  # what ends an alarm at least; or twice as many as it took to see it
+CHECK_FRAMES = 16  # how often it is checked whether alarms are over; by frame number, so that a restart changes nothing
+CALM_FRAMES = 32  # the fewest calm frames that end an alarm; or twice as many as it took to raise it
 
 Frames = npt.NDArray[np.int64]
 
 
 class Alarms:
-    """Charts (drift/chart.py) of all signals, whose alarms are held until charts begun anew see little.
+    """Charts (drift/chart.py) of all signals, whose alarms last until restarted charts show little.
 
-    `high` (S,) are the signals with an alarm; `regime` is what they are told against. It changes where every signal
-    is calm against another regime (drift/regimes.py): a condition that has returned.
+    `high` (S,) marks the signals with an alarm; `regime` is what they are charted against. It changes to another regime
+    (drift/regimes.py) against which every signal is calm: a condition that has returned.
     """
 
     def __init__(self, reference: Reference) -> None:
@@ -32,17 +32,17 @@ class Alarms:
         self.high = np.zeros(len(SIGNALS), dtype=bool)
         self._sums = np.zeros_like(reference.limits)
         self._wait = np.zeros(len(SIGNALS), dtype=np.int64)  # calm frames that end a signal's alarm
-        self._raised = np.zeros(len(SIGNALS), dtype=np.int64)  # the frame that raised it
-        self._begun = np.zeros(len(SIGNALS), dtype=np.int64)  # the frame that its chart began with
+        self._raised = np.zeros(len(SIGNALS), dtype=np.int64)  # the frame that raised the alarm
+        self._chart_start = np.zeros(len(SIGNALS), dtype=np.int64)  # the frame that the signal's chart began with
         self._recent = np.zeros((2, REMEMBERED_FRAMES, len(SIGNALS)))
         self._numbers = np.zeros(REMEMBERED_FRAMES, dtype=np.int64)
         self._times = np.zeros(REMEMBERED_FRAMES, dtype=np.int64)
         self._frames = 0
 
     def update(self, z: Vector, number: int, at_ms: int, regimes: Sequence[Regime]) -> bool:
-        """Take in where signals lie, z (2, S), in taught spreads from the taught mean, of the frame of this `number`,
-        seen at `at_ms`; `regimes` are those known by now. Whether changes are to be looked at: an alarm is new, or it
-        was asked which are over.
+        """Take in the signals of frame `number`, seen at `at_ms`: from where to where they lie, z (2, S), in taught
+        spreads from the taught mean. `regimes` are those known by now. Returns whether changes are to be explained
+        anew: an alarm is new, or it was checked which are over.
         """
         self.regime = next((r for r in regimes if r.name == self.regime.name), self.regime)
         self._recent[:, self._frames % REMEMBERED_FRAMES] = z
@@ -54,19 +54,19 @@ class Alarms:
         new = np.flatnonzero(alarming(self._sums) & ~self.high).tolist()
         if new:
             self._raise(new)
-        asked = bool(self.high.any()) and number // SETTLE_FRAMES > before // SETTLE_FRAMES
+        asked = bool(self.high.any()) and number // CHECK_FRAMES > before // CHECK_FRAMES
         if asked:
-            self._settle(regimes)
+            self._end_alarms(regimes)
         return asked or bool(new)
 
     def since(self, names: Collection[str]) -> Frames:
-        """The remembered frames (n,) since the first of the signals `names` changed, oldest first."""
-        said = self._said()
-        return self._order()[min(self._onset(SIGNALS.index(name), said) for name in names) :]
+        """The remembered frames (n,) since the first change of the signals `names`, oldest first."""
+        log_evidence = self._evidence()
+        return self._order()[min(self._onset(SIGNALS.index(name), log_evidence) for name in names) :]
 
     def mean(self, frames: Frames) -> Vector:
-        """The mean signals (S,) of remembered frames (n,), in spreads from what is normal in the regime; where these
-        are not exactly known, the nearest to it.
+        """The mean signals (S,) of remembered frames (n,), in spreads from what is normal in the regime; where they are
+        known as a range only, its value nearest to 0.
         """
         return nearest(np.clip(self.regime.apart(self._recent[:, frames]), -Z_CLIP, Z_CLIP).mean(axis=1))
 
@@ -82,56 +82,59 @@ class Alarms:
         """The mean signals (S,) of the newest `CALM_FRAMES`, in spreads."""
         return self.mean(self._order()[-CALM_FRAMES:])
 
-    def _said(self) -> Evidence:
-        """What the remembered frames say against the regime (n, S, 2, T), oldest first."""
+    def _evidence(self) -> Evidence:
+        """The evidence of the remembered frames against the regime (n, S, 2, T), oldest first."""
         return evidence(self.regime.apart(self._recent[:, self._order()]), self.regime.limits)
 
-    def _onset(self, at: int, said: Evidence) -> int:
-        """Which of the remembered frames, that `said` this, the change of a signal began with."""
-        unseen = max(int(self._begun[at]) - (self._frames - len(said)), 0)  # with none from before its chart
-        return unseen + onset(said[unseen:, at], self._sums[at])
+    def _onset(self, signal: int, log_evidence: Evidence) -> int:
+        """Which of the remembered frames, with this evidence, the change of a signal began with."""
+        # No frame from before the signal's chart counts.
+        unseen = max(int(self._chart_start[signal]) - (self._frames - len(log_evidence)), 0)
+        return unseen + onset(log_evidence[unseen:, signal], self._sums[signal])
 
     def _order(self) -> Frames:
         return np.arange(max(self._frames - REMEMBERED_FRAMES, 0), self._frames) % REMEMBERED_FRAMES
 
     def _raise(self, signals: Sequence[int]) -> None:
-        """Hold the alarms of some signals, each for calm frames by how long it took to see the change.
+        """Raise the alarms of some signals, each until it has been calm for twice as long as the change took to be
+        seen.
 
-        One that joins in late, and so asks for many, waits no longer than the clearest of those that are high.
+        One that is raised late, and so would take long to end, waits no longer than the clearest of those that are
+        high.
         """
-        said = self._said()
-        for at in signals:
-            took = len(said) - self._onset(at, said)
+        log_evidence = self._evidence()
+        for signal in signals:
+            took = len(log_evidence) - self._onset(signal, log_evidence)
             clearest = int(self._wait[self.high].min(initial=REMEMBERED_FRAMES))
-            self.high[at], self._raised[at] = True, self._frames
-            self._wait[at] = min(max(2 * took, CALM_FRAMES), clearest)
+            self.high[signal], self._raised[signal] = True, self._frames
+            self._wait[signal] = min(max(2 * took, CALM_FRAMES), clearest)
 
-    def _settle(self, regimes: Sequence[Regime]) -> None:
-        """End the alarms of signals whose charts, begun anew since, see little; and all, where those of this regime or
-        of another one see little and no other chart raises an alarm.
+    def _end_alarms(self, regimes: Sequence[Regime]) -> None:
+        """End the alarms of signals whose restarted charts show little; and all alarms, where against this regime or
+        another one they show little and no other chart raises an alarm.
         """
         recent, since = self._recent[:, self._order()], self._frames - self._raised
-        fresh = begun(self._said(), self._wait)
+        fresh = restarted(self._evidence(), self._wait)
         over = self.high & (since >= self._wait) & calm(fresh)
         self.high = self.high & ~over
-        self._sums[over], self._begun[over] = fresh[over], (self._frames - self._wait)[over]
+        self._sums[over], self._chart_start[over] = fresh[over], (self._frames - self._wait)[over]
         clearest = int(np.where(self.high, self._wait, REMEMBERED_FRAMES + 1).argmin())
         if not self.high.any() or since[clearest] < self._wait[clearest]:
             return
         wait = np.full(len(SIGNALS), self._wait[clearest])
         candidates = [self.regime, *(r for r in regimes if r.name != self.regime.name)]
-        found = [(begun(evidence(r.apart(recent), r.limits), wait), r) for r in candidates]
-        calm_enough = [np.where(self.high, calm(sums), ~alarming(sums)).all() for sums, _ in found]
-        fitting = [(float(found[at][0].sum()), at) for at in np.flatnonzero(calm_enough).tolist()]
+        charts = [(restarted(evidence(r.apart(recent), r.limits), wait), r) for r in candidates]
+        calm_enough = [np.where(self.high, calm(sums), ~alarming(sums)).all() for sums, _ in charts]
+        fitting = [(float(charts[i][0].sum()), i) for i in np.flatnonzero(calm_enough).tolist()]
         if fitting:
-            self._sums, self.regime = found[min(fitting)[1]]
-            self.high, self._begun = np.zeros_like(self.high), self._frames - wait
+            self._sums, self.regime = charts[min(fitting)[1]]
+            self.high, self._chart_start = np.zeros_like(self.high), self._frames - wait
 
 
 def nearest(z: Vector) -> Vector:
-    """The nearest to 0 (S,) of what lies from z[0] to z[1], (2, S)."""
+    """The value nearest to 0 (S,) in each range from z[0] to z[1], (2, S)."""
     near: Vector = np.clip(0.0, z[0], z[1])
     return near
 
 
-assert CLIP <= Z_CLIP  # noqa: S101  # what is remembered says as much as what was seen
+assert CLIP <= Z_CLIP  # noqa: S101  # clipping what is remembered loses no evidence

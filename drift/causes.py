@@ -1,12 +1,14 @@
-"""From signals that have moved to a cause with a name: each cause is tried on the taught parts beforehand.
+"""The causes of drift, and which one explains how signals have moved.
 
-What blur, noise or a turned part do to fourteen signals depends on the part. So a version's reference holds what every
-cause did to its own taught images, and a change is named after the cause whose marks it bears.
+What blur, noise or a turned part do to fourteen signals depends on the part. So every cause is simulated on a version's
+own taught images, its reference holds what that did to the signals (the cause's marks), and a change is put down to the
+cause whose marks it shows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from enum import StrEnum
 from typing import Any
 
 import cv2
@@ -16,85 +18,104 @@ import numpy.typing as npt
 from drift.signals import CAMERA, LIGHT, MATERIAL, SIGNALS, Vector, grain
 from memory.features import Image
 
-# Signals that are a cause's own, whatever it does to others.
-OWN = {
-    "light": ("exposure",),
-    "colour": ("red", "blue"),
-    "contrast": ("contrast",),
-    "shift": ("shift_x", "shift_y"),
-    "rotation": ("rotation",),
-    "material": MATERIAL,
+
+class Cause(StrEnum):
+    """A cause of drift, by its name in events, in the ledger and in a version's reference."""
+
+    LIGHT = "light"
+    COLOUR = "colour"
+    CONTRAST = "contrast"
+    BLUR = "blur"
+    NOISE = "noise"
+    SHIFT = "shift"
+    ROTATION = "rotation"
+    MATERIAL = "material"
+
+
+# Signals that belong to one cause, whatever it does to others.
+OWN_SIGNALS = {
+    Cause.LIGHT: ("exposure",),
+    Cause.COLOUR: ("red", "blue"),
+    Cause.CONTRAST: ("contrast",),
+    Cause.SHIFT: ("shift_x", "shift_y"),
+    Cause.ROTATION: ("rotation",),
+    Cause.MATERIAL: MATERIAL,
 }
-COMPENSATED = ("light", "colour")
-SHOWN = (*CAMERA, *MATERIAL)  # measured after compensation
+COMPENSATED = (Cause.LIGHT, Cause.COLOUR)
+NOT_LIGHT = (*CAMERA, *MATERIAL)  # measured after compensation
 DOUBT = 2.0  # standard errors that a mean must exceed to count
 BENEFIT = 0.1
 
-Marks = Mapping[str, npt.NDArray[np.float64]]
-_SHOWN = np.array([SIGNALS.index(name) for name in SHOWN])
+Marks = Mapping[Cause, npt.NDArray[np.float64]]
+_NOT_LIGHT_INDEX = np.array([SIGNALS.index(name) for name in NOT_LIGHT])
 
 
-def simulate_causes(image: Image, seed: int) -> Iterator[tuple[str, Image]]:
-    """The image (H, W, 3) u8 under every cause, each in a few sizes; all but light and colour as if compensated."""
+def simulate_causes(image: Image, seed: int) -> Iterator[tuple[Cause, Image]]:
+    """The image (H, W, 3) u8 under every cause but material, each in a few strengths; all but light and colour as if
+    compensated."""
     noise = np.random.default_rng(seed).standard_normal(image.shape)
     mean = image.mean()
     for factor in (0.75, 1.3):
-        yield "light", _u8(image * factor)
-        yield "contrast", _u8(mean + (image - mean) * factor)
+        yield Cause.LIGHT, _u8(image * factor)
+        yield Cause.CONTRAST, _u8(mean + (image - mean) * factor)
     for tint in ((1.1, 1.0, 1.0), (0.9, 1.0, 1.0), (1.0, 1.0, 1.1), (1.0, 1.0, 0.9)):
-        yield "colour", _u8(image * np.array(tint))
+        yield Cause.COLOUR, _u8(image * np.array(tint))
     for sigma_px in (0.5, 1.0, 2.5):
         blurred = cv2.GaussianBlur(image, (0, 0), sigma_px)
-        yield "blur", _u8(blurred)  # by motion, or by what lies behind the sensor
-        yield "blur", _u8(blurred + grain(image) * noise[..., :1])  # by the lens, before the sensor adds its grain
+        yield Cause.BLUR, _u8(blurred)  # by motion, or by what lies behind the sensor
+        yield Cause.BLUR, _u8(blurred + grain(image) * noise[..., :1])  # by the lens, before the sensor adds its grain
     for deviation in (1.0, 3.0, 8.0):
-        yield "noise", _u8(image + deviation * noise)
+        yield Cause.NOISE, _u8(image + deviation * noise)
     for by_px in (4, -4):
-        yield "shift", _moved(image, 0.0, (by_px, 0))
-        yield "shift", _moved(image, 0.0, (0, by_px))
+        yield Cause.SHIFT, _moved(image, 0.0, (by_px, 0))
+        yield Cause.SHIFT, _moved(image, 0.0, (0, by_px))
     for degrees in (1.0, 4.0, -1.0, -4.0):
         turned = _moved(image, degrees, (0, 0))
-        lost = grain(image) ** 2 - grain(turned) ** 2  # averaged between pixels, as no turned part's is
-        yield "rotation", _u8(turned + np.sqrt(max(lost, 0.0)) * noise[..., :1])
+        lost = (
+            grain(image) ** 2 - grain(turned) ** 2
+        )  # interpolation smooths the grain, which turning a real part does not
+        yield Cause.ROTATION, _u8(turned + np.sqrt(max(lost, 0.0)) * noise[..., :1])
 
 
-def named(moved: Vector, frames: int, marks: Marks, known: Collection[str]) -> str:
-    """The cause of a change in `SHOWN` by the mean of `frames` frames' signals (S,), in spreads.
+def likely_cause(moved: Vector, frames: int, marks: Marks, known: Collection[Cause]) -> Cause:
+    """The likeliest cause of a change of signals other than light, by their mean (S,) over `frames` frames, in spreads.
 
-    The cause that explains the largest share of it: of its length squared, what lies along one of the cause's marks
-    (the squared cosine) or on signals of the cause's own. Lengths are compressed by asinh, so that one signal that has
-    gone far does not outshout how the others went along. `light` and `colour` answer a change that compensation has
-    not caught up with; what is `known` to have changed is believed first, where it explains as much.
+    It is the cause that explains the largest share of the change: of its length squared, what lies along one of the
+    cause's marks (the squared cosine) or on the cause's own signals. Lengths are compressed by asinh, so that one
+    signal that has moved far does not drown out the pattern of the others. Light and colour explain a change that
+    compensation has not caught up with; causes `known` to be at work get a `BENEFIT`.
     """
     clear = np.sign(moved) * np.maximum(np.abs(moved) - DOUBT / np.sqrt(frames), 0)
-    seen = np.arcsinh(clear)[_SHOWN]
+    seen = np.arcsinh(clear)[_NOT_LIGHT_INDEX]
     if not seen.any():
-        seen = np.arcsinh(moved)[_SHOWN]
-    explained = {cause: max(_along(seen, np.arcsinh(rows)[:, _SHOWN])) for cause, rows in marks.items()}
-    for cause, own in OWN.items():
-        at = [SHOWN.index(name) for name in own if name in SHOWN]
-        explained[cause] = max(explained.get(cause, 0.0), float(seen[at] @ seen[at] / (seen @ seen)))
+        seen = np.arcsinh(moved)[_NOT_LIGHT_INDEX]
+    explained = {cause: max(_along(seen, np.arcsinh(rows)[:, _NOT_LIGHT_INDEX])) for cause, rows in marks.items()}
+    for cause, own in OWN_SIGNALS.items():
+        places = [NOT_LIGHT.index(name) for name in own if name in NOT_LIGHT]
+        explained[cause] = max(explained.get(cause, 0.0), float(seen[places] @ seen[places] / (seen @ seen)))
     for cause in known:
         explained[cause] += BENEFIT
     return max(explained, key=lambda cause: explained[cause])
 
 
-def amount(cause: str, moved: Vector, spread: Vector) -> str:
-    """By how much, in plain units, from the mean signals (S,) in spreads (S,): "light +18 %"."""
+def amount(cause: Cause, moved: Vector, spread: Vector) -> str:
+    """The size of a change in plain units, such as "light +18 %", by its mean signals (S,) in units of `spread`
+    (S,)."""
     by = dict(zip(SIGNALS, (moved * np.where(np.isfinite(spread), spread, 0.0)).tolist(), strict=True))
-    if cause == "light":
+    if cause is Cause.LIGHT:
         return f"light {_percent(by['exposure'])}"
-    if cause == "colour":
+    if cause is Cause.COLOUR:
         return f"red {_percent(by['red'])}, blue {_percent(by['blue'])} against green"
-    if cause == "shift":
+    if cause is Cause.SHIFT:
         x, y = by["shift_x"], by["shift_y"]
         return f"part moved {abs(x):.1f} px {'right' if x > 0 else 'left'}, {abs(y):.1f} px {'down' if y > 0 else 'up'}"
-    if cause == "rotation":
+    if cause is Cause.ROTATION:
         return f"part turned {abs(by['rotation']):.1f}° {'clockwise' if by['rotation'] > 0 else 'anticlockwise'}"
-    if cause == "material":
-        on = moved[-len(MATERIAL) :]
-        return f"material {float(np.abs(on).max()):.1f} spreads from the taught parts"
-    return f"{'sharpness' if cause == 'blur' else cause} {_percent(by['sharpness' if cause == 'blur' else cause])}"
+    if cause is Cause.MATERIAL:
+        material = moved[-len(MATERIAL) :]
+        return f"material {float(np.abs(material).max()):.1f} spreads from the taught parts"
+    signal = "sharpness" if cause is Cause.BLUR else cause.value
+    return f"{signal} {_percent(by[signal])}"
 
 
 def _along(seen: Vector, rows: npt.NDArray[np.float64]) -> list[float]:
@@ -118,8 +139,8 @@ def _moved(image: Image, degrees: float, by_px: tuple[int, int]) -> Image:
 
 
 def _u8(pixels: npt.NDArray[Any]) -> Image:
-    made: Image = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
-    return made
+    rounded: Image = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
+    return rounded
 
 
-assert set(LIGHT).isdisjoint(SHOWN)  # noqa: S101  # light is told apart by charts of its own
+assert set(LIGHT).isdisjoint(NOT_LIGHT)  # noqa: S101  # light has charts of its own

@@ -14,11 +14,11 @@ from drift.signals import CAMERA, LIGHT, MATERIAL, SIGNALS, Vector
 
 RUN_LENGTH_FRAMES = 10_000  # frames between two false alarms, on average at least
 CONFIDENCE = 0.9
-CLIP = 4.0  # in spreads: no single frame weighs more
+CLIP = 4.0  # in spreads: no single frame counts for more
 TILTS = np.array([0.25, 0.5, 1.0, 2.0])  # each is best for one size of change, about as many spreads
 BURST_FRAMES = 10
 LIMIT = RUN_LENGTH_FRAMES * len(SIGNALS) * 2 * len(TILTS)  # all signals, sides and tilts share the false alarms
-_CALM = LIMIT / RUN_LENGTH_FRAMES  # the sums say no more than a few calm frames do
+_CALM = LIMIT / RUN_LENGTH_FRAMES  # sums of a few calm frames
 # So many frames of a new material look like as many defects: from calm they must not reach the limit.
 _MOST = np.full(len(SIGNALS), np.inf)
 _MOST[len(LIGHT) + len(CAMERA) :] = np.log(LIMIT / _CALM / 2) / BURST_FRAMES
@@ -29,12 +29,13 @@ Evidence = npt.NDArray[np.float64]
 
 
 def bound(z: Vector, spread_floor: Vector, seed: int) -> Evidence:
-    """What a frame's evidence is divided by, as a logarithm (S, 2, T), from n good parts' signals z (n, S) in spreads.
+    """The limits of charts: what a frame's evidence is divided by, as logarithms (S, 2, T), from n good parts' signals
+    z (n, S) in spreads.
 
     It bounds log E[exp(tilt · ±z)] of frames like them: the empirical mean, moved by what the mean of n may be off
     (bootstrapped, with `CONFIDENCE` for all signals together, after Gandy and Kvaløy, "Guaranteed conditional
-    performance of control charts via bootstrap methods", 2013), and with one more part that lies anywhere, since of
-    n + 1 exchangeable ones each may be the oddest. `spread_floor` (S,) is the least spread, in the same spreads.
+    performance of control charts via bootstrap methods", 2013), and with one more part that lies anywhere, since of n +
+    1 exchangeable ones each may be the most extreme. `spread_floor` (S,) is the least spread, in the same spreads.
     """
     n = len(z)
     drawn = z[np.random.default_rng(seed).integers(0, n, (_DRAWS, n))]  # (n, S) -> (draws, n, S)
@@ -48,66 +49,67 @@ def bound(z: Vector, spread_floor: Vector, seed: int) -> Evidence:
 
 
 def evidence(z: Vector, limits: Evidence) -> Evidence:
-    """What frames whose first S signals lie from z[0] to z[1], (2, ..., S), say against the reference, as logarithms
-    (..., S, 2, T): upwards by where they begin, downwards by where they end.
+    """The evidence of frames against the reference, as logarithms (..., S, 2, T), where their first S signals lie from
+    z[0] to z[1], (2, ..., S): upwards by the lower ends, downwards by the upper ends.
 
     No more than `CLIP` spreads count; `BURST_FRAMES` of a material never raise an alarm from calm.
     """
-    said: Evidence = np.minimum(_sides(*np.clip(z, -CLIP, CLIP)) - limits, _MOST[: limits.shape[-3], None, None])
-    return said
+    against = _sides(*np.clip(z, -CLIP, CLIP)) - limits
+    capped: Evidence = np.minimum(against, _MOST[: limits.shape[-3], None, None])
+    return capped
 
 
-def exactly(z: Vector) -> Vector:
-    """Signals z (..., S) that are known exactly, as from where to where (2, ..., S)."""
+def as_interval(z: Vector) -> Vector:
+    """Exactly known signals z (..., S) as ranges (2, ..., S) from themselves to themselves."""
     return np.stack([z, z])
 
 
 def alarming(sums: Evidence) -> npt.NDArray[np.bool_]:
-    """Which signals (..., S) the sums (..., S, 2, T) raise an alarm for."""
+    """For which signals (..., S) the sums (..., S, 2, T) raise an alarm."""
     high: npt.NDArray[np.bool_] = sums.sum(axis=(-1, -2)) >= LIMIT
     return high
 
 
 def calm(sums: Evidence) -> npt.NDArray[np.bool_]:
-    """For which signals (..., S) the sums say little: in logarithms not half of what raises an alarm."""
+    """For which signals (..., S) the sums are low: in logarithms less than half of what raises an alarm."""
     low: npt.NDArray[np.bool_] = sums.sum(axis=(-1, -2)) < np.sqrt(LIMIT)
     return low
 
 
-def accumulate(sums: Evidence, said: Evidence) -> Evidence:
-    """The sums after one frame more (Shin et al., eq. 11), never far above the limit."""
-    after: Evidence = np.minimum((sums + 1) * np.exp(said), _CEILING)
+def accumulate(sums: Evidence, log_evidence: Evidence) -> Evidence:
+    """The sums after one more frame with this evidence (Shin et al., eq. 11), never far above the limit."""
+    after: Evidence = np.minimum((sums + 1) * np.exp(log_evidence), _CEILING)
     return after
 
 
-def begun(said: Evidence, frames: npt.NDArray[np.int64]) -> Evidence:
-    """The sums (S, 2, T) of charts begun anew, each signal's with so many (S,) of the newest frames that said this.
+def restarted(log_evidence: Evidence, frames: npt.NDArray[np.int64]) -> Evidence:
+    """The sums (S, 2, T) of charts restarted so many `frames` (S,) ago, from the evidence (n, S, 2, T) of frames,
+    oldest first.
 
-    `said` (n, S, 2, T) is the evidence of frames, oldest first. A chart that was begun when a change was over does not
-    see it, however far the one that runs on has gone.
+    A chart restarted after the end of a change does not see it, however high the sums of the running chart are.
     """
-    since = said[::-1].cumsum(axis=0)  # (n, S, 2, T): from each frame to the last, the newest first
-    counted = np.arange(len(said))[:, None] < frames  # (n, S)
+    since = log_evidence[::-1].cumsum(axis=0)  # (n, S, 2, T): from each frame to the last, the newest first
+    counted = np.arange(len(log_evidence))[:, None] < frames  # (n, S)
     factors = np.where(counted[..., None, None], np.exp(np.minimum(since, np.log(_CEILING))), 0.0)
     sums: Evidence = np.minimum(factors.sum(axis=0), _CEILING)
     return sums
 
 
-def onset(said: Evidence, sums: Evidence) -> int:
-    """The row of `said` (n, 2, T), one signal's recent evidence, with which its change most likely began.
+def onset(log_evidence: Evidence, sums: Evidence) -> int:
+    """The row of one signal's recent evidence (n, 2, T) with which its change most likely began.
 
-    Where what has been said from there on is largest (Hinkley 1970, "Inference about the change-point from a sequence
-    of random variables"), to the side and at the tilt of the signal's largest sum (2, T).
+    It is where the evidence from there on is largest (Hinkley 1970, "Inference about the change-point from a sequence
+    of random variables"), on the side and at the tilt of the signal's largest sum (2, T).
     """
     side, tilt = np.unravel_index(sums.argmax(), sums.shape)
-    since = said[::-1, side, tilt].cumsum()[::-1]  # (n,): from each row to the last
+    since = log_evidence[::-1, side, tilt].cumsum()[::-1]  # (n,): from each row to the last
     return int(since.argmax())
 
 
 def _sides(low: Vector, high: Vector) -> Evidence:
-    """Upwards and downwards at every tilt: (..., S) -> (..., S, 2, T)."""
+    """Signals upwards and downwards, times every tilt: (..., S) -> (..., S, 2, T)."""
     tilted: Evidence = np.stack([low, -high], axis=-1)[..., None] * TILTS
     return tilted
 
 
-assert SIGNALS[len(LIGHT) + len(CAMERA) :] == MATERIAL  # noqa: S101  # `_MOST` counts on it
+assert SIGNALS[len(LIGHT) + len(CAMERA) :] == MATERIAL  # noqa: S101  # `_MOST` relies on it

@@ -1,4 +1,4 @@
-"""A slow, causal estimate of how bright and of what colour the light is, divided out before the backbone.
+"""A slow, causal estimate of the light's brightness and colour, which is divided out before the backbone.
 
 Light is compensated, not learned: the estimate is slower than a part and bounded in its step and in its reach, so no
 single defect can hide in it.
@@ -23,7 +23,7 @@ BALANCE_LIMIT = math.log(1.35)
 
 @dataclass(frozen=True)
 class LightEstimate:
-    """The logarithm of each channel's brightness (red, green, blue), as estimated so far."""
+    """The estimated light: the logarithm of each channel's brightness (red, green, blue)."""
 
     levels: tuple[float, float, float]
 
@@ -38,8 +38,8 @@ class LightEstimate:
 
     @classmethod
     def within(cls, levels: Vector, reference: Vector) -> LightEstimate:
-        """The nearest light to `levels` (3,) whose brightness is within ±`REACH_LIMIT` of the reference (3,) and each
-        of whose channels is within ±`BALANCE_LIMIT` of that brightness, what lamps and daylight do.
+        """The estimate nearest to `levels` (3,) whose brightness is within ±`REACH_LIMIT` of the reference (3,) and
+        whose channels are each within ±`BALANCE_LIMIT` of that brightness, as lamps and daylight are.
         """
         away = levels - reference
         brightness = min(max(float(away.mean()), -REACH_LIMIT), REACH_LIMIT)

@@ -1,4 +1,4 @@
-"""The light of a line as its frames show it: followed slowly, at once after a step, and not in a burst."""
+"""Tracking of a line's light: slowly, at once after a step, and not during a burst of flagged parts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import deque
 
 import numpy as np
 
-from drift.chart import BURST_FRAMES, Evidence, accumulate, alarming, evidence, exactly, onset
+from drift.chart import BURST_FRAMES, Evidence, accumulate, alarming, as_interval, evidence, onset
 from drift.light import LightEstimate
 from drift.signals import Vector
 
@@ -14,10 +14,10 @@ STEP_FRAMES = 64
 
 
 class LightTracker:
-    """Holds the estimate of the light (`Light`), which starts as `taught` (3,).
+    """Keeps the estimate of the light (`LightEstimate`), which starts as `taught` (3,).
 
-    A chart of what compensation leaves over, by the taught parts' `spread` (3,) and `limits` (3, 2, T), finds steps.
-    Nothing is followed while a burst of flagged parts passes: a defect may darken its whole part.
+    A chart of what compensation leaves over, by the taught parts' `spread` (3,) and `limits` (3, 2, T), detects steps.
+    The estimate stands still while a burst of flagged parts passes: a defect may darken its whole part.
     """
 
     def __init__(self, taught: Vector, spread: Vector, limits: Evidence) -> None:
@@ -31,12 +31,13 @@ class LightTracker:
         self._flagged = 0
 
     def update(self, seen: Vector, *, flagged: bool) -> Vector:
-        """Take in a frame's levels `seen` (3,); what compensation left over (3,), common and by colour, in spreads."""
+        """Take in a frame's levels `seen` (3,). Returns what compensation left over (3,), common and by colour, in
+        spreads."""
         left = self._left(seen)
         self._recent.append(seen)
         self._flagged = self._flagged + 1 if flagged else 0
         if not 0 < self._flagged <= BURST_FRAMES:
-            self._sums = accumulate(self._sums, evidence(exactly(left), self._limits))
+            self._sums = accumulate(self._sums, evidence(as_interval(left), self._limits))
             self.light = self._followed(seen)
         return left
 
@@ -48,15 +49,15 @@ class LightTracker:
         return spreads
 
     def _followed(self, seen: Vector) -> LightEstimate:
-        """The light after a frame: slowly, but where the chart is sure of a step, at once, to the middle of what was
-        seen since then.
+        """The estimate after a frame: moved slowly, but where the chart shows a step, set at once to the median of the
+        levels since then.
         """
-        sure = np.flatnonzero(alarming(self._sums))
-        if not len(sure):
+        stepped = np.flatnonzero(alarming(self._sums))
+        if not len(stepped):
             return self.light.updated(seen, self._taught)
         recent = np.stack(self._recent)
-        said = evidence(exactly(self._left(recent)), self._limits)  # (2, n, 3) -> (n, 3, 2, T)
-        since = min(onset(said[:, at], self._sums[at]) for at in sure.tolist())
+        log_evidence = evidence(as_interval(self._left(recent)), self._limits)  # (2, n, 3) -> (n, 3, 2, T)
+        since = min(onset(log_evidence[:, channel], self._sums[channel]) for channel in stepped.tolist())
         self._sums = np.zeros_like(self._sums)
         self._recent.clear()
         return LightEstimate.within(np.median(recent[since:], axis=0), self._taught)

@@ -1,4 +1,4 @@
-"""Has the scene changed, what, since when and by how much: one frame's signals in, what is believed now out."""
+"""The drift monitor: whether the scene has changed, by which cause, since when and by how much."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drift.alarms import CALM_FRAMES, Z_CLIP, Alarms, Frames, nearest
-from drift.causes import COMPENSATED, amount, named
+from drift.causes import COMPENSATED, Cause, amount, likely_cause
 from drift.chart import BURST_FRAMES
 from drift.light import LightEstimate
 from drift.light_tracker import LightTracker
@@ -19,13 +19,13 @@ from drift.regimes import TAUGHT, Regime
 from drift.river_detectors import ADWIN, RiverDetectors
 from drift.signals import CAMERA, LIGHT, MATERIAL, SIGNALS, Vector
 
-LEVEL_RATE = 0.05
+DEVIATION_RATE = 0.05
 TRUST_LIMIT, TRUST_RETURN = 12.0, 8.0
-_NAMED = {name: ("light" if name == "exposure" else "colour") for name in LIGHT}
+_CAUSE_OF_LIGHT = {name: (Cause.LIGHT if name == "exposure" else Cause.COLOUR) for name in LIGHT}
 
 
 class Trust(StrEnum):
-    """How far the scene may still be judged by this version."""
+    """How far this version can still be trusted to judge the scene."""
 
     STABLE = "stable"
     COMPENSATING = "compensating"
@@ -35,11 +35,11 @@ class Trust(StrEnum):
 
 @dataclass(frozen=True)
 class Change:
-    """What has changed, since when (Unix, ms), and by how much: in plain units against the taught parts ("light
-    +18 %"), and how many `spreads` the signal that tells most lies from what is normal.
+    """A change of the scene: its cause, since when (Unix, ms), its amount in plain units against the taught parts
+    ("light +18 %"), and how many `spreads` its most deviating signal lies from what is normal.
     """
 
-    cause: str
+    cause: Cause
     since_ms: int
     amount: str
     spreads: float
@@ -47,13 +47,14 @@ class Change:
 
 @dataclass(frozen=True)
 class DriftState:
-    """What the monitor believes after a frame.
+    """The state of drift after a frame.
 
     `deviation` holds every signal's smoothed distance from what is normal in spreads, of light what compensation leaves
     over; `log_ratio` is the logarithm of how much brighter the scene is than the taught parts, as the next frame is
-    compensated. `known` is the regime whose reference judges the scene, `regime` the one that the frame belongs to: the
-    same, or while anything has changed a new one, by the number of the frame with which that began. News of this frame
-    are changes that are `over`, as far as they had gone, and those `noticed` that stay within what is normal.
+    compensated. `known` is the regime that the scene is compared with, `regime` the one that the frame belongs to: the
+    same, or while anything has changed a new one, by the number of the frame with which that began. `over` are changes
+    that ended with this frame, at their largest, and `noticed` those first noticed in it that stay within what is
+    normal.
     """
 
     trust: Trust
@@ -68,7 +69,7 @@ class DriftState:
 
 @dataclass(frozen=True)
 class MeasuredFrame:
-    """A frame's `signals`, its `number`, which rises from frame to frame, when it was seen (Unix, ms), and whether it
+    """The input of the monitor: a frame's `signals`, its rising `number`, when it was seen (Unix, ms), and whether it
     was `flagged` as anomalous.
     """
 
@@ -82,11 +83,11 @@ CALM = DriftState(Trust.STABLE, (), dict.fromkeys(SIGNALS, 0.0), 0.0)
 
 
 class Monitor:
-    """Watches inputs, never scores, against fixed references; holds a cause until it has passed.
+    """Detects drift of inputs, never of scores, against fixed references, and reports each change until it is over.
 
-    Charts with a stated run length raise alarms and end them (drift/alarms.py); a change is then named by its marks
-    (drift/causes.py). river's ADWIN notices what stays within the charts' margin. Light is followed
-    (drift/light_tracker.py) and judged by what compensation leaves over. Trust is lost by light and camera only: a new
+    Charts with a stated run length raise alarms and end them (drift/alarms.py); a change is then put down to a cause
+    (drift/causes.py). river's ADWIN notices what stays within the charts' margin. Light is tracked
+    (drift/light_tracker.py) and charted by what compensation leaves over. Trust is lost by light and camera only: a new
     material can be learned, what the camera no longer shows cannot.
     """
 
@@ -94,20 +95,20 @@ class Monitor:
         self.reference = reference
         self.state = CALM
         self.rewarmed_frames = 0
-        few = len(LIGHT)
-        self._lamp = LightTracker(reference.light, reference.spread[:few], reference.limits[:few])
+        lights = len(LIGHT)
+        self._light_tracker = LightTracker(reference.light, reference.spread[:lights], reference.limits[:lights])
         self._alarms = Alarms(reference)
-        self._watch = RiverDetectors("ADWIN", **ADWIN)
-        self._level = np.zeros(len(SIGNALS))
-        self._changes: dict[str, Change] = {}
-        self._farthest: dict[str, Change] = {}
-        self._began: dict[str, int] = {}
+        self._detectors = RiverDetectors("ADWIN", **ADWIN)
+        self._deviation = np.zeros(len(SIGNALS))
+        self._changes: dict[Cause, Change] = {}
+        self._farthest: dict[Cause, Change] = {}
+        self._began: dict[Cause, int] = {}
         self._away = TAUGHT
 
     @property
     def light(self) -> LightEstimate:
-        """The light as believed now."""
-        return self._lamp.light
+        """The light as estimated now."""
+        return self._light_tracker.light
 
     @property
     def gain(self) -> Vector:
@@ -115,27 +116,27 @@ class Monitor:
         return self.light.gain(self.reference.light)
 
     def update(self, frame: MeasuredFrame, regimes: Sequence[Regime] = ()) -> DriftState:
-        """Take in a frame, and the `regimes` that are known by now.
+        """Take in a frame, with the `regimes` that are known by now, and return the new state.
 
-        Deterministic: the same sequence of arguments gives the same states, bit for bit. Of times nothing depends but
-        the `since_ms` of changes.
+        Deterministic: the same sequence of arguments gives the same states, bit for bit. Times change nothing but the
+        `since_ms` of changes.
         """
         z = frame.signals.z(self.reference)
-        left = self._lamp.update(frame.signals.light, flagged=frame.flagged)
+        left = self._light_tracker.update(frame.signals.light, flagged=frame.flagged)
         known, look = self._alarms.regime.name, self._alarms.update(z, frame.number, frame.at_ms, regimes)
         over = self._explain() if look else ()
         regime = self._alarms.regime
         if regime.name == known:
             seen = np.clip(np.concatenate([left, nearest(regime.apart(z))[len(LIGHT) :]]), -Z_CLIP, Z_CLIP)
-            self._level = self._level + LEVEL_RATE * (seen - self._level)
+            self._deviation = self._deviation + DEVIATION_RATE * (seen - self._deviation)
         else:
-            self._level[len(LIGHT) :] = self._alarms.newest()[len(LIGHT) :]
-            self._watch = RiverDetectors("ADWIN", **ADWIN)
-        noticed = self._news(self._watch.update(nearest(regime.apart(z))) & ~self._alarms.high & (z[0] == z[1]))
+            self._deviation[len(LIGHT) :] = self._alarms.newest()[len(LIGHT) :]
+            self._detectors = RiverDetectors("ADWIN", **ADWIN)
+        noticed = self._noticed(self._detectors.update(nearest(regime.apart(z))) & ~self._alarms.high & (z[0] == z[1]))
         self.state = DriftState(
             trust=self._trust(),
             changes=tuple(self._changes.values()),
-            deviation={n: round(v, 3) for n, v in zip(SIGNALS, self._level.tolist(), strict=True)},
+            deviation={n: round(v, 3) for n, v in zip(SIGNALS, self._deviation.tolist(), strict=True)},
             log_ratio=float(self.gain.mean()),
             known=regime.name,
             regime=self._away if self._changes else regime.name,
@@ -147,22 +148,22 @@ class Monitor:
     def rewarm(
         self, past: Iterable[tuple[MeasuredFrame, Sequence[Regime]]], light: LightEstimate, away: int | None = None
     ) -> None:
-        """After a restart: run recorded frames, each with the regimes known by then, through a fresh monitor, then set
-        what was recorded with the last one.
+        """Restore a fresh monitor after a restart: take in recorded frames, each with the regimes known by then, then
+        set what was recorded with the last one.
 
-        That is the estimate of the `light`, so frames score as if nothing had stopped, however much of the past is
-        given, and the regime that the line is `away` in, if it is not known yet, which keeps its name.
+        That is the estimate of the `light`, so that frames score as if nothing had stopped, however much of the past is
+        replayed; and the name of the regime that the line is `away` in, where it is not a known one.
         """
         for frame, regimes in past:
             self.update(frame, regimes)
             self.rewarmed_frames += 1
-        self._lamp.light = light
+        self._light_tracker.light = light
         if self._changes and away is not None:
             self._away = away
             self.state = replace(self.state, regime=away)
 
     def _explain(self) -> tuple[Change, ...]:
-        """Name and measure anew what is high; which changes are over, as far as they had gone."""
+        """Find and measure anew the causes of what is high. Returns the changes that are over, at their largest."""
         before, self._changes = self._changes, self._explained()
         if self._changes and not before:
             self._away = min(self._began[cause] for cause in self._changes)
@@ -171,54 +172,58 @@ class Monitor:
                 self._farthest[cause] = change
         return tuple(self._farthest.pop(cause) for cause in before if cause not in self._changes)
 
-    def _explained(self) -> dict[str, Change]:
-        """The causes of what is high: light and colour by charts of their own, one cause of all the rest."""
+    def _explained(self) -> dict[Cause, Change]:
+        """The causes of what is high: light and colour by charts of their own, and one cause for all the rest."""
         high = {name for name, is_high in zip(SIGNALS, self._alarms.high.tolist(), strict=True) if is_high}
-        causes = dict.fromkeys(_NAMED[name] for name in LIGHT if name in high)
-        shown = [name for name in (*CAMERA, *MATERIAL) if name in high]
-        if shown:
-            held = [c for c in self._changes if c not in COMPENSATED]
-            cause = self._named(self._alarms.since(shown), {*causes, *held})
-            if cause == "material" and not high & set(MATERIAL):
-                causes |= dict.fromkeys(held)  # ten defects look like a new material until its own chart says so
+        causes = dict.fromkeys(_CAUSE_OF_LIGHT[name] for name in LIGHT if name in high)
+        beyond_light = [name for name in (*CAMERA, *MATERIAL) if name in high]
+        if beyond_light:
+            before = [c for c in self._changes if c not in COMPENSATED]
+            cause = self._likely_cause(self._alarms.since(beyond_light), {*causes, *before})
+            if cause is Cause.MATERIAL and not high & set(MATERIAL):
+                causes |= dict.fromkeys(before)  # ten defects look like a new material until its own chart says so
             elif cause not in COMPENSATED or not causes:
                 causes[cause] = None
         return {cause: self._change(cause, high) for cause in causes}
 
-    def _named(self, frames: Frames, known: Collection[str]) -> str:
-        """What remembered frames (n,) show a change of, where some changes are `known`."""
-        return named(self._alarms.mean(frames), len(frames), self.reference.marks, known)
+    def _likely_cause(self, frames: Frames, known: Collection[Cause]) -> Cause:
+        """The cause of what remembered frames (n,) show, where some causes are `known` to be at work."""
+        return likely_cause(self._alarms.mean(frames), len(frames), self.reference.marks, known)
 
-    def _change(self, cause: str, high: Collection[str]) -> Change:
-        signals = [n for n in SIGNALS if n in high and (_NAMED[n] == cause if n in LIGHT else cause not in COMPENSATED)]
+    def _change(self, cause: Cause, high: Collection[str]) -> Change:
+        signals = [
+            name
+            for name in SIGNALS
+            if name in high and (_CAUSE_OF_LIGHT[name] is cause if name in LIGHT else cause not in COMPENSATED)
+        ]
         since = self._alarms.since(signals or high)
         before = self._changes.get(cause)
         if before is None:
             self._began[cause] = self._alarms.number(since[0])
         return self._measured(cause, before.since_ms if before else self._alarms.time_ms(since[0]), since, signals)
 
-    def _measured(self, cause: str, since_ms: int, since: Frames, signals: Sequence[str]) -> Change:
-        """A change as the newest of the remembered frames `since` (n,) show it."""
+    def _measured(self, cause: Cause, since_ms: int, since: Frames, signals: Sequence[str]) -> Change:
+        """A change, measured by the newest of the remembered frames `since` (n,)."""
         regime, moved = self._alarms.regime, self._alarms.mean(since[-CALM_FRAMES:])
         spreads = max((abs(float(moved[SIGNALS.index(name)])) for name in signals), default=0.0)
         taught = regime.offset + regime.scale * moved
         return Change(cause, since_ms, amount(cause, taught, self.reference.spread), round(spreads, 2))
 
-    def _news(self, noticed: npt.NDArray[np.bool_]) -> tuple[Change, ...]:
-        """What ADWIN saw in some signals (S,), since the frames that it most likely began with; what only the material
-        shows is no news before it has outlasted a burst.
+    def _noticed(self, changed: npt.NDArray[np.bool_]) -> tuple[Change, ...]:
+        """The change that ADWIN saw in the signals `changed` (S,), since the frame that it most likely began with; one
+        that only the material shows is not reported before it has outlasted a burst.
         """
-        names = [name for name, changed in zip(SIGNALS, noticed.tolist(), strict=True) if changed]
+        names = [name for name, has_changed in zip(SIGNALS, changed.tolist(), strict=True) if has_changed]
         if not names:
             return ()
         since = self._alarms.since(names)
         if set(names) <= set(MATERIAL) and len(since) <= BURST_FRAMES:
             return ()
-        cause = self._named(since, ()) if set(names) - set(LIGHT) else _NAMED[names[0]]
+        cause = self._likely_cause(since, ()) if set(names) - set(LIGHT) else _CAUSE_OF_LIGHT[names[0]]
         return (self._measured(cause, self._alarms.time_ms(since[0]), since, names),)
 
     def _trust(self) -> Trust:
-        far = float(np.abs(self._level[: len(LIGHT) + len(CAMERA)]).max())
+        far = float(np.abs(self._deviation[: len(LIGHT) + len(CAMERA)]).max())
         if far > (TRUST_RETURN if self.state.trust is Trust.UNTRUSTED else TRUST_LIMIT):
             return Trust.UNTRUSTED
         if not self._changes:

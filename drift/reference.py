@@ -1,4 +1,4 @@
-"""What the signals were when a version was taught, and what follows for its charts and causes."""
+"""A version's reference: its taught parts' signals, with the limits of charts and the marks of causes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from drift.causes import Marks, simulate_causes
+from drift.causes import Cause, Marks, simulate_causes
 from drift.chart import TILTS, Evidence, bound
 from drift.registration import Template, join, pictured, without
 from drift.signals import (
@@ -29,21 +29,21 @@ from drift.signals import (
 )
 from memory.features import Features, Image
 
-# Spreads at least: 2 to 5 %, half a pixel, a quarter of a degree.
+# The least spreads: 2 to 5 %, half a pixel, a quarter of a degree.
 FLOOR = np.array([0.02] * 3 + [0.03] + [0.05] * 2 + [0.5, 0.5, 0.25, 0.05])
 MATERIAL_FLOOR = 0.01  # of the length of the mean material
-TRIED_PARTS = 3
+SIMULATED_PARTS = 3
 GRAINY = [SIGNALS.index(name) for name in ("sharpness", "noise", "texture")]
 _MARKS = "marks."
 
 
 @dataclass(frozen=True)
 class Reference:
-    """Fixed for a version, because scores fall whenever a bank grows.
+    """What drift is measured against; fixed for a version.
 
-    `mean` and `spread` (S,) of good parts' signals; `light` (3,) their brightness by channel; `template` and `axes`
-    they are registered and measured against; `limits` (S, 2, T) of their charts; `marks` of every cause, (V, S) in
-    spreads.
+    `mean` and `spread` (S,) of good parts' signals; `light` (3,), their brightness by channel; `template` and `axes`,
+    which frames are registered and measured against; `limits` (S, 2, T) of the charts; `marks` of every cause, the
+    shifts (V, S) of the signals in its V variants, in spreads.
     """
 
     mean: Vector
@@ -69,9 +69,9 @@ class Reference:
 
     @classmethod
     def of(cls, arrays: Mapping[str, npt.NDArray[np.float64]]) -> Reference:
-        """The reference that `arrays` was made from.
+        """The reference whose `arrays` these are.
 
-        Of one written before causes were known only the light is understood: see `blind`.
+        Of one written before causes were known only the light is read: see `blind`.
         """
         if "limits" not in arrays:
             return _blind(arrays)
@@ -82,7 +82,7 @@ class Reference:
             template=Template(arrays["picture"].astype(np.float32), arrays["spectrum"].astype(np.float32)),
             axes=Axes(arrays["centre"], arrays["axes"]),
             limits=arrays["limits"],
-            marks={name.removeprefix(_MARKS): rows for name, rows in arrays.items() if name.startswith(_MARKS)},
+            marks={Cause(name.removeprefix(_MARKS)): rows for name, rows in arrays.items() if name.startswith(_MARKS)},
         )
 
     def z(self, values: Vector) -> Vector:
@@ -92,7 +92,7 @@ class Reference:
 
     @property
     def blind(self) -> bool:
-        """Whether it sees light only: it was taught before causes were known, and teaching again opens its eyes."""
+        """Whether it measures light only, since it was taught before causes were known; teaching again ends that."""
         return not self.marks
 
 
@@ -100,8 +100,8 @@ class Reference:
 class Signals:
     """One frame's signals as measured, in the order of `SIGNALS` (S,), and its light by channel (3,).
 
-    Each may be as much as `reach` (S,) more or less: under another light than the taught one it is not known how much
-    of the grain was scaled with the texture and how much is the sensor's own.
+    Each may be up to `reach` (S,) more or less: under another light than the taught one it is not known how much of the
+    grain was scaled with the texture and how much is the sensor's own.
     """
 
     values: Vector
@@ -109,7 +109,7 @@ class Signals:
     reach: Vector = field(default_factory=lambda: np.zeros(len(SIGNALS)))
 
     def z(self, reference: Reference) -> Vector:
-        """From where to where (2, S) the signals lie, in spreads from the reference's mean."""
+        """The ranges (2, S) in which the signals lie, in spreads from the reference's mean."""
         return reference.z(np.stack([self.values - self.reach, self.values + self.reach]))
 
 
@@ -126,14 +126,14 @@ def measure(raw: Image, compensated: Image, features: Features, reference: Refer
 
 
 def refer(
-    images: Sequence[Image], features: Sequence[Features], look: Callable[[Image], Features], seed: int
+    images: Sequence[Image], features: Sequence[Features], extract: Callable[[Image], Features], seed: int
 ) -> Reference:
-    """The reference of two taught parts or more, images (H, W, 3) u8 and their features.
+    """The reference of at least two taught parts, images (H, W, 3) u8 and their features.
 
-    `look` is the backbone that made these; it is shown some of the images again under every cause.
+    `extract` is the extractor that made these; it is used again for some of the images under every simulated cause.
 
     Each part is measured against the others alone, as a new one will be. A spread below its floor is raised to it:
-    parts that hardly differ must not make a chart that fires at nothing.
+    parts that hardly differ must not give charts that raise alarms at nothing.
     """
     seen = [material(one) for one in features]
     values = left_out(images, seen, seed)
@@ -141,13 +141,13 @@ def refer(
     floor = np.concatenate([FLOOR, np.full(len(SIGNALS) - len(FLOOR), MATERIAL_FLOOR * np.linalg.norm(axes.centre))])
     spread = np.maximum(values.std(axis=0), floor)
     template = join([pictured(grey_of(image)) for image in images])
-    marks: dict[str, list[Vector]] = {}
-    chosen = np.linspace(0, len(images) - 1, min(TRIED_PARTS, len(images))).round().astype(int)
-    for at in chosen.tolist():
-        plain = _values(images[at], seen[at], template, axes)
-        for place, (cause, changed) in enumerate(simulate_causes(images[at], seed)):
-            shown = _values(changed, material(look(changed)), template, axes)
-            marks.setdefault(f"{cause} {place}", []).append((shown - plain) / spread)
+    marks: dict[tuple[Cause, int], list[Vector]] = {}
+    chosen = np.linspace(0, len(images) - 1, min(SIMULATED_PARTS, len(images))).round().astype(int)
+    for part in chosen.tolist():
+        plain = _values(images[part], seen[part], template, axes)
+        for variant, (cause, image) in enumerate(simulate_causes(images[part], seed)):
+            changed = _values(image, material(extract(image)), template, axes)
+            marks.setdefault((cause, variant), []).append((changed - plain) / spread)
     return Reference(
         mean=mean,
         spread=spread,
@@ -176,16 +176,17 @@ def _values(image: Image, seen: Vector, template: Template, axes: Axes) -> Vecto
     )
 
 
-def _by_cause(marks: Mapping[str, Sequence[Vector]]) -> Marks:
-    """Each cause's mean marks, one row a variant."""
-    found: dict[str, list[Vector]] = {}
-    for variant, rows in marks.items():
-        found.setdefault(variant.split(" ", maxsplit=1)[0], []).append(np.mean(rows, axis=0))
-    return {cause: np.stack(rows) for cause, rows in found.items()}
+def _by_cause(marks: Mapping[tuple[Cause, int], Sequence[Vector]]) -> Marks:
+    """Each cause's marks, averaged over parts, one row for each variant."""
+    means: dict[Cause, list[Vector]] = {}
+    for (cause, _), rows in marks.items():
+        means.setdefault(cause, []).append(np.mean(rows, axis=0))
+    return {cause: np.stack(rows) for cause, rows in means.items()}
 
 
 def _blind(arrays: Mapping[str, npt.NDArray[np.float64]]) -> Reference:
-    """A reference of an older format: its light, a spread without end for all else, so that nothing else ever fires.
+    """A reference of an older format: its light, and an infinite spread for all else, so that nothing else raises
+    alarms.
 
     Its colours were means of all pixels, which is near enough for the light.
     """

@@ -23,11 +23,11 @@ Parts = Mapping[str, npt.NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class Regime:
-    """A known condition with charts of its own.
+    """A known regime, with charts of its own.
 
-    `name`, for ever, is the number of the frame with which it first began, or the time of that (`FIRST_TIME_MS`); the
-    taught parts' is `TAUGHT`. Its signals lie `offset` (S,) from the taught ones' mean and spread `scale` (S,) times as
-    far, both in the taught spreads; `limits` (S, 2, T) of its charts.
+    Its `name`, which never changes, is the number of the frame with which it first began, or the time of that
+    (`FIRST_TIME_MS`); the taught parts' is `TAUGHT`. The mean of its signals lies `offset` (S,) from that of the taught
+    parts, and their spread is `scale` (S,), both in taught spreads; `limits` (S, 2, T) are those of its charts.
     """
 
     name: int
@@ -37,7 +37,7 @@ class Regime:
 
     @classmethod
     def taught(cls, reference: Reference) -> Regime:
-        """That of the taught parts."""
+        """The regime of the taught parts."""
         nothing = np.zeros(len(reference.mean))
         return cls(TAUGHT, nothing, nothing + 1, reference.limits)
 
@@ -49,8 +49,8 @@ class Regime:
 
 @dataclass(frozen=True)
 class Sighting:
-    """In which regime a confirmed part was seen, known or new, in the frame of which number, its signals (S,) as
-    measured, and whether the camera was at `fault`: what it shows then makes no regime known.
+    """How the scene was when a confirmed part was seen: its regime, known or new, the frame's number, the signals (S,)
+    as measured, and whether the camera was at `fault`: what it shows then makes no regime known.
     """
 
     regime: int
@@ -60,7 +60,7 @@ class Sighting:
 
 
 def regimes_of(parts: Parts, reference: Reference, seed: int) -> tuple[Regime, ...]:
-    """The taught regime, then every other of which enough parts were confirmed, by their `parts`."""
+    """The known regimes: the taught one, then every other one with enough confirmed parts among `parts`."""
     regimes = [Regime.taught(reference)]
     for name, signals in _signals(parts).items():
         if len(signals) >= ENOUGH_PARTS:
@@ -71,16 +71,16 @@ def regimes_of(parts: Parts, reference: Reference, seed: int) -> tuple[Regime, .
 
 
 def extended(parts: Parts, seen: Sequence[Sighting]) -> dict[str, npt.NDArray[np.float64]]:
-    """The parts of all regimes after some more were confirmed; the taught regime's stay the taught ones.
+    """The parts of all regimes with the confirmed ones of `seen` added; the taught regime's do not change.
 
-    Each keeps its first `MOST_PARTS`. Of more than `MOST_REGIMES` that are known the one leaves that was confirmed
-    longest ago, as does every one that is not known yet before them.
+    Each regime keeps its first `MOST_PARTS`. Beyond `MOST_REGIMES`, those that are not known yet are removed first,
+    then known ones, in both cases the one that was confirmed longest ago first.
     """
     signals, last = _signals(parts), _last(parts)
     for one in seen:
         if one.regime != TAUGHT and not one.fault:
-            held = signals.get(one.regime, np.empty((0, len(one.signals))))
-            signals[one.regime] = np.concatenate([held, one.signals[None]])[:MOST_PARTS]
+            earlier = signals.get(one.regime, np.empty((0, len(one.signals))))
+            signals[one.regime] = np.concatenate([earlier, one.signals[None]])[:MOST_PARTS]
             last[one.regime] = max(one.number, last.get(one.regime, 0), key=_recency)
     worth = sorted(signals, key=lambda name: (len(signals[name]) >= ENOUGH_PARTS, _recency(last[name]), _recency(name)))
     kept = sorted(worth[-MOST_REGIMES:])
@@ -90,13 +90,13 @@ def extended(parts: Parts, seen: Sequence[Sighting]) -> dict[str, npt.NDArray[np
 
 
 def learned(before: Parts, after: Parts) -> bool:
-    """Whether the parts `after` say more of any regime than those `before` did, not only that it was seen again."""
+    """Whether `after` holds other regimes or other numbers of parts than `before`, not only later frames."""
     counts = [{name: len(rows) for name, rows in _signals(parts).items()} for parts in (before, after)]
     return counts[0] != counts[1]
 
 
 def _recency(frame: int) -> tuple[bool, int]:
-    """What orders frames by when they were seen, where the older ones are known by their times and not by numbers."""
+    """A key that sorts frames by when they were seen; older ones are named by times and not by numbers."""
     return frame < FIRST_TIME_MS, frame
 
 

@@ -1,4 +1,4 @@
-"""Where the part lies and how it is turned, against the mean taught part: OpenCV's phase correlation.
+"""Registration: how far a part is shifted and turned against the mean taught part, by OpenCV's phase correlation.
 
 Kuglin and Hines, "The phase correlation image alignment method" (1975); for the turn, on the polar amplitude spectrum,
 which a shift leaves alone (Reddy and Chatterji, "An FFT-based technique for translation, rotation, and scale-invariant
@@ -42,7 +42,7 @@ def pictured(image: npt.NDArray[np.uint8]) -> Template:
 
 
 def join(templates: Sequence[Template]) -> Template:
-    """The mean of several, as of their mean image."""
+    """The mean of several templates."""
     pictures = np.stack([t.picture for t in templates]).mean(axis=0, dtype=np.float64)
     spectra = np.stack([t.spectrum for t in templates]).mean(axis=0, dtype=np.float64)
     return Template(pictures.astype(np.float32), spectra.astype(np.float32))
@@ -56,11 +56,11 @@ def without(joined: Template, one: Template, count: int) -> Template:
 
 
 def register(image: npt.NDArray[np.uint8], against: Template) -> tuple[float, float, float]:
-    """How far the part (H, W) u8 lies right of and below the template, in pixels of the image, and how far it is
-    turned, in degrees, clockwise positive.
+    """The shift and turn of a part, image (H, W) u8, against the template: right and down in pixels of the image, and
+    clockwise in degrees.
 
-    Where taught parts show nothing in common the answer is noise; so it was when the reference's spread was taken. An
-    image without any structure lies where it should.
+    Where taught parts have nothing in common the result is noise, as it was when the reference's spread was measured.
+    An image without any structure is neither shifted nor turned.
     """
     seen = pictured(image)
     (x, y), _ = cv2.phaseCorrelate(against.picture, seen.picture)

@@ -1,4 +1,4 @@
-"""What a frame says about the scene: fourteen numbers by cause, each against a fixed reference."""
+"""The fourteen signals by which a frame describes the scene, each measured against a fixed reference."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Vector = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Axes:
-    """Where normal material lies: `centre` (D,) and `axes` (K, D), principal components of taught parts' material."""
+    """The space of normal material: `centre` (D,) and `axes` (K, D), principal components of taught parts' material."""
 
     centre: Vector
     axes: Vector
@@ -47,9 +47,9 @@ def light(raw: Image) -> Vector:
 
 
 def material(features: Features) -> Vector:
-    """The material (D,) that an image's patches show: of the means of some 8 × 8 blocks the mean of the middle half.
+    """The material (D,) of an image's patches: the mean of the middle half of the means of some 8 × 8 blocks.
 
-    A defect within a quarter of the blocks is left out with them, and so are blocks without a patch.
+    So a defect in at most a quarter of the blocks is left out, as are blocks without a patch.
     """
     rows, columns = features.grid
     high, wide = max(rows // PATCH_BLOCKS, 1), max(columns // PATCH_BLOCKS, 1)  # of one block, in patches
@@ -65,14 +65,14 @@ def material(features: Features) -> Vector:
     return _middle(blocks, 0.25, 0.75)  # (blocks, D) -> (D,)
 
 
-def picture(levels: Vector, compensated: Image, template: Template, believed: Vector) -> Vector:
+def picture(levels: Vector, compensated: Image, template: Template, detail: Vector) -> Vector:
     """The signals (10,) of `LIGHT` and `CAMERA`, and the texture, as measured: logarithms, pixels, degrees.
 
-    Light by the `levels` (3,) of the raw image, contrast and place by the compensated one (H, W, 3) u8; sharpness,
-    noise and texture are the `grains` (3,) to be `believed`.
+    Light is measured by the `levels` (3,) of the raw image, contrast and registration on the compensated one (H, W, 3)
+    u8; `detail` (3,) are sharpness, noise and texture, as by `grains`.
     """
     red, green, blue = levels
-    sharpness, noise, texture = believed
+    sharpness, noise, texture = detail
     grey = grey_of(compensated)
     low, high = _quantiles(_histogram(grey), (0.1, 0.9))
     exposure, contrast = np.log(GREY @ np.exp(levels)), np.log(high - low + 1)
@@ -80,24 +80,24 @@ def picture(levels: Vector, compensated: Image, template: Template, believed: Ve
     return np.array([exposure, red - green, blue - green, contrast, sharpness, noise, *shift_and_turn, texture])
 
 
-def grains(image: Image, brighter: Vector) -> Vector:
-    """Sharpness, noise and texture (n, 3) of an image (H, W, 3) u8, as logarithms, were it darker by the factors whose
-    logarithms are `brighter` (n,).
+def grains(image: Image, darker: Vector) -> Vector:
+    """Sharpness, noise and texture (n, 3), as logarithms, of an image (H, W, 3) u8 darkened by n factors, whose
+    logarithms are `darker` (n,).
 
-    Sharpness is fine detail in the blocks that have most of it, edges where there are any: they tell a blurred image
-    from a smoother material. Blocks at the ends of the order are left out, so that a defect on the part hardly moves
-    them. Scaled here and not in the image, whose rounding would be grain of its own.
+    Sharpness is fine detail in the blocks that have most of it, edges where there are any: it tells a blurred image
+    from a smoother material. The most and least detailed blocks are left out, so that a defect on the part hardly
+    matters. Scaling happens here and not in the image, whose rounding would add grain.
     """
     grey = grey_of(image)
     detail = _blocks(cv2.Laplacian(grey, cv2.CV_16S))
     noise = _blocks(cv2.filter2D(grey, cv2.CV_16S, _NOISE))
     seen = np.array([_middle(detail, 0.75, 0.95), _middle(noise, 0.0, 0.25), _middle(detail, 0.25, 0.75)])
-    scaled: Vector = np.log(seen * np.exp(-brighter)[:, None] + QUANTUM)
+    scaled: Vector = np.log(seen * np.exp(-darker)[:, None] + QUANTUM)
     return scaled
 
 
 def grain(image: Image) -> float:
-    """The standard deviation of the sensor's noise in grey levels, at most: by an image's flattest blocks."""
+    """An upper bound of the standard deviation of the sensor's noise, in grey levels, by an image's flattest blocks."""
     flattest = _middle(_blocks(cv2.filter2D(grey_of(image), cv2.CV_16S, _NOISE)), 0.0, 0.25)
     return float(np.sqrt(np.pi / 2) / 6 * flattest)  # Immerkær, eq. 4
 
@@ -139,8 +139,8 @@ def _trimmed_mean(counts: Vector) -> float:
 
 def _quantiles(counts: Vector, shares: tuple[float, ...]) -> Vector:
     below = np.concatenate([[0.0], np.cumsum(counts)])
-    found: Vector = np.interp(np.array(shares) * below[-1], below, np.arange(257) - 0.5)
-    return found
+    quantiles: Vector = np.interp(np.array(shares) * below[-1], below, np.arange(257) - 0.5)
+    return quantiles
 
 
 def _blocks(response: cv2.typing.MatLike) -> Vector:
@@ -150,7 +150,7 @@ def _blocks(response: cv2.typing.MatLike) -> Vector:
 
 
 def _middle(values: Vector, low: float, high: float) -> Vector:
-    """Mean over the first axis of what lies between two quantiles, in each column alone."""
+    """Mean of the values between two quantiles along the first axis, for each column."""
     ordered = np.sort(values, axis=0)
     middle: Vector = ordered[int(low * len(values)) : max(int(high * len(values)), 1)].mean(axis=0)
     return middle

@@ -1,4 +1,4 @@
-"""What normal looks like: features, the bank, its versions and their store."""
+"""The model: features, detectors, versions and their store."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""What computes the backbone: torch, the reference, or a quicker library that must agree (`policies.parity`)."""
+"""Backends that compute the backbone: torch, the reference, or a faster library that must agree (`policies.parity`)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from memory.errors import DriftlineError
 from memory.features import Image, Patches
 from memory.runtime import processor
 
-# Which library computes each, by its name in Python and on PyPI, and the extra of ours that brings it.
+# The library of each backend, by its name in Python and on PyPI, and the extra of ours that installs it.
 LIBRARIES = {
     "openvino": ("openvino", "openvino"),
     "openvino-bf16": ("openvino", "openvino"),
@@ -35,21 +35,22 @@ IN_FLOAT = ("AvgPool", "Interpolate", "Concat")
 class Backend(Protocol):
     """Computes a `PatchNetwork`: images (H, W, 3) u8 become patches (P, D) f32, in any thread.
 
-    `name` is what configurations call it; `made` says what exactly computes: library, its version, and processor.
+    `name` is what configurations call it; `description` names what computes: the library, its version, and the
+    processor.
     """
 
     name: str
-    made: str
+    description: str
 
     def __call__(self, image: Image) -> Patches: ...
 
 
 class PatchNetwork(nn.Module):
-    """An image (H, W, 3) u8 becomes patches (P, D) f32, in row-major order of the grid, of a network's maps.
+    """A network from an image (H, W, 3) u8 to patches (P, D) f32, in row-major order of the grid.
 
-    The maps are averaged over 3×3 neighbourhoods, brought to the first map's grid and concatenated: the locally aware
-    patch features of PatchCore (Roth et al., "Towards Total Recall in Industrial Anomaly Detection", CVPR 2022,
-    section 3.1, equation 2). All of it is one graph, so that a backend can compile the whole.
+    The backbone's maps are averaged over 3×3 neighbourhoods, brought to the first map's grid and concatenated: the
+    locally aware patch features of PatchCore (Roth et al., "Towards Total Recall in Industrial Anomaly Detection", CVPR
+    2022, section 3.1, equation 2). All of it is one graph, which a backend can compile as a whole.
     """
 
     def __init__(self, network: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
@@ -82,7 +83,7 @@ class PatchNetwork(nn.Module):
 
 
 class Torch:
-    """The reference: torch in float32, on a processor or a GPU."""
+    """The reference backend: torch in float32, on a processor or a GPU."""
 
     name = "torch"
 
@@ -90,7 +91,7 @@ class Torch:
         # As images come: the fastest on a CPU.
         self._network = network.to(device).to(memory_format=torch.channels_last)
         self._device = device
-        self.made = f"{self.name} {version('torch')}, {device}"
+        self.description = f"{self.name} {version('torch')}, {device}"
         torch.backends.cudnn.allow_tf32 = False  # a GPU's features must be those of a PC without one
 
     @torch.inference_mode()
@@ -100,8 +101,8 @@ class Torch:
 
 
 class OpenVino:
-    """Intel's library: `openvino` computes in float32, `openvino-bf16` in bfloat16 where the processor can, and a
-    network that `quantized` made in eight bits."""
+    """OpenVINO, Intel's library: `openvino` computes in float32, `openvino-bf16` in bfloat16 where the processor can,
+    `openvino-int8` the network of `quantized` in eight bits."""
 
     def __init__(self, name: str, model: Any, threads: int) -> None:
         core = library(name).Core()
@@ -117,7 +118,7 @@ class OpenVino:
             "INFERENCE_NUM_THREADS": threads,
             "INFERENCE_PRECISION_HINT": precision,
         }
-        self.name, self.made = name, _made(name)
+        self.name, self.description = name, _description(name)
         self._request = core.compile_model(model, "CPU", wanted).create_infer_request()
         self._busy = threading.Lock()  # a version is compared while frames are judged
 
@@ -129,7 +130,7 @@ class OpenVino:
 
 
 class OnnxRuntime:
-    """Microsoft's library, in float32."""
+    """ONNX Runtime, Microsoft's library, in float32."""
 
     name = "onnx"
 
@@ -143,7 +144,7 @@ class OnnxRuntime:
             program.model_proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
         self._input = self._session.get_inputs()[0].name
-        self.made = _made(self.name)
+        self.description = _description(self.name)
 
     def __call__(self, image: Image) -> Patches:
         patches: Patches = self._session.run(None, {self._input: image})[0]
@@ -155,8 +156,8 @@ def compiled(
 ) -> Backend:
     """The network on the backend of this `name`, which may use so many `threads`.
 
-    One in eight bits is quantized once, by the images `taught` (input_px, input_px, 3) u8, and `kept` in a folder.
-    Raises DriftlineError where its library is not installed, or the processor cannot do it.
+    A network in eight bits is quantized once, with the images `taught` (input_px, input_px, 3) u8, and stored in the
+    folder `kept`. Raises DriftlineError where the library is not installed or the processor cannot do it.
     """
     if name == OnnxRuntime.name:
         return OnnxRuntime(network, input_px, threads)
@@ -165,7 +166,8 @@ def compiled(
 
 
 def quantized(network: PatchNetwork, input_px: int, kept: Path, taught: Iterable[Image]) -> Any:
-    """The network in eight bits, from the folder `kept` if it is there; NNCF corrects biases by their layer's error."""
+    """The network in eight bits, read from the folder `kept`, or made and stored there; NNCF corrects each layer's
+    bias."""
     ov, file = library("openvino-int8"), "network.xml"
     if not kept.exists():
         nncf, model, images = import_module("nncf"), _converted(network, input_px), list(taught)
@@ -178,7 +180,7 @@ def quantized(network: PatchNetwork, input_px: int, kept: Path, taught: Iterable
             ignored_scope=nncf.IgnoredScope([first], types=list(IN_FLOAT), validate=False),
         )
         kept.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=kept.parent) as draft:  # a crash leaves the whole or nothing
+        with TemporaryDirectory(dir=kept.parent) as draft:  # a crash leaves all of it or nothing
             whole = Path(draft) / kept.name
             ov.save_model(model, whole / file, compress_to_fp16=False)
             whole.rename(kept)
@@ -212,10 +214,10 @@ def _converted(network: PatchNetwork, input_px: int) -> Any:
 
 
 def _exported(network: PatchNetwork, input_px: int) -> torch.export.ExportedProgram:
-    # Any GPU is the reference's.
+    # On the CPU: only the reference may use a GPU.
     return torch.export.export(copy.deepcopy(network).cpu(), (torch.zeros((input_px, input_px, 3), dtype=torch.uint8),))
 
 
-def _made(name: str) -> str:
+def _description(name: str) -> str:
     module, _ = LIBRARIES[name]
     return f"{name}, {module} {version(module)}, {processor()}"

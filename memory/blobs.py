@@ -1,4 +1,4 @@
-"""Snapshots to bytes and back: safetensors only, content-addressed, never pickle."""
+"""Encoding of snapshots as bytes: safetensors only, content-addressed, never pickle."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MOST_HEADER_BYTES = 100_000_000  # as safetensors allows
 
 
 def encode(snapshot: Snapshot) -> dict[str, bytes]:
-    """The bytes of each part, by the name the manifest lists it under. Equal snapshots give equal bytes."""
+    """The bytes of each part of a snapshot, by its name in the manifest. Equal snapshots give equal bytes."""
     defects, calibration = snapshot.confirmed_defects, snapshot.calibration_set
     masks = _numbered("region", [defect.mask for defect in defects.defects])
     return {
@@ -40,8 +40,8 @@ def encode(snapshot: Snapshot) -> dict[str, bytes]:
 
 
 def decode(blobs: Mapping[str, bytes], detector: str) -> Snapshot:
-    """The snapshot that `encode` wrote, with its kind of `detector`. Raises Damaged when a blob is not of that form,
-    DriftlineError where nothing is installed for this kind."""
+    """The snapshot that `encode` wrote; `detector` names the kind of its detector. Raises Damaged when a blob is not of
+    that form, DriftlineError where this kind is not installed."""
     learner = learner_of(detector)
     try:
         parts = {name: _arrays(blob) for name, blob in blobs.items()}
@@ -68,7 +68,7 @@ def decode(blobs: Mapping[str, bytes], detector: str) -> Snapshot:
 
 
 def regimes(blob: bytes) -> Arrays:
-    """What `encode` wrote under "regimes". Raises Damaged when the blob is not of that form."""
+    """The arrays of the blob "regimes". Raises Damaged when the blob is not of that form."""
     try:
         return _arrays(blob)[0]
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
@@ -76,7 +76,7 @@ def regimes(blob: bytes) -> Arrays:
 
 
 def samples(path: Path) -> tuple[str, ...]:
-    """The samples that a blob names, without reading what it holds of them. Raises OSError, or Damaged."""
+    """The samples that a blob names; only its header is read. Raises OSError, or Damaged."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         try:

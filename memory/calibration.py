@@ -1,4 +1,4 @@
-"""Good parts that calibrate a version's threshold."""
+"""The calibration set: good parts whose scores set a version's threshold."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from memory.features import Features, View
 class CalibrationSet:
     """Good parts that calibrate the threshold, oldest first; each is scored as if it had not been taught.
 
-    `regimes` are the conditions that they were seen in, 0 that of the taught ones, which they are unless it is said.
+    `regimes` are the regimes that they were seen in, by default all 0, the taught one.
     """
 
     samples: tuple[str, ...]
@@ -25,13 +25,13 @@ class CalibrationSet:
 
     @property
     def views(self) -> tuple[View, ...]:
-        """What a detector may look at of each part."""
+        """Each part as a view."""
         return tuple(View(features) for features in self.features)
 
     def grown(
         self, samples: Sequence[str], features: Sequence[Features], regimes: Sequence[int], most: int
     ) -> CalibrationSet:
-        """With some parts more. Over `most`, the oldest of the regime that has most parts leaves, one by one."""
+        """This set with more parts. While there are more than `most`, the oldest of the largest regime is removed."""
         parts = [
             *zip(self.samples, self.features, self.regimes, strict=True),
             *zip(samples, features, regimes, strict=True),

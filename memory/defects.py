@@ -1,4 +1,4 @@
-"""Confirmed defects, kept so that no version may forget one."""
+"""Confirmed defects: every later version must still detect them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WORST_PATCHES = 10
 class Defect:
     """One confirmed defect: the whole image's features and where the defect is.
 
-    `sample` is the frame id; `region` (rows, columns) bool marks the defect's patches, at least one.
+    `sample` is the frame id; `mask` (rows, columns) bool marks the defect's patches, at least one.
     """
 
     sample: str
@@ -25,7 +25,7 @@ class Defect:
 
     @property
     def view(self) -> View:
-        """What a detector may look at."""
+        """The whole image as a view."""
         return View(self.features)
 
     @property
@@ -46,7 +46,7 @@ class ConfirmedDefects:
 
     @property
     def samples(self) -> tuple[str, ...]:
-        """Frame ids of all defects held."""
+        """Frame ids of all defects."""
         return tuple(defect.sample for defect in self.defects)
 
     @property
@@ -55,10 +55,10 @@ class ConfirmedDefects:
         return np.concatenate([d.patches for d in self.defects]) if self.defects else None
 
     def remember(self, defect: Defect, limit: int) -> ConfirmedDefects:
-        """This set with `defect` added, or unchanged if its sample is already held.
+        """This set with `defect` added, or unchanged if its sample is already in it.
 
-        Beyond `limit` the most redundant defect leaves: of the two whose mean marked patches lie nearest to
-        each other, the older. So the bound costs likeness, never a kind of defect.
+        Beyond `limit` the most redundant defect is removed: the older of the two whose mean marked patches lie nearest
+        to each other. So the limit removes near-duplicates, never the only defect of its kind.
         """
         if defect.sample in self.samples:
             return self
@@ -76,23 +76,23 @@ class ConfirmedDefects:
 def worst_patches(anomaly: Map, marked: PatchMask | None = None) -> PatchMask:
     """The `WORST_PATCHES` most anomalous patches of a map (rows, columns), as a mask of that shape.
 
-    Only patches that the operator `marked` (rows, columns) are taken, where a region was marked: a box around
-    a scratch holds normal material too, which must not become a defect to keep away from.
+    Where the operator `marked` a region (rows, columns), only its patches are taken, and not all of them: a box around
+    a scratch holds normal material too, which must not count as a defect.
     """
     inside = np.ones(anomaly.shape, dtype=bool) if marked is None else marked
     flat = np.where(inside, anomaly, -np.inf).reshape(-1)  # (rows, columns) -> (P,)
-    region = np.zeros(flat.shape, dtype=bool)
-    region[np.argsort(-flat, kind="stable")[: min(WORST_PATCHES, int(inside.sum()))]] = True
-    return region.reshape(anomaly.shape)
+    mask = np.zeros(flat.shape, dtype=bool)
+    mask[np.argsort(-flat, kind="stable")[: min(WORST_PATCHES, int(inside.sum()))]] = True
+    return mask.reshape(anomaly.shape)
 
 
 def box_mask(box: tuple[float, float, float, float], grid: tuple[int, int]) -> PatchMask:
     """The patches of `grid` (rows, columns) that a box (left, top, right, bottom) in [0, 1] touches."""
     rows, columns = grid
     left, top, right, bottom = box
-    region = np.zeros(grid, dtype=bool)
-    region[
+    mask = np.zeros(grid, dtype=bool)
+    mask[
         int(top * rows) : max(int(np.ceil(bottom * rows)), int(top * rows) + 1),
         int(left * columns) : max(int(np.ceil(right * columns)), int(left * columns) + 1),
     ] = True
-    return region
+    return mask

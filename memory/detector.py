@@ -1,4 +1,4 @@
-"""The seam: what a detector is, and how its kind is taught and grows. A new kind is one file that has both."""
+"""The interfaces of a detector and of its learner. A new kind of detector is one file that implements both."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 
 @dataclass(frozen=True)
 class Score:
-    """What a detector says of one image.
+    """A detector's score of one image.
 
     `map` (rows, columns) f32 is the anomaly map and `value` its maximum. `evidence` is JSON for `driftline why`, opaque
-    to all else, but that `sample` in it names the taught part that decided. Scores compare only within one version.
+    to all other code, except that its `sample` names the taught part that decided. Scores compare only within one
+    version.
     """
 
     value: float
@@ -29,10 +30,10 @@ class Score:
 
 
 class Detector(Protocol):
-    """Scores views. Immutable and safe to be used by several threads.
+    """A model that scores views; immutable and safe to be used by several threads.
 
-    `kind` names its `Learner`; `size` counts what it holds (a bank: its patches); `samples` are the taught parts that
-    gave it something.
+    `kind` names its `Learner`; `size` counts its elements (a bank's patches); `samples` are the taught parts that it
+    holds something of.
     """
 
     @property
@@ -45,26 +46,26 @@ class Detector(Protocol):
     def samples(self) -> tuple[str, ...]: ...
 
     def score(self, view: View) -> Score:
-        """The score that judges."""
+        """The score that decides the verdict."""
 
     def score_without(self, view: View, sample: str) -> Score:
-        """The score if `sample` had given nothing; by all where no other gave anything."""
+        """The score as if `sample` had not been taught; the plain score where nothing else was taught."""
 
     def score_in(self, view: View, mask: PatchMask) -> Score:
-        """The score of the masked patches (rows, columns) alone, by what good parts taught: no memory of confirmed
-        defects raises it. The map is 0 elsewhere."""
+        """The score of the masked patches (rows, columns) alone, not raised by any memory of confirmed defects. The map
+        is 0 elsewhere."""
 
     def warm_up(self) -> None:
-        """Make now what scoring needs; the first image would wait for it otherwise."""
+        """Prepare what scoring needs, so that the first image does not wait for it."""
 
     def arrays(self) -> Arrays:
-        """Everything it is made of but `samples`, for the store; `Learner.load` makes it anew, to the bit."""
+        """All its data except `samples`, for the store; `Learner.load` restores it bit for bit."""
 
 
 @dataclass(frozen=True)
 class GoodPart:
-    """A part that is good: taught, or confirmed by an operator. `sample` is its file name or frame id; `part` names the
-    thing photographed, the sample itself where that is not known."""
+    """A good part, taught or confirmed by an operator. `sample` is its file name or frame id; `part` names the thing
+    photographed, empty where that is not known."""
 
     sample: str
     view: View
@@ -72,13 +73,13 @@ class GoodPart:
 
     @property
     def thing(self) -> str:
-        """What was photographed."""
+        """The thing photographed: `part`, or else `sample`."""
         return self.part or self.sample
 
 
 @dataclass(frozen=True)
 class Capacity:
-    """How large a detector may be, `size`, and by how much one lesson may extend it, `lesson`."""
+    """Limits of a detector's growth: its largest `size`, and by how much one `lesson` may extend it."""
 
     size: int
     lesson: int
@@ -86,7 +87,7 @@ class Capacity:
 
 @dataclass(frozen=True)
 class Bounds:
-    """Scores that matter to a lesson: above `threshold` a part is flagged, and what scores above `novelty` is new."""
+    """The two scores that a lesson compares with: above `threshold` a part is flagged, above `novelty` it is new."""
 
     threshold: float
     novelty: float
@@ -94,9 +95,9 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Extension:
-    """A detector after it was offered confirmed parts, not finished yet; `learned` says whether it took anything.
+    """A detector extended by confirmed parts, before `Learner.finish`; `learned` is whether it took anything from them.
 
-    `waiting` are samples that show something which no second part shows yet, `refused` those that are too much like a
+    `waiting` are samples that show something new which no second part shows yet, `refused` those that are too like a
     confirmed defect.
     """
 
@@ -108,17 +109,17 @@ class Extension:
 
 @dataclass(frozen=True)
 class Repair:
-    """A detector without something that hid a defect: `removed_patches` by sample and number in its grid."""
+    """A detector without the patches that hid a defect: `removed_patches` as (sample, number in its grid)."""
 
     detector: Detector
     removed_patches: tuple[tuple[str, int], ...]
 
 
 class Learner(Protocol):
-    """How one kind of detector is taught, grows, is put right and is read from disk. It has no state.
+    """Stateless functions that teach, extend, repair and load one kind of detector.
 
-    `split_calibration` says whether parts that calibrate must be left out of the fit: not where `score_without` can
-    leave a part out by itself.
+    `split_calibration` is whether parts that calibrate must be left out of the fit; they need not be where
+    `score_without` leaves a part out exactly.
     """
 
     @property
@@ -128,7 +129,7 @@ class Learner(Protocol):
     def split_calibration(self) -> bool: ...
 
     def fit(self, goods: Sequence[GoodPart], capacity: Capacity, seed: int) -> Detector:
-        """A detector of taught good parts, deterministic in its arguments."""
+        """A detector taught from good parts; deterministic in its arguments."""
 
     def finish(
         self,
@@ -137,9 +138,9 @@ class Learner(Protocol):
         defects: Sequence[Defect],
         exceeded_by: Callable[[float], float],
     ) -> Detector:
-        """The detector with what calibration parts and confirmed defects teach it beside good parts. It changes no
-        `score_without` of a calibration part and no `score_in`, and so no threshold. `exceeded_by` gives the score that
-        this share of calibration parts exceeds."""
+        """The detector with what it takes from calibration parts and confirmed defects. That changes no `score_without`
+        of a calibration part and no `score_in`, and so no threshold. `exceeded_by` gives the score that a share of the
+        calibration parts exceeds."""
 
     def extend(
         self,
@@ -151,18 +152,18 @@ class Learner(Protocol):
         capacity: Capacity,
         seed: int,
     ) -> Extension:
-        """What `base` becomes by confirmed goods, of which `waiting` ones offer only what is still new."""
+        """`base` extended by confirmed good parts; of those that were `waiting`, only what is still new is learned."""
 
     def repairs(self, detector: Detector, defect: Defect, threshold: float) -> Iterator[Repair]:
-        """Ways to make a missed defect exceed the threshold by un-learning, the gentlest first; none where it cannot
-        un-learn. Not finished."""
+        """Detectors, before `finish`, that un-learn what hides a missed defect, so that it exceeds the threshold: the
+        smallest change first; none where this kind cannot un-learn."""
 
     def blame(self, base: Detector, extended: Detector, missed: Sequence[Defect], threshold: float) -> frozenset[str]:
-        """The samples whose new contributions explain these defects away, which `base` would show."""
+        """The samples whose newly learned content hides these defects, which `base` would detect."""
 
     def contributors(self, base: Detector, extended: Detector) -> frozenset[str]:
-        """The samples that gave what `extended` has and `base` has not."""
+        """The samples from which `extended` has learned something that `base` does not hold."""
 
     def load(self, arrays: Arrays, samples: tuple[str, ...]) -> Detector:
-        """The detector that `arrays` were made of, also by an older format. Raises KeyError, ValueError or TypeError
-        for arrays of another shape."""
+        """The detector whose `arrays` these are, also in an older format. Raises KeyError, ValueError or TypeError for
+        arrays of another shape."""

@@ -1,4 +1,4 @@
-"""Files that are on disk when we say so, whatever the power does; and what a disk refuses, as an error of ours."""
+"""Durable file writes, safe against a power cut; and disk errors as StoreError."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from memory.errors import StoreError
 
 
 def drafted(target: Path, data: bytes) -> Path:
-    """The data, on disk, beside `target` under a name that no other writer uses. Raises OSError, with nothing left."""
+    """Write `data` durably beside `target`, under a name that no other writer uses. Raises OSError, and leaves
+    nothing."""
     path = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
     try:
         with path.open("wb") as out:
@@ -37,7 +38,7 @@ def sync(folder: Path) -> None:
 
 @contextlib.contextmanager
 def disk(place: Path) -> Iterator[None]:
-    """Turn what the disk refuses meanwhile into StoreError, which names the place and what to do."""
+    """A context that turns OSError into StoreError, which names the place and what to do."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The one error hierarchy. Every error says what was expected, what came and what to do next."""
+"""The errors of Driftline. Each says what was expected, what came and what to do next."""
 
 
 class DriftlineError(Exception):
@@ -31,4 +31,4 @@ class StaleParent(StoreError):
 
 
 class Damaged(StoreError):
-    """A version's manifest or contents are not what was written: it is passed over, never repaired by guess."""
+    """A version's manifest or blobs are not what was written: it is skipped, never repaired by guess."""

@@ -1,4 +1,4 @@
-"""An image becomes patch features; the only module that imports timm."""
+"""The extractor: patch features of images; the only module that imports timm."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ UNTRAINED_SEED = 0
 
 
 class Extractor:
-    """Extract mid-level patch features of a frozen backbone, batch 1, deterministic on one machine.
+    """Extracts mid-level patch features with a frozen backbone, one image at a time; deterministic on one machine.
 
     `model` is any timm model, or driftline-tiny, whose weights are `shipped` with Driftline (memory/tiny.py).
 
@@ -31,7 +31,7 @@ class Extractor:
     mean and standard deviation; switch it off for weights that have them folded in. `device` is `auto`,
     `cpu`, `cuda`, ...
 
-    It is computed by torch in full float32, the reference that every other `backend` must agree with: see `on`.
+    Torch computes it in full float32, the reference that every other `backend` must agree with: see `on`.
 
     Raises WeightsError when weights are missing or do not fit, DriftlineError for a model timm does not know.
     """
@@ -51,7 +51,7 @@ class Extractor:
         self.backend: Backend = Torch(self.network, self.device)
 
     def on(self, backend: Backend) -> Extractor:
-        """The same weights, computed by another backend: near to the same features, and sooner."""
+        """The same extractor on another backend: nearly the same features, computed faster."""
         other = copy.copy(self)
         other.backend = backend
         return other
@@ -125,7 +125,7 @@ def _load(network: torch.nn.Module, path: Path) -> None:
     from timm.models import load_state_dict
 
     try:
-        found = load_state_dict(str(path), use_ema=False, weights_only=True)
+        tensors = load_state_dict(str(path), use_ema=False, weights_only=True)
     except Exception as error:  # safetensors, zip and pickle readers each raise their own types
         raise WeightsError(
             expected="a .safetensors or .pth file of weights",
@@ -133,7 +133,7 @@ def _load(network: torch.nn.Module, path: Path) -> None:
             do="check extractor.weights in config.yaml",
         ) from error
     # timm joins nested module names with `_` in feature networks, with `.` in weight files.
-    flat = {name.replace(".", "_"): tensor for name, tensor in found.items()}
+    flat = {name.replace(".", "_"): tensor for name, tensor in tensors.items()}
     wanted = network.state_dict()
     state = {name: flat.get(name.replace(".", "_")) for name in wanted}
     wrong = [
@@ -151,7 +151,7 @@ def _load(network: torch.nn.Module, path: Path) -> None:
 
 
 def _fingerprint(network: torch.nn.Module, model: str, layers: tuple[int, ...], input_px: int, scaling: object) -> str:
-    """SHA-256 over everything that decides what a feature means, the weights' own bytes included."""
+    """SHA-256 over everything that determines features, including the bytes of the weights."""
     digest = hashlib.sha256(json.dumps([model, layers, input_px, scaling, "pool3", "float16"]).encode())
     for name, tensor in sorted(network.state_dict().items()):
         digest.update(name.encode())

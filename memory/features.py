@@ -1,6 +1,6 @@
-"""The arrays that all packages speak of: images, patch features, maps and masks of a grid of patches.
+"""Array types shared by all packages: images, patch features, and maps and masks over a grid of patches.
 
-A leaf: it imports nothing of ours, so `drift` may import it too, and no reader of a version pays for importing torch.
+It imports nothing of ours, so `drift` may import it too, and reading a version does not import torch.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class Features:
     """Patch features of one image.
 
     `patches` is (n, D) float32; every value is exactly representable in float16, so a blob stored as float16 loses
-    nothing and a stored image scores bit-identically to a live one. `grid` is (rows, columns), and `cells` (n,) says
-    in which of its cells, counted row by row, each patch lies: all of them in order unless it is said. A region of
-    interest is a shorter `patches`. Raises ValueError where the three do not fit together.
+    nothing and a stored image scores bit-identically to a live one. `grid` is (rows, columns), and `cells` (n,) says in
+    which of its cells, counted row by row, each patch lies; by default all of them in order. A region of interest is a
+    shorter `patches`. Raises ValueError where the three do not fit together.
     """
 
     patches: Patches
@@ -49,7 +49,7 @@ class Features:
         return len(self.patches) == self.grid[0] * self.grid[1]
 
     def to_map(self, values: npt.NDArray[Any], outside: float = 0.0) -> npt.NDArray[Any]:
-        """One value a patch, (n, ...), laid out as a map (rows, columns, ...); `outside` where there is no patch."""
+        """Values of patches (n, ...) as a map (rows, columns, ...), with `outside` where there is no patch."""
         if self.complete:
             return values.reshape(*self.grid, *values.shape[1:])  # (n, ...) -> (rows, columns, ...)
         flat = np.full((self.grid[0] * self.grid[1], *values.shape[1:]), outside, dtype=values.dtype)
@@ -57,16 +57,16 @@ class Features:
         return flat.reshape(*self.grid, *values.shape[1:])  # (rows * columns, ...) -> (rows, columns, ...)
 
     def of_map(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """The values of a map (rows, columns) where there are patches, (n,)."""
+        """The values (n,) of a map (rows, columns) at the patches."""
         return values.reshape(-1)[self.cells]  # (rows, columns) -> (rows * columns,) -> (n,)
 
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """What a detector may look at: the image's features, and the image (H, W, 3) u8 itself where it was kept.
+    """The input of a detector: an image's features, and the image (H, W, 3) u8 itself where it was kept.
 
-    `features` may be those of another backend than the one that taught; then `reference` are the ones that it was
-    taught by.
+    Where `features` come from another backend than the reference, `reference` are the features that the image was
+    taught by, if it was.
     """
 
     features: Features

@@ -1,4 +1,4 @@
-"""Kinds of detectors by name: our own, and those that other packages bring by an entry point."""
+"""The registry of learners by kind of detector: our own, and those of other packages by an entry point."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ OWN: dict[str, Callable[[], Learner]] = {PATCH_BANK: PatchBankLearner}
 @cache
 def learner_of(kind: str) -> Learner:
     """The learner of a kind of detector. Raises DriftlineError for a kind that is not installed."""
-    brought = {entry.name: entry for entry in entry_points(group=GROUP)}
-    if kind not in OWN and kind not in brought:
+    installed = {entry.name: entry for entry in entry_points(group=GROUP)}
+    if kind not in OWN and kind not in installed:
         raise DriftlineError(
-            expected=f"a kind of detector among {', '.join(sorted({*OWN, *brought}))}",
+            expected=f"a kind of detector among {', '.join(sorted({*OWN, *installed}))}",
             came=repr(kind),
             do="correct memory.detector, or install the package that brings this kind",
         )
-    learner: Learner = OWN[kind]() if kind in OWN else brought[kind].load()()
+    learner: Learner = OWN[kind]() if kind in OWN else installed[kind].load()()
     return learner

@@ -1,7 +1,7 @@
-"""What the libraries are told of the machine before they work: the processor, and how to keep memory.
+"""Settings of the numeric libraries for this machine: processor kernels, threads and freed memory.
 
 faiss' wheel carries an OpenBLAS of 2021 (0.3.15) that takes newer processors for old ones: on a Xeon of today the
-search took three to four times as long as with the kernels named here. What it finds is measured again by us, so
+search took three to four times as long as with the kernels named here. We measure again whatever the search returns, so
 distances stay the same.
 """
 
@@ -13,8 +13,8 @@ from collections.abc import Collection, MutableMapping
 from pathlib import Path
 
 VARIABLE = "OPENBLAS_CORETYPE"
-# torch, faiss, numpy and OpenVINO have threads of their own, which look for work for tens of milliseconds after each
-# call and take the cores from one another: a frame took twice as long.
+# torch, faiss, numpy and OpenVINO have threads of their own, which spin for tens of milliseconds after each call and
+# take the cores from one another: a frame took twice as long.
 SLEEPING = {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_THREAD_TIMEOUT": "4"}  # 2 to the power of 4 turns
 CPUINFO = Path("/proc/cpuinfo")
 # glibc's malloc.h: options of mallopt, and what they are set to, in bytes; the first takes no more.
@@ -29,7 +29,7 @@ def kernels(flags: Collection[str]) -> str | None:
 
 
 def tell_libraries(environ: MutableMapping[str, str], cpuinfo: Path = CPUINFO) -> None:
-    """Set in `environ`, but for what is set already, the kernels' name and that idle threads sleep at once."""
+    """Set in `environ`, where not set already, the kernels to use and that idle threads sleep at once."""
     for variable, value in SLEEPING.items():
         environ.setdefault(variable, value)
     if VARIABLE in environ or not cpuinfo.exists():
@@ -41,15 +41,15 @@ def tell_libraries(environ: MutableMapping[str, str], cpuinfo: Path = CPUINFO) -
 
 
 def processor(cpuinfo: Path = CPUINFO) -> str:
-    """The processor's name; what Python knows of it where the system does not tell."""
-    told = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = (text.split(":", 1)[1].strip() for text in told if text.startswith("model name"))
+    """The processor's model name, or its architecture where the system does not name it."""
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = (text.split(":", 1)[1].strip() for text in lines if text.startswith("model name"))
     return next(names, platform.machine())
 
 
 def keep_freed_memory() -> bool:
-    """Let this process reuse what it frees, instead of asking the kernel for zeroed pages at every image; whether the
-    C library can (glibc's mallopt).
+    """Let this process reuse the memory that it frees, instead of asking the kernel for zeroed pages at every image.
+    Returns whether the C library can (glibc's mallopt).
 
     A network's maps are larger than what glibc keeps by itself: MobileNetV2 took 27 ms an image, and takes 15.
     """
@@ -61,7 +61,7 @@ def keep_freed_memory() -> bool:
 
 
 def use_threads(count: int) -> None:
-    """Compute and search with so many CPU threads from now on, in all of this process."""
+    """Compute and search with `count` CPU threads from now on, in the whole process."""
     import faiss
     import torch
 

@@ -1,4 +1,4 @@
-"""The versions on disk: `Store.commit` is the one durable change to the model.
+"""The store of versions on disk: `Store.commit` is the only durable change to the model.
 
 Layout: `blobs/<sha256>` and `versions/000042.json`. A version exists once its manifest does, and the highest
 valid manifest is the head, so there is no pointer that could disagree (after delta-rs' numbered commits).
@@ -52,15 +52,15 @@ class Store:
 
     def damaged(self) -> list[str]:
         """One line for every version above the head that cannot be used, and for every unreadable manifest."""
-        head, found = self.head(), []
+        head, damages = self.head(), []
         for path in sorted(self._manifests()):
             try:
                 version = self._read(path)
                 if head is None or version.number > head.number:
                     self._snapshot(version)
             except Damaged as error:
-                found.append(error.came)
-        return found
+                damages.append(error.came)
+        return damages
 
     def history(self) -> list[Version]:
         """Every readable manifest, oldest first, also of versions whose blobs retention has removed."""
@@ -82,18 +82,18 @@ class Store:
         return self._read(path)
 
     def load(self, version: Version) -> Model:
-        """The version's contents, each blob checked against its SHA-256. Raises StoreError."""
+        """The version with its snapshot, each blob checked against its SHA-256. Raises StoreError."""
         return Model(version, self._snapshot(version))
 
     def defects(self, version: Version) -> tuple[str, ...] | None:
-        """The confirmed defects that a version holds, as samples; None where its contents are gone or damaged."""
+        """The samples of a version's confirmed defects; None where its snapshot is gone or damaged."""
         path = self._blobs / version.blobs["replay"]
         with disk(path), contextlib.suppress(Damaged):
             return blobs.samples(path) if path.exists() else None
         return None
 
     def regimes(self, version: Version) -> Mapping[str, npt.NDArray[np.float64]] | None:
-        """What a version holds of regimes, alone; None where its contents are gone or damaged."""
+        """The arrays of a version's regimes; None where its snapshot is gone or damaged."""
         if "regimes" not in version.blobs:  # before format 5 there were none
             return {}
         with contextlib.suppress(Damaged):
@@ -130,9 +130,9 @@ class Store:
         """Delete the blobs of all but the newest `keep` versions and the last one that was taught from a folder,
         from which every later one can be made again; manifests, the audit log, stay for ever.
 
-        Returns the numbers whose blobs went. Blobs that no manifest names (an interrupted commit) go too.
-        What was written or reused within `REST_S` of `now`, a Unix time in seconds, is spared: a commit in
-        another process may be about to name it.
+        Returns the numbers of versions that lost blobs. Blobs that no manifest names (of an interrupted commit) go too.
+        What was written or reused within `REST_S` of `now`, a Unix time in seconds, is spared: a commit in another
+        process may be about to name it.
         """
         history, head = self.history(), self.head()
         taught = [v for v in history if v.cause == "teach"]

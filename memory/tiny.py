@@ -22,7 +22,7 @@ LAYERS = (2, 3)  # the teacher's names for these
 
 
 class Tiny(nn.Module):
-    """RGB images (N, 3, H, W) in [0, 1] to feature maps (N, 32, H/8, W/8) and (N, 96, H/16, W/16)."""
+    """A network from RGB images (N, 3, H, W) in [0, 1] to feature maps (N, 32, H/8, W/8) and (N, 96, H/16, W/16)."""
 
     pretrained_cfg = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}  # noqa: RUF012  # timm's name for it
 
@@ -43,7 +43,7 @@ class Tiny(nn.Module):
 
 
 class Residual(nn.Module):
-    """Two 3×3 convolutions and what they change (He et al., "Deep residual learning", 2016)."""
+    """A residual block of two 3×3 convolutions (He et al., "Deep residual learning", 2016)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -62,8 +62,8 @@ def trained(layers: tuple[int, ...] = LAYERS) -> Tiny:
             expected=f"layers {list(LAYERS)} of {NAME}", came=f"{list(layers)}", do="set extractor.layers to these"
         )
     network = Tiny()
-    held = load(files("memory").joinpath("driftline-tiny.safetensors").read_bytes())
-    network.load_state_dict({name: tensor.float() for name, tensor in held.items()})
+    tensors = load(files("memory").joinpath("driftline-tiny.safetensors").read_bytes())
+    network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
     return network
 
 

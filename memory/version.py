@@ -22,7 +22,7 @@ UNNAMED_DETECTOR = "patch-bank"  # the only kind before there were several
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The five things a version is made of; `reference` and `regimes` are drift's, and only arrays to this package."""
+    """The data of a version; `reference` and `regimes` belong to `drift` and are plain arrays here."""
 
     detector: Detector
     confirmed_defects: ConfirmedDefects
@@ -33,15 +33,15 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Version:
-    """A version's manifest: what it is, where it came from, who taught it. The chain is the audit log.
+    """A version's manifest: what it is, where it came from, who taught it. All manifests together are the audit log.
 
-    `parent` is the number it was made from (None for the first) and `parent_sha256` that manifest's own sum,
-    so the chain cannot be rewritten unseen. `blobs` maps each part of the contents to its SHA-256.
-    `added`, `removed` and `refused` are sample ids (file names or frame ids). `feedback_through` is the id of
-    the last feedback it takes into account. `restores` names the version that a rollback or a revocation started
-    from; a revocation then learned the answers of `spans` (after, through] anew, without `revoked` (feedback ids).
-    `waiting` are confirmed samples with patches that a later lesson may learn. `detector` is the kind of its detector;
-    manifests that do not name it hold a patch bank.
+    `parent` is the number it was made from (None for the first) and `parent_sha256` that manifest's own sum, so the
+    chain cannot be rewritten unseen. `blobs` maps each part of the snapshot to its SHA-256. `added`, `removed` and
+    `refused` are sample ids (file names or frame ids). `feedback_through` is the id of the last feedback it takes into
+    account. `restores` names the version that a rollback or a revocation started from; a revocation then learned the
+    answers of `spans` (after, through] anew, without `revoked` (feedback ids). `waiting` are confirmed samples with
+    patches that a later lesson may learn. `detector` is the kind of its detector; manifests that do not name it hold a
+    patch bank.
     """
 
     number: int
@@ -77,16 +77,16 @@ class Version:
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     def _body(self) -> dict[str, Any]:
-        """All fields, without later ones where they say nothing: older manifests keep their checksum."""
-        said = {name: value for name, value in asdict(self).items() if value or name not in LATER_FIELDS}
-        return {name: value for name, value in said.items() if (name, value) != ("detector", UNNAMED_DETECTOR)}
+        """All fields, except later ones with their empty value: so older manifests keep their checksum."""
+        body = {name: value for name, value in asdict(self).items() if value or name not in LATER_FIELDS}
+        return {name: value for name, value in body.items() if (name, value) != ("detector", UNNAMED_DETECTOR)}
 
 
 @dataclass(frozen=True)
 class VersionDraft:
-    """What is said of a version before it is committed: a manifest's fields but its number, its sums and what it holds.
+    """The fields of a manifest that are known before the commit: all but its number, checksums, blobs and detector.
 
-    `parent` is the version that it was made from; every field as in `Version`.
+    `parent` is the version that it was made from; every other field is as in `Version`.
     """
 
     parent: Version | None
@@ -106,10 +106,10 @@ class VersionDraft:
     waiting: tuple[str, ...] = ()
 
     def numbered(self, number: int, blobs: Mapping[str, str], detector: Detector) -> Version:
-        """The manifest of this number, of `blobs` by their SHA-256."""
-        given = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "parent"}
+        """The manifest with this number; `blobs` maps each part of the snapshot to its SHA-256."""
+        values = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "parent"}
         return Version(
-            **given
+            **values
             | {"threshold": dict(self.threshold), "gate": dict(self.gate)}
             | {
                 "number": number,
@@ -139,14 +139,14 @@ def decode(text: bytes, source: str) -> Version:
         body = json.loads(text)
         claimed = body.pop("sha256")
         known = {f.name for f in fields(Version)}
-        given: dict[str, Any] = {
+        values: dict[str, Any] = {
             name: tuple(value) if name in {"added", "removed", "refused", "revoked", "waiting"} else value
             for name, value in body.items()
             if name in known
         }
-        if "spans" in given:
-            given["spans"] = tuple((int(after), int(through)) for after, through in given["spans"])
-        version = Version(**given)
+        if "spans" in values:
+            values["spans"] = tuple((int(after), int(through)) for after, through in values["spans"])
+        version = Version(**values)
         if set(body) - known or version.sha256 != claimed:
             raise ValueError("its checksum does not match its text")
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -1,3 +1,3 @@
-"""Decisions, as pure functions of what is known."""
+"""Decisions, as pure functions of their arguments."""
 
 import memory  # noqa: F401  # before any numeric library

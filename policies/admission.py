@@ -1,4 +1,4 @@
-"""What may be learned from confirmed parts: the proposal of a next version, or a reason to hold."""
+"""Admission of confirmed parts: the proposal of a next version, or a reason to hold."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ MOST_WAITING = 64
 
 @dataclass(frozen=True)
 class LabelledParts:
-    """What operators confirmed since the base version, in the order of their answers.
+    """The parts that operators confirmed since the base version, in the order of their answers.
 
-    All may be learned; `goods` were asked about because they were flagged, `audited` goods were drawn at random and
-    calibrate the threshold too. `sightings` say of samples how the scene was when they were seen, where that is known.
+    All may be learned. `goods` were asked about because of their scores; `audited` goods were drawn at random and
+    calibrate the threshold too. `sightings` tell, by sample, how the scene was, where that is known.
     """
 
     goods: tuple[GoodPart, ...] = ()
@@ -36,18 +36,18 @@ class LabelledParts:
         return len(self.goods) + len(self.audited) + len(self.defects)
 
     def without(self, samples: tuple[str, ...]) -> LabelledParts:
-        """The same without these good parts; a confirmed defect always counts."""
-        aside = set(samples)
+        """The same without these good parts; confirmed defects always stay."""
+        excluded = set(samples)
         return replace(
             self,
-            goods=tuple(good for good in self.goods if good.sample not in aside),
-            audited=tuple(good for good in self.audited if good.sample not in aside),
+            goods=tuple(good for good in self.goods if good.sample not in excluded),
+            audited=tuple(good for good in self.audited if good.sample not in excluded),
         )
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """A complete next version that has not been published. `waiting` are confirmed parts with patches that no
+    """A complete next version that is not published yet. `waiting` are confirmed parts that show something new which no
     other confirmed part shows yet."""
 
     base: Model
@@ -62,22 +62,22 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Hold:
-    """Nothing is learned, and why. `blamed` are the samples at fault, to be set aside."""
+    """The decision to learn nothing, with its reason. `blamed` are the samples at fault, to be set aside."""
 
     reason: str
     blamed: tuple[str, ...] = ()
 
 
 def propose(base: Model, parts: LabelledParts, drift: DriftState, limits: Limits, seed: int) -> Proposal | Hold:
-    """The next version from what was confirmed, deterministic in its arguments.
+    """Propose the next version from the confirmed parts; deterministic in its arguments.
 
-    What is new, beyond what all but `limits.review_rate` of good parts show, is learned once two confirmed parts show
-    it: one wrong answer teaches nothing, and an oddity that never returns need not be known. Such parts wait, and are
-    to be among the `parts` of later lessons, which learn only what is still new of them: the rest had its lesson, and
-    what a remedy took out does not come back.
+    Something new, which scores above all but `limits.review_rate` of good parts, is learned once two confirmed parts
+    show it: one wrong answer teaches nothing new, and an oddity that never returns need not be known. Such parts wait,
+    and must be among the `parts` of later lessons, which learn only what is still new of them: the rest was learned
+    before, and what a remedy removed does not come back.
 
-    What good parts may teach at all says the detector's `Learner`. A newly reported defect that is missed, and one that
-    what is learned would hide, are remedied where that is possible (`policies.remedies`).
+    The detector's `Learner` decides what good parts may teach. A newly reported defect that is missed, and one that the
+    lesson would hide, are remedied where that is possible (`policies.remedies`).
 
     Holds while the camera is at fault or the scene beyond trust (`policies.notices`), and when nothing would change.
     """
@@ -90,7 +90,7 @@ def propose(base: Model, parts: LabelledParts, drift: DriftState, limits: Limits
         confirmed_defects = confirmed_defects.remember(defect, limits.defects)
     defects = confirmed_defects.defects
     threshold = Threshold.of(base.version.threshold)
-    leave_one_out_scores(snapshot.detector, snapshot.calibration_set)  # so that they need only be followed from now on
+    leave_one_out_scores(snapshot.detector, snapshot.calibration_set)  # cached, so that later searches are small
     extension = learner.extend(
         snapshot.detector,
         (*parts.goods, *parts.audited),
@@ -107,17 +107,22 @@ def propose(base: Model, parts: LabelledParts, drift: DriftState, limits: Limits
         [parts.sightings[good.sample].regime if good.sample in parts.sightings else TAUGHT for good in fresh],
         limits.calibration_parts,
     )
-    before = {*extension.refused, *base.version.waiting}  # who waits was counted by the lesson that let it wait
+    before = {*extension.refused, *base.version.waiting}  # a waiting part was counted by the lesson that made it wait
     counting = [good.sample for good in (*parts.goods, *parts.audited) if good.sample not in before]
     regimes = extended(snapshot.regimes, [parts.sightings[s] for s in counting if s in parts.sightings])
     fitted = calibrated(extension.detector, calibration_set, defects, limits.rate)
     reported = {defect.sample for defect in parts.defects}
-    owed = [d for d in defects if d.sample in reported or is_detected(snapshot.detector, d, threshold)]
-    repaired, remedies = apply_remedies(fitted, owed)
+    must_detect = [d for d in defects if d.sample in reported or is_detected(snapshot.detector, d, threshold)]
+    repaired, remedies = apply_remedies(fitted, must_detect)
     if remedies:
         fitted = calibrated(repaired, calibration_set, defects, limits.rate)
-    same_proof = confirmed_defects == snapshot.confirmed_defects and not fresh
-    if not extension.learned and not remedies and same_proof and not learned(snapshot.regimes, regimes):
+    same_calibration_and_defects = confirmed_defects == snapshot.confirmed_defects and not fresh
+    if (
+        not extension.learned
+        and not remedies
+        and same_calibration_and_defects
+        and not learned(snapshot.regimes, regimes)
+    ):
         return _nothing_to_learn(extension)
     then, now = snapshot.detector.samples, fitted.detector.samples
     return Proposal(
@@ -133,7 +138,7 @@ def propose(base: Model, parts: LabelledParts, drift: DriftState, limits: Limits
 
 
 def _calibrating(parts: LabelledParts, known: Collection[str]) -> list[GoodPart]:
-    """The audited parts that calibrate the threshold from now on: those that do not yet, and were not refused."""
+    """The audited parts that calibrate the threshold from now on: all but those of `known` samples."""
     return [good for good in parts.audited if good.sample not in known]
 
 

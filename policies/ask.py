@@ -1,4 +1,4 @@
-"""Which parts an operator is asked about: the label budget."""
+"""The label budget: which parts an operator is asked about."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def audited(frame_id: str, share: float) -> bool:
 
 
 def asked(verdict: Verdict, p_value: float, spent: float, review_rate: float, disputed: bool = False) -> bool:
-    """Whether to ask about a scored part that is not audited, when `spent` of the hour's questions are used up.
+    """Whether to ask about a scored part that is not audited, when the share `spent` of the hour's questions is used.
 
-    First what was not passed, or what a proposal on trial would judge otherwise: the answer settles whether the line
-    rejects good parts, or would pass bad ones. Then, of the passed, the likeliest to be missed defects and the goods
-    most alike to what will be flagged next: those whose p-value is at most `review_rate` times what is left of the
-    budget, so that the scarcer it gets, the odder a part must be.
+    Asked about is every part that was not passed, or that a proposal on trial would judge otherwise: the answer tells
+    whether the line rejects good parts, or would pass bad ones. Of passed parts, those with a p-value of at most
+    `review_rate` times the share of the budget that is left: the likeliest missed defects, and the good parts most like
+    what will be flagged next.
     """
     if spent >= 1:
         return False

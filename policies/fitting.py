@@ -1,4 +1,4 @@
-"""A detector with its threshold: taught from good parts, or calibrated anew after a change."""
+"""Fitting of a detector with its threshold: from good parts, or calibrated anew after a change."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ SPLIT_SHARE = 1 / 3
 
 @dataclass(frozen=True)
 class Limits:
-    """The `capacity` of a detector, `calibration_parts` and confirmed `defects` at most, the false-reject `rate`, and
-    the `review_rate`: what fewer good parts than that show is new until two parts show it."""
+    """The limits of a lesson: the detector's `capacity`, the most `calibration_parts` and confirmed `defects`, the
+    false-reject `rate`, and the `review_rate`: the share of good parts whose scores count as new."""
 
     capacity: Capacity
     calibration_parts: int
@@ -39,11 +39,11 @@ class Fitted:
 
 
 def fit(kind: str, goods: Sequence[GoodPart], defects: Sequence[Defect], limits: Limits, seed: int) -> Fitted:
-    """Teach a detector of this kind from two good parts or more, deterministic in its arguments.
+    """Teach a detector of this kind from at least two good parts; deterministic in its arguments.
 
     All parts calibrate the threshold, or a seeded draw where there are more than `limits.calibration_parts`. A kind
-    that cannot leave a part out of its scores is taught by the others: then at most `SPLIT_SHARE` of them calibrate.
-    Raises DriftlineError for a kind that is not installed.
+    that cannot leave a part out of its scores is taught only by parts that do not calibrate; then at most `SPLIT_SHARE`
+    of all parts calibrate. Raises DriftlineError for a kind that is not installed.
     """
     learner = learner_of(kind)
     calibrating = _calibrating(len(goods), learner, limits.calibration_parts, seed)
@@ -56,22 +56,21 @@ def fit(kind: str, goods: Sequence[GoodPart], defects: Sequence[Defect], limits:
 
 
 def calibrated(detector: Detector, calibration_set: CalibrationSet, defects: Sequence[Defect], rate: float) -> Fitted:
-    """The detector with its threshold for this false-reject rate, and with what calibration parts and confirmed defects
-    teach it beside."""
+    """The finished detector (`Learner.finish`) with its threshold for this false-reject rate."""
     threshold = conformal_threshold(detector, calibration_set, defects, rate)
     finished = learner_of(detector.kind).finish(detector, calibration_set, defects, threshold.at)
     return Fitted(finished, calibration_set, threshold)
 
 
 def recalibrated(snapshot: Snapshot, rate: float) -> tuple[Snapshot, Threshold]:
-    """The same parts and defects at another false-reject rate, or after defects were taken out."""
+    """The snapshot calibrated anew, with its threshold: at another false-reject rate, or after defects were removed."""
     defects = snapshot.confirmed_defects.defects
     fitted = calibrated(snapshot.detector, snapshot.calibration_set, defects, rate)
     return replace(snapshot, detector=fitted.detector), fitted.threshold
 
 
 def _calibrating(count: int, learner: Learner, most: int, seed: int) -> list[int]:
-    """Which of so many parts calibrate the threshold."""
+    """The indices of at most `most` of `count` parts that calibrate the threshold."""
     order = np.random.default_rng(seed).permutation(count).tolist()
     split = max(int(count * SPLIT_SHARE), 1) if learner.split_calibration else count
     return sorted(order[: min(most, split)])

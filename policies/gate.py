@@ -1,4 +1,4 @@
-"""The proof before every commit: no defect that is found today may be missed tomorrow."""
+"""The gate before every commit: no confirmed defect that is found today may be missed tomorrow."""
 
 from __future__ import annotations
 
@@ -15,23 +15,22 @@ from policies.threshold import Threshold, is_detected, leave_one_out_scores
 
 @dataclass(frozen=True)
 class GateReport:
-    """The gate's record for the manifest: confirmed defects that the proposal finds, and which it misses."""
+    """The gate's record for the manifest: how many confirmed defects a version finds, and which it misses."""
 
     found: int
     missed: tuple[str, ...]
 
     def to_json(self) -> Mapping[str, Any]:
-        """As the manifest holds it."""
+        """The record as JSON for the manifest."""
         return asdict(self) | {"missed": list(self.missed)}
 
 
 def check(proposal: Proposal) -> GateReport | Hold:
-    """Score every confirmed defect with base and proposal, each under its own threshold.
+    """Check a proposal: score every confirmed defect with base and proposal, each under its own threshold.
 
-    A defect counts as found when its image is flagged *and* its region alone would be: another patch of the
-    image exceeding the threshold by chance does not excuse forgetting the defect itself. One newly missed
-    defect, under whatever regime's threshold, holds the whole proposal, blaming the added samples that explain its
-    region away.
+    A defect counts as found when its image is flagged *and* its region alone would be: another patch of the image
+    exceeding the threshold by chance does not excuse forgetting the defect itself. One newly missed defect, under any
+    regime's threshold, holds the whole proposal and blames the samples at fault (`blamed`).
     """
     before, after = Threshold.of(proposal.base.version.threshold), proposal.threshold
     regimes = sorted({*before.per_regime, *after.per_regime})
@@ -53,19 +52,18 @@ def check(proposal: Proposal) -> GateReport | Hold:
 
 
 def prove(snapshot: Snapshot, threshold: Threshold) -> GateReport:
-    """Which confirmed defects a snapshot finds under this threshold, and which it misses."""
+    """The gate's record of a snapshot under this threshold."""
     defects = snapshot.confirmed_defects.defects
     missed = tuple(d.sample for d in defects if not is_detected(snapshot.detector, d, threshold))
     return GateReport(len(defects) - len(missed), missed)
 
 
 def blamed(proposal: Proposal, forgotten: list[Defect]) -> tuple[str, ...]:
-    """Who made these defects be missed.
+    """The samples because of which these defects would be missed.
 
-    What a defect's base would show under the new threshold was explained away by newly learned samples, which the
-    detector's `Learner` names. Where there are none such, the threshold has overtaken it: by the new calibration parts
-    that score above the old one. Where neither finds anybody, everything new is blamed, so that defects can be learned
-    on.
+    Where the base would flag the defect under the new threshold, newly learned samples hide it, which the detector's
+    `Learner` names. Otherwise the threshold has risen above it, by the new calibration parts that score above the old
+    threshold. Where neither names a sample, everything new is blamed, so that learning can go on.
     """
     base, proposed = proposal.base.snapshot, proposal.snapshot
     learner = learner_of(proposed.detector.kind)

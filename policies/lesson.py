@@ -1,4 +1,4 @@
-"""A lesson decided: proposed, checked by the gate, and proposed again without whom the gate blames."""
+"""The decision on a lesson: propose, check by the gate, and propose again without the samples that it blames."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from policies.gate import GateReport, check
 
 @dataclass(frozen=True)
 class ApprovedProposal:
-    """A proposal that the gate lets pass, with the gate's record."""
+    """A proposal that has passed the gate, with the gate's record."""
 
     proposal: Proposal
     gate_report: GateReport
@@ -22,9 +22,9 @@ class ApprovedProposal:
 def decide(
     base: Model, confirmed: LabelledParts, drift: DriftState, limits: Limits, seed: int
 ) -> tuple[ApprovedProposal | Hold, tuple[Hold, ...]]:
-    """What becomes of `base` by what was confirmed, and every hold on the way there, oldest first.
+    """The outcome of a lesson on `base` with the confirmed parts, and every hold on the way, oldest first.
 
-    When the gate blames parts for a defect it would forget, the rest is proposed again without them. Deterministic
+    When the gate blames parts for a defect that would be missed, the rest is proposed again without them. Deterministic
     in its arguments.
     """
     holds: list[Hold] = []

@@ -1,4 +1,4 @@
-"""What each threshold that the calibration parts allow would mean: good parts flagged in vain, defects found."""
+"""The thresholds that the calibration parts allow, each with its false rejects and the defects that it finds."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True)
 class Choice:
-    """One threshold: the false-reject rate that it promises, where that rate lies with `CONFIDENCE`, how many of the
-    confirmed defects it finds, and where recall lies with `CONFIDENCE`."""
+    """A possible threshold: the false-reject rate that it promises, the confidence interval of that rate, how many
+    confirmed defects it finds, and the confidence interval of recall; both intervals at `CONFIDENCE`."""
 
     value: float
     rate: float
@@ -33,24 +33,24 @@ def choices(goods: Sequence[float], defects: Sequence[float]) -> list[Choice]:
     Beta(n - j + 1, j) (Vovk 2012, "Conditional validity of inductive conformal predictors", section 3).
     """
     ordered, count = sorted(goods), len(goods)
-    found = [sum(score > value for score in defects) for value in ordered]
+    detected = [sum(score > value for score in defects) for value in ordered]
     return [
         Choice(
             value=value,
             rate=1 - (j + 1) / (count + 1),
             false_rejects=_middle(count - j, j + 1),
-            found=found[j],
-            recall=recall(found[j], len(defects)),
+            found=detected[j],
+            recall=recall(detected[j], len(defects)),
         )
         for j, value in enumerate(ordered)
     ]
 
 
-def recall(found: int, of: int) -> Interval:
-    """Where recall lies after `found` of so many defects (Clopper and Pearson 1934, "The use of confidence or fiducial
-    limits illustrated in the case of the binomial")."""
-    low, _ = _middle(found, of - found + 1) if found else (0.0, 0.0)
-    _, high = _middle(found + 1, of - found) if found < of else (1.0, 1.0)
+def recall(detected: int, defects: int) -> Interval:
+    """The confidence interval of recall, at `CONFIDENCE`, after `detected` of so many `defects` (Clopper and Pearson
+    1934, "The use of confidence or fiducial limits illustrated in the case of the binomial")."""
+    low, _ = _middle(detected, defects - detected + 1) if detected else (0.0, 0.0)
+    _, high = _middle(detected + 1, defects - detected) if detected < defects else (1.0, 1.0)
     return low, high
 
 

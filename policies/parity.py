@@ -1,4 +1,4 @@
-"""May a quicker backend judge in the reference's place: only if it says the same of all that proves the version."""
+"""Parity: an accelerated backend may judge only if it gives calibration parts and defects the reference's verdicts."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from policies.threshold import Threshold, leave_one_out_scores, threshold_of_sco
 
 TOLERANCE = 0.03
 SHIFT = 0.5
-Look = Callable[[str], Features | None]
+FeatureLookup = Callable[[str], Features | None]
 
 
 @dataclass(frozen=True)
 class Parity:
-    """How a backend's scores compare with the reference's, by the images that prove a version.
+    """How a backend's scores compare with the reference's, on a version's calibration parts and confirmed defects.
 
     `worst` is the largest difference of a score, as a share of the threshold, or of the score where that is larger, and
     `worst_at` whose; `shift` is how far the mean material of good parts moves, in the reference's spreads. `differing`
-    are judged otherwise, the images of `gone` could not be looked at again. Its own `threshold` is that of its own
-    scores of the same calibration parts, so the false-reject rate is promised as before.
+    are judged otherwise, the images of `gone` are not kept any more. Its own `threshold` is that of its own scores of
+    the same calibration parts, so the false-reject rate is promised as before.
     """
 
     parts: int
@@ -52,20 +52,21 @@ class Parity:
         return None
 
     def to_json(self) -> dict[str, Any]:
-        """As the ledger holds it."""
+        """The comparison as JSON for the ledger."""
         return asdict(self) | {"threshold": self.threshold.to_json() if self.threshold else None}
 
     @classmethod
-    def of(cls, held: Mapping[str, Any]) -> Parity:
-        """As the ledger held it."""
-        names = {name: tuple(held[name]) for name in ("differing", "gone")}
-        threshold = Threshold.of(held["threshold"]) if held["threshold"] else None
-        return cls(**{**held, **names, "threshold": threshold})
+    def of(cls, record: Mapping[str, Any]) -> Parity:
+        """The comparison that `to_json` wrote."""
+        names = {name: tuple(record[name]) for name in ("differing", "gone")}
+        threshold = Threshold.of(record["threshold"]) if record["threshold"] else None
+        return cls(**{**record, **names, "threshold": threshold})
 
 
-def compare(model: Model, look: Look) -> Parity:
-    """Score every calibration part and every confirmed defect by the features that a backend `look`s up for it, beside
-    the reference's own, which the version holds. One image's features are held at a time.
+def compare(model: Model, look_up: FeatureLookup) -> Parity:
+    """Compare the scores of every calibration part and every confirmed defect by a backend's features, which `look_up`
+    gives by sample, with those by the reference's, which the version holds. One image's features are in memory at a
+    time.
 
     A calibration part is scored as if it had not been taught, a defect in its region alone, each under the threshold of
     its backend, and of every regime that has one.
@@ -78,13 +79,13 @@ def compare(model: Model, look: Look) -> Parity:
     again: dict[str, float] = {}
     shifts = []
     for sample, features in zip(calibration_set.samples, calibration_set.features, strict=True):
-        seen = look(sample)
+        seen = look_up(sample)
         if seen is not None:
             again[sample] = detector.score_without(View(seen, reference=features), sample).value
             both = [material_coordinates(material(one), reference.axes) for one in (features, seen)]
             shifts.append((both[1] - both[0]) / reference.spread[-len(both[0]) :])
     for defect in defects:
-        seen = look(defect.sample)
+        seen = look_up(defect.sample)
         if seen is not None:
             again[defect.sample] = detector.score_in(View(seen), defect.mask).value
     gone = tuple(sample for sample in (*goods, *in_masks) if sample not in again)

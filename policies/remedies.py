@@ -1,4 +1,4 @@
-"""A missed defect's remedy: what explained it away is un-learned, where that costs nothing else."""
+"""Remedies of missed defects: the patches that hid one are un-learned, where that costs nothing else."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from policies.threshold import Threshold, calibrate, is_detected, leave_one_out_
 
 @dataclass(frozen=True)
 class Remedy:
-    """What was un-learned so that `defect` is detected: patches by (sample, number in its grid)."""
+    """The patches that were un-learned so that `defect` is detected, as (sample, number in its grid)."""
 
     defect: str
     removed_patches: tuple[tuple[str, int], ...]
 
 
-def apply_remedies(fitted: Fitted, owed: Sequence[Defect]) -> tuple[Detector, tuple[Remedy, ...]]:
-    """The detector without what hides these defects, one after the other, each under the threshold that the remedies
-    before it left; and what was done for each. It is to be calibrated again where anything was."""
+def apply_remedies(fitted: Fitted, must_detect: Sequence[Defect]) -> tuple[Detector, tuple[Remedy, ...]]:
+    """The detector without the patches that hide these defects, and the remedies. Defects are remedied one by one, each
+    under the threshold that the remedies before it left; the result must be calibrated anew if there is a remedy."""
     remedies: list[Remedy] = []
-    detected = [defect for defect in owed if is_detected(fitted.detector, defect, fitted.threshold)]
-    for defect in owed:
+    detected = [defect for defect in must_detect if is_detected(fitted.detector, defect, fitted.threshold)]
+    for defect in must_detect:
         if defect in detected:
             continue
         if not is_detected(fitted.detector, defect, fitted.threshold):
@@ -40,18 +40,17 @@ def apply_remedies(fitted: Fitted, owed: Sequence[Defect]) -> tuple[Detector, tu
 
 
 def remedy(fitted: Fitted, defect: Defect, detected: Sequence[Defect]) -> tuple[Repair, Threshold] | None:
-    """The gentlest repair that makes a missed defect stand out, with the threshold that the detector then has, or None.
+    """The smallest repair by which a missed defect is detected, with the detector's threshold after it, or None.
 
-    None where every repair raises the score of more calibration parts than the false-reject rate allows, one at least,
-    for then the defect looks like what is normal; or lifts the threshold over this defect or one of those `detected`
-    now.
+    None where every repair raises the scores of more calibration parts than the false-reject rate allows (at least
+    one), since the defect then looks normal; or raises the threshold above this defect or one of those `detected` now.
     """
     before, rate = leave_one_out_scores(fitted.detector, fitted.calibration_set), fitted.threshold.rate
     for repair in learner_of(fitted.detector.kind).repairs(fitted.detector, defect, fitted.threshold.value):
         after = leave_one_out_scores(repair.detector, fitted.calibration_set)
         if sum(now > then for now, then in zip(after, before, strict=True)) > max(1.0, rate * len(before)):
             continue
-        lifted = calibrate(after, rate)
-        if all(is_detected(repair.detector, one, lifted) for one in (defect, *detected)):
-            return repair, lifted
+        threshold = calibrate(after, rate)
+        if all(is_detected(repair.detector, one, threshold) for one in (defect, *detected)):
+            return repair, threshold
     return None

@@ -1,4 +1,4 @@
-"""Whether a proposal that scored live frames beside the head may take its place."""
+"""The decision after a trial: whether a proposal that scored live frames beside the head may take its place."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from policies.verdict import Verdict
 
 @dataclass(frozen=True)
 class Disagreement:
-    """A frame that `head` and `proposal` gave different verdicts, each OK or NG."""
+    """A frame to which `head` and `proposal` gave different verdicts, each OK or NG."""
 
     frame_id: str
     head: Verdict
@@ -20,8 +20,8 @@ class Disagreement:
 
 @dataclass(frozen=True)
 class ShadowReport:
-    """The trial's record for the manifest: frames scored by both, how many were judged differently, and of how many
-    of these people said what they are."""
+    """The trial's record for the manifest: frames scored by both, how many were judged differently, and how many of
+    these people answered."""
 
     frames: int
     disagreed: int
@@ -29,17 +29,17 @@ class ShadowReport:
 
 
 def weigh(frames: int, disagreed: Sequence[Disagreement], answers: Mapping[str, str]) -> ShadowReport | Hold:
-    """What people's answers (good or defect, by frame) make of a trial.
+    """Decide a trial by people's answers (good or defect, by frame).
 
     One confirmed defect that the head flagged and the proposal would have passed holds it, as in the gate. Of frames
-    that only the proposal would have flagged, more good parts than defects hold it. A frame nobody answered counts for
-    neither: a proposal must not wait for ever for people who have other work.
+    that only the proposal would have flagged, more good parts than defects hold it. Frames without an answer do not
+    count: a proposal must not wait for ever for people who have other work.
     """
     answered = [(d, answers[d.frame_id]) for d in disagreed if d.frame_id in answers]
-    missed = [d.frame_id for d, said in answered if d.proposal is Verdict.OK and said == "defect"]
+    missed = [d.frame_id for d, label in answered if d.proposal is Verdict.OK and label == "defect"]
     if missed:
         return Hold(f"in a trial of {frames} frames it would have passed {len(missed)} defects: {', '.join(missed)}")
-    flagged = [said for d, said in answered if d.proposal is Verdict.NG]
+    flagged = [label for d, label in answered if d.proposal is Verdict.NG]
     if flagged.count("good") > flagged.count("defect"):
         return Hold(
             f"in a trial of {frames} frames it would have flagged {flagged.count('good')} good parts more"

@@ -1,4 +1,4 @@
-"""One number in, an honest threshold out: split conformal calibration."""
+"""The threshold for a false-reject rate, by split conformal calibration."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Threshold:
-    """A score above `value` is flagged.
+    """A threshold: a part that scores above `value` is flagged.
 
-    `rate` is the false-reject rate asked for, `guaranteed_rate` the one that the sample supports: a new good
-    part, exchangeable with the `scores` it was calibrated on, is flagged with at most that probability. `set_by` is
-    the calibration part whose score it is (unknown in manifests that did not say), `without` what it would be had
-    that one part not been among them. `own` are the thresholds of regimes with calibration parts enough of their own.
+    `rate` is the false-reject rate asked for, `guaranteed_rate` the one that the sample supports: a new good part,
+    exchangeable with the `scores` it was calibrated on, is flagged with at most that probability. `pivot_part` is the
+    calibration part whose score it is (empty in manifests that did not say), `value_without_pivot` what it would be
+    without that part. `per_regime` are the thresholds of regimes with enough calibration parts.
     """
 
     value: float
@@ -54,35 +54,37 @@ class Threshold:
 
     @property
     def supports_rate(self) -> bool:
-        """Whether there were enough held-out goods for the rate asked for: at least 1/rate − 1."""
+        """Whether there were enough calibration parts for the rate asked for: at least 1/rate − 1."""
         return self.guaranteed_rate <= self.rate
 
     @property
     def single_part_dominates(self) -> bool:
-        """Whether one part's score raises it by more than a tenth: worth a look whether that part is good."""
+        """Whether one part's score raises the threshold by more than a tenth: people should check that the part is
+        good."""
         return bool(self.pivot_part) and self.value > 1.1 * self.value_without_pivot
 
     @property
     def promise(self) -> str:
-        """What it promises, and the part that it hangs on, if it does, in words."""
-        said = [f"asked for {self.rate:.1%} false rejects"]
+        """In words, what the threshold promises, and the part that dominates it, if one does."""
+        sentences = [f"asked for {self.rate:.1%} false rejects"]
         if not self.supports_rate:
-            said.append(f"{len(self.scores)} good parts support no less than {self.guaranteed_rate:.1%}")
-        said.append(f"with {CONFIDENCE:.0%} confidence at most {self.confident_rate:.1%}")
+            sentences.append(f"{len(self.scores)} good parts support no less than {self.guaranteed_rate:.1%}")
+        sentences.append(f"with {CONFIDENCE:.0%} confidence at most {self.confident_rate:.1%}")
         if self.single_part_dominates:
-            said.append(
+            sentences.append(
                 f"{self.pivot_part} alone sets the threshold, which were {self.value_without_pivot:.4f} without it:"
                 " see whether that part is good, for what is no odder will pass"
             )
-        return "; ".join(said)
+        return "; ".join(sentences)
 
     def p_value(self, score: float) -> float:
-        """Conformal p-value (1 + #{held-out ≥ score}) / (n + 1) (Vovk et al. 2005; Bates et al. 2023, eq. 2)."""
+        """The conformal p-value (1 + #{calibration scores ≥ score}) / (n + 1) (Vovk et al. 2005; Bates et al. 2023, eq.
+        2)."""
         return (1 + sum(s >= score for s in self.scores)) / (len(self.scores) + 1)
 
     def to_json(self) -> dict[str, Any]:
-        """As the manifest holds it, by names that older versions wrote too."""
-        own = {str(regime): threshold.to_json() for regime, threshold in self.per_regime.items()}
+        """The threshold as JSON for the manifest, by the names that older versions wrote too."""
+        per_regime = {str(regime): threshold.to_json() for regime, threshold in self.per_regime.items()}
         return {
             "value": self.value,
             "rate": self.rate,
@@ -90,28 +92,28 @@ class Threshold:
             "scores": self.scores,
             "set_by": self.pivot_part,
             "without": self.value_without_pivot,
-            **({"own": own} if own else {}),
+            **({"own": per_regime} if per_regime else {}),
         }
 
     @classmethod
-    def of(cls, held: Mapping[str, Any]) -> Threshold:
-        """As the manifest held it."""
+    def of(cls, record: Mapping[str, Any]) -> Threshold:
+        """The threshold that `to_json` wrote."""
         return cls(
-            held["value"],
-            held["rate"],
-            held["guaranteed_rate"],
-            tuple(held["scores"]),
-            pivot_part=held.get("set_by", ""),
-            value_without_pivot=held.get("without", 0.0),
-            per_regime={int(regime): cls.of(threshold) for regime, threshold in held.get("own", {}).items()},
+            record["value"],
+            record["rate"],
+            record["guaranteed_rate"],
+            tuple(record["scores"]),
+            pivot_part=record.get("set_by", ""),
+            value_without_pivot=record.get("without", 0.0),
+            per_regime={int(regime): cls.of(threshold) for regime, threshold in record.get("own", {}).items()},
         )
 
 
 def conformal_threshold(
     detector: Detector, calibration_set: CalibrationSet, defects: Sequence[Defect], rate: float
 ) -> Threshold:
-    """The threshold of a detector for this false-reject rate, with thresholds of its own for regimes that have
-    calibration parts enough."""
+    """The threshold of a detector for this false-reject rate, also by regime for regimes that have enough calibration
+    parts."""
     in_masks = [detector.score_in(defect.view, defect.mask).value for defect in defects]
     return threshold_of_scores(calibration_set, leave_one_out_scores(detector, calibration_set), in_masks, rate)
 
@@ -119,8 +121,8 @@ def conformal_threshold(
 def threshold_of_scores(
     calibration_set: CalibrationSet, scores: Sequence[float], defect_scores: Sequence[float], rate: float
 ) -> Threshold:
-    """The threshold, also by regime, of calibration parts with these `scores`, where confirmed defects have those of
-    `defect_scores` under their masks."""
+    """The threshold, also by regime, of calibration parts with these `scores`; `defect_scores` are those of confirmed
+    defects under their masks."""
     pooled = _with_pivot(calibrate(scores, rate), calibration_set.samples, scores)
     return replace(pooled, per_regime=_per_regime(pooled, calibration_set, scores, defect_scores))
 
@@ -130,25 +132,25 @@ def leave_one_out_scores(detector: Detector, calibration_set: CalibrationSet) ->
 
     For a part that taught nothing this is split conformal's held-out score. For one that did, it is the jackknife's
     (Barber et al., "Predictive inference with the jackknife+", 2021): of n + 1 exchangeable parts, each scored by the
-    other n, the new one's rank is uniform, and a calibration part is scored by n - 1 of those. That the n - 1 stand for
-    the n, the coreset and the landmarks make it an approximation, which the suite measures.
+    other n, the new one's rank is uniform, and a calibration part is scored by n - 1 of those. It is an approximation,
+    since n - 1 parts stand for n, and by the coreset and the landmarks; the test suite measures it.
     """
     parts = zip(calibration_set.views, calibration_set.samples, strict=True)
     return [detector.score_without(view, sample).value for view, sample in parts]
 
 
 def is_detected(detector: Detector, defect: Defect, threshold: Threshold) -> bool:
-    """Whether the defect's own region exceeds the threshold by what good parts taught alone: that a detector remembers
-    this very defect proves nothing for the next of its kind."""
+    """Whether the defect's own region exceeds the threshold, without the memory of confirmed defects: that a detector
+    remembers this very defect proves nothing for the next of its kind."""
     return detector.score_in(defect.view, defect.mask).value > threshold.value
 
 
 def _with_pivot(threshold: Threshold, samples: Sequence[str], scores: Sequence[float]) -> Threshold:
-    """The threshold with the part that sets it; of equals the first."""
+    """The threshold with its pivot: the part that sets it, of equals the first."""
     pivot = list(scores).index(threshold.value)
     rest = [score for i, score in enumerate(scores) if i != pivot]
-    without = calibrate(rest, threshold.rate).value if rest else threshold.value
-    return replace(threshold, pivot_part=samples[pivot], value_without_pivot=without)
+    value_without = calibrate(rest, threshold.rate).value if rest else threshold.value
+    return replace(threshold, pivot_part=samples[pivot], value_without_pivot=value_without)
 
 
 def _per_regime(
@@ -157,8 +159,8 @@ def _per_regime(
     """Thresholds of regimes from their own calibration parts, as Mondrian conformal prediction has it (Vovk, Gammerman
     and Shafer 2005, section 4.5).
 
-    Only where these are enough for the rate asked for, and where no confirmed defect would be missed that the `pooled`
-    one finds, by `defect_scores`.
+    Only where these are enough for the rate asked for, and where no confirmed defect, by `defect_scores`, would be
+    missed that the `pooled` threshold finds.
     """
     faintest = min((score for score in defect_scores if score > pooled.value), default=math.inf)
     thresholds: dict[int, Threshold] = {}
@@ -172,11 +174,11 @@ def _per_regime(
 
 
 def calibrate(scores: Sequence[float], rate: float) -> Threshold:
-    """The split-conformal threshold for a false-reject rate in (0, 1), from n ≥ 1 held-out good scores.
+    """The split-conformal threshold for a false-reject rate in (0, 1), from n ≥ 1 calibration scores.
 
-    The ⌈(n + 1)(1 − rate)⌉-th smallest score (Papadopoulos et al. 2002; Angelopoulos and Bates 2023, section
-    1). Where that exceeds n, the largest score is taken and the rate it does guarantee, 1/(n + 1), is stated:
-    no smaller rate can honestly be promised from n parts.
+    The ⌈(n + 1)(1 − rate)⌉-th smallest score (Papadopoulos et al. 2002; Angelopoulos and Bates 2023, section 1). Where
+    that exceeds n, the largest score is taken, with the rate that it does guarantee, 1/(n + 1): n parts support no
+    smaller one.
 
     Raises ValueError without scores or for a rate outside (0, 1).
     """

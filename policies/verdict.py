@@ -1,4 +1,4 @@
-"""What the line is told of one frame."""
+"""Verdicts on frames, and the labels of operators."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from policies.threshold import Threshold
 
 
 class Verdict(StrEnum):
-    """UNKNOWN is a verdict: a line must never read silence as OK."""
+    """The verdict on a frame. UNKNOWN is one of them: a line must never read silence as OK."""
 
     OK = "OK"
     NG = "NG"
@@ -19,7 +19,7 @@ class Verdict(StrEnum):
 
 
 class Label(StrEnum):
-    """What an operator says a part really is."""
+    """The label of a part, as an operator confirms it."""
 
     GOOD = "good"
     DEFECT = "defect"
@@ -35,7 +35,7 @@ class Decision:
 
 
 def decide(score: float, threshold: Threshold, drift: DriftState) -> Decision:
-    """NG above the threshold, OK otherwise; UNKNOWN where the scene has drifted beyond trust."""
+    """The verdict by score: NG above the threshold, OK otherwise; UNKNOWN where the scene has drifted beyond trust."""
     p_value = threshold.p_value(score)
     if drift.trust is Trust.UNTRUSTED:
         worst = max((*LIGHT, *CAMERA), key=lambda name: abs(drift.deviation[name]))

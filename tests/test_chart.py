@@ -15,12 +15,12 @@ from drift.chart import (
     Evidence,
     accumulate,
     alarming,
-    begun,
+    as_interval,
     bound,
     calm,
     evidence,
-    exactly,
     onset,
+    restarted,
 )
 from drift.signals import CAMERA, LIGHT, MATERIAL, SIGNALS, Vector
 
@@ -43,7 +43,7 @@ def streams(z: Vector, limits: Evidence) -> Vector:
     sums = np.zeros_like(limits)
     first = np.full(z.shape[1], len(z))
     for at, frame in enumerate(z):
-        sums = accumulate(sums, evidence(exactly(frame), limits))
+        sums = accumulate(sums, evidence(as_interval(frame), limits))
         new = alarming(sums).any(axis=1) & (first == len(z))
         first[new] = at
     return first
@@ -69,12 +69,12 @@ def test_a_change_is_found_and_dated(signal: int, by: float) -> None:
     z[200:, :, signal] += by
     sums, high = np.zeros((1, *limits.shape)), 0
     for at, frame in enumerate(z):
-        sums = accumulate(sums, evidence(exactly(frame), limits))
+        sums = accumulate(sums, evidence(as_interval(frame), limits))
         if alarming(sums)[0, signal]:
             high = at
             break
     assert 200 < high < (245 if abs(by) < 3 else 220)
-    began = onset(evidence(exactly(z[: high + 1, 0]), limits)[:, signal], sums[0, signal])
+    began = onset(evidence(as_interval(z[: high + 1, 0]), limits)[:, signal], sums[0, signal])
     assert abs(began - 200) <= 20
 
 
@@ -82,8 +82,8 @@ def test_a_change_is_found_and_dated(signal: int, by: float) -> None:
 def test_a_chart_begun_anew_has_seen_its_newest_frames_only(frames: list[int], seed: int) -> None:
     rng = np.random.default_rng(seed)
     _, _, limits = taught(rng.standard_normal((40, COUNT)))
-    said = evidence(exactly(0.3 * rng.standard_normal((60, COUNT))), limits)
-    fresh = begun(said, np.array(frames))
+    said = evidence(as_interval(0.3 * rng.standard_normal((60, COUNT))), limits)
+    fresh = restarted(said, np.array(frames))
     for signal, count in enumerate(frames):
         sums = np.zeros(limits.shape)
         for frame in said[60 - count :]:
@@ -95,9 +95,9 @@ def test_a_chart_begun_after_a_change_does_not_see_it() -> None:
     rng = np.random.default_rng(2)
     mean, spread, limits = taught(rng.standard_normal((40, COUNT)))
     z = np.concatenate([np.full((1_000, COUNT), 5.0), (rng.standard_normal((40, COUNT)) - mean) / spread])
-    said, all_signals = evidence(exactly(z), limits), np.ones(COUNT, dtype=np.int64)
-    assert alarming(begun(said, 200 * all_signals)).all()
-    assert calm(begun(said, 32 * all_signals)).all()
+    said, all_signals = evidence(as_interval(z), limits), np.ones(COUNT, dtype=np.int64)
+    assert alarming(restarted(said, 200 * all_signals)).all()
+    assert calm(restarted(said, 32 * all_signals)).all()
 
 
 @settings(max_examples=30)
@@ -107,9 +107,9 @@ def test_a_burst_never_raises_an_alarm_of_material(z: float, calm: int, seed: in
     _, _, limits = taught(rng.standard_normal((40, COUNT)))
     sums = np.zeros(limits.shape)
     for _ in range(calm):
-        sums = accumulate(sums, evidence(exactly(rng.uniform(-1, 1, COUNT)), limits))
+        sums = accumulate(sums, evidence(as_interval(rng.uniform(-1, 1, COUNT)), limits))
     for _ in range(BURST_FRAMES):
-        sums = accumulate(sums, evidence(exactly(np.full(COUNT, z)), limits))
+        sums = accumulate(sums, evidence(as_interval(np.full(COUNT, z)), limits))
     assert not alarming(sums)[len(LIGHT) + len(CAMERA) :].any()
 
 
@@ -120,15 +120,15 @@ def limits() -> Evidence:
 
 @given(z=st.floats(-1e9, 1e9))
 def test_a_single_frame_never_raises_an_alarm(limits: Evidence, z: float) -> None:
-    said = evidence(exactly(np.full(COUNT, z)), limits)
+    said = evidence(as_interval(np.full(COUNT, z)), limits)
     assert not alarming(accumulate(np.zeros(limits.shape), said)).any()
-    assert np.array_equal(said, evidence(exactly(np.full(COUNT, np.clip(z, -CLIP, CLIP))), limits))
+    assert np.array_equal(said, evidence(as_interval(np.full(COUNT, np.clip(z, -CLIP, CLIP))), limits))
 
 
 def test_the_bound_holds_for_the_parts_it_was_made_from() -> None:
     parts = np.random.default_rng(3).standard_normal((25, COUNT))
     mean, spread, limits = taught(parts)
-    factor = np.exp(evidence(exactly((parts - mean) / spread), limits)).mean(axis=0)  # (n, S, 2, T) -> (S, 2, T)
+    factor = np.exp(evidence(as_interval((parts - mean) / spread), limits)).mean(axis=0)  # (n, S, 2, T) -> (S, 2, T)
     assert factor.max() < 1
     assert limits.shape == (COUNT, 2, len(TILTS))
 
@@ -144,6 +144,6 @@ def test_what_is_not_exactly_known_speaks_by_its_nearer_end() -> None:
     _, _, limits = taught(np.random.default_rng(5).standard_normal((40, COUNT)))
     low, high = np.full(COUNT, -2.0), np.full(COUNT, 3.0)
     said = evidence(np.stack([low, high]), limits)
-    assert np.array_equal(said[:, 0], evidence(exactly(low), limits)[:, 0])
-    assert np.array_equal(said[:, 1], evidence(exactly(high), limits)[:, 1])
+    assert np.array_equal(said[:, 0], evidence(as_interval(low), limits)[:, 0])
+    assert np.array_equal(said[:, 1], evidence(as_interval(high), limits)[:, 1])
     assert (said < 0).all(), "a range around what is normal says nothing against it"

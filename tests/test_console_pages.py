@@ -143,7 +143,7 @@ def test_the_newest_part_is_shown_as_it_is_judged(page: Page, url: str, line: tu
     expect(page.locator("#strip li")).to_have_count(4)
     expect(page.locator("#link")).to_have_text("live")
     expect(page.locator("#scene")).to_have_text("stable")
-    line[0].wire.send("frames", {"frame_id": "new", "part_id": "4711", "image": png(504)})
+    line[0].streams.send("frames", {"frame_id": "new", "part_id": "4711", "image": png(504)})
     expect(page.locator("#part")).to_have_text("4711")
     expect(page.locator("#verdict")).to_have_text("OK")
     until(lambda: page.evaluate("document.getElementById('image').naturalWidth > 0"))
@@ -258,7 +258,7 @@ def test_the_second_to_answer_is_told(page: Page, url: str, line: tuple[Service,
     first = page.locator("#queue li").nth(0).get_attribute("data-frame")
     assert first
     page.keyboard.press("g")
-    service.wire.send("feedback", {"frame_id": first, "verdict": "defect", "operator": "bert"})
+    service.streams.send("feedback", {"frame_id": first, "verdict": "defect", "operator": "bert"})
     until(lambda: answers(service) == [(first, "defect", "bert")])
     page.clock.fast_forward(HELD_MS)
     expect(page.locator("#told")).to_contain_text("bert said defect", timeout=10_000)
@@ -273,7 +273,7 @@ def test_the_scene_is_drawn_with_its_versions(page: Page, url: str, line: tuple[
     assert page.locator(".chart .signal").count() == 15
     roll_back(line[0].store, line[0].engine.ledger, 1, "eva", clock.unix_ms())
     line[0].notice_versions()
-    line[0].wire.send("frames", {"frame_id": "later", "image": png(505)})
+    line[0].streams.send("frames", {"frame_id": "later", "image": png(505)})
     until(lambda: line[0].engine.ledger.frame("later") is not None)
     page.goto(f"{url}/drift?hours=1")
     expect(page.locator(".chart").first).to_contain_text("v2")

@@ -283,7 +283,7 @@ def test_a_hold_is_told_as_an_event(service: Service) -> None:
     (event,) = newest_events(service.engine.ledger, ("hold",), 10)
     assert event.detail["reason"] == held.reason
     service.turn(0)
-    assert any(f["kind"] == b"hold" for _, f in service.wire.entries("events"))
+    assert any(f["kind"] == b"hold" for _, f in service.streams.entries("events"))
 
 
 def _teach(service: Service, folder: Path):  # type: ignore[no-untyped-def]  # the return type is teach's own

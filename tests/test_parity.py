@@ -34,7 +34,7 @@ class StandIn:
     name = "onnx"
 
     def __init__(self, reference: Backend, change: Change, made: str = "stand-in 1") -> None:
-        self.made = made
+        self.description = made
         self._reference = reference
         self._change = change
 
@@ -121,7 +121,7 @@ def test_a_backend_that_agrees_judges(
     assert quick.status()["backend"] == "one"
     assert quick.status()["backend_refused"] is None
     row = judged(quick, "f")
-    assert (plain.backend, row.backend) == (extractor.backend.made, "one")
+    assert (plain.backend, row.backend) == (extractor.backend.description, "one")
     assert row.score == pytest.approx(plain.score, rel=TOLERANCE)
     assert 0 < abs(row.threshold - plain.threshold) < TOLERANCE * plain.threshold
     assert judged(quick, "flawed", Flaw.BURR).verdict == "NG"
@@ -143,12 +143,12 @@ def test_a_broken_backend_is_refused_with_the_figures(
     quick = start(settings, extractor, wire, monkeypatch, change)
     refused = str(quick.status()["backend_refused"])
     assert "%" in refused or "spreads" in refused
-    assert quick.status()["backend"] == extractor.backend.made
-    assert judged(quick, "f", Flaw.BURR).backend == extractor.backend.made
+    assert quick.status()["backend"] == extractor.backend.description
+    assert judged(quick, "f", Flaw.BURR).backend == extractor.backend.description
     (said,) = comparisons(quick)
     assert (said["certified"], said["reason"]) == (False, refused)
     (found,) = (f for f in doctor.examine(quick.engine.settings) if f.check == "backend")
-    assert found.level == doctor.WARN
+    assert found.level == doctor.Severity.WARN
     assert refused in found.found
 
 
@@ -204,7 +204,7 @@ def test_a_line_that_kept_no_images_is_told_to_teach_again(
         service.engine.kept.drop(service.engine.kept.name(f"taught {name}"))
     quick = start(settings, extractor, wire, monkeypatch, nearly)
     assert "teach again" in str(quick.status()["backend_refused"])
-    assert judged(quick, "f").backend == extractor.backend.made
+    assert judged(quick, "f").backend == extractor.backend.description
 
 
 @pytest.mark.usefixtures("service")

@@ -343,7 +343,7 @@ def test_states_are_those_of_opc_40100(
 def test_a_line_without_redis_is_not_ready(service: Service, settings: Settings) -> None:
     service.engine.ledger.set_status("service", service.status())
     away = RedisStreams(absent_redis(), "redis://127.0.0.1:1", "driftline", "test")
-    now = Feed(settings, service.engine.ledger, away).look().status
+    now = Feed(settings, service.engine.ledger, away).read_condition().status
     assert (now.running, now.ready, tuple(now.troubles.values())) == (True, False, ("redis is away",))
 
 

@@ -53,7 +53,7 @@ def asked(
         config.write_text(line.model_dump_json())
         state = open_state(line.state_dir)
         client = TestClient(
-            application(line_view(line, state, build.wire(line)), access(ConsoleSettings())),
+            application(line_view(line, state, build.redis_streams(line)), access(ConsoleSettings())),
             base_url="http://127.0.0.1",
         )
         readyz = client.get("/readyz")
@@ -62,7 +62,7 @@ def asked(
         with pytest.raises(SystemExit):
             main()
         status = json.loads(capsys.readouterr().out)
-        condition = Feed(line, state.ledger, build.wire(line)).look()
+        condition = Feed(line, state.ledger, build.redis_streams(line)).read_condition()
         return {
             "/readyz": readyz.status_code == 200,
             "every key of /readyz": all(readyz.json().values()),

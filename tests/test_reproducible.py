@@ -48,7 +48,7 @@ class Line:
         self.restart()
 
     def restart(self) -> None:
-        self.service: Service = make_service(self.settings, self.extractor, build.wire(self.settings))
+        self.service: Service = make_service(self.settings, self.extractor, build.redis_streams(self.settings))
         self.service.engine.clock_ms = self.clock_ms
         self.service.start()
 

@@ -20,6 +20,7 @@ from daemon.reporting import report
 from daemon.service import Service
 from daemon.settings.load import Settings
 from daemon.streams import RedisStreams
+from drift.causes import Cause
 from drift.monitor import CALM, Change, Trust
 from drift.reference import Reference
 from drift.signals import LIGHT, SIGNALS
@@ -150,7 +151,7 @@ CHANGES = {
 
 @pytest.mark.parametrize("cause", CHANGES)
 def test_learning_pauses_for_camera_faults_and_for_nothing_else(cause: str) -> None:
-    drift = replace(CALM, trust=Trust.DRIFTING, changes=(Change(cause, NOW_MS, f"{cause} by much", 5.0),))
+    drift = replace(CALM, trust=Trust.DRIFTING, changes=(Change(Cause(cause), NOW_MS, f"{cause} by much", 5.0),))
     (card,) = notices(drift)
     assert card.action is CHANGES[cause]
     assert card.amount == f"{cause} by much"
@@ -163,7 +164,7 @@ def test_learning_pauses_for_camera_faults_and_for_nothing_else(cause: str) -> N
 
 
 def test_a_fault_within_what_single_taught_parts_show_is_watched_and_stops_no_lesson() -> None:
-    drift = replace(CALM, trust=Trust.DRIFTING, changes=(Change("noise", NOW_MS, "noise +9 %", 1.3),))
+    drift = replace(CALM, trust=Trust.DRIFTING, changes=(Change(Cause.NOISE, NOW_MS, "noise +9 %", 1.3),))
     (card,) = notices(drift)
     assert card.action is Action.WATCHED
     assert paused(drift) is None
@@ -175,7 +176,7 @@ def test_what_was_confirmed_while_learning_paused_is_learned_afterwards(
     for number in (600, 601, 602):
         judge(service, f"g{number}", number)
         answer(service, f"g{number}", "good")
-    blurred = replace(CALM, trust=Trust.DRIFTING, changes=(Change("blur", NOW_MS, "sharpness -40 %", 9.0),))
+    blurred = replace(CALM, trust=Trust.DRIFTING, changes=(Change(Cause.BLUR, NOW_MS, "sharpness -40 %", 9.0),))
     monkeypatch.setattr(service.engine, "drift", lambda: blurred)
     held = learn(service)
     assert isinstance(held, Hold)

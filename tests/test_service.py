@@ -30,14 +30,14 @@ from memory.extract import Extractor
 
 def shown(service: Service, frame_id: str, data: bytes, **also: str | bytes) -> dict[str, bytes]:
     """Send a frame over the wire and return its verdict message."""
-    service.wire.send("frames", {"frame_id": frame_id, "image": data, **also})
-    settle(service, lambda: any(f["frame_id"] == frame_id.encode() for _, f in service.wire.entries("verdicts")))
-    return next(f for _, f in service.wire.entries("verdicts") if f["frame_id"] == frame_id.encode())
+    service.streams.send("frames", {"frame_id": frame_id, "image": data, **also})
+    settle(service, lambda: any(f["frame_id"] == frame_id.encode() for _, f in service.streams.entries("verdicts")))
+    return next(f for _, f in service.streams.entries("verdicts") if f["frame_id"] == frame_id.encode())
 
 
 def told(service: Service, **fields: str | bytes) -> None:
     """Send an answer and let the service take it."""
-    service.wire.send("feedback", fields)
+    service.streams.send("feedback", fields)
     service.turn(0)
 
 
@@ -91,20 +91,20 @@ def test_a_bad_image_is_unknown_counted_and_kept_aside(service: Service, data: b
     ],
 )
 def test_a_malformed_frame_message_is_answered_and_buried(service: Service, fields: dict[str, str | bytes]) -> None:
-    service.wire.send("frames", fields)
-    settle(service, lambda: bool(service.wire.entries("verdicts")))
-    ((_, said),) = service.wire.entries("verdicts")
+    service.streams.send("frames", fields)
+    settle(service, lambda: bool(service.streams.entries("verdicts")))
+    ((_, said),) = service.streams.entries("verdicts")
     assert said["verdict"] == b"UNKNOWN"
-    ((_, dead),) = service.wire.entries("dead")
+    ((_, dead),) = service.streams.entries("dead")
     assert dead["dead_reason"].decode() in said["reason"].decode()
     assert len(events(service, "frame_refused")) == 1
 
 
 def test_a_frame_sent_twice_has_one_verdict(service: Service) -> None:
     first = shown(service, "f", png(504))
-    service.wire.send("frames", {"frame_id": "f", "image": png(504)})
+    service.streams.send("frames", {"frame_id": "f", "image": png(504)})
     service.turn(0)
-    ((_, only),) = service.wire.entries("verdicts")
+    ((_, only),) = service.streams.entries("verdicts")
     assert only == first
     assert events(service, "frame_again") == [{"frame_id": "f"}]
 
@@ -112,13 +112,13 @@ def test_a_frame_sent_twice_has_one_verdict(service: Service) -> None:
 def test_a_used_frame_id_with_another_image_is_unknown_and_never_silent(service: Service) -> None:
     shown(service, "000017", png(504))
     for _ in range(2):
-        service.wire.send("frames", {"frame_id": "000017", "image": png(501, flaw=Flaw.BURR)})
+        service.streams.send("frames", {"frame_id": "000017", "image": png(501, flaw=Flaw.BURR)})
         service.turn(0)
-    (_, _), (_, second) = service.wire.entries("verdicts")
+    (_, _), (_, second) = service.streams.entries("verdicts")
     assert second["verdict"] == b"UNKNOWN"
     assert second["frame_id"].startswith(b"000017@")
     assert b"unique" in second["reason"]
-    assert len(service.wire.entries("dead")) == 2
+    assert len(service.streams.entries("dead")) == 2
 
 
 def test_a_failing_backbone_costs_the_frame_not_the_service(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,7 +172,7 @@ def test_whatever_redis_refuses_is_waited_for(service: Service, monkeypatch: pyt
         def full(*_: object, **__: object) -> None:
             raise redis.ResponseError("MISCONF Redis is configured to save RDB snapshots, but it is unable to persist")
 
-        patch.setattr(service.wire._client, "xreadgroup", full)
+        patch.setattr(service.streams._client, "xreadgroup", full)
         service.turn(0)
         assert "MISCONF" in service.trouble["redis"]
     settle(service, lambda: not service.trouble)
@@ -241,7 +241,7 @@ def test_a_late_frame_is_unknown(
 def test_an_unusable_answer_is_buried_with_a_reason(service: Service, fields: dict[str, str | bytes]) -> None:
     shown(service, "f", png(504))
     told(service, **(fields or {"nothing": "1"}))
-    ((_, dead),) = service.wire.entries("dead")
+    ((_, dead),) = service.streams.entries("dead")
     assert dead["dead_reason"]
     assert service.engine.ledger.counts()["events.feedback_refused"] == 1
     assert rows(service.engine.ledger, "SELECT * FROM feedback") == []
@@ -311,13 +311,13 @@ def test_redis_absent_at_start_and_a_real_one_killed_in_mid_run(
         real_redis.start()
         settle(service, lambda: not service.trouble)
         for number in range(6):
-            service.wire.send("frames", {"frame_id": str(number), "image": png(500 + number)})
+            service.streams.send("frames", {"frame_id": str(number), "image": png(500 + number)})
         service.turn(0)
         real_redis.stop()
         service.turn(0)
         real_redis.start()
-        settle(service, lambda: service.wire.ready and len(service.wire.entries("verdicts")) == 6)
-        assert [f["frame_id"] for _, f in service.wire.entries("verdicts")] == [str(n).encode() for n in range(6)]
+        settle(service, lambda: service.streams.ready and len(service.streams.entries("verdicts")) == 6)
+        assert [f["frame_id"] for _, f in service.streams.entries("verdicts")] == [str(n).encode() for n in range(6)]
 
 
 def test_a_watched_folder_is_judged_on_while_redis_is_away(
@@ -364,11 +364,11 @@ def test_a_full_disk_at_a_verdict_loses_no_frame(service: Service, monkeypatch: 
             raise sqlite3.OperationalError("database or disk is full")
 
         patch.setattr(service.engine.ledger, "record_verdict", full)
-        service.wire.send("frames", {"frame_id": "during", "image": png(501)})
+        service.streams.send("frames", {"frame_id": "during", "image": png(501)})
         service.turn(0)
         assert "disk" in service.trouble
-        assert len(service.wire.entries("verdicts")) == 1
-    settle(service, lambda: len(service.wire.entries("verdicts")) == 2)
+        assert len(service.streams.entries("verdicts")) == 1
+    settle(service, lambda: len(service.streams.entries("verdicts")) == 2)
     assert not service.trouble
     assert calm["verdict"] == b"OK"
 

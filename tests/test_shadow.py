@@ -9,7 +9,7 @@ import pytest
 from conftest import NOW_MS, arrays_of, details, frame, make_service, rows
 from test_lesson import answer, judge, learn
 
-from daemon.inference.shadow import Trial, tried
+from daemon.inference.shadow import Trial, trial_verdict
 from daemon.learning.rollback import roll_back
 from daemon.service import Service
 from daemon.settings.load import Settings
@@ -143,8 +143,8 @@ def test_a_frame_that_the_head_could_not_judge_says_nothing(service: Service) ->
     trial = on_trial(service)
     assert service.engine.judge(frame("broken", b"no image")).trial is None
     features = trial.approved.proposal.snapshot.calibration_set.features[0]
-    assert tried(trial, features, Verdict.UNKNOWN, 0) is None
-    assert tried(None, features, Verdict.OK, 0) is None
+    assert trial_verdict(trial, features, Verdict.UNKNOWN, 0) is None
+    assert trial_verdict(None, features, Verdict.OK, 0) is None
 
 
 def test_a_proposal_that_fails_to_score_costs_no_verdict(service: Service) -> None:

@@ -8,7 +8,7 @@ from conftest import material_of
 
 from daemon.datasets.rendered import Flaw, Scene, part
 from drift.alarms import nearest
-from drift.causes import amount, named, simulate_causes
+from drift.causes import Cause, amount, likely_cause, simulate_causes
 from drift.light import compensate
 from drift.reference import Reference, measure, refer
 from drift.registration import SIDE_PX, join, pictured, register, without
@@ -54,7 +54,7 @@ def test_a_change_is_named_after_its_cause(reference: Reference, cause: str) -> 
         own = "exposure" if cause == "light" else "red"
         assert abs(moved[SIGNALS.index(own)]) > 2
     else:
-        assert named(moved, 12, reference.marks, ()) == cause
+        assert likely_cause(moved, 12, reference.marks, ()) == cause
 
 
 def test_a_smoother_material_is_not_called_blur(reference: Reference) -> None:
@@ -62,7 +62,7 @@ def test_a_smoother_material_is_not_called_blur(reference: Reference) -> None:
     moved = np.zeros(len(SIGNALS))
     for name, by in {"sharpness": -2.5, "texture": -4.0, "material_1": -4.0, "material_off": 12.0}.items():
         moved[SIGNALS.index(name)] = by
-    assert named(moved, 12, reference.marks, ()) == "material"
+    assert likely_cause(moved, 12, reference.marks, ()) == "material"
 
 
 @pytest.mark.parametrize("factor", [0.75, 1.25])
@@ -71,13 +71,13 @@ def test_a_change_of_contrast_is_named(reference: Reference, factor: float) -> N
         return np.clip(image.mean() + factor * (image - image.mean()), 0, 255).astype(np.uint8)
 
     moved = np.stack([spreads(reference, flat(part(i))) for i in range(50, 62)]).mean(axis=0)
-    assert named(moved, 12, reference.marks, ()) == "contrast"
-    assert amount("contrast", moved, reference.spread) == ("contrast -25 %" if factor < 1 else "contrast +25 %")
+    assert likely_cause(moved, 12, reference.marks, ()) == "contrast"
+    assert amount(Cause.CONTRAST, moved, reference.spread) == ("contrast -25 %" if factor < 1 else "contrast +25 %")
 
 
 def test_what_light_does_before_it_is_compensated_is_laid_to_the_light(reference: Reference) -> None:
     moved = np.stack([spreads(reference, part(i, Scene(light=1.3))) for i in range(50, 62)]).mean(axis=0)
-    assert named(moved, 12, reference.marks, {"light": None}) == "light"
+    assert likely_cause(moved, 12, reference.marks, {"light": None}) == "light"
 
 
 @pytest.mark.parametrize("bright", [0.75, 1.3])
@@ -106,7 +106,7 @@ def test_grain_under_another_light_is_a_range_and_under_the_taught_one_a_number(
 def test_amounts_are_in_plain_units(reference: Reference) -> None:
     def said(cause: str, scene: Scene) -> str:
         moved = np.stack([spreads(reference, part(i, scene)) for i in range(50, 70)]).mean(axis=0)
-        return amount(cause, moved, reference.spread)
+        return amount(Cause(cause), moved, reference.spread)
 
     assert said("light", Scene(light=1.2)) == "light +20 %"
     assert said("colour", Scene(tint=(1.1, 1, 1))) == "red +10 %, blue +0 % against green"

@@ -1,4 +1,4 @@
-"""`driftline console` and `token`: what serves people over HTTP."""
+"""`driftline console` and `token`: the console over HTTP, and tokens for it."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def console(config: Config = None, overrides: Set = None) -> None:
     settings = terminal.settings(config, overrides)
     guard = access(settings.console)
     _frames_first()
-    app = application(line_view(settings, open_state(settings.state_dir), build.wire(settings)), guard)
+    app = application(line_view(settings, open_state(settings.state_dir), build.redis_streams(settings)), guard)
 
     class Server(uvicorn.Server):
-        """One that lets go whoever watches, and then stops in peace."""
+        """A server that ends its event streams first, so that it can stop."""
 
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
             app.state.services.events.end()
@@ -55,7 +55,7 @@ def console(config: Config = None, overrides: Set = None) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # whom a proxy says who asks is ours to believe: console.proxies
+        proxy_headers=False,  # we decide ourselves which proxies to believe: console.proxies
         timeout_graceful_shutdown=3,
         limit_concurrency=MOST_CONNECTIONS,
     )
@@ -65,7 +65,7 @@ def console(config: Config = None, overrides: Set = None) -> None:
 
 
 def line_view(settings: Settings, state: State, streams: RedisStreams) -> LineView:
-    """A line as the console sees it, with the engines that this program builds; no backbone is loaded yet."""
+    """The console's view of a line, with engines that are built here; no backbone is loaded yet."""
     from daemon.console.engines import Engines
     from daemon.console.line import LineView
 
@@ -78,8 +78,8 @@ def line_view(settings: Settings, state: State, streams: RedisStreams) -> LineVi
 
 
 def _frames_first() -> None:
-    """Run only where a processor is idle: a page may wait for a frame, and no frame for a page. A low priority alone is
-    not enough, for each of a frame's many short steps on two cores may wait for the other core (bench/console.py)."""
+    """Let this process run only on idle processors: a page may wait for a frame, and no frame for a page. A low
+    priority alone is not enough, since each of a frame's many short steps may wait for a core (bench/console.py)."""
     if hasattr(os, "SCHED_IDLE"):
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     else:

@@ -29,32 +29,32 @@ def import_labelled(
     from daemon.datasets.labelled import labelled
     from daemon.learning.teach import teach
 
-    given = terminal.settings(config, overrides)
-    found = labelled(source, images)
-    defects = {one.path: one.region for one in found if one.defective}
-    with build.only_one(given.state_dir), terminal.progress() as shown:
-        track, opened = terminal.tracker(shown), open_state(given.state_dir)
-        engine = build.engine(given, opened, build.extractor(given))
-        made = teach([one.path for one in found if not one.defective], engine, opened.store, operator, track)
-        engine.activate(opened.store.load(made.version))
-        became = imported.learn(engine, opened.store, defects, operator, track)
+    settings = terminal.settings(config, overrides)
+    parts = labelled(source, images)
+    defects = {one.path: one.region for one in parts if one.defective}
+    with build.only_one(settings.state_dir), terminal.progress() as bars:
+        track, opened = terminal.tracker(bars), open_state(settings.state_dir)
+        engine = build.engine(settings, opened, build.extractor(settings))
+        taught = teach([one.path for one in parts if not one.defective], engine, opened.store, operator, track)
+        engine.activate(opened.store.load(taught.version))
+        outcome = imported.learn(engine, opened.store, defects, operator, track)
         opened.ledger.close()
-    refused = made.refused | became.refused
-    told = f"{len(made.version.added)} good parts, {len(became.judged) - len(became.unlearned)} defects learned"
-    if became.unlearned:
-        told += f", {len(became.unlearned)} not learned ({became.why})"
+    refused = taught.refused | outcome.refused
+    summary = f"{len(taught.version.added)} good parts, {len(outcome.judged) - len(outcome.unlearned)} defects learned"
+    if outcome.unlearned:
+        summary += f", {len(outcome.unlearned)} not learned ({outcome.why})"
     terminal.answer(
         {
-            "version": became.version.number,
-            "good": len(made.version.added),
-            "defects": len(became.judged),
-            "not_learned": list(became.unlearned),
-            "held": became.why,
-            "missed_before": list(became.missed),
+            "version": outcome.version.number,
+            "good": len(taught.version.added),
+            "defects": len(outcome.judged),
+            "not_learned": list(outcome.unlearned),
+            "held": outcome.why,
+            "missed_before": list(outcome.missed),
             "refused": refused,
         },
         as_json=as_json,
-        text=f"version {became.version.number}: {told}; {len(became.missed)} defects were missed before;"
+        text=f"version {outcome.version.number}: {summary}; {len(outcome.missed)} defects were missed before;"
         f" {len(refused)} images refused",
     )
 
@@ -75,9 +75,9 @@ def export_reviewed(
             came=f"something is in {out}",
             do="name another; old parts are not mixed in",
         )
-    given = terminal.settings(config, overrides)
-    opened = open_state(given.state_dir)
-    frames = export.reviewed(opened.ledger, opened.kept, given.source.max_pixels)
+    settings = terminal.settings(config, overrides)
+    opened = open_state(settings.state_dir)
+    frames = export.reviewed(opened.ledger, opened.kept, settings.source.max_pixels)
     counts = export.label_studio(frames, opened.kept, out) if form == "label-studio" else export.mvtec(frames, out)
-    told = ", ".join(f"{count} {what}" for what, count in counts.items())
-    terminal.answer(counts | {"out": str(out)}, as_json=as_json, text=f"{out}: {told}")
+    summary = ", ".join(f"{count} {what}" for what, count in counts.items())
+    terminal.answer(counts | {"out": str(out)}, as_json=as_json, text=f"{out}: {summary}")

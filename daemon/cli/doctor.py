@@ -1,4 +1,4 @@
-"""Is everything there that a line needs, and if not, what to do."""
+"""`driftline doctor`: checks of everything that a line needs, each with what to do."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 import redis
@@ -24,22 +25,29 @@ from policies.threshold import Threshold
 LOW_DISK_BYTES = 2_000_000_000
 CLOCK_LIMIT_S = 2.0
 BUILT_AT_S = 1_767_225_600  # 2026-01-01: a clock before it has lost its battery
-OK, WARN, FAIL = "ok", "warn", "fail"
+
+
+class Severity(StrEnum):
+    """How serious a finding is."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One check's result: `level` is ok, warn or fail; `do` says what to do unless it is ok."""
+    """The result of one check, and what to `do` unless it is ok."""
 
     check: str
-    level: str
+    level: Severity
     found: str
     do: str = ""
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
-    """All checks, in the order of a start; each survives the failure of the others."""
-    yield Finding("config", OK, f"line {settings.line}, state in {settings.state_dir.resolve()}")
+    """The findings of all checks, in the order of a start; the failure of one does not stop the others."""
+    yield Finding("config", Severity.OK, f"line {settings.line}, state in {settings.state_dir.resolve()}")
     for check, examined in (
         ("disk", _disk),
         ("clock", _clock),
@@ -55,9 +63,9 @@ def _guarded(check: str, examined: Callable[[Settings], Iterator[Finding]], sett
     try:
         yield from examined(settings)
     except DriftlineError as error:
-        yield Finding(check, FAIL, f"{error.came} (expected {error.expected})", error.do)
+        yield Finding(check, Severity.FAIL, f"{error.came} (expected {error.expected})", error.do)
     except (OSError, sqlite3.Error) as error:
-        yield Finding(check, FAIL, str(error), f"check {settings.state_dir} and its owner")
+        yield Finding(check, Severity.FAIL, str(error), f"check {settings.state_dir} and its owner")
 
 
 def _disk(settings: Settings) -> Iterator[Finding]:
@@ -69,7 +77,7 @@ def _disk(settings: Settings) -> Iterator[Finding]:
     low = free < LOW_DISK_BYTES
     yield Finding(
         "disk",
-        WARN if low else OK,
+        Severity.WARN if low else Severity.OK,
         f"{free / 1e9:.1f} GB free in {settings.state_dir}",
         "free some space, or lower retention.ring_frames" if low else "",
     )
@@ -79,43 +87,57 @@ def _clock(settings: Settings) -> Iterator[Finding]:
     del settings
     now = time.time()
     sane = now > BUILT_AT_S
-    said = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now))
-    yield Finding("clock", OK if sane else FAIL, said, "" if sane else "set the clock: verdicts are dated by it")
+    utc = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now))
+    yield Finding(
+        "clock", Severity.OK if sane else Severity.FAIL, utc, "" if sane else "set the clock: verdicts are dated by it"
+    )
 
 
 def _redis(settings: Settings) -> Iterator[Finding]:
     url = settings.redis.url
     if url == build.IN_PROCESS:
-        yield Finding("redis", WARN, "in-process broker: nobody else can connect", "set redis.url for production")
+        yield Finding(
+            "redis", Severity.WARN, "in-process broker: nobody else can connect", "set redis.url for production"
+        )
         return
     client: Any = redis.Redis.from_url(url, protocol=2, socket_connect_timeout=3, socket_timeout=3)
     try:
         seconds, micros = client.time()
         info, keeps = client.info(), client.config_get("appendonly").get("appendonly") == "yes"
     except (redis.RedisError, OSError) as error:
-        yield Finding("redis", FAIL, f"{url}: {error}", "start redis-server, or correct redis.url")
+        yield Finding("redis", Severity.FAIL, f"{url}: {error}", "start redis-server, or correct redis.url")
         return
     apart = abs(seconds + micros / 1e6 - time.time())
-    yield Finding("redis", OK, f"{url}, version {info['redis_version']}")
+    yield Finding("redis", Severity.OK, f"{url}, version {info['redis_version']}")
     if apart > CLOCK_LIMIT_S:
-        yield Finding("redis clock", WARN, f"{apart:.1f} s from ours", "synchronise both clocks: deadlines use them")
+        yield Finding(
+            "redis clock", Severity.WARN, f"{apart:.1f} s from ours", "synchronise both clocks: deadlines use them"
+        )
     if not keeps:
         yield Finding(
-            "redis persistence", WARN, "appendonly is off: unread frames are lost if Redis stops", "set appendonly yes"
+            "redis persistence",
+            Severity.WARN,
+            "appendonly is off: unread frames are lost if Redis stops",
+            "set appendonly yes",
         )
 
 
 def _weights(settings: Settings) -> Iterator[Finding]:
-    made = build.extractor(settings)
-    found = f"{settings.extractor.model} on {made.device}, fingerprint {made.fingerprint[:12]}"
-    if made.untrained:
-        yield Finding("weights", WARN, f"{found}, untrained", "set extractor.weights: random features detect badly")
-    else:
-        yield Finding("weights", OK, found)
-    head = Store(settings.state_dir / "store").head()
-    if head and head.extractor != made.fingerprint:
+    extractor = build.extractor(settings)
+    description = f"{settings.extractor.model} on {extractor.device}, fingerprint {extractor.fingerprint[:12]}"
+    if extractor.untrained:
         yield Finding(
-            "weights", FAIL, f"version {head.number} was taught with another extractor", "restore it, or teach anew"
+            "weights", Severity.WARN, f"{description}, untrained", "set extractor.weights: random features detect badly"
+        )
+    else:
+        yield Finding("weights", Severity.OK, description)
+    head = Store(settings.state_dir / "store").head()
+    if head and head.extractor != extractor.fingerprint:
+        yield Finding(
+            "weights",
+            Severity.FAIL,
+            f"version {head.number} was taught with another extractor",
+            "restore it, or teach anew",
         )
 
 
@@ -124,40 +146,40 @@ def _backend(settings: Settings) -> Iterator[Finding]:
 
     name, head = settings.extractor.backend, Store(settings.state_dir / "store").head()
     if name == Torch.name:
-        yield Finding("backend", OK, "torch")
+        yield Finding("backend", Severity.OK, "torch")
         return
     library(name)
-    held = open_state(settings.state_dir).ledger.certificate(head.sha256, name) if head else None
-    if head is None or held is None:
-        yield Finding("backend", OK, f"{name}, to be compared with torch by the next `teach` or `run`")
+    certificate = open_state(settings.state_dir).ledger.certificate(head.sha256, name) if head else None
+    if head is None or certificate is None:
+        yield Finding("backend", Severity.OK, f"{name}, to be compared with torch by the next `teach` or `run`")
         return
-    refusal = Parity.of(held["parity"]).refusal
+    refusal = Parity.of(certificate["parity"]).refusal
     if refusal:
         yield Finding(
             "backend",
-            WARN,
+            Severity.WARN,
             f"{name} refused for version {head.number}: {refusal}",
             "torch judges; set another extractor.backend",
         )
     else:
-        yield Finding("backend", OK, f"{held['made']}, certified for version {head.number}")
+        yield Finding("backend", Severity.OK, f"{certificate['made']}, certified for version {head.number}")
 
 
 def _store(settings: Settings) -> Iterator[Finding]:
     store = Store(settings.state_dir / "store")
     for line in store.damaged():
-        yield Finding("store", FAIL, line, "restore that file from a backup; the version before it is in use")
+        yield Finding("store", Severity.FAIL, line, "restore that file from a backup; the version before it is in use")
     head = store.head()
     if head is None:
-        yield Finding("store", WARN, "no version yet", "run `driftline teach DIR` with images of good parts")
+        yield Finding("store", Severity.WARN, "no version yet", "run `driftline teach DIR` with images of good parts")
         return
     threshold = Threshold.of(head.threshold)
-    yield Finding("store", OK, f"version {head.number} of {head.created_at}, {head.bank_size} patches")
+    yield Finding("store", Severity.OK, f"version {head.number} of {head.created_at}, {head.bank_size} patches")
     if not threshold.supports_rate:
         needed = math.ceil(round(1 / threshold.rate, 9)) - 1
         yield Finding(
             "threshold",
-            WARN,
+            Severity.WARN,
             f"{len(threshold.scores)} good parts support a false-reject rate of {threshold.guaranteed_rate:.1%}, "
             f"not {threshold.rate:.1%}",
             f"teach more good parts: that rate needs {needed}",
@@ -166,7 +188,7 @@ def _store(settings: Settings) -> Iterator[Finding]:
     if (rate := in_force(store, configured)) != configured:
         yield Finding(
             "rate",
-            WARN,
+            Severity.WARN,
             f"an engineer set {rate:.1%} false rejects on the console; the configured {configured:.1%} counts again "
             "once that is another number",
             "see who and when in `driftline versions list`; nothing if that was meant",
@@ -174,7 +196,7 @@ def _store(settings: Settings) -> Iterator[Finding]:
     if threshold.single_part_dominates:
         yield Finding(
             "odd part",
-            WARN,
+            Severity.WARN,
             f"{threshold.pivot_part} alone sets the threshold at {threshold.value:.4f};"
             f" without it {threshold.value_without_pivot:.4f}",
             "look whether that part is good: what is no odder passes. If not, `driftline revoke` a frame's answers, or "

@@ -49,17 +49,17 @@ def teach(
     """Make a version from a folder of images of good parts."""
     from daemon.learning import teach as teaching
 
-    given = terminal.settings(config, overrides)
+    settings = terminal.settings(config, overrides)
     paths = teaching.images_in(folder)
-    opened, backbone = open_state(given.state_dir), build.extractor(given)
-    engine = build.engine(given, opened, backbone)
-    with terminal.progress() as shown:
-        made = teaching.teach(paths, engine, opened.store, operator, terminal.tracker(shown))
-    threshold, judge = made.threshold, engine.select_backend(opened.store.load(made.version))
+    opened, backbone = open_state(settings.state_dir), build.extractor(settings)
+    engine = build.engine(settings, opened, backbone)
+    with terminal.progress() as bars:
+        taught = teaching.teach(paths, engine, opened.store, operator, terminal.tracker(bars))
+    threshold, scorer = taught.threshold, engine.select_backend(opened.store.load(taught.version))
     terminal.answer(
         {
-            "version": made.version.number,
-            "bank_size": made.version.bank_size,
+            "version": taught.version.number,
+            "bank_size": taught.version.bank_size,
             "threshold": threshold.value,
             "rate": threshold.rate,
             "guaranteed_rate": threshold.guaranteed_rate,
@@ -67,13 +67,13 @@ def teach(
             "set_by": threshold.pivot_part,
             "threshold_without": threshold.value_without_pivot,
             "held_out": len(threshold.scores),
-            "refused": made.refused,
-            "backend": judge.extractor.backend.made,
-            "backend_refused": judge.refused,
+            "refused": taught.refused,
+            "backend": scorer.extractor.backend.description,
+            "backend_refused": scorer.refused,
         },
         as_json=as_json,
-        text=f"version {made.version.number}: {made.version.bank_size} patches, threshold {threshold.value:.4f}; "
-        f"{len(made.refused)} images refused\n{threshold.promise}\n{terminal.judged_by(judge)}",
+        text=f"version {taught.version.number}: {taught.version.bank_size} patches, threshold {threshold.value:.4f}; "
+        f"{len(taught.refused)} images refused\n{threshold.promise}\n{terminal.judged_by(scorer)}",
     )
 
 
@@ -82,17 +82,17 @@ def run(config: Config = None, overrides: Set = None) -> None:
     """Score the line's frames until stopped (SIGTERM finishes the frame in hand and exits 0)."""
     from daemon import schedule
 
-    given = terminal.settings(config, overrides)
-    with build.only_one(given.state_dir):
-        opened = open_state(given.state_dir)
-        service = build.service(given, opened, build.extractor(given), build.wire(given))
+    settings = terminal.settings(config, overrides)
+    with build.only_one(settings.state_dir):
+        opened = open_state(settings.state_dir)
+        service = build.service(settings, opened, build.extractor(settings), build.redis_streams(settings))
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: service.stopping.set())
         service.start()
         jobs = schedule.scheduler(service)
         jobs.start()
         schedule.snapshot(service)
-        log.info("running", line=given.line, source=given.source.kind, state=str(given.state_dir))
+        log.info("running", line=settings.line, source=settings.source.kind, state=str(settings.state_dir))
         service.run()
         service.source.close()
         jobs.shutdown(wait=True)
@@ -112,11 +112,13 @@ def give_feedback(
     as_json: Json = False,
 ) -> None:
     """Say what a judged frame really showed; it goes the same way as every operator's answer."""
-    given = terminal.settings(config, overrides)
-    said = answers.answer(frame, verdict, operator, f"[{region}]" if region else None)
-    answers.judged(open_state(given.state_dir).ledger, frame)
-    entry = build.wire(given).send(Stream.FEEDBACK, said.fields())
-    terminal.answer({"sent": entry, "key": said.key}, as_json=as_json, text=f"sent as {entry}; the service records it")
+    settings = terminal.settings(config, overrides)
+    answer = answers.answer(frame, verdict, operator, f"[{region}]" if region else None)
+    answers.judged(open_state(settings.state_dir).ledger, frame)
+    entry = build.redis_streams(settings).send(Stream.FEEDBACK, answer.fields())
+    terminal.answer(
+        {"sent": entry, "key": answer.key}, as_json=as_json, text=f"sent as {entry}; the service records it"
+    )
 
 
 @app.command()
@@ -136,25 +138,25 @@ def revoke(
     """Take answers back, one or a whole shift of them, and rebuild the version without them."""
     from daemon.learning import revocation
 
-    given = terminal.settings(config, overrides)
-    opened = open_state(given.state_dir)
+    settings = terminal.settings(config, overrides)
+    opened = open_state(settings.state_dir)
     since_ms, until_ms = (int(t.replace(tzinfo=UTC).timestamp() * 1000) if t else None for t in (since, until))
     ids = revocation.answers_of(opened.ledger, frames or (), taught_by, since_ms, until_ms)
-    engine = build.reference_engine(given, opened, build.extractor(given))
+    engine = build.reference_engine(settings, opened, build.extractor(settings))
     engine.activate(current(opened.store))
-    made = revocation.revoke(engine, opened.store, ids, operator, reason)
-    told = {
-        "version": made.number,
-        "rebuilt_from": made.restores,
+    rebuilt = revocation.revoke(engine, opened.store, ids, operator, reason)
+    summary = {
+        "version": rebuilt.number,
+        "rebuilt_from": rebuilt.restores,
         "answers": len(ids),
-        "removed": made.removed,
-        "missed": made.gate["missed"],
+        "removed": rebuilt.removed,
+        "missed": rebuilt.gate["missed"],
     }
     terminal.answer(
-        told,
+        summary,
         as_json=as_json,
-        text=f"version {made.number}: {len(ids)} answers revoked, rebuilt from version {made.restores}; "
-        f"{len(made.removed)} samples left the bank; {len(made.gate['missed'])} confirmed defects missed",
+        text=f"version {rebuilt.number}: {len(ids)} answers revoked, rebuilt from version {rebuilt.restores}; "
+        f"{len(rebuilt.removed)} samples left the bank; {len(rebuilt.gate['missed'])} confirmed defects missed",
     )
 
 
@@ -176,37 +178,37 @@ def why(
 @app.command()
 def status(config: Config = None, overrides: Set = None, as_json: Json = False) -> None:
     """Show the service and whether it is ready, its version, drift and counts."""
-    given = terminal.settings(config, overrides)
-    opened = open_state(given.state_dir)
-    said = opened.ledger.service(clock.unix_ms(), given.schedule.fresh_ms)
-    now, head = service_status(said, build.wire(given)), opened.store.head()
+    settings = terminal.settings(config, overrides)
+    opened = open_state(settings.state_dir)
+    reported = opened.ledger.service(clock.unix_ms(), settings.schedule.fresh_ms)
+    now, head = service_status(reported, build.redis_streams(settings)), opened.store.head()
     holds = newest_events(opened.ledger, ("hold",), 1)
-    shown = {
-        "running": said["running"],
+    summary = {
+        "running": reported["running"],
         "ready": now.ready,
         "away": list(now.troubles),
         "head": head.number if head else None,
         "last_hold": holds[0].detail if holds else None,
-        **said,
+        **reported,
         "counts": opened.ledger.counts(),
     }
-    times = {k: f"{iso(shown[k])[:19]} UTC" for k in ("heartbeat_ms", "stopped_ms") if k in shown}
-    rows = [(k.removesuffix("_ms") if k in times else k, v) for k, v in (shown | times).items() if k != "drift"]
-    rows += terminal.scene(said["drift"]) if "drift" in said else []
-    terminal.answer(shown, as_json=as_json, text=terminal.table(f"Line {given.line}", ["what", "now"], rows))
+    times = {k: f"{iso(summary[k])[:19]} UTC" for k in ("heartbeat_ms", "stopped_ms") if k in summary}
+    rows = [(k.removesuffix("_ms") if k in times else k, v) for k, v in (summary | times).items() if k != "drift"]
+    rows += terminal.scene(reported["drift"]) if "drift" in reported else []
+    terminal.answer(summary, as_json=as_json, text=terminal.table(f"Line {settings.line}", ["what", "now"], rows))
 
 
 @app.command(name="doctor")
 def examine(config: Config = None, overrides: Set = None, as_json: Json = False) -> None:
     """Check Redis, weights, disk, clock, configuration and store, and say what to do."""
-    found = list(doctor.examine(terminal.settings(config, overrides)))
-    rows = [(f.level, f.check, f.found, f.do) for f in found]
+    findings = list(doctor.examine(terminal.settings(config, overrides)))
+    rows = [(f.level, f.check, f.found, f.do) for f in findings]
     terminal.answer(
-        [f.__dict__ for f in found],
+        [f.__dict__ for f in findings],
         as_json=as_json,
         text=terminal.table("Doctor", ["", "check", "found", "what to do"], rows),
     )
-    raise typer.Exit(1 if any(f.level == doctor.FAIL for f in found) else 0)
+    raise typer.Exit(1 if any(f.level is doctor.Severity.FAIL for f in findings) else 0)
 
 
 def main() -> None:
@@ -215,10 +217,10 @@ def main() -> None:
         app()
     except DriftlineError as error:
         if "--json" in sys.argv:
-            said = {"error": type(error).__name__, "expected": error.expected, "came": error.came, "do": error.do}
-            terminal.stdout.print_json(json.dumps(said))
-        told = f": expected {error.expected}\n  came: {error.came}\n  do:   {error.do}"
-        terminal.stderr.print(Text.assemble((type(error).__name__, "bold red"), told))
+            body = {"error": type(error).__name__, "expected": error.expected, "came": error.came, "do": error.do}
+            terminal.stdout.print_json(json.dumps(body))
+        text = f": expected {error.expected}\n  came: {error.came}\n  do:   {error.do}"
+        terminal.stderr.print(Text.assemble((type(error).__name__, "bold red"), text))
         sys.exit(2)
 
 

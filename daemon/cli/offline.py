@@ -1,4 +1,4 @@
-"""`driftline replay`, `score` and `demo`: what leaves the live line alone."""
+"""`driftline replay`, `score` and `demo`: commands that do not touch the live line."""
 
 from __future__ import annotations
 
@@ -33,24 +33,26 @@ def replay(
 
     live = terminal.settings(config, overrides)
     data = replaying.dataset(source)
-    given = replaying.aside(live, {item.path.parent for item in data.stream})
-    with build.only_one(given.state_dir):
-        opened = open_state(given.state_dir)
-        service = build.service(given, opened, build.extractor(given), build.wire(given))
+    settings = replaying.aside(live, {item.path.parent for item in data.stream})
+    with build.only_one(settings.state_dir):
+        opened = open_state(settings.state_dir)
+        service = build.service(settings, opened, build.extractor(settings), build.redis_streams(settings))
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-        with terminal.progress() as shown:
-            replaying.prepare(service, data, open_state(live.state_dir).store, terminal.tracker(shown))
+        with terminal.progress() as bars:
+            replaying.prepare(service, data, open_state(live.state_dir).store, terminal.tracker(bars))
             service.start()
-            task = shown.add_task("frames", total=len(data.stream))
-            replaying.play(service, data.stream, lambda *_: shown.advance(task))
+            task = bars.add_task("frames", total=len(data.stream))
+            replaying.play(service, data.stream, lambda *_: bars.advance(task))
         if report:
             report.write_text(reporting.render(service.engine, opened.store, f"Replay of {source.name}"))
         head = opened.store.head()
         counts = opened.ledger.counts()
         opened.ledger.close()
-    summary = {"state_dir": str(given.state_dir), "version": head.number if head else None, "counts": counts}
+    summary = {"state_dir": str(settings.state_dir), "version": head.number if head else None, "counts": counts}
     terminal.answer(
-        summary, as_json=as_json, text=terminal.table(f"Replay in {given.state_dir}", ["what", "count"], counts.items())
+        summary,
+        as_json=as_json,
+        text=terminal.table(f"Replay in {settings.state_dir}", ["what", "count"], counts.items()),
     )
 
 
@@ -68,33 +70,33 @@ def score(
     from daemon.reporting.heatmap import overlay
     from policies.verdict import decide, unknown
 
-    given = terminal.settings(config, overrides)
-    opened = open_state(given.state_dir)
-    engine = build.engine(given, opened, build.extractor(given))
+    settings = terminal.settings(config, overrides)
+    opened = open_state(settings.state_dir)
+    engine = build.engine(settings, opened, build.extractor(settings))
     engine.activate(current(opened.store))
     active = engine.active
     assert active is not None  # noqa: S101  # activate just set it
     rows: list[dict[str, Any]] = []
     for path in images:
         try:
-            data = read_allowed(path, (path.resolve().parent,), given.source.max_bytes)
-            found = engine.score_image(engine.decode(data), active)
+            data = read_allowed(path, (path.resolve().parent,), settings.source.max_bytes)
+            scored = engine.score_image(engine.decode(data), active)
         except ImageRejected as error:
-            said, value = unknown(str(error)), None
+            decision, value = unknown(str(error)), None
         else:
-            value = found.score.value
-            said = decide(value, active.current_threshold, engine.drift())
+            value = scored.score.value
+            decision = decide(value, active.current_threshold, engine.drift())
             if heatmap:
                 heatmap.mkdir(parents=True, exist_ok=True)
-                picture = overlay(found.image, found.score.map, active.current_threshold)
+                picture = overlay(scored.image, scored.score.map, active.current_threshold)
                 cv2.imwrite(str(heatmap / f"{path.stem}.png"), picture[:, :, ::-1])
         rows.append(
             {
                 "image": str(path),
-                "verdict": said.verdict,
+                "verdict": decision.verdict,
                 "score": value,
-                "p_value": said.p_value,
-                "reason": said.reason,
+                "p_value": decision.p_value,
+                "reason": decision.reason,
             }
         )
     terminal.answer(
@@ -110,13 +112,13 @@ def demo(out: Annotated[Path, typer.Option(help="folder of the demo")] = Path("d
     from daemon.reporting import report as reporting
 
     build.logging_to_stderr("console", logging.WARNING)
-    with terminal.progress() as shown:
-        task = shown.add_task("frames", start=False, total=None)
+    with terminal.progress() as bars:
+        task = bars.add_task("frames", start=False, total=None)
         service = show.play(
             out,
-            terminal.tracker(shown),
-            lambda shots: shown.update(task, total=len(shots) + 1),
-            lambda *_: shown.advance(task),
+            terminal.tracker(bars),
+            lambda shots: bars.update(task, total=len(shots) + 1),
+            lambda *_: bars.advance(task),
         )
     page = out / "report.html"
     page.write_text(reporting.render(service.engine, service.store, "Driftline demo"))

@@ -1,4 +1,4 @@
-"""`driftline plant`: verdicts to the plant's systems, and frames from them."""
+"""`driftline plant`: the connectors to the plant's systems."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def plant(config: Config = None, overrides: Set = None) -> None:
     settings = terminal.settings(config, overrides)
     connectors = enabled(settings)
     state = open_state(settings.state_dir)
-    feed = Feed(settings, state.ledger, build.wire(settings))
+    feed = Feed(settings, state.ledger, build.redis_streams(settings))
 
     async def serve() -> None:
         task = asyncio.current_task()

@@ -1,4 +1,4 @@
-"""What every command shares: its options, how it answers, how it shows progress and how it fails."""
+"""Options, answers and progress that all commands share."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ stderr = Console(stderr=True)
 def settings(config: Path | None, overrides: list[str] | None) -> Settings:
     """The settings for a command, with logging set up. Raises ConfigError."""
     path = config or (CONFIG_FILE if CONFIG_FILE.exists() else None)
-    made = load(path, overrides or (), os.environ)
-    build.logging_to_stderr(made.log_format)
-    return made
+    loaded = load(path, overrides or (), os.environ)
+    build.logging_to_stderr(loaded.log_format)
+    return loaded
 
 
 def answer(value: Mapping[str, Any] | Sequence[Any], *, as_json: bool, text: str | Table) -> None:
@@ -46,20 +46,20 @@ def answer(value: Mapping[str, Any] | Sequence[Any], *, as_json: bool, text: str
         stdout.print(text, markup=False)
 
 
-def judged_by(judge: Scorer) -> str:
-    """What computes the features that parts are judged by, and why it is not what was chosen."""
-    made = f"judged by {judge.extractor.backend.made}"
-    return f"{made}, since extractor.backend was refused: {judge.refused}" if judge.refused else made
+def judged_by(scorer: Scorer) -> str:
+    """The backend that judges, in words, and why it is not the configured one."""
+    backend = f"judged by {scorer.extractor.backend.description}"
+    return f"{backend}, since extractor.backend was refused: {scorer.refused}" if scorer.refused else backend
 
 
 def scene(drift: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What a running service says of its scene: how far it is trusted, and a row for every change."""
-    told = f"{drift['trust']}, light {drift['light_percent']:+} % against the taught parts"
+    """Rows of a table on the scene of a running service: how far it is trusted, and every change."""
+    state = f"{drift['trust']}, light {drift['light_percent']:+} % against the taught parts"
     if drift.get("regime"):
-        told += f", in the regime first seen {to_the_minute(drift['regime'])} UTC"
+        state += f", in the regime first seen {to_the_minute(drift['regime'])} UTC"
     if drift["rewarmed_frames"]:
-        told += f"; watched anew from {drift['rewarmed_frames']} recorded frames"
-    rows = [("scene", told)]
+        state += f"; watched anew from {drift['rewarmed_frames']} recorded frames"
+    rows = [("scene", state)]
     for card in drift["cards"]:
         since = f"{minute(card['since_ms'])} UTC"
         likely = f"likely {card['reason']}. {card['action'].capitalize()}. To do: {card['do']}"
@@ -69,16 +69,16 @@ def scene(drift: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
     """A table for people."""
-    made = Table(title=title, title_justify="left", header_style="bold")
+    filled = Table(title=title, title_justify="left", header_style="bold")
     for column in columns:
-        made.add_column(column)
+        filled.add_column(column)
     for row in rows:
-        made.add_row(*(_plain(cell) for cell in row))
-    return made
+        filled.add_row(*(_plain(cell) for cell in row))
+    return filled
 
 
 def _plain(cell: object) -> str:
-    """A value for people, each thing that it holds on a line of its own."""
+    """A value as text for people, each element on a line of its own."""
     if isinstance(cell, Mapping):
         return "\n".join(f"{key}: {_indented(_plain(value))}" for key, value in cell.items())
     if isinstance(cell, list | tuple):
@@ -95,14 +95,14 @@ def _indented(text: str) -> str:
 def progress() -> Iterator[Progress]:
     """A progress display with an estimate of the time left, on stderr."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=stderr) as shown:
-        yield shown
+    with Progress(*columns, console=stderr) as bars:
+        yield bars
 
 
-def tracker(shown: Progress) -> Any:
-    """A `Track` for functions that walk through paths."""
+def tracker(bars: Progress) -> Any:
+    """A `Track` that shows its progress in these bars."""
 
     def track(items: Sequence[T], what: str) -> Iterable[T]:
-        return shown.track(items, description=what)
+        return bars.track(items, description=what)
 
     return track

@@ -28,7 +28,7 @@ def list_all(config: Config = None, overrides: Set = None, as_json: Json = False
     head = opened.store.head()
     rows = [_summary(v) | {"head": head is not None and v.number == head.number} for v in opened.store.history()]
     columns = ("no.", "why", "who", "made, UTC", "threshold", "samples")
-    shown = [
+    cells = [
         (
             f"{r['number']}{' judges' if r['head'] else ''}",
             *(r["cause"], r["who"], to_the_minute(r["created_at"]), f"{r['threshold']:.4f}"),
@@ -36,14 +36,16 @@ def list_all(config: Config = None, overrides: Set = None, as_json: Json = False
         )
         for r in rows
     ]
-    terminal.answer(rows, as_json=as_json, text=terminal.table("Versions", columns, shown))
+    terminal.answer(rows, as_json=as_json, text=terminal.table("Versions", columns, cells))
 
 
 @versions_app.command()
 def show(number: int, config: Config = None, overrides: Set = None, as_json: Json = False) -> None:
     """Show one version's whole manifest."""
-    held = asdict(open_state(terminal.settings(config, overrides).state_dir).store.version(number))
-    terminal.answer(held, as_json=as_json, text=terminal.table(f"Version {number}", ["what", "is"], held.items()))
+    manifest = asdict(open_state(terminal.settings(config, overrides).state_dir).store.version(number))
+    terminal.answer(
+        manifest, as_json=as_json, text=terminal.table(f"Version {number}", ["what", "is"], manifest.items())
+    )
 
 
 @versions_app.command()
@@ -56,12 +58,12 @@ def diff(
     as_json: Json = False,
 ) -> None:
     """Show what differs between two versions: samples, defects held, threshold, and verdicts of the newest frames."""
-    given = terminal.settings(config, overrides)
-    opened = open_state(given.state_dir)
+    settings = terminal.settings(config, overrides)
+    opened = open_state(settings.state_dir)
     old, new = (opened.store.load(opened.store.version(number)) for number in (before, after))
     verdicts: dict[str, Any] = {}
     if frames:
-        engine = build.reference_engine(given, opened, build.extractor(given))
+        engine = build.reference_engine(settings, opened, build.extractor(settings))
         with terminal.progress() as bars:
             judged, differ = compare.changed(engine, old, new, frames, terminal.tracker(bars))
         verdicts = {"judged_again": judged, "verdicts_that_differ": differ}
@@ -69,7 +71,7 @@ def diff(
     def changes(then: tuple[str, ...], now: tuple[str, ...]) -> dict[str, list[str]]:
         return {"added": sorted(set(now) - set(then)), "removed": sorted(set(then) - set(now))}
 
-    shown = {
+    changed = {
         "bank": changes(old.snapshot.detector.samples, new.snapshot.detector.samples),
         "held_out": changes(old.snapshot.calibration_set.samples, new.snapshot.calibration_set.samples),
         "defects": changes(old.snapshot.confirmed_defects.samples, new.snapshot.confirmed_defects.samples),
@@ -79,7 +81,9 @@ def diff(
         **verdicts,
     }
     terminal.answer(
-        shown, as_json=as_json, text=terminal.table(f"Version {before} → {after}", ["what", "change"], shown.items())
+        changed,
+        as_json=as_json,
+        text=terminal.table(f"Version {before} → {after}", ["what", "change"], changed.items()),
     )
 
 
@@ -93,22 +97,22 @@ def rollback(
 ) -> None:
     """Make a new version with an old version's contents and today's confirmed defects."""
     opened = open_state(terminal.settings(config, overrides).state_dir)
-    made = roll_back(opened.store, opened.ledger, number, operator, clock.unix_ms())
-    missed = list(made.gate["missed"])
+    restored = roll_back(opened.store, opened.ledger, number, operator, clock.unix_ms())
+    missed = list(restored.gate["missed"])
     warning = f"; it misses {len(missed)} confirmed defects: {', '.join(missed)}" if missed else ""
     terminal.answer(
-        _summary(made) | {"missed": missed},
+        _summary(restored) | {"missed": missed},
         as_json=as_json,
-        text=f"version {made.number} has the contents of version {number}{warning}",
+        text=f"version {restored.number} has the contents of version {number}{warning}",
     )
 
 
 @config_app.command()
 def check(config: Config = None, overrides: Set = None, as_json: Json = False) -> None:
     """Read the settings as the service would and show them."""
-    held = terminal.settings(config, overrides).model_dump(mode="json")
+    values = terminal.settings(config, overrides).model_dump(mode="json")
     terminal.answer(
-        held, as_json=as_json, text=terminal.table("Settings are valid", ["section", "values"], held.items())
+        values, as_json=as_json, text=terminal.table("Settings are valid", ["section", "values"], values.items())
     )
 
 

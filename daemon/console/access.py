@@ -1,4 +1,4 @@
-"""Who may do what: roles by bearer token or by a trusted proxy; every route names the least role that it serves."""
+"""Access control: roles by bearer token or by a trusted proxy; every route names the least role that it serves."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MAX_NAME_CHARS = 64
 
 
 class Role(IntEnum):
-    """Each may do what those before it may."""
+    """The role of a caller, in rising order; each may do all that lower ones may."""
 
     VIEWER = 1
     OPERATOR = 2
@@ -33,7 +33,7 @@ class Role(IntEnum):
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks, by the name that the audit log will hold."""
+    """Who sends a request, with the name for the audit log."""
 
     name: str
     role: Role
@@ -41,14 +41,14 @@ class Caller:
 
 @dataclass(frozen=True)
 class Access:
-    """How callers are known. Without tokens and proxies everyone on this PC is an engineer, and nobody else gets in."""
+    """Identifies callers. Without tokens and proxies everyone on this PC is an engineer, and nobody else gets in."""
 
     tokens: Mapping[str, Caller]
     proxies: frozenset[str]
 
     @property
     def open(self) -> bool:
-        """Whether nobody has to say who they are."""
+        """Whether callers need no token and no proxy."""
         return not self.tokens and not self.proxies
 
     def caller(self, request: Request) -> Caller | None:
@@ -59,20 +59,20 @@ class Access:
             return self.holder(credential)
         if request.client and request.client.host in self.proxies:
             names, roles = (request.headers.getlist(f"x-forwarded-{what}") for what in ("user", "role"))
-            # A second one would be the client's own, which the proxy was to replace.
+            # A second one would be the client's own, which the proxy should have replaced.
             return _named(names[0], roles[0]) if len(names) == len(roles) == 1 else None
         if self.open:
             return Caller(request.headers.get("x-operator", "")[:MAX_NAME_CHARS] or "console", Role.ENGINEER)
         return None
 
     def sender(self, request: Request) -> str:
-        """Whose requests are counted together: those of an address, behind a proxy those of a known name."""
+        """The key for rate limits: the address, and behind a proxy also the caller's name."""
         host = request.client.host if request.client else "?"
         known = self.caller(request) if host in self.proxies else None
         return f"{host} {known.name}" if known else host
 
     def holder(self, token: str) -> Caller | None:
-        """Whose token this is."""
+        """The caller whose token this is; None for an unknown token."""
         return self.tokens.get(_digest(token))
 
 
@@ -90,7 +90,7 @@ def access(settings: ConsoleSettings) -> Access:
 
 
 def grant(file: Path, name: str, role: Role) -> str:
-    """A new token for `name`, whose digest is added to the file; the token itself is told here and never again."""
+    """A new token for `name`, whose digest is added to the file; the token itself is stored nowhere."""
     entries = json.loads(file.read_text()) if file.exists() else {}
     token = secrets.token_urlsafe(32)
     entries[_digest(token)] = {"name": name, "role": role.name.lower()}
@@ -102,7 +102,7 @@ def grant(file: Path, name: str, role: Role) -> str:
 def need(least: Role) -> Any:
     """A dependency: the caller, who has at least this role. Answers 401 to strangers, 403 to lower roles."""
 
-    async def caller(request: Request) -> Caller:  # or it would be given a thread for nothing
+    async def caller(request: Request) -> Caller:  # a plain function would take a thread for nothing
         who: Caller | None = request.app.state.services.access.caller(request)
         if who is None:
             raise HTTPException(401, "say who you are: send a bearer token", headers={"WWW-Authenticate": "Bearer"})
@@ -110,7 +110,7 @@ def need(least: Role) -> Any:
             raise HTTPException(403, f"{who.name} is {who.role.name.lower()}; this takes {least.name.lower()}")
         return who
 
-    caller.least = least  # type: ignore[attr-defined]  # a test reads of every route what it takes
+    caller.least = least  # type: ignore[attr-defined]  # a test reads each route's least role
     return Depends(caller)
 
 
@@ -120,7 +120,7 @@ Engineer = Annotated[Caller, need(Role.ENGINEER)]
 
 
 def from_elsewhere(request: Request) -> bool:
-    """Whether another site's page made a browser send this request, which must change nothing (CSRF)."""
+    """Whether a page of another site sent a request that may change something (CSRF)."""
     if request.method in SAFE:
         return False
     if request.headers.get("sec-fetch-site", "none") not in {"same-origin", "none"}:

@@ -1,4 +1,4 @@
-"""The console as one ASGI application: routes, guards and how trouble is answered."""
+"""The console as one ASGI application: routes, guards and error responses."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def application(line: LineView, access: Access) -> FastAPI:
 
 
 class Guard:
-    """Stands before every route: who may not is told so, and every answer forbids foreign content."""
+    """Middleware that refuses requests before any route, and adds security headers to every response."""
 
     def __init__(self, app: ASGIApp, access: Access, max_bytes: int) -> None:
         self._app = app
@@ -110,7 +110,7 @@ class Guard:
 
 
 def _refused(request: Request, access: Access, max_bytes: int, limiter: FixedWindowRateLimiter) -> JSONResponse | None:
-    """Why a request is not even looked at, before a byte of its body is read."""
+    """The response that refuses a request before its body is read; None where it is not refused."""
     changes = request.method not in SAFE
     who = access.sender(request)
     most, kind = RateLimitItemPerMinute(CHANGES_A_MINUTE if changes else READS_A_MINUTE), str(changes)
@@ -139,7 +139,7 @@ async def _refusal(_: Request, error: Exception) -> JSONResponse:
 
 
 async def _invalid(_: Request, error: Exception) -> JSONResponse:
-    """What is wrong with a request, without what it held: that may be nothing that JSON can hold."""
+    """The errors of an invalid request, without its values, which JSON may not be able to hold."""
     assert isinstance(error, RequestValidationError)  # noqa: S101  # it is registered for these alone
     return JSONResponse({"detail": [{key: one[key] for key in ("type", "loc", "msg")} for one in error.errors()]}, 422)
 

@@ -1,4 +1,4 @@
-"""The scene over time, as plots: light, camera and material, each signal by itself, with versions marked."""
+"""Plots of the scene over time: every signal of light, camera and material, with versions marked."""
 
 from __future__ import annotations
 
@@ -66,13 +66,13 @@ def charts(ledger: Ledger, hours: int, now_ms: int) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class TimeSpan:
-    """From when to when the charts reach (Unix, ms)."""
+    """The time span of the charts (Unix, ms)."""
 
     first_ms: int
     last_ms: int
 
     def axes(self, reach: float) -> Axes:
-        """Time across, -reach to reach upwards."""
+        """The axes: time horizontally, -reach to reach vertically."""
         return Axes(PLOT, self.last_ms - self.first_ms + 1, -reach, reach)
 
     def chart(self, title: str, points: Sequence[tuple[int, float | None]], unit: str, least: float) -> Chart:

@@ -1,4 +1,4 @@
-"""From a folder of good parts to a version that judges: uploads, a draft, a look at it, and going live."""
+"""The setup of a version from a folder of good parts: uploads, a draft, checks of it, and going live."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class NothingTaught(DriftlineError):
 
 
 class DraftWorkflow:
-    """The one draft of a line: a version that was taught and does not judge yet."""
+    """The workflow of a line's one draft: a version that was taught and does not judge yet."""
 
     def __init__(self, line: LineView, jobs: Jobs) -> None:
         self.uploads = Uploads(line.settings.state_dir / "uploads", line.settings.source.max_pixels)
@@ -35,7 +35,7 @@ class DraftWorkflow:
         self._publishing = threading.Lock()
 
     def summary(self) -> dict[str, Any] | None:
-        """The draft, if there is one, as pages tell of it."""
+        """The draft as pages show it; None without one."""
         return _summary(self._draft) if self._draft else None
 
     def teach(self, batch: str, who: str) -> None:
@@ -53,7 +53,7 @@ class DraftWorkflow:
         self._jobs.start("teach", who, run)
 
     def check(self, image: Image) -> dict[str, Any]:
-        """What the draft would say of an image, with its anomaly map laid over as a JPEG in base64.
+        """The draft's verdict on an image, with its anomaly map laid over as a JPEG in base64.
 
         Raises NothingTaught without a draft.
         """

@@ -1,4 +1,4 @@
-"""The console's own backbone and the engines over it; the service judges on without noticing."""
+"""The console's own backbone and engines, which do not disturb the service."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Engines:
         self._loading = threading.Lock()
 
     def backbone(self) -> Extractor:
-        """The backbone. Whoever asks while it is loaded waits."""
+        """The backbone, loaded at the first call; callers wait meanwhile."""
         with self._loading:
             if self._backbone is None:
                 self._backbone = self._load()

@@ -1,4 +1,4 @@
-"""One reader of the ledger for all who watch: what is new is told to each, and a slow one holds up nobody."""
+"""Server-sent events: one reader of the ledger serves all subscribers, and a slow one holds up nobody."""
 
 from __future__ import annotations
 
@@ -20,60 +20,61 @@ APART_S = 0.004
 STATUS_EVERY = 8  # polls
 BATCH = 50
 WAITING = 100
-MOST_WATCHING = 200
+MOST_SUBSCRIBERS = 200
 log = structlog.get_logger()
 
 
 class EventBroadcaster:
-    """Reads a line's newest frames and status while anybody watches."""
+    """Sends a line's newest frames and status to all subscribers, and reads the ledger only while there are any."""
 
     def __init__(self, status: StatusView) -> None:
         self._status = status
-        self._watching: set[asyncio.Queue[str | None]] = set()
+        self._queues: set[asyncio.Queue[str | None]] = set()
         self._ending = False
 
     @property
     def crowded(self) -> bool:
-        """Whether as many watch as may."""
-        return len(self._watching) >= MOST_WATCHING
+        """Whether no more subscribers are allowed."""
+        return len(self._queues) >= MOST_SUBSCRIBERS
 
     @contextmanager
     def subscribed(self) -> Iterator[asyncio.Queue[str | None]]:
-        """A queue of events as they are sent, and of None at the end. Whoever lets `WAITING` of them pile up
-        loses the oldest."""
+        """A queue of events as text, and of None at the end. A subscriber that lets `WAITING` of them pile up loses the
+        oldest."""
         queue: asyncio.Queue[str | None] = asyncio.Queue(WAITING)
-        self._watching.add(queue)
+        self._queues.add(queue)
         try:
             yield queue
         finally:
-            self._watching.discard(queue)
+            self._queues.discard(queue)
 
     def end(self) -> None:
-        """Let all who watch go, soon: from a signal handler, for the server waits for them before it stops."""
+        """End all subscriptions soon; may be called from a signal handler. The server waits for them before it
+        stops."""
         self._ending = True
 
     async def run(self) -> None:
-        """Read until cancelled or at its end."""
+        """Read and send until cancelled or ended."""
         newest, polls = None, 0
         while True:
             await asyncio.sleep(POLL_S)
             if self._ending:
-                await self._tell(None)
+                await self._send(None)
                 return
-            if not self._watching:
+            if not self._queues:
                 newest = None
                 continue
             try:
                 newest, text = await asyncio.to_thread(self._read, newest, polls % STATUS_EVERY == 0)
-            except Exception:  # a full disk, no more files: told in the log, and tried again
+            except Exception:  # a full disk, no more files: it is logged and tried again
                 log.exception("news could not be read")
                 continue
             polls += 1
             if text:
-                await self._tell(text)
+                await self._send(text)
 
     def _read(self, newest: int | None, status: bool) -> tuple[int, str]:
-        """The newest sequence number and what to tell: frames since the last, and the status if it is its turn."""
+        """The newest sequence number, and the events: frames since `newest`, and the status where `status` is true."""
         ledger = self._status.line.state.ledger
         if newest is None:
             newest = last_seq(ledger)
@@ -82,12 +83,12 @@ class EventBroadcaster:
         events += [_event("status", self._status.summary())] if status else []
         return frames[-1].seq if frames else newest, "".join(events)
 
-    async def _tell(self, text: str | None) -> None:
-        """Everything of one poll at once, so that fifty watchers of a fast line are few writes a second each; and one
-        watcher after the other, for what all fifty ask for in the same moment a frame would have to wait for."""
-        watching = tuple(self._watching)
-        pause_s = min(APART_S, POLL_S / max(len(watching), 1)) if text else 0.0
-        for queue in watching:
+    async def _send(self, text: str | None) -> None:
+        """Send the events of one poll together, so that fifty subscribers to a fast line need few writes a second each;
+        and to one subscriber after the other, since a frame would have to wait for what all fifty ask for at once."""
+        queues = tuple(self._queues)
+        pause_s = min(APART_S, POLL_S / max(len(queues), 1)) if text else 0.0
+        for queue in queues:
             if queue.full():
                 queue.get_nowait()
             queue.put_nowait(text)

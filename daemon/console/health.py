@@ -1,4 +1,4 @@
-"""Is it alive, is it ready, and what did it count: for supervisors and Prometheus."""
+"""Liveness, readiness and metrics, for supervisors and Prometheus."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def metrics(services: Injected, _: Viewer) -> Response:
 
 
 class Counted(Collector):
-    """The ledger's counts. Rows that retention deletes leave them, so they are gauges."""
+    """Prometheus metrics of the ledger's counts; gauges, since retention deletes rows."""
 
     def __init__(self, status: StatusView) -> None:
         self._status = status

@@ -1,4 +1,4 @@
-"""What the console tells of versions, what one would judge differently, the way back to one, and the threshold."""
+"""Versions on the console: their manifests, comparison, rollback, and the threshold."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from policies.threshold import Threshold
 
 COMPARED_FRAMES = 100
 SHIFT_MS = 8 * 3_600_000
-SHOWN = ("number", "parent", "cause", "who", "created_at", "bank_size", "feedback_through", "restores")
+HEADING = ("number", "parent", "cause", "who", "created_at", "bank_size", "feedback_through", "restores")
 
 
 @dataclass(frozen=True)
 class History:
-    """A line's versions."""
+    """A line's versions, as the console shows and changes them."""
 
     line: LineView
     jobs: Jobs
 
     def listed(self) -> list[dict[str, Any]]:
-        """All versions, newest first, each as a heading."""
+        """The headings of all versions, newest first."""
         return [heading(version) for version in reversed(self.line.state.store.history())]
 
     def manifest(self, number: int) -> dict[str, Any]:
@@ -40,8 +40,8 @@ class History:
         return manifest
 
     def picture(self, number: int, kind: str, place: int) -> Image | None:
-        """The image of the sample that a version has in this place of its lists, as the backbone saw it; None where it
-        is gone or there is no such place. Raises StoreError where there is no such version."""
+        """The image of the sample at `place` in a version's list of this `kind` (`samples_of`), as the backbone saw it;
+        None where it is gone or there is no such place. Raises StoreError where there is no such version."""
         samples = samples_of(self.line.state.store.version(number)).get(kind, ())
         settings, state = self.line.settings, self.line.state
         pictures = Pictures(state.ledger, state.kept, settings.extractor.input_px, settings.source.max_pixels)
@@ -61,7 +61,7 @@ class History:
         self.jobs.start("compare", who, run)
 
     def rollback(self, number: int, who: str) -> dict[str, Any]:
-        """A new version with an old one's contents; the service takes it up by itself. Raises StoreError."""
+        """A new version with an old one's snapshot; the service takes it up by itself. Raises StoreError."""
         state = self.line.state
         restored = roll_back(state.store, state.ledger, number, who, clock.unix_ms())
         return {"version": restored.number, "restores": number, "missed": list(restored.gate["missed"])}
@@ -92,8 +92,8 @@ class History:
 
 
 def heading(version: Version) -> dict[str, Any]:
-    """A version without its lists and blobs."""
-    return {name: getattr(version, name) for name in SHOWN} | {
+    """A version's fields without its lists and blobs."""
+    return {name: getattr(version, name) for name in HEADING} | {
         "threshold": version.threshold["value"],
         "rate": version.threshold["rate"],
         "added": len(version.added),
@@ -104,5 +104,5 @@ def heading(version: Version) -> dict[str, Any]:
 
 
 def samples_of(version: Version) -> dict[str, tuple[str, ...]]:
-    """The samples that a version names, by what became of them."""
+    """The samples that a version names, by kind of list."""
     return {"added": version.added, "removed": version.removed, "refused": version.refused, "waiting": version.waiting}

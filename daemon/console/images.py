@@ -1,4 +1,4 @@
-"""The images of judged frames as pages show them, drawn once for all who watch."""
+"""The images of judged frames as pages show them, drawn once for all viewers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class FrameImages:
         self._drawing = threading.Lock()
 
     def drawn(self, seq: int, *, heat: bool) -> bytes | None:
-        """`jpeg` if it is ready."""
+        """The JPEG of `jpeg` if it is ready, or else None."""
         return self._drawn.get((seq, heat))
 
     def jpeg(self, seq: int, heat: bool) -> bytes | None:

@@ -1,4 +1,4 @@
-"""Work that takes longer than a request: one piece at a time, in a thread of its own, with its progress."""
+"""Jobs that take longer than a request: one at a time, in a thread of its own, with progress."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ log = structlog.get_logger()
 
 
 class Busy(DriftlineError):
-    """One piece of work at a time: somebody else's is under way."""
+    """Another job is under way."""
 
 
 class Stopped(DriftlineError):
-    """The console ends, and its work with it; nothing was changed."""
+    """The console is stopping, and the job with it; nothing was changed."""
 
 
 @dataclass
 class Work:
-    """A piece of work: what it is, whose, how far it has come, and what it has `found`."""
+    """A job: what it does, for whom, its progress, and what it has `found`; pages read it by these names."""
 
     what: str
     who: str
@@ -39,7 +39,7 @@ class Work:
     stopped: bool = False
 
     def track(self, items: Sequence[T], step: str) -> Iterator[T]:
-        """Walk through `items` and tell how far it has come. Raises Stopped where the console ends meanwhile."""
+        """Iterate over `items` and record the progress. Raises Stopped where the console stops meanwhile."""
         self.step, self.done, self.of = step, 0, len(items)
         for item in items:
             if self.stopped:
@@ -49,7 +49,7 @@ class Work:
 
 
 class Jobs:
-    """Runs one piece of work at a time. `newest` is the one under way or last done."""
+    """Runs one job at a time. `newest` is the one under way or last done."""
 
     def __init__(self) -> None:
         self.newest: Work | None = None
@@ -57,7 +57,7 @@ class Jobs:
         self._starting = threading.Lock()
 
     def start(self, what: str, who: str, run: Callable[[Work], None]) -> None:
-        """Begin a piece of work; what it raises is told as its error. Raises Busy while another is under way."""
+        """Start a job; an exception that it raises becomes its `error`. Raises Busy while another is under way."""
         with self._starting:
             if self.newest and not self.newest.ended:
                 raise Busy(
@@ -70,7 +70,7 @@ class Jobs:
             self._thread.start()
 
     def stop(self) -> None:
-        """Let the work under way end at its next step, and wait for that: torch's threads must not outlive ours."""
+        """Stop the job under way at its next step, and wait for that: torch's threads must not outlive ours."""
         if self.newest and self._thread:
             self.newest.stopped = True
             self._thread.join(STOP_S)

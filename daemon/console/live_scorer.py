@@ -1,4 +1,4 @@
-"""An image scored by the newest version, as the line would score it now."""
+"""Scoring of an uploaded image by the newest version, as the line would score it now."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class LiveScorer:
     def __init__(self, line: LineView) -> None:
         self._line = line
         self._engine: Engine | None = None
-        self._lit_s = 0.0
+        self._rebuilt_s = 0.0
 
     def score(self, image: Image) -> dict[str, Any]:
-        """What the newest version says of an image (H, W, 3) u8.
+        """The verdict and score of an image (H, W, 3) u8 by the newest version.
 
-        Not to be called by two at once, which `Services.scoring` sees to. Raises StoreError before anything was taught.
+        Not thread-safe: `Services.scoring` lets one call run at a time. Raises StoreError before anything was taught.
         """
         model = self._line.model()
         if self._engine is None:
@@ -32,9 +32,9 @@ class LiveScorer:
         engine = self._engine
         if engine.active is None or engine.active.model.version.sha256 != model.version.sha256:
             engine.activate(model)
-        if time.monotonic() - self._lit_s > LIGHT_S:
-            engine.rebuild_monitor()  # the service alone sees frames: what it has learned of the light is in the ledger
-            self._lit_s = time.monotonic()
+        if time.monotonic() - self._rebuilt_s > LIGHT_S:
+            engine.rebuild_monitor()  # only the service sees frames: the light is read from its ledger
+            self._rebuilt_s = time.monotonic()
         active = engine.active
         assert active is not None  # noqa: S101  # activate set it
         scored = engine.score_image(image, active)

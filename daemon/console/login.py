@@ -1,4 +1,4 @@
-"""Where people say who they are in a browser: the token that a program sends as a header is kept as a cookie."""
+"""Login in a browser: the token, which programs send as a header, is kept as a cookie."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def logout(response: Response) -> None:
 
 
 async def asked(request: Request, error: Exception) -> Response:
-    """A stranger who opens a page is asked to log in; every other refusal is told as it is."""
+    """Redirect an unknown caller who opens a page to the login; answer every other error as it is."""
     assert isinstance(error, HTTPException)  # noqa: S101  # it is registered for these alone
     if error.status_code == 401 and "text/html" in request.headers.get("accept", ""):
         return RedirectResponse("/login", 303)

@@ -1,4 +1,4 @@
-"""The pages that people look at, the images on them, and the news that keeps them fresh."""
+"""The console's pages, the images on them, and the events that keep them up to date."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PAGES = (
     ("/setup", "Setup", Role.ENGINEER),
 )
 UNCHANGING = {"Cache-Control": "private, max-age=86400, immutable"}
-SHOWN_SAMPLES = 60
+MOST_SAMPLES = 60
 Seq = Annotated[int, Field(ge=1, le=2**62)]
 Number = Annotated[int, Field(ge=1, le=2**53)]
 Hours = Annotated[int, Query(ge=1, le=168)]
@@ -69,7 +69,7 @@ def versions(request: Request, services: Injected, caller: Viewer) -> Response:
 def version(request: Request, services: Injected, caller: Viewer, number: Number) -> Response:
     """One version: what it was taught, what the gate said, what it would judge differently, and the way back to it."""
     manifest, head = services.line.state.store.version(number), services.line.head()
-    samples = {kind: names[:SHOWN_SAMPLES] for kind, names in samples_of(manifest).items()}
+    samples = {kind: names[:MOST_SAMPLES] for kind, names in samples_of(manifest).items()}
     counts = {kind: len(names) for kind, names in samples_of(manifest).items()}
     judges = head is not None and head.number == number
     return _page(request, services, caller, "version", version=manifest, samples=samples, counts=counts, judges=judges)

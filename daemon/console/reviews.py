@@ -1,4 +1,4 @@
-"""Judged frames as people look at them, why they were judged so, and the answers that people give."""
+"""Reviews: judged frames, why they were judged so, and people's answers about them."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class Reviews:
         return [provenance.why(store, ledger, frame) for frame in provenance.frames_of(ledger, name)]
 
     def answer(self, answer: answers.Answer, *, despite: bool) -> str:
-        """Send an answer the way that every client does; its entry in the stream.
+        """Send an answer as every client does. Returns its entry in the stream.
 
         Raises FeedbackRejected for a frame that was never judged, RedisLost without Redis, and AlreadyAnswered where
-        another operator's answer stands, unless it is given `despite` that; then people disagree, and nothing is
-        learned of the part until they do.
+        another operator's answer stands, unless it is sent `despite` that; then, where the two differ, nothing is
+        learned from the part until people agree.
         """
         answers.judged(self.line.state.ledger, answer.frame_id)
         earlier = review_queue.answer_of_another(self.line.state.ledger, answer.frame_id, answer.operator)
@@ -56,5 +56,5 @@ class Reviews:
 
 
 def frame_fields(frame: ListedFrame) -> dict[str, Any]:
-    """A frame as JSON holds it, `asked` as 0 or 1."""
+    """A frame as JSON, with `asked` as 0 or 1."""
     return asdict(frame) | {"asked": int(frame.asked)}

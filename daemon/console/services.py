@@ -1,4 +1,4 @@
-"""What a console is made of, as its routes are handed it."""
+"""The console's services, which its routes get injected."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Services:
-    """One of each, for one line."""
+    """The services of one line's console."""
 
     line: LineView
     access: Access
@@ -45,12 +45,14 @@ class Services:
     _backbone: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
 
     async def decoding(self, call: Callable[[*Args], T], *args: *Args) -> T:
-        """`call` in a thread, for what decodes images: of a hundred million pixels each a few fill the memory."""
+        """Run `call` in a thread; for calls that decode images, of which a few of a hundred million pixels fill the
+        memory."""
         return await to_thread.run_sync(call, *args, limiter=self._images)
 
     async def scoring(self, call: Callable[[Image], T], data: bytes) -> T:
-        """`call` in a thread with an image, for what takes the backbone: one after the other. Who waits holds neither a
-        thread nor what decodes images, which pages need to show theirs. Raises ImageRejected."""
+        """Run `call` in a thread with a decoded image; for calls that use the backbone, one after the other. A waiting
+        call takes neither a thread nor a place for decoding, which pages need for their images. Raises
+        ImageRejected."""
         settings = self.line.settings
         image = await self.decoding(decode, data, settings.extractor.input_px, settings.source.max_pixels)
         return await to_thread.run_sync(call, image, limiter=self._backbone)

@@ -1,4 +1,4 @@
-"""What pages and programs read of the line's state: its service, its scene and its troubles."""
+"""The line's status for pages and programs: its service, its scene and its troubles."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ SCENE_EVENTS = ("drift", "drift_over", "drift_noticed", "regime", "trust")
 
 @dataclass(frozen=True)
 class StatusView:
-    """The state of one line, read anew at each call."""
+    """The status of one line, read anew at each call."""
 
     line: LineView
 
     def reported(self) -> dict[str, Any]:
-        """What the service last reported of itself, and whether it still runs."""
+        """The service's last report, and whether it still runs."""
         return self.line.state.ledger.service(clock.unix_ms(), self.line.settings.schedule.fresh_ms)
 
     def service(self) -> ServiceStatus:
-        """Whether frames are judged, as everybody who is asked tells it."""
+        """The status of the service, by the one rule of readiness (`daemon.status`)."""
         return service_status(self.reported(), self.line.streams)
 
     def drift(self, limit: int) -> dict[str, Any]:
-        """How the scene is now, and what was told of it, newest first."""
+        """The scene now, and its newest events, newest first."""
         events = newest_events(self.line.state.ledger, SCENE_EVENTS, limit)
         return {
             "now": self.reported().get("drift"),
@@ -38,7 +38,7 @@ class StatusView:
         }
 
     def summary(self) -> dict[str, Any]:
-        """What the service reported with what a page needs beside it."""
+        """The service's report, with the other facts that pages show."""
         reported, head, ledger = self.reported(), self.line.head(), self.line.state.ledger
         due = self.line.settings.policy.lesson_after - lesson.unlearned(ledger, head) if head else None
         return {
@@ -51,7 +51,7 @@ class StatusView:
 
 
 def _troubles(reported: dict[str, Any]) -> list[str]:
-    """What people at the line should know, in words."""
+    """The troubles that people at the line should know, in words."""
     lines = [f"{what} is away: {error}" for what, error in (reported.get("trouble") or {}).items()]
     if not reported["running"]:
         lines.insert(0, "The service is not running: no part is judged.")

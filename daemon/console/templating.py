@@ -12,10 +12,10 @@ templates = Jinja2Templates(Path(__file__).parent / "templates")
 templates.env.autoescape = True  # by itself it escapes what ends in .html alone, and these end in .html.j2
 
 
-def for_people(at_ms: int) -> str:
+def readable_time(at_ms: int) -> str:
     """A time for people."""
     return f"{minute(at_ms)} UTC"
 
 
-templates.env.filters["clock"] = for_people
+templates.env.filters["clock"] = readable_time
 templates.env.filters["minute"] = to_the_minute

@@ -1,4 +1,4 @@
-"""Images that a browser sends to be taught: in a folder of their own for each time, by names that we give them."""
+"""Uploads of images to be taught: a new folder for each batch, with file names of our own."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_STEM_CHARS = 60
 
 
 class UploadRefused(DriftlineError):
-    """An upload would be one too many, or fill the disk."""
+    """There are too many images already, or the disk is nearly full."""
 
 
 class Superseded(DriftlineError):
@@ -27,8 +27,8 @@ class Superseded(DriftlineError):
 
 
 class Uploads:
-    """The images of one folder, its `batch`, until another is begun. What was sent before stays on disk, as it was
-    taught from."""
+    """The images of the current batch. Those of earlier batches stay on disk, since versions may have been taught from
+    them."""
 
     def __init__(self, root: Path, max_pixels: int) -> None:
         self._root = root
@@ -39,7 +39,8 @@ class Uploads:
         self._adding = threading.Lock()
 
     def begin(self) -> str:
-        """A new batch, by the name that its images are sent under; what was sent so far is not taught any more."""
+        """Begin a new batch and return its id, with which its images are sent; the batch before can no longer be
+        taught."""
         with self._adding:
             self._batch, self._paths, self._folder = uuid.uuid4().hex, [], None
             return self._batch
@@ -51,10 +52,10 @@ class Uploads:
         Superseded where another batch was begun since.
         """
         with self._adding:
-            self._still(batch)
+            self._require_current(batch)
         pictured(data, LOOKED_PX, self._max_pixels)
         with self._adding:
-            self._still(batch)  # it may be over by now
+            self._require_current(batch)  # another batch may have begun meanwhile
             if len(self._paths) >= MOST_IMAGES:
                 raise _refused(f"at most {MOST_IMAGES:,} images", "one more", "use `driftline teach DIR`")
             folder = self._folder or self._new_folder()
@@ -69,12 +70,12 @@ class Uploads:
             return path
 
     def paths(self, batch: str) -> list[Path]:
-        """What was sent of a batch. Raises Superseded."""
+        """The images of a batch. Raises Superseded."""
         with self._adding:
-            self._still(batch)
+            self._require_current(batch)
             return list(self._paths)
 
-    def _still(self, batch: str) -> None:
+    def _require_current(self, batch: str) -> None:
         if batch != self._batch:
             raise Superseded(
                 expected="the folder that was begun last",

@@ -116,7 +116,7 @@ def play(
     for name, tour in TOUR.items():
         _render(out / name, tour)
     given = settings(out)
-    opened, streams = open_state(given.state_dir), build.wire(given)
+    opened, streams = open_state(given.state_dir), build.redis_streams(given)
     service = build.service(given, opened, build.extractor(given), streams)
     engine = service.engine
     teach(images_in(folder), engine, opened.store, "line engineer", track)

@@ -164,7 +164,7 @@ def verdict(service: Service, frame_id: str, fields: dict[str, str | bytes]) -> 
     """Send a frame and wait for its verdict; a frame judged before is not sent again."""
     ledger = service.engine.ledger
     if ledger.frame(frame_id) is None:
-        _sent(service, lambda: service.wire.send(Stream.FRAMES, {"frame_id": frame_id, **fields}))
+        _sent(service, lambda: service.streams.send(Stream.FRAMES, {"frame_id": frame_id, **fields}))
     while (frame := ledger.frame(frame_id)) is None:
         service.turn(BLOCK_MS)
     return frame
@@ -174,7 +174,7 @@ def tell(service: Service, answer: answers.Answer) -> None:
     """Send an answer and wait until it is recorded; one recorded before is not sent again."""
     ledger = service.engine.ledger
     if not is_recorded(ledger, answer.key):
-        _sent(service, lambda: service.wire.send(Stream.FEEDBACK, answer.fields()))
+        _sent(service, lambda: service.streams.send(Stream.FEEDBACK, answer.fields()))
     while not is_recorded(ledger, answer.key):
         service.turn(BLOCK_MS)
 

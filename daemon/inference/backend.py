@@ -58,14 +58,16 @@ class AcceleratedBackend:
         taught = (image for part in parts if (image := pictures.sample(part)) is not None)
         quick = self._compiled(scene_records.reference_id(model), taught)
         held = ledger.certificate(version.sha256, self.name)
-        parity = Parity.of(held["parity"]) if held and held["made"] == quick.backend.made else None
+        parity = Parity.of(held["parity"]) if held and held["made"] == quick.backend.description else None
         if parity is None or parity.gone:  # what was gone may be back
             parity = compare(model, lambda sample: _look(quick, pictures, sample))
-            ledger.certify(version.sha256, self.name, quick.backend.made, now_ms, parity.to_json())
-            ledger.event(now_ms, "backend", number=version.number, backend=quick.backend.made, **parity_summary(parity))
+            ledger.certify(version.sha256, self.name, quick.backend.description, now_ms, parity.to_json())
+            ledger.event(
+                now_ms, "backend", number=version.number, backend=quick.backend.description, **parity_summary(parity)
+            )
         if parity.refusal is not None or parity.threshold is None:
             return self._refused(version, parity.refusal)
-        log.info("backend certified", backend=quick.backend.made, parts=parity.parts, defects=parity.defects)
+        log.info("backend certified", backend=quick.backend.description, parts=parity.parts, defects=parity.defects)
         return Scorer(quick, parity.threshold)
 
     def _refused(self, version: Version, reason: str | None) -> Scorer:

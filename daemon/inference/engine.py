@@ -47,13 +47,13 @@ class Engine:
         extractor: Extractor,
         opened: State,
         clock_ms: Callable[[], int],
-        quick: AcceleratedBackend | None = None,
+        accelerated: AcceleratedBackend | None = None,
     ) -> None:
         self.settings = settings
         self.extractor = extractor
         self.store, self.ledger, self.kept = opened.store, opened.ledger, opened.kept
         self.clock_ms = clock_ms
-        self.quick = quick
+        self.accelerated = accelerated
         self.pictures = Pictures(opened.ledger, opened.kept, extractor.input_px, settings.source.max_pixels)
         self.active: Active | None = None
         self.trial: shadow.Trial | None = None
@@ -86,9 +86,9 @@ class Engine:
 
     def select_backend(self, model: Model) -> Scorer:
         """Who judges by `model`: the chosen backend where it is certified, which may take seconds, or else torch."""
-        if self.quick is None:
+        if self.accelerated is None:
             return Scorer(self.extractor, Threshold.of(model.version.threshold))
-        return self.quick.select_backend(model, self.pictures, self.ledger, self.clock_ms())
+        return self.accelerated.select_backend(model, self.pictures, self.ledger, self.clock_ms())
 
     def rebuild_monitor(self) -> None:
         """Rebuild the monitor from the ledger, after a frame was measured but could not be recorded."""
@@ -157,7 +157,7 @@ class Engine:
         seen = scored if not frame.imported else None
         audit = seen is not None and audited(frame.frame_id, self.settings.policy.audit_share)
         regime = judgement.believed.regime
-        trial = shadow.tried(self.trial, seen.view, decision.verdict, regime) if seen else None
+        trial = shadow.trial_verdict(self.trial, seen.view, decision.verdict, regime) if seen else None
         disputed = trial not in {None, decision.verdict}
         ask = seen is not None and (audit or self._ask(decision, disputed, now_ms))
         name = None
@@ -176,7 +176,7 @@ class Engine:
                 p_value=decision.p_value,
                 threshold=judgement.threshold,
                 version=active.model.version.number if active else None,
-                backend=active.scorer.extractor.backend.made if active and scored else None,
+                backend=active.scorer.extractor.backend.description if active and scored else None,
                 evidence=scored.score.evidence if scored else None,
                 reference=scene_records.reference_id(active.model) if active else None,
                 drift=asdict(drift) if drift else {},

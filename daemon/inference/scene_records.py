@@ -12,6 +12,7 @@ import structlog
 from daemon.ledger.frames import first_seen_ms, measured_under, newest_measured
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import JudgedFrame, SceneRecord, unpacked
+from drift.causes import Cause
 from drift.light import LightEstimate
 from drift.monitor import CALM, Change, DriftState, MeasuredFrame, Monitor, Trust
 from drift.reference import GRAINY, Reference, Signals
@@ -104,7 +105,7 @@ def sighting(frame: JudgedFrame, model: Model) -> Sighting | None:
     signals = frame.scene.signals
     if signals is None or frame.reference != reference_id(model) or "regime" not in frame.drift:
         return None
-    changes = tuple(Change(**change) for change in frame.drift["changes"])
+    changes = tuple(Change(**{**change, "cause": Cause(change["cause"])}) for change in frame.drift["changes"])
     fault = paused(replace(CALM, trust=Trust(frame.drift["trust"]), changes=changes)) is not None
     return Sighting(frame.regime, frame.seq, _signals(signals).values, fault)
 

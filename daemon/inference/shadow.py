@@ -32,7 +32,7 @@ class Trial:
     ticket: LessonTicket
 
 
-def tried(trial: Trial | None, view: View, verdict: Verdict, regime: int) -> Verdict | None:
+def trial_verdict(trial: Trial | None, view: View, verdict: Verdict, regime: int) -> Verdict | None:
     """What a proposal on trial says of a frame that the head gave a verdict in a regime; None where either cannot say.
     Its trouble is told, and is not the frame's."""
     if trial is None or verdict is Verdict.UNKNOWN:

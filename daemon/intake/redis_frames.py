@@ -22,24 +22,24 @@ class FrameRejected(DriftlineError):
 class RedisFrames:
     """Frames from the stream `…:frames`: `frame_id`, `image` (bytes) or `path`, optional `part_id`."""
 
-    def __init__(self, wire: RedisStreams, roots: tuple[Path, ...], max_bytes: int) -> None:
+    def __init__(self, streams: RedisStreams, roots: tuple[Path, ...], max_bytes: int) -> None:
         self.trouble: str | None = None
-        self._wire = wire
+        self._streams = streams
         self._roots = roots
         self._max_bytes = max_bytes
 
     def read(self, block_ms: int) -> list[Frame]:
         """Up to one batch of messages; a malformed one becomes a frame with a problem, never an exception."""
-        return [self._frame(message) for message in self._wire.read(Stream.FRAMES, block_ms)]
+        return [self._frame(message) for message in self._streams.read(Stream.FRAMES, block_ms)]
 
     def acknowledge(self, frame: Frame) -> None:
         """Acknowledge; a frame that could not be used goes to the dead-letter stream, with the reason."""
         message = frame.receipt
         assert isinstance(message, Message)  # noqa: S101  # made in _frame
         if frame.problem is None:
-            self._wire.acknowledge(message)
+            self._streams.acknowledge(message)
         else:
-            self._wire.bury(message, frame.problem)
+            self._streams.bury(message, frame.problem)
 
     def tidy(self, keep: int) -> None:
         """Nothing: streams are trimmed by retention."""

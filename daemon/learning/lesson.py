@@ -42,7 +42,7 @@ def due(engine: Engine, at_least: int) -> bool:
     if engine.active is None:
         return False
     head = engine.active.model.version
-    if trials.begun(engine.ledger, head.number):
+    if trials.under_way(engine.ledger, head.number):
         return True
     return unlearned(engine.ledger, head) >= at_least
 
@@ -64,8 +64,8 @@ def learn(engine: Engine, store: Store, cause: str) -> Version | Hold | Trial:
     trial, frames = engine.trial, engine.settings.policy.shadow_frames
     if trial is None:
         base = _base(engine, store)
-        before = trials.begun(engine.ledger, base.version.number)
-        lesson = before or _begun(engine, base.version, cause)
+        before = trials.under_way(engine.ledger, base.version.number)
+        lesson = before or _new_ticket(engine, base.version, cause)
         spans = (Span(base.version.feedback_through, lesson.through),)
         # What was on trial before a restart was proposed when the scene was trusted.
         rate = in_force(store, engine.settings.policy.false_reject_rate)
@@ -91,7 +91,7 @@ def learn(engine: Engine, store: Store, cause: str) -> Version | Hold | Trial:
         raise
 
 
-def _begun(engine: Engine, head: Version, cause: str) -> LessonTicket:
+def _new_ticket(engine: Engine, head: Version, cause: str) -> LessonTicket:
     through = max(head.feedback_through, last_answer(engine.ledger))
     return LessonTicket(head.number, cause, through, last_seq(engine.ledger))
 

@@ -68,7 +68,9 @@ def revoke(engine: Engine, store: Store, ids: tuple[int, ...], who: str, reason:
     head = current(store)
     engine.ledger.revoke(ids, engine.clock_ms(), who, reason)
     base, spans = _base(store, head.version, ids)
-    start = replace(base, snapshot=replace(base.snapshot, confirmed_defects=_replay(engine, head, base, spans, ids)))
+    start = replace(
+        base, snapshot=replace(base.snapshot, confirmed_defects=_starting_defects(engine, head, base, spans, ids))
+    )
     # What was learned is put in order whatever the camera shows at this moment.
     rate = in_force(store, engine.settings.policy.false_reject_rate)
     outcome = propose_and_gate(engine, start, spans, CALM, rate)
@@ -141,7 +143,7 @@ def _within(answer: int, spans: Spans) -> bool:
     return any(answer in span for span in spans)
 
 
-def _replay(engine: Engine, head: Model, base: Model, spans: Spans, ids: tuple[int, ...]) -> ConfirmedDefects:
+def _starting_defects(engine: Engine, head: Model, base: Model, spans: Spans, ids: tuple[int, ...]) -> ConfirmedDefects:
     """The defects to start with: the base's, then the head's that no span will bring again; none that is revoked."""
     ledger = engine.ledger
     learned = agreed_in_span(ledger, Span(0, head.version.feedback_through))

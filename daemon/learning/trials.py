@@ -12,7 +12,7 @@ from policies.shadow import Disagreement
 STATUS = "trial"
 
 
-def begun(ledger: Ledger, base: int) -> LessonTicket | None:
+def under_way(ledger: Ledger, base: int) -> LessonTicket | None:
     """The trial of a proposal from version `base` that is not over, also after a restart."""
     ticket = ledger.get_status(STATUS)
     return LessonTicket(**ticket) if ticket and ticket["base"] == base else None

@@ -55,7 +55,7 @@ class Feed:
         """Keep `condition` fresh until cancelled."""
         while True:
             try:
-                self.condition = await asyncio.to_thread(self.look)
+                self.condition = await asyncio.to_thread(self.read_condition)
             except Exception as error:  # a full disk, no more files: the connectors say so, and it is tried again
                 unseen = {"line": f"the line cannot be seen: {error}"}
                 self.condition = Condition(ServiceStatus(troubles=unseen))
@@ -92,7 +92,7 @@ class Feed:
         except DISK_ERRORS as error:
             log.error("event not recorded", kind=kind, detail=detail, reason=str(error))
 
-    def look(self) -> Condition:
+    def read_condition(self) -> Condition:
         """The line's condition now. Raises sqlite3.OperationalError or OSError where the disk refuses."""
         reported = self._ledger.service(clock.unix_ms(), self.settings.schedule.fresh_ms)
         busy = False

@@ -1,4 +1,4 @@
-"""The patch bank as a detector: the distance of every patch to its nearest good one (PatchCore), searched exactly."""
+"""The patch bank, a detector: the distance of every patch to its nearest good one (PatchCore)."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ RECHECKED = 16
 
 @dataclass(frozen=True, eq=False)
 class PatchBank:
-    """A detector of good patches and of what is remembered of confirmed defects.
+    """A detector made of good patches and a memory of confirmed defects.
 
     A score is PatchCore's largest distance of a patch to its nearest good one (Roth et al., "Towards Total Recall in
     Industrial Anomaly Detection", CVPR 2022, equation 6, no reweighting) over the image's scale, so that a part of
-    coarser material or in other light is not odd all over. The scale is held within those of taught parts: a part that
-    is odd as a whole cannot excuse itself. The exact nearest neighbour decides, because an approximate one inflates the
-    maximum.
+    coarser material or in other light is not anomalous all over. The scale is kept within the range of taught parts, so
+    that a part which is anomalous as a whole still scores high. The exact nearest neighbour decides, because an
+    approximate one inflates the maximum.
     """
 
     good: GoodPatches
@@ -38,24 +38,24 @@ class PatchBank:
 
     @property
     def size(self) -> int:
-        """How many good patches it holds."""
+        """The number of good patches."""
         return len(self.good)
 
     @property
     def samples(self) -> tuple[str, ...]:
-        """The parts that gave a patch."""
+        """The taught parts that patches come from."""
         return self.good.samples
 
     def warm_up(self) -> None:
-        """Make now what scoring needs; the first image would wait for it otherwise."""
+        """Prepare the index, so that the first image does not wait for it."""
         self.good.index.warm_up()
 
     def score(self, view: View) -> Score:
-        """The normalised distance, amplified where the image is like a confirmed defect.
+        """The normalised distances, amplified where the image is like a confirmed defect.
 
-        Patches are searched by an inverted file, which finds none too near, and again exactly from the most anomalous
-        on, until the maximum is exact: the value is that of an exact search, and the map elsewhere at most a little too
-        high.
+        All patches are searched by an inverted file, whose distances are never too small; then again exactly, from the
+        most anomalous on, until the maximum is exact. So the value is that of an exact search, and the map elsewhere is
+        at most a little too high.
         """
         features = view.features
         distance, nearest = self.good.index.search_ivf(features.patches)
@@ -70,32 +70,32 @@ class PatchBank:
             exact[rows] = True
 
     def score_without(self, view: View, sample: str) -> Score:
-        """The score by the patches of all other samples; by all where no other gave any."""
+        """The score by the patches of all other samples; by all patches where there is no other sample."""
         scores = self.neighbours.score(self.good, view.features, without=sample, reference=view.reference)
         return self._scored(self._amplified(scores))
 
     def score_in(self, view: View, mask: PatchMask) -> Score:
-        """The normalised distance of the masked patches (rows, columns) alone: that the memory knows this very defect
-        proves nothing for the next of its kind."""
+        """The score of the masked patches (rows, columns) alone, without the defect memory: that it knows this very
+        defect proves nothing for the next of its kind."""
         return self._scored(self.masked(view.features, mask))
 
     def masked(self, features: Features, mask: PatchMask) -> PatchScores:
-        """What good patches alone say of the masked patches (rows, columns)."""
+        """Normalised distances of the masked patches (rows, columns), without the defect memory; cached."""
         return self.neighbours.score(self.good, features, mask=mask)
 
     def normalised_distance(self, features: Features) -> PatchScores:
-        """What good patches alone say of an image that is not remembered."""
+        """Normalised distances of an image, without the defect memory; not cached."""
         distance, nearest = self.good.index.search_flat(features.patches)
         scale = self.good.scale(features)
         return PatchScores(features, _normalised(distance, scale), nearest, scale)
 
     def with_good(self, good: GoodPatches) -> PatchBank:
-        """A bank of other good patches, which shares neighbours with this one. It remembers no defect until it is
-        finished: when a patch is like one depends on what is good."""
+        """A bank of other good patches that reuses this one's neighbours. Its defect memory is empty until it is
+        finished: how like a defect a patch is depends on what is good."""
         return PatchBank(good, DefectMemory(good.vectors[:0]), self.neighbours.rebased(self.good, good))
 
     def arrays(self) -> Arrays:
-        """Vectors in float16, which loses nothing of features."""
+        """The arrays of the bank; vectors as float16, which represents features exactly."""
         good, memory = self.good, self.defect_memory
         return {
             "vectors": good.vectors.astype(np.float16),
@@ -116,10 +116,10 @@ class PatchBank:
         return Score(scores.value, scores.map, self._evidence(scores))
 
     def _evidence(self, scores: PatchScores) -> Mapping[str, Any]:
-        """Where the image is most anomalous, (row, column) of its grid, and the good patch that lies nearest there."""
+        """The most anomalous place, (row, column) of the grid, and the good patch nearest to it."""
         worst = int(scores.distance.argmax())
         row = int(scores.nearest[worst])
-        if row < 0:  # nothing was asked about
+        if row < 0:  # no patch was scored
             return {}
         return {
             "at": [int(i) for i in np.unravel_index(scores.features.cells[worst], scores.features.grid)],

@@ -1,4 +1,4 @@
-"""Which patches to keep: exact greedy k-centre selection, incremental and seeded; and which to give up."""
+"""Coreset selection: exact greedy k-centre, incremental and seeded; and which patches are redundant."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ POOL = 512
 def select(existing: Vectors, candidates: Vectors, budget: int, seed: int) -> npt.NDArray[np.int64]:
     """Indices of at most `budget` candidates that cover the candidates best, in order of choice.
 
-    `existing` (E, D) are centres already held (E may be 0), `candidates` (N, D). Each choice is the candidate
-    farthest from all centres so far: the greedy 2-approximation of k-centre (Gonzalez, "Clustering to
-    minimize the maximum intercluster distance", 1985, used by PatchCore, algorithm 1). With no existing
-    centre the first choice is drawn with `seed`. Selection ends early once every candidate is covered
-    exactly. Deterministic; the inputs are not changed.
+    `existing` (E, D) are centres chosen before (E may be 0), `candidates` (N, D). Each choice is the candidate farthest
+    from all centres so far: the greedy 2-approximation of k-centre (Gonzalez, "Clustering to minimize the maximum
+    intercluster distance", 1985, used by PatchCore, algorithm 1). With no existing centre the first choice is drawn
+    with `seed`. Selection ends early once every candidate is covered exactly. Deterministic; the inputs are not
+    changed.
 
     Lazy batches keep it exact: only among the `POOL` farthest candidates are distances updated after each
     choice, for as long as their largest is no smaller than the largest outside the pool, which can only
@@ -52,12 +52,12 @@ def select(existing: Vectors, candidates: Vectors, budget: int, seed: int) -> np
     return np.asarray(chosen, dtype=np.int64)
 
 
-def redundant(vectors: Vectors, use: npt.NDArray[np.int32], count: int) -> tuple[npt.NDArray[np.int64], float]:
+def redundant(vectors: Vectors, usage: npt.NDArray[np.int32], count: int) -> tuple[npt.NDArray[np.int64], float]:
     """Rows of `count` vectors (N, D) that can leave, and the largest squared distance at which one of them is covered.
 
-    The closest pairs give one of theirs up first: the one with the smaller `use` (N,), of equals the later. The
-    other then stays, whatever comes, so every row that leaves has one that stays within that distance, and what is
-    far from everything, such as an old regime, is never reached. At most half of the vectors can leave.
+    Of the closest pairs, the one with the smaller `usage` (N,) leaves first, of equals the later one. The other then
+    stays in any case, so every row that leaves has one that stays within that distance, and what is far from
+    everything, such as an old regime, is never removed. At most half of the vectors can leave.
     """
     leaving = np.zeros(len(vectors), dtype=bool)
     staying = np.zeros(len(vectors), dtype=bool)
@@ -70,7 +70,7 @@ def redundant(vectors: Vectors, use: npt.NDArray[np.int32], count: int) -> tuple
             free = [row for row in (one, two) if not staying[row] and not leaving[row]]
             if leaving[one] or leaving[two] or not free:
                 continue
-            out = min(free, key=lambda row: (use[row], -row))
+            out = min(free, key=lambda row: (usage[row], -row))
             leaving[out], staying[one + two - out] = True, True
             reach = max(reach, float(apart[i]))
             missing -= 1
@@ -80,7 +80,7 @@ def redundant(vectors: Vectors, use: npt.NDArray[np.int32], count: int) -> tuple
 
 
 def _nearest_others(vectors: Vectors) -> tuple[Vectors, npt.NDArray[np.int64]]:
-    """Squared distance (N,) of each vector to its nearest other, and that one's row (N,)."""
+    """Squared distance (N,) of each vector to the nearest of the others, and the row (N,) of that one."""
     apart, other = np.empty(len(vectors), dtype=np.float32), np.empty(len(vectors), dtype=np.int64)
     for start in range(0, len(vectors), 1024):
         block = squared_distances(vectors[start : start + 1024], vectors)

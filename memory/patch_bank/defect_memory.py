@@ -1,4 +1,4 @@
-"""What a bank remembers of confirmed defects, so that the next of their kind stands out more."""
+"""The defect memory: it raises scores near confirmed defects, so that the next of their kind stands out more."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class DefectMemory:
 
     The likeness of a patch is its distance to the nearest good patch over that to the nearest of `vectors`. Where the
     patch's normalised distance exceeds `min_distance` and its likeness `max_good_likeness`, the largest that any
-    calibration part shows, its score rises as many times. So the memory changes no calibration part's score and no
-    threshold, and a defect of a kind that was never shown is found as it was without.
+    calibration part has, the distance is multiplied by likeness over `max_good_likeness`. So the memory changes no
+    calibration part's score and no threshold, and defects of unseen kinds score as they would without it.
     """
 
     vectors: Vectors
@@ -40,8 +40,8 @@ class DefectMemory:
         return raised
 
     def likeness(self, patches: Vectors, distance: Vectors, scale: float) -> Vectors:
-        """How alike (P,) to confirmed defects the patches (P, D) are whose normalised distance (P,) exceeds
-        `min_distance` ≥ 0, at most `MOST_LIKELY`; 0 elsewhere. `scale` is what distances were normalised by."""
+        """The likeness (P,) to confirmed defects of the patches (P, D) whose normalised distance (P,) exceeds
+        `min_distance` ≥ 0, at most `MOST_LIKELY`; 0 elsewhere. `scale` is what distances were divided by."""
         likeness = np.zeros_like(distance)
         anomalous = np.flatnonzero(distance > self.min_distance)
         if len(self.vectors) and len(anomalous):

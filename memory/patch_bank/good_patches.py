@@ -1,4 +1,4 @@
-"""Good patches and who gave them: the rows of a bank, joined, cut and searched."""
+"""Good patches with the samples that they come from: the rows of a bank."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ Rows = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class GoodPatches:
-    """An immutable set of good patches: `vectors` (N, D) f32; `sample_index` (N,) indexes `samples`, who gave each,
-    and `patch_index` (N,) is the patch's number in that sample's grid (-1 where a snapshot of format 1 did not say).
+    """An immutable set of good patches: `vectors` (N, D) f32; `sample_index` (N,) indexes `samples`, where each comes
+    from, and `patch_index` (N,) is its number in that sample's grid (-1 in snapshots of format 1).
 
-    `usage_count` (N,) counts for how many patches of calibration parts each is the nearest.
+    `usage_count` (N,) is the number of patches of calibration parts to which each is the nearest.
 
-    The scale of an image is the distance to the nearest of `landmarks` (M, D), but for those that it gave itself, below
-    which its calmest tenth of patches lies, held within the `scale_range` of taught parts. Landmarks and range are
-    chosen at teach time and never change by learning, so that scores before and after a lesson stay alike. Without
-    landmarks, as in snapshots before format 3, scores are plain distances.
+    The scale of an image is the `SCALE_QUANTILE` of its patches' distances to the nearest of `landmarks` (M, D),
+    without those that come from the image itself, kept within the `scale_range` of taught parts. Landmarks and range
+    are chosen at teach time and never change by learning, so that scores before and after a lesson stay comparable.
+    Without landmarks, as in snapshots before format 3, scores are plain distances.
 
     Raises DriftlineError without a vector, or where the arrays do not fit together.
     """
@@ -61,14 +61,14 @@ class GoodPatches:
         return len(self.vectors)
 
     def index_of(self, rows: Rows) -> Index:
-        """A search among these rows alone, in ascending order."""
+        """An index of these rows alone, which are in ascending order."""
         return self.index if len(rows) == len(self) else Index(self.vectors[rows])
 
     def scale(self, features: Features, reference: Features | None = None) -> float:
-        """How far the image lies from the landmarks as a whole, within what taught parts show; 1 without landmarks.
+        """The image's scale: its quantile of distances to landmarks, within `scale_range`; 1 without landmarks.
 
-        By `reference`, the features that it was taught by where these are another backend's, its own landmarks are
-        known.
+        Where `features` are another backend's, `reference` are those that the image was taught by: they tell which
+        landmarks are its own.
         """
         if len(self.landmarks) == 0:
             return 1.0
@@ -76,9 +76,9 @@ class GoodPatches:
         return min(max(self.landmark_quantile(features, reference or features), smallest), largest)
 
     def landmark_quantile(self, features: Features, reference: Features | None) -> float:
-        """The distance below which the calmest tenth of patches lies, to landmarks that the image did not give itself,
-        as it was taught (`reference`): by its own it would be calmer than any other part. To all landmarks where that
-        is None."""
+        """The `SCALE_QUANTILE` of the patches' distances to the landmarks, without the image's own ones, by which it
+        would seem nearer than any other part. Own ones are those at distance 0 from `reference`; None leaves none
+        out."""
         distance, nearest = self._landmark_index.search_flat(features.patches)
         if reference is None or reference is features:
             reference_distance, landmark = distance, nearest
@@ -90,9 +90,9 @@ class GoodPatches:
         return float(np.quantile(distance, SCALE_QUANTILE))
 
     def with_landmarks(self, landmarks: Vectors, taught: Sequence[Features]) -> GoodPatches:
-        """The same with these landmarks (M, D), and with the range of scales that the taught parts have by them.
+        """The same patches with these landmarks (M, D), and the range of scales that the taught parts have by them.
 
-        Unchanged where calm patches are alike to the bit (drawn pictures, masked ground): there is no scale then.
+        Unchanged where a part's scale would be 0, its patches alike to the bit (drawn pictures, masked ground).
         """
         marked = replace(self, landmarks=landmarks)
         if min(marked.landmark_quantile(features, None) for features in taught) == 0:
@@ -101,11 +101,11 @@ class GoodPatches:
         return replace(marked, scale_range=(min(scales), max(scales)))
 
     def with_usage(self, usage_count: npt.NDArray[np.int32]) -> GoodPatches:
-        """The same, used so often (N,)."""
+        """The same patches with other usage counts (N,)."""
         return replace(self, usage_count=usage_count)
 
     def sample_of(self, row: int) -> str:
-        """The sample that gave the patch of this row."""
+        """The sample that the patch of this row comes from."""
         return self.samples[int(self.sample_index[row])]
 
     def names(self) -> set[tuple[str, int]]:
@@ -116,7 +116,7 @@ class GoodPatches:
         }
 
     def joined(self, other: GoodPatches) -> GoodPatches:
-        """The patches of both, its own first, with its own landmarks."""
+        """The patches of both, these first, with these landmarks."""
         samples = tuple(dict.fromkeys((*self.samples, *other.samples)))
         number = {sample: i for i, sample in enumerate(samples)}
         return replace(
@@ -131,7 +131,7 @@ class GoodPatches:
         )
 
     def subset(self, rows: Rows) -> GoodPatches:
-        """Only these rows, in ascending order; samples that gave none of them leave the list."""
+        """Only these rows, in ascending order, with only the samples that they come from."""
         rows = np.sort(rows)
         used, sample_index = np.unique(self.sample_index[rows], return_inverse=True)
         return replace(
@@ -145,8 +145,8 @@ class GoodPatches:
 
 
 def gather(parts: Sequence[tuple[str, Patches]], patch_indices: Sequence[Rows] | None = None) -> GoodPatches:
-    """The patches (n, D) of several samples, in the order given; a sample may come twice. `patch_indices` are the
-    patches' numbers in their samples' grids; by default every patch is there.
+    """The good patches of several samples, (n, D) each, in this order; a sample may come twice. `patch_indices` are the
+    numbers of the patches in their samples' grids; by default all of them in order.
     """
     samples = tuple(dict.fromkeys(sample for sample, _ in parts))
     number = {sample: i for i, sample in enumerate(samples)}

@@ -1,4 +1,4 @@
-"""The search for nearest vectors: exact, or by an inverted file where it does not decide. The door to faiss."""
+"""Search for nearest vectors, exact or by an inverted file; the only module that uses faiss' indices."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ FEW = 64
 
 
 class Index:
-    """Searches `vectors` (N, D) f32, which must not change any more.
+    """An index of `vectors` (N, D) f32, which must not change any more.
 
-    faiss allows concurrent searches of one index and never concurrent change: there is no change here.
+    Safe from several threads: faiss allows concurrent searches of one index, and nothing changes here.
     """
 
     def __init__(self, vectors: Vectors) -> None:
@@ -32,17 +32,18 @@ class Index:
     def search_flat(self, patches: Vectors, candidates: int = 1) -> Neighbours:
         """The Euclidean distance (P,) of each of `patches` (P, D) to its nearest vector, and that one's row (P,).
 
-        Of so many `candidates` that the search ranks first within rounding, the nearest is chosen exactly.
+        faiss ranks within rounding; of its first `candidates`, the nearest is chosen by exact distances.
         """
         wanted = min(candidates, len(self.vectors))
         ranked = self._few(patches, wanted) if len(patches) < FEW else self._flat.search(patches, wanted)[1]
         return self._nearest(patches, ranked)
 
     def search_ivf(self, patches: Vectors) -> Neighbours:
-        """The same from `PROBED` of all cells around each patch: never nearer than the nearest, seldom farther.
+        """As `search_flat`, from the `PROBED` cells nearest to each patch alone: the distance is never too small and
+        seldom too large.
 
         An inverted file (Jégou, Douze and Schmid, "Product quantization for nearest neighbor search", 2011) takes time
-        by the root of N, where comparing with every vector takes time by N.
+        proportional to the root of N, where comparing with every vector takes time proportional to N.
         """
         if len(self.vectors) < IVF_FROM:
             return self.search_flat(patches)
@@ -53,12 +54,12 @@ class Index:
         return self._nearest(patches, ranked)
 
     def warm_up(self) -> None:
-        """Make now what a quick search needs, so that no image has to wait for it."""
+        """Prepare the inverted file, so that the first image does not wait for it."""
         if len(self.vectors) >= IVF_FROM:
             _ = self._cells, self._lengths
 
     def _few(self, patches: Vectors, wanted: int) -> npt.NDArray[np.int64]:
-        """The rows (P, wanted) that a search of few patches ranks first; faiss takes three times as long for so few."""
+        """The rows (P, wanted) that come first for a few patches; faiss takes three times as long for so few."""
         squared = self._lengths - 2 * (patches @ self.vectors.T)  # (P, N), each without ‖patch‖², which ranks nothing
         ranked = np.empty((len(patches), wanted), dtype=np.int64)
         for rank in range(wanted):
@@ -84,8 +85,8 @@ class Index:
         return index
 
     def _nearest(self, patches: Vectors, ranked: npt.NDArray[np.int64]) -> Neighbours:
-        """The nearest of those ranked (P, n), measured again without the cancellation of ‖x‖² + ‖y‖² − 2x·y: a patch
-        that is in the bank is exactly zero away. Of candidates that are equally far the lowest row counts."""
+        """The nearest of the rows `ranked` (P, n), by distances without the cancellation of ‖x‖² + ‖y‖² − 2x·y: a patch
+        that is in the index is exactly zero away. Of equally distant rows the lowest is taken."""
         ranked = np.sort(ranked, axis=1)  # (P, candidates)
         distances = np.stack([_apart(patches, self.vectors[column]) for column in ranked.T], axis=1)  # (P, candidates)
         best = distances.argmin(axis=1)[:, None]  # (P,) -> (P, 1)
@@ -94,7 +95,7 @@ class Index:
 
 
 def _apart(one: Vectors, other: Vectors) -> Vectors:
-    """Squared distances (P,) of the rows of both (P, D)."""
+    """Squared distances (P,) between the rows of both (P, D)."""
     apart = one - other
     squared: Vectors = np.einsum("pd,pd->p", apart, apart)
     return squared

@@ -1,4 +1,4 @@
-"""How a patch bank is taught, grows within its budget, forgets what hid a defect, and is read from disk."""
+"""The learner of patch banks: teaches, extends within a budget, removes patches that hid a defect, and loads."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ REPAIR_REACH = 1.05
 
 
 class PatchBankLearner:
-    """Keeps the good patches that cover what was confirmed best (greedy k-centre), and un-learns them one by one."""
+    """The learner of patch banks: keeps the good patches that cover all best (greedy k-centre)."""
 
     kind = KIND
     split_calibration = False
@@ -46,7 +46,7 @@ class PatchBankLearner:
         defects: Sequence[Defect],
         exceeded_by: Callable[[float], float],
     ) -> PatchBank:
-        """The bank with the usage of its patches by calibration parts, and with the memory of defects."""
+        """The bank with usage counts by calibration parts, and with the defect memory."""
         bank = _bank(detector)
         scores = [
             bank.neighbours.score(bank.good, features, without=sample)
@@ -66,17 +66,18 @@ class PatchBankLearner:
         capacity: Capacity,
         seed: int,
     ) -> Extension:
-        """The bank with what screening admits, within its budget."""
+        """The bank with the patches that screening admits, within its budget."""
         bank = _bank(base)
         screening = screen(bank, defects, goods, bounds, waiting)
         good = extended(bank.good, screening.admitted, capacity, seed)
         return Extension(bank.with_good(good), good is not bank.good, screening.waiting, screening.refused)
 
     def repairs(self, detector: Detector, defect: Defect, threshold: float) -> Iterator[Repair]:
-        """The bank without all good patches within `REPAIR_REACH` thresholds of one patch of the defect, since one that
-        stands out is enough: first the one that is hidden by patches which calibration parts use least, then by fewest.
+        """For each patch of the defect, the bank without the good patches within `REPAIR_REACH` thresholds of it: one
+        patch that stands out is enough. First the patch whose hiding patches calibration parts use least, then the one
+        with the fewest.
 
-        Nothing that takes more than `MOST_REMOVED_SHARE` of the bank.
+        No repair removes more than `MOST_REMOVED_SHARE` of the bank.
         """
         bank = _bank(detector)
         good = bank.good
@@ -89,19 +90,19 @@ class PatchBankLearner:
                 yield Repair(bank.with_good(good.subset(np.flatnonzero(~hiding[patch]))), removed)
 
     def blame(self, base: Detector, extended: Detector, missed: Sequence[Defect], threshold: float) -> frozenset[str]:
-        """The samples of the newly added patches that are nearest to what the base would show, new samples or not."""
+        """The samples of the added patches that are nearest to the defect patches which `base` would flag."""
         before, after = _bank(base), _bank(extended)
         new = after.good.names() - before.good.names()
         guilty: set[str] = set()
         for defect in missed:
-            shows = before.masked(defect.features, defect.mask).distance > threshold
-            rows = after.masked(defect.features, defect.mask).nearest[shows]
+            flagged = before.masked(defect.features, defect.mask).distance > threshold
+            rows = after.masked(defect.features, defect.mask).nearest[flagged]
             if len(rows):
                 guilty |= {sample for sample, _ in after.good.subset(np.unique(rows)).names() & new}
         return frozenset(guilty)
 
     def contributors(self, base: Detector, extended: Detector) -> frozenset[str]:
-        """The samples that gave new patches."""
+        """The samples of the added patches."""
         return frozenset(sample for sample, _ in _bank(extended).good.names() - _bank(base).good.names())
 
     def load(self, arrays: Arrays, samples: tuple[str, ...]) -> PatchBank:
@@ -110,7 +111,8 @@ class PatchBankLearner:
 
 
 def patch_usage(good: GoodPatches, scores: Sequence[PatchScores]) -> npt.NDArray[np.int32]:
-    """For how many patches of calibration parts with these scores each good patch (N,) is the nearest."""
+    """The usage counts (N,) of good patches: to how many patches of calibration parts, by `scores`, each is the
+    nearest."""
     nearest = np.concatenate([score.nearest for score in scores])
     return np.bincount(nearest, minlength=len(good)).astype(np.int32)
 
@@ -118,7 +120,7 @@ def patch_usage(good: GoodPatches, scores: Sequence[PatchScores]) -> npt.NDArray
 def fit_defect_memory(
     bank: PatchBank, scores: Sequence[PatchScores], defects: Sequence[Defect], exceeded_by: Callable[[float], float]
 ) -> DefectMemory:
-    """The memory of what stands out of these defects, which raises none of the calibration parts' `scores`."""
+    """The defect memory of these defects' most anomalous patches, which raises none of the calibration `scores`."""
     bound = exceeded_by(STANDING_OUT_SHARE)
     remembered = [bank.good.vectors[:0], *(most_anomalous_patches(bank, defect, bound) for defect in defects)]
     memory = DefectMemory(np.concatenate(remembered), exceeded_by(ANOMALOUS_SHARE))
@@ -127,10 +129,10 @@ def fit_defect_memory(
 
 
 def extended(good: GoodPatches, admitted: list[Admitted], capacity: Capacity, seed: int) -> GoodPatches:
-    """The good patches with the most novel admitted ones; over budget, the most redundant leave, those in less use
+    """The good patches with the most novel admitted ones; over budget, the most redundant are removed, less used ones
     first.
 
-    Never age: what was learned in an old regime stays represented, since nothing else lies near it.
+    Age does not matter: what was learned in an old regime stays, since nothing else lies near it.
     """
     if not admitted:
         return good

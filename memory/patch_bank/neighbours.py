@@ -1,4 +1,4 @@
-"""The nearest good patches of the images that prove every version: found once, then followed while a bank changes."""
+"""Cached nearest good patches of calibration parts and defects, updated rather than searched anew as a bank changes."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ Key = tuple[str | None, int]
 
 @dataclass(frozen=True)
 class PatchScores:
-    """What a bank says of an image's patches: the normalised distance (n,) of each to its nearest good patch, and that
-    one's row in the bank (n,), -1 where it was not asked; `scale` is what distances were divided by."""
+    """Normalised distances (n,) of an image's patches to their nearest good patches, and the rows (n,) of these in the
+    bank, -1 for patches that were not scored; `scale` is what distances were divided by."""
 
     features: Features
     distance: Vectors
@@ -39,32 +39,32 @@ class PatchScores:
 
 @dataclass(frozen=True, eq=False)
 class _Neighbours:
-    """Of some `patches` (n, D) of one image, `asked` (n,) by number, the distance (n,) to the nearest in the bank that
-    `without` did not give, and its row (n,)."""
+    """Distances (n,) of some `patches` (n, D) of one image, whose numbers are `indices` (n,), to the nearest good patch
+    that is not of the sample `without`, and the rows (n,) of these in the bank."""
 
     without: str | None
     mask: PatchMask | None
-    asked: Rows
+    indices: Rows
     patches: Patches
     distance: Vectors
     nearest: Rows
     scale: float
 
     def of(self, features: Features) -> PatchScores:
-        """As scores of the image, whose `features` these are."""
+        """Scores of the image with these features."""
         distance = np.zeros(len(features), dtype=np.float32)
         nearest = np.full(len(features), -1, dtype=np.int64)
-        distance[self.asked], nearest[self.asked] = self.distance / np.float32(self.scale), self.nearest
+        distance[self.indices], nearest[self.indices] = self.distance / np.float32(self.scale), self.nearest
         return PatchScores(features, distance, nearest, self.scale)
 
 
 class NeighbourCache:
-    """Neighbours of images in a bank, remembered for as long as the images' features live.
+    """A cache of images' nearest good patches, which lasts as long as the images' features live.
 
-    A calibration part is scored `without` its own patches, a defect under its `mask` alone. `rebased` on another bank
-    that shares patches with the first only what can differ is searched: patches whose nearest has left, and what is
-    nearer among the new. The result is the same as finding all anew, to the bit, wherever no three good patches are
-    equally near within float32 rounding.
+    A calibration part is scored `without` its own patches, a defect under its `mask` alone. When it is `rebased` on a
+    bank that shares patches with the first, only what can differ is searched: patches whose nearest one has left, and
+    the new rows. The result is that of a full search, to the bit, wherever no three good patches are equally near
+    within float32 rounding.
     """
 
     def __init__(self, known: Mapping[Features, dict[Key, _Neighbours]] | None = None) -> None:
@@ -79,26 +79,26 @@ class NeighbourCache:
         mask: PatchMask | None = None,
         reference: Features | None = None,
     ) -> PatchScores:
-        """The image's distances to the patches of all samples but one; to all where no other gave any.
+        """Normalised distances to the patches of all samples but `without`; to all where there is no other sample.
 
-        Outside of `mask` (rows, columns) they are 0, and the nearest row -1. `reference` are the image's features as it
-        was taught, where these are another backend's.
+        Outside of `mask` (rows, columns) they are 0, and the nearest row -1. `reference` are the features that the
+        image was taught by, where `features` are another backend's.
         """
         key = (without, id(mask))
         with self._changing:
             neighbours = self._known.get(features, {}).get(key)
         if neighbours is None:
-            asked = np.arange(len(features)) if mask is None else np.flatnonzero(features.of_map(mask))
-            patches = features.patches[asked]
+            indices = np.arange(len(features)) if mask is None else np.flatnonzero(features.of_map(mask))
+            patches = features.patches[indices]
             distance, nearest = _search(good, patches, _rows_of_others(good, without))
             scale = good.scale(features, reference)
-            neighbours = _Neighbours(without, mask, asked, patches, distance, nearest, scale)
+            neighbours = _Neighbours(without, mask, indices, patches, distance, nearest, scale)
             with self._changing:
                 self._known.setdefault(features, {})[key] = neighbours
         return neighbours.of(features)
 
     def rebased(self, before: GoodPatches, good: GoodPatches) -> NeighbourCache:
-        """The same images' neighbours among other good patches than those `before`."""
+        """The cache for other good patches than those `before`."""
         if good.landmarks is not before.landmarks or good.scale_range != before.scale_range:
             return NeighbourCache()
         if min(len(good.samples), len(before.samples)) == 1:
@@ -106,20 +106,21 @@ class NeighbourCache:
         with self._changing:
             known = {features: dict(by_key) for features, by_key in self._known.items()}
         if good.vectors is before.vectors:
-            return NeighbourCache(known)  # one that only remembers another usage or other defects
+            return NeighbourCache(known)  # only usage counts or defects differ
         shared = _shared(before, good)
         if shared is None:
             return NeighbourCache()
         return NeighbourCache(
             {
-                features: {key: _followed(one, good, *shared) for key, one in by_key.items()}
+                features: {key: _updated(one, good, *shared) for key, one in by_key.items()}
                 for features, by_key in known.items()
             }
         )
 
 
-def _followed(one: _Neighbours, good: GoodPatches, row: Rows, new: Rows) -> _Neighbours:
-    """`row` (N,) is each old row's in `bank`, -1 for what has left; `new` are the rows in `bank` that have none."""
+def _updated(one: _Neighbours, good: GoodPatches, row: Rows, new: Rows) -> _Neighbours:
+    """The neighbours in `good`. `row` (N,) gives each old row's number in it, -1 where it has left; `new` are the rows
+    of `good` that are not among the old ones."""
     among = _rows_of_others(good, one.without)
     distance, nearest = one.distance.copy(), row[one.nearest]
     left, stayed = np.flatnonzero(nearest < 0), np.flatnonzero(nearest >= 0)
@@ -134,22 +135,22 @@ def _followed(one: _Neighbours, good: GoodPatches, row: Rows, new: Rows) -> _Nei
 
 
 def _search(good: GoodPatches, patches: Patches, among: Rows) -> tuple[Vectors, Rows]:
-    """Distance (n,) and row (n,) of the nearest to these patches (n, D) among these rows of the bank."""
+    """Distances (n,) of these patches (n, D) to the nearest of the rows `among`, and the rows (n,) of these."""
     # The nearest two by the search are measured again: which one wins must not depend on how rows were batched.
     distance, nearest = good.index_of(among).search_flat(patches, candidates=2)
     return distance, among[nearest]
 
 
 def _rows_of_others(good: GoodPatches, sample: str | None) -> Rows:
-    """The rows of all samples but this one; all rows where it gave every patch or none."""
+    """The rows of all samples but this one; all rows where it has every row or none."""
     if sample not in good.samples or len(good.samples) == 1:
         return np.arange(len(good))
     return np.flatnonzero(good.sample_index != good.samples.index(sample))
 
 
 def _shared(before: GoodPatches, good: GoodPatches) -> tuple[Rows, Rows] | None:
-    """Each old patch's row in `bank`, -1 where it has left, and the rows of patches that are new; None where patches
-    cannot be told by sample and patch number, or are not the same under the same name."""
+    """Each old patch's row in `good`, -1 where it has left, and the rows of new patches; None where sample and number
+    do not identify patches, or the same name stands for different ones."""
     number = {sample: i for i, sample in enumerate(dict.fromkeys((*before.samples, *good.samples)))}
     old, now = (
         np.array([number[s] for s in b.samples], dtype=np.int64)[b.sample_index] << 32 | b.patch_index

@@ -1,4 +1,5 @@
-"""What of a confirmed-good part may be learned: nothing like a known defect, nothing new that one part alone shows."""
+"""Screening of confirmed good parts: nothing like a known defect is learned, and nothing new that only one part
+shows."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ DEFECT_PATCHES = 3
 
 @dataclass(frozen=True)
 class Admitted:
-    """Patches (n, D) of a confirmed-good part that may be learned, and their numbers (n,) in its grid."""
+    """The patches (n, D) of a good part that may be learned, and their numbers (n,) in its grid."""
 
     sample: str
     patches: Patches
@@ -28,7 +29,8 @@ class Admitted:
 
 @dataclass(frozen=True)
 class Screening:
-    """What may be learned, and the samples that wait for a second part to show the same or that are refused whole."""
+    """The outcome of screening: the patches admitted, the samples that wait until a second part shows the same, and
+    those refused whole."""
 
     admitted: list[Admitted]
     waiting: tuple[str, ...]
@@ -38,21 +40,20 @@ class Screening:
 def screen(
     bank: PatchBank, defects: Sequence[Defect], goods: Sequence[GoodPart], bounds: Bounds, waiting: Collection[str]
 ) -> Screening:
-    """Screen good parts: normalised distances above `bounds.novelty` are new, and parts that were `waiting` offer only
-    what is still new.
+    """Screen good parts: patches with normalised distances above `bounds.novelty` are new, and of parts that were
+    `waiting` only new patches are learned.
 
-    A part whose most anomalous patch lies nearer to a defect than to the bank is refused whole; of the others,
-    patches that do so are left out, and those that would hide a defect's most anomalous patch. Only patches of a
-    defect that alone would flag it count: the rest of its region, and all of one that is missed, may be normal
-    material.
+    A part whose most anomalous patch lies nearer to a defect than to the bank is refused whole; of other parts, such
+    patches are left out, and those that would hide a defect's most anomalous patch. Of a defect, only patches count
+    that would flag it by themselves: the rest of its region, and all of a missed one's, may be normal material.
     """
     screened, refused = _apart_from_defects(bank, _defect_patches(bank, defects, bounds.threshold), goods, bounds)
-    admitted, alone = _corroborated(screened, waiting)
-    return Screening(admitted, alone, refused)
+    admitted, still_waiting = _corroborated(screened, waiting)
+    return Screening(admitted, still_waiting, refused)
 
 
 def most_anomalous_patches(bank: PatchBank, defect: Defect, bound: float) -> Patches:
-    """The `DEFECT_PATCHES` patches (n, D) at most of the defect's region that stand out most, where their normalised
+    """The at most `DEFECT_PATCHES` most anomalous patches (n, D) of the defect's region, of those whose normalised
     distance exceeds `bound`."""
     distance = bank.masked(defect.features, defect.mask).distance
     worst = np.argsort(-distance, kind="stable")[:DEFECT_PATCHES]
@@ -61,8 +62,8 @@ def most_anomalous_patches(bank: PatchBank, defect: Defect, bound: float) -> Pat
 
 @dataclass(frozen=True)
 class _Screened:
-    """A good part's patches that are no defect's: which may be learned, which are new, and how near to one of these
-    (squared) another part's patch must lie to show the same."""
+    """A good part that is not refused: which patches are `allowed`, which of these are `new`, and the squared distance
+    within which another part's patch shows the same as a new one."""
 
     good: GoodPart
     allowed: npt.NDArray[np.bool_]
@@ -72,8 +73,8 @@ class _Screened:
 
 @dataclass(frozen=True)
 class _DefectPatches:
-    """Patches (n, D) of confirmed defects that each alone would flag theirs, and how near (n,), squared, to one of
-    them a good patch would hide its defect: 0 but for the most anomalous of each defect, since it takes one."""
+    """Patches (n, D) of confirmed defects that each would flag its defect alone, and the squared distance (n,) within
+    which a good patch would hide it: 0 except for the most anomalous patch of each defect, since one is enough."""
 
     patches: Patches
     reach: npt.NDArray[np.float32]
@@ -93,7 +94,7 @@ def _defect_patches(bank: PatchBank, defects: Sequence[Defect], threshold: float
 def _apart_from_defects(
     bank: PatchBank, defects: _DefectPatches, goods: Sequence[GoodPart], bounds: Bounds
 ) -> tuple[list[_Screened], tuple[str, ...]]:
-    """Good parts by what the bank says of their patches, and the samples refused whole."""
+    """The good parts that are not refused, and the samples that are."""
     screened, refused = [], []
     for good in goods:
         scores = bank.normalised_distance(good.view.features)
@@ -109,9 +110,9 @@ def _apart_from_defects(
 
 
 def _corroborated(screened: list[_Screened], waiting: Collection[str]) -> tuple[list[Admitted], tuple[str, ...]]:
-    """What may be learned: what is not new, but of those who were `waiting`, and what is new but shown by a second
-    part. And who waits from now on."""
-    admitted, still_alone = [], []
+    """The patches admitted, and the samples that wait from now on. Admitted are new patches that a second part shows
+    too, and, of parts that were not `waiting`, those that are not new."""
+    admitted, still_waiting = [], []
     for one in screened:
         alone = one.new.copy()
         patches = one.good.view.features.patches
@@ -119,8 +120,8 @@ def _corroborated(screened: list[_Screened], waiting: Collection[str]) -> tuple[
         if alone.any() and seconds:
             alone[one.new] = nearest_squared(patches[one.new], np.concatenate(seconds)) > one.reach
         if alone.any():
-            still_alone.append(one.good.sample)
+            still_waiting.append(one.good.sample)
         rows = np.flatnonzero((one.new if one.good.sample in waiting else one.allowed) & ~alone)
         if len(rows):
             admitted.append(Admitted(one.good.sample, patches[rows], rows))
-    return admitted, tuple(still_alone)
+    return admitted, tuple(still_waiting)
