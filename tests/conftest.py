@@ -90,8 +90,8 @@ def _refer_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def features(patches: object, grid: tuple[int, int] | None = None) -> Features:
     """Features of given patches (P, D); the grid is one row unless given."""
-    held = np.asarray(patches, dtype=np.float32)
-    return Features(held, grid or (1, len(held)))
+    values = np.asarray(patches, dtype=np.float32)
+    return Features(values, grid or (1, len(values)))
 
 
 def bank_of(good: GoodPatches) -> PatchBank:
@@ -123,16 +123,16 @@ def contents(seed: int = 0, patches: int = 12) -> Snapshot:
     )
 
 
-def commit(store: Store, made: Snapshot, parent: Version | None = None, **also: object) -> Version:
+def commit(store: Store, snapshot: Snapshot, parent: Version | None = None, **also: object) -> Version:
     """Commit with plain values where the test does not care."""
-    given: dict[str, object] = {
+    defaults: dict[str, object] = {
         "cause": "test",
         "who": "pytest",
         "created_at": "2026-01-01T00:00:00.000+00:00",
         "extractor": "e" * 64,
         "threshold": {"value": 1.0, "rate": 0.1, "guaranteed_rate": 0.1, "scores": [0.5, 1.0]},
     }
-    return store.commit(made, VersionDraft(parent=parent, **(given | also)))  # type: ignore[arg-type]  # plain values by name
+    return store.commit(snapshot, VersionDraft(parent=parent, **(defaults | also)))  # type: ignore[arg-type]  # plain values by name
 
 
 @pytest.fixture(scope="session")
@@ -219,21 +219,21 @@ def untaught(settings: Settings, extractor: Extractor, wire: RedisStreams) -> Se
 def taught(tmp_path_factory: pytest.TempPathFactory, extractor: Extractor) -> Path:
     """The state folder of a taught line, which tests copy: teaching again for each would take longer than they do."""
     folder = tmp_path_factory.mktemp("taught")
-    given = line_in(folder)
-    opened = open_state(given.state_dir)
-    engine = build.engine(given, opened, extractor)
+    line_settings = line_in(folder)
+    opened = open_state(line_settings.state_dir)
+    engine = build.engine(line_settings, opened, extractor)
     teach(images_in(render(folder / "good")), engine, opened.store, "pytest", untracked)
     opened.ledger.close()
-    return given.state_dir
+    return line_settings.state_dir
 
 
 @pytest.fixture
 def service(taught: Path, settings: Settings, extractor: Extractor, wire: RedisStreams) -> Service:
     """A taught and started service."""
     shutil.copytree(taught, settings.state_dir)
-    made = make_service(settings, extractor, wire)
-    made.start()
-    return made
+    started = make_service(settings, extractor, wire)
+    started.start()
+    return started
 
 
 def frame(frame_id: str, data: bytes | None, problem: str | None = None) -> Frame:
@@ -260,8 +260,8 @@ def client(request: pytest.FixtureRequest) -> Iterator[redis.Redis]:
         yield fakeredis.FakeRedis(protocol=2)
     else:
         server: RealRedis = request.getfixturevalue("real_redis")
-        with server.client() as made:
-            yield made
+        with server.client() as connection:
+            yield connection
 
 
 def rows(ledger: Ledger, query: str, *values: str | int) -> list[Row]:

@@ -23,39 +23,39 @@ from memory.patch_bank.index import IVF_FROM
 Vectors = arrays(np.float32, st.tuples(st.integers(1, 30), st.just(4)), elements=st.integers(-30, 30))
 
 
-@given(held=Vectors, asked=Vectors)
+@given(known=Vectors, asked=Vectors)
 def test_the_score_is_the_largest_distance_to_the_nearest_patch(
-    held: npt.NDArray[np.float32], asked: npt.NDArray[np.float32]
+    known: npt.NDArray[np.float32], asked: npt.NDArray[np.float32]
 ) -> None:
-    score = bank_of(gather([("a", held)])).score(View(features(asked)))
-    exact = np.sqrt(((asked[:, None] - held[None]) ** 2).sum(-1).min(1))
+    score = bank_of(gather([("a", known)])).score(View(features(asked)))
+    exact = np.sqrt(((asked[:, None] - known[None]) ** 2).sum(-1).min(1))
     assert np.array_equal(score.map.reshape(-1), exact.astype(np.float32))
     assert score.value == exact.astype(np.float32).max()
 
 
-@given(held=Vectors, more=Vectors, asked=Vectors)
+@given(known=Vectors, more=Vectors, asked=Vectors)
 def test_adding_vectors_never_raises_a_distance(
-    held: npt.NDArray[np.float32], more: npt.NDArray[np.float32], asked: npt.NDArray[np.float32]
+    known: npt.NDArray[np.float32], more: npt.NDArray[np.float32], asked: npt.NDArray[np.float32]
 ) -> None:
-    small = bank_of(gather([("a", held)])).score(View(features(asked)))
-    large = bank_of(gather([("a", held), ("b", more)])).score(View(features(asked)))
+    small = bank_of(gather([("a", known)])).score(View(features(asked)))
+    large = bank_of(gather([("a", known), ("b", more)])).score(View(features(asked)))
     assert (large.map <= small.map).all()
 
 
-@given(held=Vectors, asked=Vectors)
-def test_a_search_never_mutates(held: npt.NDArray[np.float32], asked: npt.NDArray[np.float32]) -> None:
-    bank = bank_of(gather([("a", held)]))
+@given(known=Vectors, asked=Vectors)
+def test_a_search_never_mutates(known: npt.NDArray[np.float32], asked: npt.NDArray[np.float32]) -> None:
+    bank = bank_of(gather([("a", known)]))
     vectors, query = bank.good.vectors.copy(), asked.copy()
     first, second = bank.score(View(features(asked))), bank.score(View(features(asked)))
     assert np.array_equal(bank.good.vectors, vectors)
     assert np.array_equal(asked, query)
     assert np.array_equal(first.map, second.map)
-    assert bank.size == len(held)
+    assert bank.size == len(known)
 
 
-@given(held=Vectors)
-def test_what_is_in_the_bank_scores_zero(held: npt.NDArray[np.float32]) -> None:
-    assert bank_of(gather([("a", held)])).score(View(features(held))).value == 0
+@given(known=Vectors)
+def test_what_is_in_the_bank_scores_zero(known: npt.NDArray[np.float32]) -> None:
+    assert bank_of(gather([("a", known)])).score(View(features(known))).value == 0
 
 
 def test_the_bank_cannot_be_written() -> None:
@@ -88,13 +88,13 @@ def test_every_patch_knows_who_gave_it() -> None:
     )
 
 
-@given(held=Vectors, asked=Vectors, low=st.floats(0.1, 5), wide=st.floats(0, 5))
+@given(known=Vectors, asked=Vectors, low=st.floats(0.1, 5), wide=st.floats(0, 5))
 def test_a_score_is_in_units_of_the_images_level_within_bounds(
-    held: npt.NDArray[np.float32], asked: npt.NDArray[np.float32], low: float, wide: float
+    known: npt.NDArray[np.float32], asked: npt.NDArray[np.float32], low: float, wide: float
 ) -> None:
-    plain = gather([("a", held)])
+    plain = gather([("a", known)])
     distance, _ = plain.index.search_flat(asked)
-    scaled = replace(plain, landmarks=held[:1], scale_range=(low, low + wide))
+    scaled = replace(plain, landmarks=known[:1], scale_range=(low, low + wide))
     score, scale = bank_of(scaled).score(View(features(asked))), scaled.scale(features(asked))
     assert low <= scale <= low + wide
     assert np.array_equal(score.map.reshape(-1), distance / np.float32(scale))

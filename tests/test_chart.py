@@ -42,10 +42,10 @@ def streams(z: Vector, limits: Evidence) -> Vector:
     """The first alarm of each stream z (frames, streams, S) by its own limits, or the number of frames."""
     sums = np.zeros_like(limits)
     first = np.full(z.shape[1], len(z))
-    for at, frame in enumerate(z):
+    for number, frame in enumerate(z):
         sums = accumulate(sums, evidence(exactly(frame), limits))
         new = alarming(sums).any(axis=1) & (first == len(z))
-        first[new] = at
+        first[new] = number
     return first
 
 
@@ -68,10 +68,10 @@ def test_a_change_is_found_and_dated(signal: int, by: float) -> None:
     z = (rng.standard_normal((400, 1, COUNT)) - mean) / spread
     z[200:, :, signal] += by
     sums, high = np.zeros((1, *limits.shape)), 0
-    for at, frame in enumerate(z):
+    for number, frame in enumerate(z):
         sums = accumulate(sums, evidence(exactly(frame), limits))
         if alarming(sums)[0, signal]:
-            high = at
+            high = number
             break
     assert 200 < high < (245 if abs(by) < 3 else 220)
     began = onset(evidence(exactly(z[: high + 1, 0]), limits)[:, signal], sums[0, signal])
@@ -82,11 +82,11 @@ def test_a_change_is_found_and_dated(signal: int, by: float) -> None:
 def test_a_chart_begun_anew_has_seen_its_newest_frames_only(frames: list[int], seed: int) -> None:
     rng = np.random.default_rng(seed)
     _, _, limits = taught(rng.standard_normal((40, COUNT)))
-    said = evidence(exactly(0.3 * rng.standard_normal((60, COUNT))), limits)
-    fresh = begun(said, np.array(frames))
+    increments = evidence(exactly(0.3 * rng.standard_normal((60, COUNT))), limits)
+    fresh = begun(increments, np.array(frames))
     for signal, count in enumerate(frames):
         sums = np.zeros(limits.shape)
-        for frame in said[60 - count :]:
+        for frame in increments[60 - count :]:
             sums = accumulate(sums, frame)
         assert fresh[signal] == pytest.approx(sums[signal])
 
@@ -95,9 +95,9 @@ def test_a_chart_begun_after_a_change_does_not_see_it() -> None:
     rng = np.random.default_rng(2)
     mean, spread, limits = taught(rng.standard_normal((40, COUNT)))
     z = np.concatenate([np.full((1_000, COUNT), 5.0), (rng.standard_normal((40, COUNT)) - mean) / spread])
-    said, all_signals = evidence(exactly(z), limits), np.ones(COUNT, dtype=np.int64)
-    assert alarming(begun(said, 200 * all_signals)).all()
-    assert calm(begun(said, 32 * all_signals)).all()
+    increments, all_signals = evidence(exactly(z), limits), np.ones(COUNT, dtype=np.int64)
+    assert alarming(begun(increments, 200 * all_signals)).all()
+    assert calm(begun(increments, 32 * all_signals)).all()
 
 
 @settings(max_examples=30)
@@ -120,9 +120,9 @@ def limits() -> Evidence:
 
 @given(z=st.floats(-1e9, 1e9))
 def test_a_single_frame_never_raises_an_alarm(limits: Evidence, z: float) -> None:
-    said = evidence(exactly(np.full(COUNT, z)), limits)
-    assert not alarming(accumulate(np.zeros(limits.shape), said)).any()
-    assert np.array_equal(said, evidence(exactly(np.full(COUNT, np.clip(z, -CLIP, CLIP))), limits))
+    increment = evidence(exactly(np.full(COUNT, z)), limits)
+    assert not alarming(accumulate(np.zeros(limits.shape), increment)).any()
+    assert np.array_equal(increment, evidence(exactly(np.full(COUNT, np.clip(z, -CLIP, CLIP))), limits))
 
 
 def test_the_bound_holds_for_the_parts_it_was_made_from() -> None:
@@ -143,7 +143,7 @@ def test_fewer_parts_make_a_more_careful_chart() -> None:
 def test_what_is_not_exactly_known_speaks_by_its_nearer_end() -> None:
     _, _, limits = taught(np.random.default_rng(5).standard_normal((40, COUNT)))
     low, high = np.full(COUNT, -2.0), np.full(COUNT, 3.0)
-    said = evidence(np.stack([low, high]), limits)
-    assert np.array_equal(said[:, 0], evidence(exactly(low), limits)[:, 0])
-    assert np.array_equal(said[:, 1], evidence(exactly(high), limits)[:, 1])
-    assert (said < 0).all(), "a range around what is normal says nothing against it"
+    increments = evidence(np.stack([low, high]), limits)
+    assert np.array_equal(increments[:, 0], evidence(exactly(low), limits)[:, 0])
+    assert np.array_equal(increments[:, 1], evidence(exactly(high), limits)[:, 1])
+    assert (increments < 0).all(), "a range around what is normal says nothing against it"

@@ -51,17 +51,17 @@ def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *w
         code = 0
     except SystemExit as end:
         code = int(end.code or 0)
-    said = capsys.readouterr().out
-    return code, json.loads(said) if said.strip() else None
+    output = capsys.readouterr().out
+    return code, json.loads(output) if output.strip() else None
 
 
 def test_a_line_s_day(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, config: Path, good_parts: Path
 ) -> None:
     def driftline(*words: object) -> Any:
-        code, said = call(capsys, monkeypatch, *words, "--config", config)
-        assert code == 0, said
-        return said
+        code, reply = call(capsys, monkeypatch, *words, "--config", config)
+        assert code == 0, reply
+        return reply
 
     taught = driftline("teach", good_parts)
     assert (taught["version"], taught["held_out"], taught["refused"]) == (1, 16, {})
@@ -113,26 +113,26 @@ def test_an_expected_failure_is_readable_and_exits_2(
         (("score", tmp_path / "x.png"), "StoreError"),
         (("status", "--set", "lnie=x"), "ConfigError"),
     ):
-        code, said = call(capsys, monkeypatch, *words, "--config", config)
+        code, reply = call(capsys, monkeypatch, *words, "--config", config)
         assert code == 2
-        assert said["error"] == name
-        assert said["expected"]
-        assert said["do"]
+        assert reply["error"] == name
+        assert reply["expected"]
+        assert reply["do"]
 
 
 def test_doctor_fails_without_redis_and_says_what_to_do(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, config: Path
 ) -> None:
-    code, said = call(capsys, monkeypatch, "doctor", "--config", config, "--set", "redis.url=redis://127.0.0.1:1/0")
+    code, reply = call(capsys, monkeypatch, "doctor", "--config", config, "--set", "redis.url=redis://127.0.0.1:1/0")
     assert code == 1
-    (finding,) = [f for f in said if f["check"] == "redis"]
+    (finding,) = [f for f in reply if f["check"] == "redis"]
     assert (finding["level"], "start redis-server" in finding["do"]) == ("fail", True)
 
 
 def test_the_schema_names_every_section(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    code, said = call(capsys, monkeypatch, "config", "schema")
+    code, reply = call(capsys, monkeypatch, "config", "schema")
     assert code == 0
-    assert {"extractor", "memory", "policy", "source", "redis", "retention", "schedule"} <= set(said["properties"])
+    assert {"extractor", "memory", "policy", "source", "redis", "retention", "schedule"} <= set(reply["properties"])
 
 
 def commands() -> dict[str, Any]:
@@ -141,7 +141,7 @@ def commands() -> dict[str, Any]:
     named: dict[str, Any] = {}
     for name, command in root.commands.items():  # type: ignore[attr-defined]  # the root is a group
         inner = getattr(command, "commands", None)
-        named |= {f"{name} {sub}": made for sub, made in inner.items()} if inner else {name: command}
+        named |= {f"{name} {sub}": nested for sub, nested in inner.items()} if inner else {name: command}
     return named
 
 
@@ -190,8 +190,8 @@ def test_sigterm_finishes_and_exits_0_and_kill_9_loses_nothing(
         second = start(config, real_redis.url)
         assert second.wait(60) == 2, "only one service may hold the state folder"
         assert "another one, process" in config.with_suffix(".log").read_text()
-        code, said = call(capsys, monkeypatch, "status", "--config", config)
-        assert (code, said["running"], said["device"]) == (0, True, "cpu")
+        code, reply = call(capsys, monkeypatch, "status", "--config", config)
+        assert (code, reply["running"], reply["device"]) == (0, True, "cpu")
         code, sent = call(
             capsys, monkeypatch, "feedback", "3", "good", "--config", config, "--set", f"redis.url={real_redis.url}"
         )
@@ -240,10 +240,10 @@ def test_the_console_lets_go_whoever_watches_and_stops_in_peace(config: Path) ->
             assert watched.status_code == 200
             process.terminate()
             list(watched.iter_text())
-        _, said = process.communicate(timeout=20)
+        _, log = process.communicate(timeout=20)
     assert process.returncode == 0
-    assert "Traceback" not in said
-    assert "stopped" in said
+    assert "Traceback" not in log
+    assert "stopped" in log
 
 
 def answers(port: int) -> bool:

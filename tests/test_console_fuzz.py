@@ -39,8 +39,8 @@ def described(
 
 def test_no_request_is_a_server_error(described: schemathesis.BaseSchema) -> None:
     answered: Counter[str] = Counter()
-    for found in described.get_all_operations():
-        operation = found.ok()
+    for documented in described.get_all_operations():
+        operation = documented.ok()
 
         @settings(max_examples=25, suppress_health_check=list(HealthCheck))
         @given(case=operation.as_strategy())

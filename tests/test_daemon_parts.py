@@ -68,8 +68,8 @@ def test_a_folder_gives_settled_files_oldest_first_in_batches(tmp_path: Path) ->
     (tmp_path / "notes.txt").write_text("no image")
     first = source.read(0)
     assert [f.sent_ms for f in first] == [i * 1000 for i in range(FOLDER_BATCH)]
-    for given in first:
-        source.acknowledge(given)
+    for judged in first:
+        source.acknowledge(judged)
     second = source.read(0)
     assert len(second) == 2
     second[0].receipt.unlink()  # type: ignore[attr-defined]  # a path, for this source
@@ -90,9 +90,9 @@ def test_jobs_are_bounded_and_a_failing_or_missed_one_is_told(service: Service) 
     jobs: BackgroundScheduler = schedule.scheduler(service)
     jobs.start(paused=True)
     try:
-        held = {job.id: job for job in jobs.get_jobs()}
-        assert set(held) == {"admission", "recalibration", "snapshot", "retention"}
-        for job in held.values():
+        scheduled = {job.id: job for job in jobs.get_jobs()}
+        assert set(scheduled) == {"admission", "recalibration", "snapshot", "retention"}
+        for job in scheduled.values():
             assert job.coalesce
             assert job.max_instances == 1
             assert job.misfire_grace_time == service.engine.settings.schedule.misfire_grace_s
@@ -110,9 +110,9 @@ def test_jobs_are_bounded_and_a_failing_or_missed_one_is_told(service: Service) 
 
 def test_a_snapshot_tells_other_processes(service: Service) -> None:
     schedule.snapshot(service)
-    said = service.engine.ledger.get_status("service")
-    assert said is not None
-    assert (said["version"], said["broker"], said["untrained_weights"]) == (1, "memory://", True)
+    status = service.engine.ledger.get_status("service")
+    assert status is not None
+    assert (status["version"], status["broker"], status["untrained_weights"]) == (1, "memory://", True)
 
 
 def test_the_report_is_one_self_contained_page(service: Service) -> None:
@@ -155,10 +155,10 @@ def test_a_wrong_protocol_names_its_line(tmp_path: Path, text: str) -> None:
 
 
 def test_a_replay_never_touches_the_line(settings: Settings) -> None:
-    given = aside(settings, [Path("/data")])
-    assert given.line == "test-replay"
-    assert given.state_dir.name == "state-replay"
-    assert given.source.allowed_roots == (Path("/data"),)
+    replayed = aside(settings, [Path("/data")])
+    assert replayed.line == "test-replay"
+    assert replayed.state_dir.name == "state-replay"
+    assert replayed.source.allowed_roots == (Path("/data"),)
 
 
 def test_a_replay_starts_from_the_live_head_and_can_be_played_again(service: Service, tmp_path: Path) -> None:

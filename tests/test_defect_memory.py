@@ -38,11 +38,11 @@ def defect(where: float) -> Defect:
 
 def taught(*defects: Defect) -> tuple[PatchBank, Threshold, CalibrationSet]:
     goods = [part(seed=i) for i in range(20)]
-    held = CalibrationSet(tuple(f"g{i}" for i in range(20)), tuple(goods))
-    bank = gather([(name, good.patches) for name, good in zip(held.samples, goods, strict=True)])
-    fitted = calibrated(bank_of(bank), held, defects, 0.05)
+    calibration = CalibrationSet(tuple(f"g{i}" for i in range(20)), tuple(goods))
+    bank = gather([(name, good.patches) for name, good in zip(calibration.samples, goods, strict=True)])
+    fitted = calibrated(bank_of(bank), calibration, defects, 0.05)
     assert isinstance(fitted.detector, PatchBank)
-    return fitted.detector, fitted.threshold, held
+    return fitted.detector, fitted.threshold, calibration
 
 
 def score(bank: PatchBank, seen: Features) -> Score:
@@ -74,10 +74,10 @@ def test_only_a_defect_that_stands_out_is_remembered() -> None:
 @given(places=st.lists(st.floats(-12, 12), max_size=4))
 def test_no_defect_changes_the_threshold_or_lifts_a_calibration_part_over_it(places: list[float]) -> None:
     without, plain, _ = taught()
-    bank, threshold, held = taught(*(defect(p) for p in dict.fromkeys(places)))
+    bank, threshold, calibration = taught(*(defect(p) for p in dict.fromkeys(places)))
     assert threshold == plain
     assert np.array_equal(bank.good.vectors, without.good.vectors)
-    for good in held.features:
+    for good in calibration.features:
         assert score(bank, good).value <= max(threshold.value, bank.normalised_distance(good).value)
 
 

@@ -161,7 +161,7 @@ def test_a_crafted_file_of_many_frames_is_refused_without_counting_them() -> Non
 
 @pytest.mark.parametrize("kind", ["EPS", "PPM", "TGA"])
 def test_formats_that_no_camera_sends_are_not_read(kind: str) -> None:
-    held = io.BytesIO()
-    PIL.Image.new("RGB", (32, 32)).save(held, kind)
+    buffer = io.BytesIO()
+    PIL.Image.new("RGB", (32, 32)).save(buffer, kind)
     with pytest.raises(ImageRejected):
-        decode(held.getvalue(), 32, 10_000)
+        decode(buffer.getvalue(), 32, 10_000)

@@ -60,15 +60,15 @@ def test_confirmed_parts_become_the_next_version(service: Service) -> None:
 
 def test_lessons_calibrate_for_the_rate_in_force(service: Service) -> None:
     head, configured = publish.current(service.store), service.engine.settings.policy.false_reject_rate
-    made = operating_point.change(head, service.store, service.engine.ledger, 0.25, configured, "eva", NOW_MS)
-    assert {name for name in made.blobs if made.blobs[name] != head.version.blobs[name]} == set()
+    version = operating_point.change(head, service.store, service.engine.ledger, 0.25, configured, "eva", NOW_MS)
+    assert {name for name in version.blobs if version.blobs[name] != head.version.blobs[name]} == set()
     service.notice_versions()
     confirm(service)
     service.lesson_if_due()
     learned = publish.current(service.store).version
     assert (learned.number, learned.cause, learned.threshold["rate"]) == (3, "admission", 0.25)
-    (told,) = (found for found in doctor.examine(service.engine.settings) if found.check == "rate")
-    assert "25.0%" in told.found
+    (finding,) = (each for each in doctor.examine(service.engine.settings) if each.check == "rate")
+    assert "25.0%" in finding.found
 
 
 def test_replayed_feedback_commits_nothing_new(service: Service) -> None:
@@ -98,24 +98,24 @@ def test_a_defect_confirmed_as_good_is_refused_set_aside_and_never_proposed_agai
     assert isinstance(learn(service), Version)
     judge(service, "poison", 612, Scene(), Flaw.BURR)
     answer(service, "poison", "good", "bert")
-    held = learn(service)
-    assert isinstance(held, Hold)
-    assert held.blamed == ("poison",)
+    hold = learn(service)
+    assert isinstance(hold, Hold)
+    assert hold.blamed == ("poison",)
     assert [confirmation.frame_id for confirmation in set_aside(service.engine.ledger)] == ["poison"]
     confirm(service)
-    made = learn(service)
-    assert isinstance(made, Version)
-    assert "poison" not in made.added
-    found = judge(service, "again", 613, Scene(), Flaw.BURR)
-    assert found.verdict == "NG"
+    version = learn(service)
+    assert isinstance(version, Version)
+    assert "poison" not in version.added
+    judged = judge(service, "again", 613, Scene(), Flaw.BURR)
+    assert judged.verdict == "NG"
 
 
 def test_the_operator_s_region_is_the_defect_s_region(service: Service) -> None:
     judge(service, "d", 610, Scene(), Flaw.BURR)
     answers.record(service.engine.ledger, answers.answer("d", "defect", "anna", "[0.0, 0.0, 0.25, 0.5]"), NOW_MS)
-    made = learn(service)
-    assert isinstance(made, Version)
-    (defect,) = service.store.load(made).snapshot.confirmed_defects.defects
+    version = learn(service)
+    assert isinstance(version, Version)
+    (defect,) = service.store.load(version).snapshot.confirmed_defects.defects
     height, width = defect.mask.shape
     assert defect.mask.sum() == WORST_PATCHES, "the worst of the marked box, not its normal material"
     assert not defect.mask[height // 2 :].any()
@@ -132,10 +132,10 @@ def test_audited_goods_calibrate(
     for number in range(620, 623):
         assert judge(auditing, f"a{number}", number, Scene()).asked == 1
         answer(auditing, f"a{number}", "good")
-    made = learn(auditing)
-    assert isinstance(made, Version)
-    assert set(made.added) <= {"a620", "a621", "a622"}
-    assert len(made.threshold["scores"]) == len(auditing.store.version(1).threshold["scores"]) + 3
+    version = learn(auditing)
+    assert isinstance(version, Version)
+    assert set(version.added) <= {"a620", "a621", "a622"}
+    assert len(version.threshold["scores"]) == len(auditing.store.version(1).threshold["scores"]) + 3
 
 
 def test_a_lesson_is_deterministic_whatever_the_crash(
@@ -177,10 +177,10 @@ def test_a_rollback_brings_back_the_contents_and_keeps_every_defect(service: Ser
     judge(service, "d", 610, Scene(), Flaw.BURR)
     answer(service, "d", "defect")
     learn(service)
-    made = roll_back(service.store, service.engine.ledger, 1, "engineer", NOW_MS)
-    assert (made.number, made.restores, made.who, made.feedback_through) == (4, 1, "engineer", 4)
-    assert made.gate["found"] + len(made.gate["missed"]) == 1
-    contents, first = service.store.load(made).snapshot, service.store.load(service.store.version(1)).snapshot
+    restored = roll_back(service.store, service.engine.ledger, 1, "engineer", NOW_MS)
+    assert (restored.number, restored.restores, restored.who, restored.feedback_through) == (4, 1, "engineer", 4)
+    assert restored.gate["found"] + len(restored.gate["missed"]) == 1
+    contents, first = service.store.load(restored).snapshot, service.store.load(service.store.version(1)).snapshot
     assert contents.detector.samples == first.detector.samples
     assert contents.confirmed_defects.samples == ("d",)
     service.notice_versions()
@@ -210,18 +210,18 @@ def test_an_empty_or_one_image_folder_teaches_nothing(untaught: Service, tmp_pat
 def test_bad_files_among_the_taught_are_told_and_skipped(untaught: Service, good_parts: Path) -> None:
     (good_parts / "a-text.png").write_text("text")
     (good_parts / "b-empty.jpg").write_bytes(b"")
-    made = _teach(untaught, good_parts)
-    assert {Path(p).name for p in made.refused} == {"a-text.png", "b-empty.jpg"}
+    taught = _teach(untaught, good_parts)
+    assert {Path(p).name for p in taught.refused} == {"a-text.png", "b-empty.jpg"}
     assert untaught.engine.ledger.counts()["events.teach_refused"] == 2
-    assert len(made.version.added) == 16
+    assert len(taught.version.added) == 16
 
 
 def test_teaching_anew_keeps_the_defects_and_may_not_forget_one(service: Service, good_parts: Path) -> None:
     judge(service, "d", 610, Scene(), Flaw.BURR)
     answer(service, "d", "defect")
     learn(service)
-    made = _teach(service, good_parts)
-    assert service.store.load(made.version).snapshot.confirmed_defects.samples == ("d",)
+    taught = _teach(service, good_parts)
+    assert service.store.load(taught.version).snapshot.confirmed_defects.samples == ("d",)
     for number in range(8):
         (good_parts / f"burr{number}.png").write_bytes(png(610, Scene(), Flaw.BURR))
     with pytest.raises(TeachError, match="would be missed: d"):
@@ -268,20 +268,20 @@ def test_a_missed_defect_reported_by_an_operator_is_found_from_then_on(service: 
     learn(service)
     assert judge(service, "missed", 690, Scene(), Flaw.BURR).verdict == "OK"
     answer(service, "missed", "defect")
-    made = learn(service)
-    assert isinstance(made, Version)
-    assert {"sly", "sly-2"} & {sample for sample, _ in made.gate["remedied"]["missed"]}
-    assert made.gate["missed"] == []
+    version = learn(service)
+    assert isinstance(version, Version)
+    assert {"sly", "sly-2"} & {sample for sample, _ in version.gate["remedied"]["missed"]}
+    assert version.gate["missed"] == []
     assert judge(service, "again", 690, Scene(), Flaw.BURR).verdict == "NG"
     (event,) = newest_events(service.engine.ledger, ("remedied",), 10)
     assert event.detail["frame_id"] == "missed"
 
 
 def test_a_hold_is_told_as_an_event(service: Service) -> None:
-    held = learn(service)
-    assert isinstance(held, Hold)
+    hold = learn(service)
+    assert isinstance(hold, Hold)
     (event,) = newest_events(service.engine.ledger, ("hold",), 10)
-    assert event.detail["reason"] == held.reason
+    assert event.detail["reason"] == hold.reason
     service.turn(0)
     assert any(f["kind"] == b"hold" for _, f in service.wire.entries("events"))
 

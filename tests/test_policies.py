@@ -47,10 +47,10 @@ def image(
 def model(replay: ConfirmedDefects = NONE) -> Model:
     """Normal patches lie around 0; held-out goods score little."""
     bank = bank_of(gather([(f"taught{i}", around(0, 30)) for i in range(3)]))
-    held = tuple(features(around(0)) for _ in range(9))
-    threshold = calibrate([bank.score(View(f)).value for f in held], 0.2)
+    parts = tuple(features(around(0)) for _ in range(9))
+    threshold = calibrate([bank.score(View(f)).value for f in parts], 0.2)
     version = Version(1, None, None, "teach", "x", "", "e", {}, 30, threshold.to_json(), (), (), (), {}, 0)
-    return Model(version, Snapshot(bank, replay, CalibrationSet(tuple(f"h{i}" for i in range(9)), held), {}))
+    return Model(version, Snapshot(bank, replay, CalibrationSet(tuple(f"h{i}" for i in range(9)), parts), {}))
 
 
 def good_part(name: str, seen: Features) -> GoodPart:
@@ -65,10 +65,10 @@ def proposal(base: Model, good: GoodPatches, threshold: Threshold, added: tuple[
 
 
 def scratch(name: str, where: float = 20) -> Defect:
-    held = features(image(around(0, 15), around(where, 1)))
+    seen = features(image(around(0, 15), around(where, 1)))
     region = np.zeros((1, 16), dtype=bool)
     region[0, -1] = True
-    return Defect(name, held, region)
+    return Defect(name, seen, region)
 
 
 def twice(name: str, seen: Features) -> tuple[GoodPart, GoodPart]:
@@ -108,10 +108,10 @@ def test_the_gate_holds_what_would_forget_a_defect_and_blames_the_part() -> None
     """The poison lies beside the defect, not nearer to it than to the bank: only the gate can see it."""
     base = model(ConfirmedDefects((scratch("d1", 9),)))
     sly = good_of(base.snapshot).joined(gather([("sly", around(9, 4))]))
-    held = check(proposal(base, sly, calibrate([1.0, 2.0], 0.5), ("sly",)))
-    assert isinstance(held, Hold)
-    assert held.blamed == ("sly",)
-    assert "1 of 1" in held.reason
+    hold = check(proposal(base, sly, calibrate([1.0, 2.0], 0.5), ("sly",)))
+    assert isinstance(hold, Hold)
+    assert hold.blamed == ("sly",)
+    assert "1 of 1" in hold.reason
 
 
 def test_the_gate_blames_a_known_part_for_the_patches_that_it_adds_later() -> None:
@@ -119,9 +119,9 @@ def test_the_gate_blames_a_known_part_for_the_patches_that_it_adds_later() -> No
     base = model(ConfirmedDefects((scratch("d1", 9),)))
     known = base.snapshot.detector.samples[0]
     later = gather([(known, around(9, 4))], [np.arange(900, 904)])
-    held = check(proposal(base, good_of(base.snapshot).joined(later), calibrate([1.0, 2.0], 0.5)))
-    assert isinstance(held, Hold)
-    assert held.blamed == (known,)
+    hold = check(proposal(base, good_of(base.snapshot).joined(later), calibrate([1.0, 2.0], 0.5)))
+    assert isinstance(hold, Hold)
+    assert hold.blamed == (known,)
 
 
 def test_the_gate_blames_held_out_parts_that_lift_the_threshold_over_a_defect() -> None:
@@ -130,9 +130,9 @@ def test_the_gate_blames_held_out_parts_that_lift_the_threshold_over_a_defect() 
     wild = tuple(good_part(f"w{i}", features(image(around(0, 15), around(a, 1)))) for i, a in enumerate(apart))
     outcome = propose(base, confirmed(audited_goods=wild), CALM, LIMITS, 0)
     assert isinstance(outcome, Proposal)
-    held = check(outcome)
-    assert isinstance(held, Hold)
-    assert held.blamed == ("w0", "w1", "w2")
+    hold = check(outcome)
+    assert isinstance(hold, Hold)
+    assert hold.blamed == ("w0", "w1", "w2")
 
 
 def test_the_gate_looks_at_the_region_not_only_at_the_image() -> None:
@@ -186,9 +186,9 @@ def test_an_audited_part_that_looks_like_a_confirmed_defect_does_not_calibrate()
 def test_where_nobody_can_be_blamed_everything_new_is_so_that_defects_are_still_learned() -> None:
     base = model(ConfirmedDefects((scratch("d1", 9),)))
     new = good_of(base.snapshot).joined(gather([("new", around(-30, 1))]))
-    held = check(proposal(base, new, calibrate([100.0], 0.5), ("new",)))
-    assert isinstance(held, Hold)
-    assert held.blamed == ("new",)
+    hold = check(proposal(base, new, calibrate([100.0], 0.5), ("new",)))
+    assert isinstance(hold, Hold)
+    assert hold.blamed == ("new",)
 
 
 def test_nothing_new_and_nothing_trusted_are_held() -> None:
@@ -197,9 +197,9 @@ def test_nothing_new_and_nothing_trusted_are_held() -> None:
     assert isinstance(propose(base, confirmed((known,)), CALM, LIMITS, 0), Hold)
     assert isinstance(propose(base, confirmed(), CALM, LIMITS, 0), Hold)
     lost = replace(CALM, trust=Trust.UNTRUSTED)
-    held = propose(base, confirmed((good_part("n", features(around(6))),)), lost, LIMITS, 0)
-    assert isinstance(held, Hold)
-    assert "paused" in held.reason
+    hold = propose(base, confirmed((good_part("n", features(around(6))),)), lost, LIMITS, 0)
+    assert isinstance(hold, Hold)
+    assert "paused" in hold.reason
 
 
 @given(counts=st.lists(st.integers(1, 30), min_size=1, max_size=5), bank=st.integers(30, 60), seed=st.integers(0, 99))
@@ -219,16 +219,16 @@ def test_the_budget_is_kept_and_the_result_deterministic(counts: list[int], bank
 
 @pytest.mark.parametrize(("score", "verdict"), [(0.5, Verdict.OK), (1.0, Verdict.OK), (1.1, Verdict.NG)])
 def test_a_verdict_compares_with_the_threshold(score: float, verdict: Verdict) -> None:
-    said = decide(score, calibrate([1.0], 0.5), CALM)
-    assert said.verdict is verdict
-    assert said.p_value is not None
+    decision = decide(score, calibrate([1.0], 0.5), CALM)
+    assert decision.verdict is verdict
+    assert decision.p_value is not None
 
 
 def test_beyond_trust_nothing_is_ok() -> None:
     lost = replace(CALM, trust=Trust.UNTRUSTED, deviation=CALM.deviation | {"sharpness": -15.0, "material_1": 50.0})
-    said = decide(0.0, calibrate([1.0], 0.5), lost)
-    assert said.verdict is Verdict.UNKNOWN
-    assert "sharpness" in said.reason
+    decision = decide(0.0, calibrate([1.0], 0.5), lost)
+    assert decision.verdict is Verdict.UNKNOWN
+    assert "sharpness" in decision.reason
 
 
 @given(share=st.floats(0, 1))
@@ -261,12 +261,12 @@ def test_the_confident_rate_of_the_largest_of_fifty_nine_is_a_twentieth() -> Non
 def test_what_one_part_alone_shows_waits_for_a_second() -> None:
     base = model()
     one, two = twice("new", features(image(good_of(base.snapshot).vectors[:14], around(8, 2))))
-    held = propose(base, confirmed((one,)), CALM, LIMITS, 0)
-    assert isinstance(held, Hold)
-    assert "it takes two" in held.reason
-    assert held.blamed == (), "nobody is set aside for it"
+    hold = propose(base, confirmed((one,)), CALM, LIMITS, 0)
+    assert isinstance(hold, Hold)
+    assert "it takes two" in hold.reason
+    assert hold.blamed == (), "nobody is set aside for it"
     twin = replace(two, part="new")
-    assert propose(base, confirmed((one, twin)), CALM, LIMITS, 0) == replace(held, reason=held.reason.replace("1", "2"))
+    assert propose(base, confirmed((one, twin)), CALM, LIMITS, 0) == replace(hold, reason=hold.reason.replace("1", "2"))
     other = good_part("other", features(image(good_of(base.snapshot).vectors[:14], around(-8, 2))))
     partly = propose(base, confirmed((one, two, other)), CALM, LIMITS, 0)
     assert isinstance(partly, Proposal)
@@ -310,11 +310,11 @@ def hidden(common: int) -> tuple[Model, Defect]:
     base, defect = model(), scratch("missed")
     bank = bank_of(gather([*((f"taught{i}", around(0, 100)) for i in range(3)), ("sly", around(20, common))]))
     odd = np.array([[5, 0, 0]], dtype=np.float32)
-    held = CalibrationSet(tuple(f"h{i}" for i in range(9)), (features(image(around(0, 15), odd)),) * 9)
-    threshold = calibrate(leave_one_out_scores(bank, held), 0.2)
+    calibration = CalibrationSet(tuple(f"h{i}" for i in range(9)), (features(image(around(0, 15), odd)),) * 9)
+    threshold = calibrate(leave_one_out_scores(bank, calibration), 0.2)
     assert threshold.value == 4.0
     version = replace(base.version, threshold=threshold.to_json())
-    return Model(version, replace(base.snapshot, detector=bank, calibration_set=held)), defect
+    return Model(version, replace(base.snapshot, detector=bank, calibration_set=calibration)), defect
 
 
 def test_a_missed_defect_is_found_once_what_hid_it_has_left() -> None:
@@ -341,7 +341,7 @@ def test_a_defect_that_a_new_threshold_overtakes_is_remedied_in_the_same_lesson(
     outcome = propose(before, confirmed((), (odd,)), CALM, replace(LIMITS, rate=0.05), 0)
     assert isinstance(outcome, Proposal)
     assert outcome.threshold.value == pytest.approx(4.3)
-    assert [(made.defect, made.removed_patches) for made in outcome.remedies] == [("missed", (("sly", 0),))]
+    assert [(done.defect, done.removed_patches) for done in outcome.remedies] == [("missed", (("sly", 0),))]
     assert isinstance(check(outcome), GateReport)
 
 
@@ -359,17 +359,17 @@ def test_a_defect_that_looks_like_much_of_the_bank_has_no_remedy() -> None:
 def test_a_remedy_always_does_what_it_says(seed: int, rate: float) -> None:
     rng = np.random.default_rng(seed)
     bank = bank_of(gather([(f"s{i}", rng.normal(size=(60, 3)).astype(np.float32)) for i in range(5)]))
-    held = CalibrationSet(tuple("abcd"), tuple(features(rng.normal(size=(8, 3))) for _ in "abcd"))
+    calibration = CalibrationSet(tuple("abcd"), tuple(features(rng.normal(size=(8, 3))) for _ in "abcd"))
     defect = Defect("d", features(rng.normal(scale=2, size=(4, 3))), np.array([[True, True, False, False]]))
-    threshold = calibrate(leave_one_out_scores(bank, held), rate)
+    threshold = calibrate(leave_one_out_scores(bank, calibration), rate)
     other = Defect("o", features(rng.normal(scale=3, size=(4, 3))), np.array([[True, False, False, False]]))
-    finished = PatchBankLearner().finish(bank, held, (), threshold.at)
-    chosen = remedy(Fitted(finished, held, threshold), defect, (other,))
+    finished = PatchBankLearner().finish(bank, calibration, (), threshold.at)
+    chosen = remedy(Fitted(finished, calibration, threshold), defect, (other,))
     if chosen is not None:
         repair, lifted = chosen
         assert repair.detector.size + len(repair.removed_patches) == bank.size
         assert len(repair.removed_patches) <= 0.02 * bank.size
-        assert lifted == calibrate(leave_one_out_scores(repair.detector, held), rate)
+        assert lifted == calibrate(leave_one_out_scores(repair.detector, calibration), rate)
         assert is_detected(repair.detector, defect, lifted)
         assert is_detected(repair.detector, other, lifted) or not is_detected(bank, other, threshold)
 
@@ -394,10 +394,10 @@ def test_every_injected_regression_is_refused(kind: str) -> None:
     for i in range(100):
         base, direction = model(), rng.normal(size=3)
         where = direction / np.linalg.norm(direction) * rng.uniform(12, 60)
-        held = features(np.concatenate([around(0, 15), where[None].astype(np.float32)]))
+        seen = features(np.concatenate([around(0, 15), where[None].astype(np.float32)]))
         region = np.zeros((1, 16), dtype=bool)
         region[0, -1] = True
-        defect = Defect(f"d{i}", held, region)
+        defect = Defect(f"d{i}", seen, region)
         base = Model(base.version, replace(base.snapshot, confirmed_defects=ConfirmedDefects((defect,))))
         before = Threshold.of(base.version.threshold)
         assert is_detected(base.snapshot.detector, defect, before)
@@ -407,7 +407,7 @@ def test_every_injected_regression_is_refused(kind: str) -> None:
             good = good.joined(gather([("sly", near[None].astype(np.float32))]))
         else:
             threshold = replace(
-                before, value=float(base.snapshot.detector.score(View(held)).map.max()) * rng.uniform(1.0, 1.5)
+                before, value=float(base.snapshot.detector.score(View(seen)).map.max()) * rng.uniform(1.0, 1.5)
             )
         refused += isinstance(check(proposal(base, good, threshold, ("sly",))), Hold)
     assert refused == 100

@@ -70,10 +70,10 @@ def test_the_head_judges_until_the_trial_is_over(service: Service) -> None:
     assert learn(service) is trial, "it has not seen enough"
     assert service.status()["trial"] == {"frames": 3, "of": 4, "disagreed": len(events(service, "trial_disagrees"))}
     judge(service, "worn3", 623)
-    made = learn(service)
-    assert isinstance(made, Version)
-    assert made.gate["trial"]["frames"] == FRAMES
-    assert (made.feedback_through, made.number, made.cause, service.status()["trial"]) == (3, 2, "test", None)
+    version = learn(service)
+    assert isinstance(version, Version)
+    assert version.gate["trial"]["frames"] == FRAMES
+    assert (version.feedback_through, version.number, version.cause, service.status()["trial"]) == (3, 2, "test", None)
     after = judge(service, "after", 624)
     assert (after.version, after.trial) == (2, None)
 
@@ -96,13 +96,13 @@ def test_a_proposal_that_would_pass_a_defect_is_held_and_told(service: Service) 
     answer(service, first, "defect")
     for name in others:
         answer(service, name, "good")
-    held = learn(service)
-    assert isinstance(held, Hold)
-    assert first in held.reason
+    hold = learn(service)
+    assert isinstance(hold, Hold)
+    assert first in hold.reason
     assert (service.store.newest_number(), service.engine.trial) == (1, None)
-    assert [event["reason"] for event in events(service, "hold")] == [held.reason]
+    assert [event["reason"] for event in events(service, "hold")] == [hold.reason]
     row = rows(service.engine.ledger, "SELECT reason, version FROM lessons ORDER BY id DESC")[0]
-    assert (row["version"], row["reason"]) == (None, held.reason)
+    assert (row["version"], row["reason"]) == (None, hold.reason)
 
 
 def test_a_trial_is_looked_after_however_little_was_confirmed_since(service: Service) -> None:

@@ -109,9 +109,9 @@ def test_a_part_that_alone_sets_the_threshold_is_named() -> None:
     rest = CalibrationSet(names[:5] + names[6:], tuple(parts[:5] + parts[6:]))
     assert conformal_threshold(bank, rest, (), 0.05).value == threshold.value_without_pivot < threshold.value
     assert Threshold.of(threshold.to_json()) == threshold
-    said = threshold.promise
-    assert "p5 alone sets the threshold" in said
-    assert "no less than 7.7%" in said
+    promise = threshold.promise
+    assert "p5 alone sets the threshold" in promise
+    assert "no less than 7.7%" in promise
     old = {k: v for k, v in threshold.to_json().items() if k not in {"set_by", "without"}}
     assert not Threshold.of(old).single_part_dominates, "a manifest that does not say names nobody"
 
@@ -123,8 +123,8 @@ def test_a_regime_with_parts_enough_has_a_threshold_of_its_own() -> None:
     day = [features(rng.standard_normal((6, 3))) for _ in range(20)]
     night = [features(rng.standard_normal((6, 3)) * 3) for _ in range(20)]
     names = tuple(f"p{i}" for i in range(40))
-    held = CalibrationSet(names, (*day, *night), (0,) * 20 + (7,) * 20)
-    threshold = conformal_threshold(bank, held, (), 0.1)
+    calibration = CalibrationSet(names, (*day, *night), (0,) * 20 + (7,) * 20)
+    threshold = conformal_threshold(bank, calibration, (), 0.1)
     by_day = conformal_threshold(bank, CalibrationSet(names[:20], tuple(day)), (), 0.1)
     by_night = conformal_threshold(bank, CalibrationSet(names[20:], tuple(night)), (), 0.1)
     assert (
@@ -146,13 +146,13 @@ def test_no_threshold_of_a_regime_hides_a_defect_that_the_others_find() -> None:
     bank = bank_of(gather([("taught", rng.standard_normal((60, 3)))]))
     day = [features(rng.standard_normal((6, 3))) for _ in range(20)]
     night = [features(rng.standard_normal((6, 3)) * 3) for _ in range(20)]
-    held = CalibrationSet(tuple(f"p{i}" for i in range(40)), (*day, *night), (0,) * 20 + (7,) * 20)
-    threshold = conformal_threshold(bank, held, (), 0.1)
+    calibration = CalibrationSet(tuple(f"p{i}" for i in range(40)), (*day, *night), (0,) * 20 + (7,) * 20)
+    threshold = conformal_threshold(bank, calibration, (), 0.1)
     between = (threshold.value + threshold.for_regime(7).value) / 2
     scratches = (features(np.array([[0.0, 0.0, x]] * 6)) for x in np.arange(0, 20, 0.05))
     seen = next(scratch for scratch in scratches if bank.score(View(scratch)).value > between)
     defect = Defect("scratch", seen, np.ones((1, 6), dtype=bool))
-    shown = bank.score(View(seen)).value
-    assert threshold.value < shown < threshold.for_regime(7).value, "the test's own premise"
-    careful = conformal_threshold(bank, held, (defect,), 0.1)
+    score = bank.score(View(seen)).value
+    assert threshold.value < score < threshold.for_regime(7).value, "the test's own premise"
+    careful = conformal_threshold(bank, calibration, (defect,), 0.1)
     assert set(careful.per_regime) == {0}
