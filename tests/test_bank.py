@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 import pytest
-from conftest import bank_of, features
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from versions import bank_of, features
 
 from memory.errors import DriftlineError
 from memory.features import View

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import signal
 import subprocess
 import sys
@@ -14,11 +12,12 @@ from typing import Any
 import httpx
 import pytest
 import typer.main
-from conftest import png
+from commands import call
+from pictures import png
 from servers import RealRedis, free_port
 
 from daemon import build
-from daemon.cli.main import app, main
+from daemon.cli.main import app
 from daemon.datasets.rendered import Flaw
 from daemon.streams import RedisStreams
 
@@ -40,19 +39,6 @@ schedule: {{snapshot_s: 0.2}}
 """
     )
     return path
-
-
-def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: object) -> tuple[int, Any]:
-    """Run a command in this process; returns the exit code and its JSON answer."""
-    monkeypatch.setattr(sys, "argv", ["driftline", *map(str, words), "--json"])
-    capsys.readouterr()
-    try:
-        main()
-        code = 0
-    except SystemExit as end:
-        code = int(end.code or 0)
-    output = capsys.readouterr().out
-    return code, json.loads(output) if output.strip() else None
 
 
 def test_a_line_s_day(
@@ -202,26 +188,6 @@ def test_sigterm_finishes_and_exits_0_and_kill_9_loses_nothing(
         assert [f["frame_id"] for _, f in wire.entries("verdicts")] == [str(n).encode() for n in range(12)]
         assert client.xpending(wire.name("frames"), "driftline")["pending"] == 0
     assert call(capsys, monkeypatch, "status", "--config", config)[1]["running"] is False
-
-
-@pytest.mark.slow
-def test_the_whole_demo(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "daemon.cli.main", "demo", "--out", tmp_path, "--json"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "HF_HUB_OFFLINE": "1"},
-    )
-    story = json.loads(done.stdout)
-    assert "careless-1900" in story["refused as defect-like"]
-    assert story["remedied by un-admitting patches"] == "missed-900"
-    assert "answers by bert" in story["revoked"]
-    assert story["features"].startswith("driftline-tiny")
-    assert story["versions"] >= 4
-    assert "in-process broker" in done.stderr
-    assert (tmp_path / "report.html").stat().st_size > 50_000
 
 
 def test_one_process_may_hold_a_state_folder(tmp_path: Path) -> None:

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import NOW_MS, frame, png
+from conftest import NOW_MS, frame
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
+from pictures import png
 from servers import absent_redis
 
 from daemon import build

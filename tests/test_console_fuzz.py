@@ -6,8 +6,9 @@ from collections import Counter
 
 import pytest
 import schemathesis
-from conftest import frame, png
+from conftest import frame
 from hypothesis import HealthCheck, given, settings
+from pictures import png
 
 from daemon import build
 from daemon.cli.console import line_view

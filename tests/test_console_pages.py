@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 import uvicorn
-from conftest import frame, png
+from conftest import frame
+from pictures import png
 from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
 from servers import RealRedis, free_port, need
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from conftest import bank_of, features
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from versions import bank_of, features
 
 from memory.calibration import CalibrationSet
 from memory.defects import Defect

@@ -1,49 +1,22 @@
-"""A lesson from answers to a version: learned once, held with reasons, rolled back without forgetting."""
+"""A lesson from answers to a version: learned once, or held with reasons."""
 
 from __future__ import annotations
 
-import time
-from pathlib import Path
-
 import pytest
-from conftest import NOW_MS, frame, make_service, png, rows, untracked
+from conftest import NOW_MS, make_service
+from lessons import answer, confirm, judge, learn
 
 from daemon.cli import doctor
 from daemon.datasets.rendered import Flaw, Scene
-from daemon.learning import answers, lesson, operating_point, publish
-from daemon.learning.rollback import roll_back
-from daemon.learning.teach import TeachError, images_in, teach
+from daemon.learning import answers, operating_point, publish
 from daemon.ledger.history import newest_events, set_aside
-from daemon.ledger.records import JudgedFrame, RecordedAnswer
-from daemon.retention import retain
 from daemon.service import Service
 from daemon.settings.load import Settings
 from daemon.streams import RedisStreams
 from memory.defects import WORST_PATCHES
-from memory.errors import ExtractorMismatch, StoreError
 from memory.extract import Extractor
 from memory.version import Version
 from policies.admission import Hold
-
-WORN = Scene(wear=1.0, warmth=1.0)
-
-
-def judge(service: Service, frame_id: str, number: int, scene: Scene = WORN, flaw: Flaw | None = None) -> JudgedFrame:
-    return service.engine.judge(frame(frame_id, png(number, scene, flaw)))
-
-
-def answer(service: Service, frame_id: str, verdict: str, operator: str = "anna") -> RecordedAnswer | None:
-    return answers.record(service.engine.ledger, answers.answer(frame_id, verdict, operator), NOW_MS)
-
-
-def learn(service: Service) -> Version | Hold:
-    return lesson.learn(service.engine, service.store, "test")
-
-
-def confirm(service: Service, count: int = 3, first: int = 600) -> None:
-    for number in range(first, first + count):
-        judge(service, f"g{number}", number)
-        answer(service, f"g{number}", "good")
 
 
 def test_confirmed_parts_become_the_next_version(service: Service) -> None:
@@ -170,96 +143,6 @@ def test_a_lesson_is_deterministic_whatever_the_crash(
     assert head.feedback_through == 6
 
 
-def test_a_rollback_brings_back_the_contents_and_keeps_every_defect(service: Service) -> None:
-    old = judge(service, "before", 650).score
-    confirm(service)
-    learn(service)
-    judge(service, "d", 610, Scene(), Flaw.BURR)
-    answer(service, "d", "defect")
-    learn(service)
-    restored = roll_back(service.store, service.engine.ledger, 1, "engineer", NOW_MS)
-    assert (restored.number, restored.restores, restored.who, restored.feedback_through) == (4, 1, "engineer", 4)
-    assert restored.gate["found"] + len(restored.gate["missed"]) == 1
-    contents, first = service.store.load(restored).snapshot, service.store.load(service.store.version(1)).snapshot
-    assert contents.detector.samples == first.detector.samples
-    assert contents.confirmed_defects.samples == ("d",)
-    service.notice_versions()
-    after = judge(service, "after", 650)
-    assert (after.score, after.version) == (old, 4)
-    service.recalibrate()
-    assert service.store.newest_number() == 4, "what was rolled back is not learned again by itself"
-
-
-def test_a_rollback_to_nowhere_is_told(service: Service, untaught: Service) -> None:
-    del service
-    with pytest.raises(StoreError, match="number 9"):
-        roll_back(untaught.store, untaught.engine.ledger, 9, "x", NOW_MS)
-
-
-@pytest.mark.parametrize("count", [0, 1])
-def test_an_empty_or_one_image_folder_teaches_nothing(untaught: Service, tmp_path: Path, count: int) -> None:
-    folder = tmp_path / "few"
-    folder.mkdir()
-    for number in range(count):
-        (folder / f"{number}.png").write_bytes(png(number))
-    with pytest.raises(TeachError, match="image"):
-        _teach(untaught, folder)
-    assert untaught.store.newest_number() == 0
-
-
-def test_bad_files_among_the_taught_are_told_and_skipped(untaught: Service, good_parts: Path) -> None:
-    (good_parts / "a-text.png").write_text("text")
-    (good_parts / "b-empty.jpg").write_bytes(b"")
-    taught = _teach(untaught, good_parts)
-    assert {Path(p).name for p in taught.refused} == {"a-text.png", "b-empty.jpg"}
-    assert untaught.engine.ledger.counts()["events.teach_refused"] == 2
-    assert len(taught.version.added) == 16
-
-
-def test_teaching_anew_keeps_the_defects_and_may_not_forget_one(service: Service, good_parts: Path) -> None:
-    judge(service, "d", 610, Scene(), Flaw.BURR)
-    answer(service, "d", "defect")
-    learn(service)
-    taught = _teach(service, good_parts)
-    assert service.store.load(taught.version).snapshot.confirmed_defects.samples == ("d",)
-    for number in range(8):
-        (good_parts / f"burr{number}.png").write_bytes(png(610, Scene(), Flaw.BURR))
-    with pytest.raises(TeachError, match="would be missed: d"):
-        _teach(service, good_parts)
-
-
-def test_teaching_over_another_extractor_is_refused(
-    service: Service, settings: Settings, wire: RedisStreams, good_parts: Path
-) -> None:
-    del service
-    other = Extractor(model="resnet18", layers=(2,), weights="untrained", input_px=64, normalize=True, device="cpu")
-    with pytest.raises(ExtractorMismatch):
-        _teach(make_service(settings, other, wire), good_parts)
-
-
-def test_retention_keeps_answers_and_drops_the_rest(service: Service, settings: Settings) -> None:
-    retention = settings.retention.model_copy(update={"ring_frames": 2, "flagged_days": 1.0, "ledger_days": 3.0})
-    service.engine.settings = settings.model_copy(update={"retention": retention})
-    for number, good in enumerate((501, 504, 507, 508, 510)):
-        judge(service, f"ok{number}", good, Scene())
-    judge(service, "flagged", 610, Scene(), Flaw.BURR)
-    judge(service, "answered", 611, Scene(), Flaw.BURR)
-    answer(service, "answered", "defect")
-    service.turn(0)
-    ledger, now_s = service.engine.ledger, time.time()
-    retain(service, now_s)
-    kept = [r["frame_id"] for r in rows(ledger, "SELECT frame_id FROM frames WHERE kept IS NOT NULL ORDER BY seq")]
-    assert kept == ["ok3", "ok4", "flagged", "answered"]
-    retain(service, now_s + 2 * 86_400)
-    assert ledger.frame("flagged").kept is None  # type: ignore[union-attr]  # its row stays
-    retain(service, now_s + 4 * 86_400)
-    left = [r["frame_id"] for r in rows(ledger, "SELECT frame_id FROM frames ORDER BY seq")]
-    assert left == ["ok3", "ok4", "answered"]
-    answered = ledger.frame("answered")
-    assert answered is not None
-    assert service.engine.view(answered) is not None
-
-
 def test_a_missed_defect_reported_by_an_operator_is_found_from_then_on(service: Service) -> None:
     """A burr was confirmed as good and passes; its report takes the patches that hide it out, and says whose."""
     for name in ("sly", "sly-2"):
@@ -284,7 +167,3 @@ def test_a_hold_is_told_as_an_event(service: Service) -> None:
     assert event.detail["reason"] == hold.reason
     service.turn(0)
     assert any(f["kind"] == b"hold" for _, f in service.wire.entries("events"))
-
-
-def _teach(service: Service, folder: Path):  # type: ignore[no-untyped-def]  # the return type is teach's own
-    return teach(images_in(folder), service.engine, service.store, "x", untracked)

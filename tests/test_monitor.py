@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import material_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pictures import material_of
 
 from daemon.datasets.rendered import STEADY, Flaw, Scene, part
 from drift.chart import BURST_FRAMES

@@ -7,9 +7,9 @@ import weakref
 from dataclasses import replace
 
 import numpy as np
-from conftest import features
 from hypothesis import given
 from hypothesis import strategies as st
+from versions import features
 
 from memory.calibration import CalibrationSet
 from memory.features import Features

@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import pytest
-from conftest import NOW_MS, details, frame, good_of, make_service, png
+from conftest import NOW_MS, details, frame, make_service
+from pictures import png
+from versions import good_of
 
 from daemon.cli import doctor
 from daemon.datasets.rendered import STEADY, Flaw, Scene

@@ -22,7 +22,8 @@ import paho.mqtt.client as paho
 import pytest
 from asyncua import Client as OpcUaClient
 from asyncua.ua import UaError
-from conftest import ROOT, frame, png
+from conftest import ROOT, frame
+from pictures import png
 from pymodbus.client import AsyncModbusTcpClient
 from servers import RealRedis, absent_redis, free_port, need
 from standardwebhooks.webhooks import Webhook

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from conftest import NOW_MS, details, features, frame, png
+from conftest import NOW_MS, details, frame
 from hypothesis import given
 from hypothesis import strategies as st
-from test_lesson import answer, learn
-from test_policies import LIMITS, around, good_part, model, scratch
+from lessons import answer, learn
+from pictures import png
+from proposals import LIMITS, around, good_part, model, proposal, scratch, showing, with_threshold
+from versions import features
 
 from daemon.cli import terminal
 from daemon.datasets.rendered import STEADY, Scene
@@ -32,7 +34,6 @@ from drift.regimes import (
 )
 from drift.signals import SIGNALS
 from memory.calibration import CalibrationSet
-from memory.defects import ConfirmedDefects
 from policies.admission import Hold, LabelledParts, Proposal, propose
 from policies.gate import check
 from policies.threshold import Threshold, calibrate
@@ -183,9 +184,9 @@ def test_every_regime_keeps_its_calibration_parts(before: list[int], fresh: list
         assert [n for n, r in zip(grown.samples, grown.regimes, strict=True) if r == regime] == own[len(own) - count :]
 
 
-def test_a_lesson_makes_a_regime_known_once_by_parts_without_a_fault() -> None:
-    base = model()
-    goods = tuple(good_part(f"n{i}", features(around(6))) for i in range(12))
+def test_a_lesson_makes_a_regime_known_once_by_parts_without_a_fault(rng: np.random.Generator) -> None:
+    base = model(rng)
+    goods = tuple(good_part(f"n{i}", showing(around(rng, 6))) for i in range(12))
     seen = {f"n{i}": sighting(70, i, fault=i >= ENOUGH_PARTS) for i in range(12)}
     parts = LabelledParts(goods, sightings=seen)
     outcome = propose(base, parts, CALM, LIMITS, 0)
@@ -197,17 +198,17 @@ def test_a_lesson_makes_a_regime_known_once_by_parts_without_a_fault() -> None:
     assert len(outcome.snapshot.regimes["signals.70"]) == ENOUGH_PARTS - 1, "who waited was counted then"
 
 
-def test_a_defect_that_would_be_missed_in_one_regime_holds_the_lesson() -> None:
-    defect = scratch("d1")
-    base = model(ConfirmedDefects().remember(defect, 9))
+def test_a_defect_that_would_be_missed_in_one_regime_holds_the_lesson(rng: np.random.Generator) -> None:
+    defect = scratch(rng, "d1")
+    base = model(rng, defect)
     before = Threshold.of(base.version.threshold)
     strict = replace(before, per_regime={7: calibrate([before.value / 2], 0.5)})
     score = base.snapshot.detector.score_in(defect.view, defect.mask).value
     assert before.value < score
     lax = replace(before, per_regime={7: calibrate([2 * score], 0.5)})
-    base = replace(base, version=replace(base.version, threshold=strict.to_json()))
-    assert not isinstance(check(Proposal(base, base.snapshot, strict, (), (), ())), Hold)
-    assert isinstance(check(Proposal(base, base.snapshot, lax, (), (), ())), Hold)
+    base = with_threshold(base, strict)
+    assert not isinstance(check(proposal(base, strict)), Hold)
+    assert isinstance(check(proposal(base, lax)), Hold)
 
 
 DIM = Scene(light=0.6, wear=0.4)

@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import NOW_MS, commit, frame, line_in, make_service, png
-from test_lesson import answer
+from conftest import NOW_MS, frame, line_in, make_service
+from lessons import answer
+from pictures import png
+from versions import commit
 
 from daemon import build
 from daemon.cli import terminal

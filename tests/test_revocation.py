@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import NOW_MS, frame, good_of, make_service, png, rows, untracked
-from test_cli import call
+from commands import call
+from conftest import NOW_MS, frame, make_service, rows, untracked
+from pictures import png
+from versions import good_of
 
 from daemon.datasets.rendered import Flaw, Scene
 from daemon.learning import answers, compare, lesson, revocation

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import NOW_MS, details, features, frame, make_service, png
-from test_lesson import answer, judge, learn
-from test_policies import LIMITS, around, confirmed, good_part, model
+from conftest import NOW_MS, details, frame, make_service
+from lessons import answer, judge, learn
+from pictures import png
+from proposals import LIMITS, around, good_part, model, showing
 
 from daemon.cli import terminal
 from daemon.datasets.rendered import STEADY, Flaw, Scene
@@ -24,7 +25,7 @@ from drift.monitor import CALM, Change, Trust
 from drift.reference import Reference
 from drift.signals import LIGHT, SIGNALS
 from memory.extract import Extractor
-from policies.admission import Hold, propose
+from policies.admission import Hold, LabelledParts, propose
 from policies.notices import Action, notices, paused
 
 DIM = Scene(light=0.6)
@@ -149,13 +150,13 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("cause", CHANGES)
-def test_learning_pauses_for_camera_faults_and_for_nothing_else(cause: str) -> None:
+def test_learning_pauses_for_camera_faults_and_for_nothing_else(cause: str, rng: np.random.Generator) -> None:
     drift = replace(CALM, trust=Trust.DRIFTING, changes=(Change(cause, NOW_MS, f"{cause} by much", 5.0),))
     (card,) = notices(drift)
     assert card.action is CHANGES[cause]
     assert card.amount == f"{cause} by much"
     assert (paused(drift) is not None) == (card.action is Action.PAUSED)
-    outcome = propose(model(), confirmed((good_part("n", features(around(6))),)), drift, LIMITS, 0)
+    outcome = propose(model(rng), LabelledParts((good_part("n", showing(around(rng, 6))),)), drift, LIMITS, 0)
     if card.action is Action.PAUSED:
         assert isinstance(outcome, Hold)
         assert f"{cause} by much" in outcome.reason

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import NOW_MS, frame, make_service, png, untracked
+from conftest import NOW_MS, frame, make_service, untracked
+from pictures import png
 
 from daemon.datasets.rendered import STEADY, Flaw
 from daemon.inference.shadow import Trial

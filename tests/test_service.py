@@ -13,8 +13,10 @@ from pathlib import Path
 import fakeredis
 import pytest
 import redis
-from conftest import NOW_MS, RealRedis, details, frame, make_service, png, rows, settle, untracked
-from test_frames import BAD
+from conftest import NOW_MS, details, frame, make_service, rows, settle, untracked
+from lessons import teach_from
+from pictures import UNUSABLE, png
+from servers import RealRedis
 
 from daemon.datasets.rendered import Flaw, Scene
 from daemon.learning import answers
@@ -64,7 +66,7 @@ def test_without_a_bank_every_frame_is_unknown(untaught: Service) -> None:
     assert b"driftline teach" in verdict["reason"]
 
 
-@pytest.mark.parametrize("data", BAD.values(), ids=BAD.keys())
+@pytest.mark.parametrize("data", UNUSABLE.values(), ids=UNUSABLE.keys())
 def test_a_bad_image_is_unknown_counted_and_kept_aside(service: Service, data: bytes) -> None:
     verdict = verdict_of(service, "bad", data)
     assert verdict["verdict"] == b"UNKNOWN"
@@ -184,7 +186,7 @@ def test_a_watched_file_may_have_any_name(
 ) -> None:
     source = settings.source.model_copy(update={"kind": "folder", "folder": tmp_path / "inbox", "settle_ms": 0})
     service = make_service(settings.model_copy(update={"source": source}), extractor, wire)
-    _teach(service, good_parts)
+    teach_from(service, good_parts)
     service.start()
     Path(os.fsdecode(os.fsencode(tmp_path / "inbox") + b"/" + name)).write_bytes(png(504))
     settle(service, lambda: len(list((tmp_path / "inbox" / "judged").iterdir())) == 1)
@@ -200,7 +202,7 @@ def test_the_light_is_carried_over_to_another_reference(service: Service, tmp_pa
         (bright / f"{number:02d}.png").write_bytes(png(number, Scene(light=1.3)))
     before = service.engine.active.monitor.gain.mean()  # type: ignore[union-attr]  # it is active
     assert before > 0.2
-    _teach(service, bright)
+    teach_from(service, bright)
     service.notice_versions()
     assert abs(service.engine.active.monitor.gain.mean()) < 0.03  # type: ignore[union-attr]  # as above
     roll_back(service.store, service.engine.ledger, 1, "x", NOW_MS)
@@ -282,7 +284,7 @@ def test_redis_lost_in_mid_run_and_back(settings: Settings, extractor: Extractor
     server = fakeredis.FakeServer()
     wire = RedisStreams(fakeredis.FakeRedis(server=server, protocol=2), "memory://", "driftline", "test")
     service = make_service(settings, extractor, wire)
-    _teach(service, good_parts)
+    teach_from(service, good_parts)
     service.start()
     verdict_of(service, "before", png(504))
     wire.send("frames", {"frame_id": "during", "image": png(501)})
@@ -304,7 +306,7 @@ def test_redis_absent_at_start_and_a_real_one_killed_in_mid_run(
     real_redis.stop()
     with real_redis.client() as client:
         service = make_service(settings, extractor, RedisStreams(client, real_redis.url, "driftline", "test"))
-        _teach(service, good_parts)
+        teach_from(service, good_parts)
         service.start()
         service.turn(0)
         assert "redis" in service.trouble, "absent at start: told, and tried again"
@@ -327,7 +329,7 @@ def test_a_watched_folder_is_judged_on_while_redis_is_away(
     wire = RedisStreams(fakeredis.FakeRedis(server=server, protocol=2), "memory://", "driftline", "test")
     source = settings.source.model_copy(update={"kind": "folder", "folder": tmp_path / "inbox", "settle_ms": 0})
     service = make_service(settings.model_copy(update={"source": source}), extractor, wire)
-    _teach(service, good_parts)
+    teach_from(service, good_parts)
     service.start()
     server.connected = False
     for number in range(10):
@@ -405,7 +407,7 @@ def test_a_restart_goes_on_bit_for_bit(
         wire = RedisStreams(fakeredis.FakeRedis(protocol=2), "memory://", "driftline", name)
         line_settings = settings.model_copy(update={"state_dir": tmp_path / name})
         service = make_service(line_settings, extractor, wire)
-        _teach(service, good_parts)
+        teach_from(service, good_parts)
         service.start()
         for i in range(24):
             if restarts and i % 5 == 4:
@@ -427,10 +429,6 @@ def test_a_version_committed_elsewhere_is_taken_up(service: Service, settings: S
     assert verdict_of(service, "f", png(504))["version"] == b"2"
 
 
-def _teach(service: Service, folder: Path) -> None:
-    teach(images_in(folder), service.engine, service.store, "x", untracked)
-
-
 def _confirm_new_material(service: Service) -> None:
     for number in range(3):
         row = service.engine.judge(frame(f"worn{number}", png(600 + number, Scene(wear=1.0, warmth=1.0))))
@@ -448,3 +446,8 @@ def test_torn_calibration_pictures_keep_nothing_from_starting(
     again.start()
     assert again.probe_ms is not None
     assert again.engine.judge(frame("next", png(500))).verdict == "OK"
+
+
+def test_settle_itself_gives_up(service: Service) -> None:
+    with pytest.raises(AssertionError):
+        settle(service, lambda: False, turns=1)

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
-from conftest import NOW_MS, arrays_of, details, frame, make_service, rows
-from test_lesson import answer, judge, learn
+from conftest import NOW_MS, details, frame, make_service, rows
+from lessons import answer, judge, learn
+from versions import arrays_of
 
 from daemon.inference.shadow import Trial, tried
 from daemon.learning.rollback import roll_back
@@ -20,7 +21,6 @@ from memory.extract import Extractor
 from memory.store import Store
 from memory.version import Version
 from policies.admission import Hold
-from policies.ask import asked
 from policies.shadow import Disagreement, ShadowReport, weigh
 from policies.verdict import Verdict
 
@@ -83,12 +83,6 @@ def test_frames_that_are_judged_differently_are_asked_about(service: Service) ->
         row = service.engine.ledger.frame(name)
         assert row is not None
         assert (row.asked, row.verdict, row.trial) == (1, "NG", "OK")
-
-
-def test_a_dispute_is_asked_about_within_the_budget() -> None:
-    assert asked(Verdict.OK, 1.0, 0.5, 0.1, disputed=True)
-    assert not asked(Verdict.OK, 1.0, 0.5, 0.1)
-    assert not asked(Verdict.OK, 1.0, 1.0, 0.1, disputed=True)
 
 
 def test_a_proposal_that_would_pass_a_defect_is_held_and_told(service: Service) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import material_of
+from pictures import material_of
 
 from daemon.datasets.rendered import Flaw, Scene, part
 from drift.alarms import nearest

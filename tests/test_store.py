@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import arrays_of, commit, contents, features
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from versions import arrays_of, commit, contents, features
 
 from drift.reference import Reference
 from drift.regimes import regimes_of

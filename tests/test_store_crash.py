@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import commit, contents
+from versions import commit, contents
 
 from memory.errors import StoreError
 from memory.store import Store

@@ -6,9 +6,9 @@ import json
 
 import numpy as np
 import pytest
-from conftest import bank_of, features
 from hypothesis import given
 from hypothesis import strategies as st
+from versions import bank_of, features
 
 from memory.calibration import CalibrationSet
 from memory.defects import Defect
@@ -156,3 +156,15 @@ def test_no_threshold_of_a_regime_hides_a_defect_that_the_others_find() -> None:
     assert threshold.value < score < threshold.for_regime(7).value, "the test's own premise"
     careful = conformal_threshold(bank, calibration, (defect,), 0.1)
     assert set(careful.per_regime) == {0}
+
+
+@given(n=st.integers(1, 80), rate=st.floats(0.01, 0.9))
+def test_the_confident_rate_is_no_smaller_than_the_mean_one(n: int, rate: float) -> None:
+    threshold = calibrate([float(i) for i in range(n)], rate)
+    assert threshold.guaranteed_rate < threshold.confident_rate <= 1
+
+
+def test_the_confident_rate_of_the_largest_of_fifty_nine_is_a_twentieth() -> None:
+    """The textbook number: 59 parts for 95 % confidence in 5 % (Wilks 1941)."""
+    confident = calibrate([float(i) for i in range(59)], 0.01).confident_rate
+    assert abs(confident - 0.05) < 0.001

@@ -9,7 +9,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from conftest import commit, contents, features, good_of, material_of
+from pictures import material_of
+from versions import commit, contents, features, good_of
 
 from daemon.datasets.rendered import part
 from drift.reference import Reference, refer

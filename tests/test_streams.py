@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import redis
-from conftest import RealRedis
 from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
+from servers import RealRedis
 
 from daemon.streams import BATCH, CLAIM_IDLE_MS, GROUP, RedisLost, RedisStreams
 

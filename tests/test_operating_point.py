@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import NOW_MS, commit, contents
+from conftest import NOW_MS
+from versions import commit, contents
 
 from daemon.learning import operating_point, publish
 from daemon.ledger.ledger import Ledger
