@@ -116,8 +116,7 @@ def test_where_calm_patches_are_alike_to_the_bit_distances_stay_plain() -> None:
     assert bank_of(good).score(View(features(np.full((1, 4), 3.0)))).value == 6.0
 
 
-def test_learning_leaves_an_images_level_alone() -> None:
-    rng = np.random.default_rng(0)
+def test_learning_leaves_an_images_level_alone(rng: np.random.Generator) -> None:
     taught, new = (rng.standard_normal((50, 4)).astype(np.float32) for _ in range(2))
     asked = features(rng.standard_normal((20, 4)))
     good = gather([("a", taught)]).with_landmarks(taught[:5], [features(taught)])
@@ -125,9 +124,8 @@ def test_learning_leaves_an_images_level_alone() -> None:
     assert extended.scale(asked) == good.scale(asked) == cut.scale(asked)
 
 
-def test_landmarks_that_an_image_gave_do_not_calm_it() -> None:
+def test_landmarks_that_an_image_gave_do_not_calm_it(rng: np.random.Generator) -> None:
     """Or the parts that calibrate the threshold would score higher than new parts of the same kind."""
-    rng = np.random.default_rng(1)
     one, two = (rng.standard_normal((30, 4)).astype(np.float32) for _ in range(2))
     marks = np.concatenate([one[:2], two[:2]])
     bank = gather([("a", one), ("b", two)]).with_landmarks(marks, [features(one), features(two)])
@@ -159,9 +157,9 @@ def test_a_large_bank_is_searched_quickly_and_decides_exactly(seed: int) -> None
     assert (quick.map > exact.map * (1 + 1e-5)).any(), "the test's own premise: it does err"
 
 
-def test_a_bank_that_is_ready_lets_no_image_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bank_that_is_ready_lets_no_image_wait(monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
     """The cells of a large bank take up to seconds: whoever activates a version makes them, not its first frame."""
-    bank = bank_of(gather([("a", np.random.default_rng(0).standard_normal((IVF_FROM, 4)).astype(np.float32))]))
+    bank = bank_of(gather([("a", rng.standard_normal((IVF_FROM, 4)).astype(np.float32))]))
     bank.warm_up()
 
     def late(*_: object) -> None:

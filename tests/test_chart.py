@@ -62,8 +62,7 @@ def test_calm_lines_seldom_alarm_whatever_their_distribution(kind: str, parts: i
 
 @pytest.mark.parametrize("signal", [0, len(LIGHT), COUNT - 1])
 @pytest.mark.parametrize("by", [-8.0, -2.5, 2.5, 8.0])
-def test_a_change_is_found_and_dated(signal: int, by: float) -> None:
-    rng = np.random.default_rng(1)
+def test_a_change_is_found_and_dated(signal: int, by: float, rng: np.random.Generator) -> None:
     mean, spread, limits = taught(rng.standard_normal((40, COUNT)))
     z = (rng.standard_normal((400, 1, COUNT)) - mean) / spread
     z[200:, :, signal] += by
@@ -91,8 +90,7 @@ def test_a_chart_begun_anew_has_seen_its_newest_frames_only(frames: list[int], s
         assert fresh[signal] == pytest.approx(sums[signal])
 
 
-def test_a_chart_begun_after_a_change_does_not_see_it() -> None:
-    rng = np.random.default_rng(2)
+def test_a_chart_begun_after_a_change_does_not_see_it(rng: np.random.Generator) -> None:
     mean, spread, limits = taught(rng.standard_normal((40, COUNT)))
     z = np.concatenate([np.full((1_000, COUNT), 5.0), (rng.standard_normal((40, COUNT)) - mean) / spread])
     increments, all_signals = evidence(exactly(z), limits), np.ones(COUNT, dtype=np.int64)
@@ -125,23 +123,22 @@ def test_a_single_frame_never_raises_an_alarm(limits: Evidence, z: float) -> Non
     assert np.array_equal(increment, evidence(exactly(np.full(COUNT, np.clip(z, -CLIP, CLIP))), limits))
 
 
-def test_the_bound_holds_for_the_parts_it_was_made_from() -> None:
-    parts = np.random.default_rng(3).standard_normal((25, COUNT))
+def test_the_bound_holds_for_the_parts_it_was_made_from(rng: np.random.Generator) -> None:
+    parts = rng.standard_normal((25, COUNT))
     mean, spread, limits = taught(parts)
     factor = np.exp(evidence(exactly((parts - mean) / spread), limits)).mean(axis=0)  # (n, S, 2, T) -> (S, 2, T)
     assert factor.max() < 1
     assert limits.shape == (COUNT, 2, len(TILTS))
 
 
-def test_fewer_parts_make_a_more_careful_chart() -> None:
-    rng = np.random.default_rng(4)
+def test_fewer_parts_make_a_more_careful_chart(rng: np.random.Generator) -> None:
     few, many = (taught(rng.standard_normal((n, COUNT)))[2] for n in (8, 200))
     assert (few.mean(axis=0) > many.mean(axis=0)).all()
     assert len(MATERIAL) == 5
 
 
-def test_what_is_not_exactly_known_speaks_by_its_nearer_end() -> None:
-    _, _, limits = taught(np.random.default_rng(5).standard_normal((40, COUNT)))
+def test_what_is_not_exactly_known_speaks_by_its_nearer_end(rng: np.random.Generator) -> None:
+    _, _, limits = taught(rng.standard_normal((40, COUNT)))
     low, high = np.full(COUNT, -2.0), np.full(COUNT, 3.0)
     increments = evidence(np.stack([low, high]), limits)
     assert np.array_equal(increments[:, 0], evidence(exactly(low), limits)[:, 0])

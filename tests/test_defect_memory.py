@@ -19,8 +19,6 @@ from memory.patch_bank.good_patches import gather
 from policies.fitting import calibrated
 from policies.threshold import Threshold
 
-RNG = np.random.default_rng(0)
-
 
 def part(*centres: float, spread: float = 1.0, seed: int = 0) -> Features:
     """Thirty patches around 0 and one at each of the given places on the first axis."""
@@ -91,8 +89,8 @@ def test_the_memory_never_lowers_a_score_and_raises_it_at_most_tenfold(where: fl
     assert (raised <= MOST_AMPLIFIED * plain).all()
 
 
-def test_without_confirmed_defects_the_score_is_the_distance_to_good_patches() -> None:
+def test_without_confirmed_defects_the_score_is_the_distance_to_good_patches(rng: np.random.Generator) -> None:
     bank, _, _ = taught()
     assert len(bank.defect_memory.vectors) == 0
-    seen = part(RNG.normal(0, 5))
+    seen = part(rng.normal(0, 5))
     assert score(bank, seen).value == bank.normalised_distance(seen).value

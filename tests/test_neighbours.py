@@ -55,9 +55,7 @@ def test_followed_is_found_anew(seed: int, gone: float, come: int) -> None:
     )
 
 
-def test_followed_is_found_anew_with_features_of_real_width() -> None:
-    rng = np.random.default_rng(4)
-
+def test_followed_is_found_anew_with_features_of_real_width(rng: np.random.Generator) -> None:
     where = rng.random((1, 256)) < 0.05
 
     def picture() -> Features:
@@ -80,9 +78,8 @@ def test_followed_is_found_anew_with_features_of_real_width() -> None:
     assert part.value == part.map.max()
 
 
-def test_patches_of_unknown_place_are_found_anew() -> None:
+def test_patches_of_unknown_place_are_found_anew(rng: np.random.Generator) -> None:
     """As in snapshots of format 1, which do not say where a patch was."""
-    rng = np.random.default_rng(1)
     calibration, other = parts(rng), features(rng.standard_normal((12, 3)))
     bank = bank_of(calibration, rng, 1.0)
     old = replace(bank, patch_index=np.full(len(bank), -1, dtype=np.int32))
@@ -94,8 +91,7 @@ def test_patches_of_unknown_place_are_found_anew() -> None:
     )
 
 
-def test_a_part_taught_anew_under_the_same_name_is_found_anew() -> None:
-    rng = np.random.default_rng(2)
+def test_a_part_taught_anew_under_the_same_name_is_found_anew(rng: np.random.Generator) -> None:
     calibration, again, other = parts(rng), parts(rng), features(rng.standard_normal((12, 3)))
     cache, before = NeighbourCache(), bank_of(calibration, rng, 1.0)
     scores(cache, before, calibration, other)
@@ -105,8 +101,7 @@ def test_a_part_taught_anew_under_the_same_name_is_found_anew() -> None:
     )
 
 
-def test_a_part_s_own_patches_do_not_excuse_it() -> None:
-    rng = np.random.default_rng(3)
+def test_a_part_s_own_patches_do_not_excuse_it(rng: np.random.Generator) -> None:
     calibration = parts(rng)
     bank = bank_of(calibration, rng, 1.0)
     cache = NeighbourCache()
@@ -117,9 +112,8 @@ def test_a_part_s_own_patches_do_not_excuse_it() -> None:
     assert who_gave_all.value == 0, "who gave everything is not taken out"
 
 
-def test_what_is_asked_of_an_image_is_forgotten_with_it() -> None:
+def test_what_is_asked_of_an_image_is_forgotten_with_it(rng: np.random.Generator) -> None:
     """A lesson asks for hundreds of candidates: none may be held for as long as the bank lives."""
-    rng = np.random.default_rng(5)
     cache, bank = NeighbourCache(), bank_of(parts(rng), rng, 1.0)
     candidate = features(rng.standard_normal((12, 3)))
     cache.score(bank, candidate)

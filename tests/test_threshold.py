@@ -99,8 +99,8 @@ def test_parts_that_gave_landmarks_are_no_calmer_than_new_ones() -> None:
     assert abs(flagged / 300 - 0.1) <= 0.052
 
 
-def test_a_part_that_alone_sets_the_threshold_is_named() -> None:
-    rng, names = np.random.default_rng(8), tuple(f"p{i}" for i in range(12))
+def test_a_part_that_alone_sets_the_threshold_is_named(rng: np.random.Generator) -> None:
+    names = tuple(f"p{i}" for i in range(12))
     parts = [features(rng.standard_normal((6, 3)).round(2)) for _ in names]
     parts[5] = features(np.full((6, 3), 9.0))
     bank = bank_of(gather([(n, f.patches) for n, f in zip(names, parts, strict=True)]))
@@ -116,9 +116,8 @@ def test_a_part_that_alone_sets_the_threshold_is_named() -> None:
     assert not Threshold.of(old).single_part_dominates, "a manifest that does not say names nobody"
 
 
-def test_a_regime_with_parts_enough_has_a_threshold_of_its_own() -> None:
+def test_a_regime_with_parts_enough_has_a_threshold_of_its_own(rng: np.random.Generator) -> None:
     """What is normal by night may score more than by day; pooled, the day's parts would pass too much."""
-    rng = np.random.default_rng(9)
     bank = bank_of(gather([("taught", rng.standard_normal((60, 3)))]))
     day = [features(rng.standard_normal((6, 3))) for _ in range(20)]
     night = [features(rng.standard_normal((6, 3)) * 3) for _ in range(20)]
@@ -141,8 +140,7 @@ def test_a_regime_with_parts_enough_has_a_threshold_of_its_own() -> None:
     assert not by_day.per_regime, "one regime needs no second threshold"
 
 
-def test_no_threshold_of_a_regime_hides_a_defect_that_the_others_find() -> None:
-    rng = np.random.default_rng(9)
+def test_no_threshold_of_a_regime_hides_a_defect_that_the_others_find(rng: np.random.Generator) -> None:
     bank = bank_of(gather([("taught", rng.standard_normal((60, 3)))]))
     day = [features(rng.standard_normal((6, 3))) for _ in range(20)]
     night = [features(rng.standard_normal((6, 3)) * 3) for _ in range(20)]
