@@ -133,8 +133,8 @@ def measure(options: argparse.Namespace, extent: Extent, root: Path, redis_port:
             spent = [processor_s(pid) - then for pid, then in zip(pids, before, strict=True)]
             took, of = (now - then for now, then in zip(stolen(), host, strict=True))
             time.sleep(1)
-            shown = int(viewers.communicate()[0]) if viewers else 0
-            figures = {"images shown": shown, "console": 100 * spent[0], "viewers": 100 * sum(spent[1:])}
+            images_shown = int(viewers.communicate()[0]) if viewers else 0
+            figures = {"images shown": images_shown, "console": 100 * spent[0], "viewers": 100 * sum(spent[1:])}
             figures["host"] = 100 * took / of
             rounds[watched].append(times(ledger, sent, name) | figures)
             print(name, rounds[watched][-1], file=sys.stderr)

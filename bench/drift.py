@@ -55,10 +55,10 @@ SHORT = Extent(null_frames=20, noticed_frames=20, measured_frames=5, cost_frames
 def null(setting: Setting, extent: Extent, runs: int, rng: np.random.Generator) -> tuple[str, str]:
     """Realised run lengths over good parts: of the charts, and of what ADWIN notices."""
     good, limits = setting.z(setting.good), setting.reference.limits
-    said = evidence(as_interval(good), limits)  # (n, S) -> (n, S, 2, T)
+    increments = evidence(as_interval(good), limits)  # (n, S) -> (n, S, 2, T)
     sums, alarms = np.zeros((runs, *limits.shape)), 0
     for _ in range(extent.null_frames):
-        sums = accumulate(sums, said[rng.integers(0, len(good), runs)])
+        sums = accumulate(sums, increments[rng.integers(0, len(good), runs)])
         false = alarming(sums).any(axis=1)
         alarms += int(false.sum())
         sums[false] = 0.0  # begun anew

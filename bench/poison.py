@@ -66,7 +66,7 @@ def harm(line: Line, clean: Result, states: list[State], record: Record) -> Harm
     """What the wrong answers did."""
     poisoned = judged(line, states)
     by_name = {p.name: p for p in line.stream}
-    wrong = [by_name[name] for name, said in record.answers.items() if said != truth(by_name[name])]
+    wrong = [by_name[name] for name, label in record.answers.items() if label != truth(by_name[name])]
     goods = [part for part in wrong if part.shot.defective]
     return Harm(
         auroc=100 * (clean.auroc - poisoned.auroc),

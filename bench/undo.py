@@ -68,8 +68,8 @@ def live(line: Service, rows: list[Shot]) -> None:
         name = f"{number}:{shot.image.name}"
         frame = playback.verdict(line, name, {"part_id": shot.part, "path": str(shot.image)})
         if frame.asked:
-            said = "defect" if shot.defective else "good"
-            playback.tell(line, answers.answer(name, said, FIRST if shot.stage == 1 else LATER))
+            label = "defect" if shot.defective else "good"
+            playback.tell(line, answers.answer(name, label, FIRST if shot.stage == 1 else LATER))
         line.lesson_if_due()
     line.recalibrate()
 

@@ -30,14 +30,7 @@ from daemon.service import Service
 from daemon.settings.load import Settings
 from daemon.streams import RedisStreams
 from drift.reference import Reference, refer
-from memory.calibration import CalibrationSet
-from memory.defects import ConfirmedDefects
 from memory.features import Features, Image
-from memory.patch_bank.bank import PatchBank
-from memory.patch_bank.defect_memory import DefectMemory
-from memory.patch_bank.good_patches import GoodPatches, gather
-from memory.store import Store
-from memory.version import Snapshot, Version, VersionDraft
 
 if TYPE_CHECKING:
     from memory.extract import Extractor
@@ -69,6 +62,12 @@ def _hermetic(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     structlog.reset_defaults()
 
 
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """A random source of each test's own, for values that no test depends on."""
+    return np.random.default_rng(0)
+
+
 Look = Callable[[Image], Features]
 _referred: dict[bytes, Reference] = {}
 
@@ -86,53 +85,6 @@ def _refer_once(monkeypatch: pytest.MonkeyPatch) -> None:
         return _referred[digest.digest()]
 
     monkeypatch.setattr("daemon.learning.teach.refer", once)
-
-
-def features(patches: object, grid: tuple[int, int] | None = None) -> Features:
-    """Features of given patches (P, D); the grid is one row unless given."""
-    held = np.asarray(patches, dtype=np.float32)
-    return Features(held, grid or (1, len(held)))
-
-
-def bank_of(good: GoodPatches) -> PatchBank:
-    """A bank of good patches that remembers no defect."""
-    return PatchBank(good, DefectMemory(good.vectors[:0]))
-
-
-def good_of(snapshot: Snapshot) -> GoodPatches:
-    """The good patches of a snapshot's bank."""
-    bank = snapshot.detector
-    assert isinstance(bank, PatchBank)
-    return bank.good
-
-
-def arrays_of(snapshot: Snapshot) -> dict[str, bytes]:
-    """What a snapshot's detector is made of, to compare to the bit."""
-    return {name: array.tobytes() for name, array in snapshot.detector.arrays().items()}
-
-
-def contents(seed: int = 0, patches: int = 12) -> Snapshot:
-    """Small random contents, exact in float16."""
-    rng = np.random.default_rng(seed)
-    draw = lambda n: rng.integers(-50, 50, (n, 4)).astype(np.float32)  # noqa: E731  # two uses, one line
-    return Snapshot(
-        detector=bank_of(gather([("a.png", draw(patches)), ("b.png", draw(3))])),
-        confirmed_defects=ConfirmedDefects(),
-        calibration_set=CalibrationSet(("c.png", "d.png"), (features(draw(4), (2, 2)), features(draw(4), (2, 2)))),
-        reference={"mean": np.zeros(9), "spread": np.ones(9), "axes": np.eye(3, 4), "centre": np.zeros(4)},
-    )
-
-
-def commit(store: Store, made: Snapshot, parent: Version | None = None, **also: object) -> Version:
-    """Commit with plain values where the test does not care."""
-    given: dict[str, object] = {
-        "cause": "test",
-        "who": "pytest",
-        "created_at": "2026-01-01T00:00:00.000+00:00",
-        "extractor": "e" * 64,
-        "threshold": {"value": 1.0, "rate": 0.1, "guaranteed_rate": 0.1, "scores": [0.5, 1.0]},
-    }
-    return store.commit(made, VersionDraft(parent=parent, **(given | also)))  # type: ignore[arg-type]  # plain values by name
 
 
 @pytest.fixture(scope="session")
@@ -219,21 +171,21 @@ def untaught(settings: Settings, extractor: Extractor, wire: RedisStreams) -> Se
 def taught(tmp_path_factory: pytest.TempPathFactory, extractor: Extractor) -> Path:
     """The state folder of a taught line, which tests copy: teaching again for each would take longer than they do."""
     folder = tmp_path_factory.mktemp("taught")
-    given = line_in(folder)
-    opened = open_state(given.state_dir)
-    engine = build.engine(given, opened, extractor)
+    line_settings = line_in(folder)
+    opened = open_state(line_settings.state_dir)
+    engine = build.engine(line_settings, opened, extractor)
     teach(images_in(render(folder / "good")), engine, opened.store, "pytest", untracked)
     opened.ledger.close()
-    return given.state_dir
+    return line_settings.state_dir
 
 
 @pytest.fixture
 def service(taught: Path, settings: Settings, extractor: Extractor, wire: RedisStreams) -> Service:
     """A taught and started service."""
     shutil.copytree(taught, settings.state_dir)
-    made = make_service(settings, extractor, wire)
-    made.start()
-    return made
+    started = make_service(settings, extractor, wire)
+    started.start()
+    return started
 
 
 def frame(frame_id: str, data: bytes | None, problem: str | None = None) -> Frame:
@@ -260,8 +212,8 @@ def client(request: pytest.FixtureRequest) -> Iterator[redis.Redis]:
         yield fakeredis.FakeRedis(protocol=2)
     else:
         server: RealRedis = request.getfixturevalue("real_redis")
-        with server.client() as made:
-            yield made
+        with server.client() as connection:
+            yield connection
 
 
 def rows(ledger: Ledger, query: str, *values: str | int) -> list[Row]:

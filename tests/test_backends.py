@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import INPUT_PX, png
+from pictures import INPUT_PX, png
 
 from daemon.intake.decode import decode
 from memory import backends

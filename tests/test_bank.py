@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 import pytest
-from conftest import bank_of, features
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from versions import bank_of, features
 
 from memory.errors import DriftlineError
 from memory.features import View
@@ -23,39 +23,39 @@ from memory.patch_bank.index import IVF_FROM
 Vectors = arrays(np.float32, st.tuples(st.integers(1, 30), st.just(4)), elements=st.integers(-30, 30))
 
 
-@given(held=Vectors, asked=Vectors)
+@given(known=Vectors, asked=Vectors)
 def test_the_score_is_the_largest_distance_to_the_nearest_patch(
-    held: npt.NDArray[np.float32], asked: npt.NDArray[np.float32]
+    known: npt.NDArray[np.float32], asked: npt.NDArray[np.float32]
 ) -> None:
-    score = bank_of(gather([("a", held)])).score(View(features(asked)))
-    exact = np.sqrt(((asked[:, None] - held[None]) ** 2).sum(-1).min(1))
+    score = bank_of(gather([("a", known)])).score(View(features(asked)))
+    exact = np.sqrt(((asked[:, None] - known[None]) ** 2).sum(-1).min(1))
     assert np.array_equal(score.map.reshape(-1), exact.astype(np.float32))
     assert score.value == exact.astype(np.float32).max()
 
 
-@given(held=Vectors, more=Vectors, asked=Vectors)
+@given(known=Vectors, more=Vectors, asked=Vectors)
 def test_adding_vectors_never_raises_a_distance(
-    held: npt.NDArray[np.float32], more: npt.NDArray[np.float32], asked: npt.NDArray[np.float32]
+    known: npt.NDArray[np.float32], more: npt.NDArray[np.float32], asked: npt.NDArray[np.float32]
 ) -> None:
-    small = bank_of(gather([("a", held)])).score(View(features(asked)))
-    large = bank_of(gather([("a", held), ("b", more)])).score(View(features(asked)))
+    small = bank_of(gather([("a", known)])).score(View(features(asked)))
+    large = bank_of(gather([("a", known), ("b", more)])).score(View(features(asked)))
     assert (large.map <= small.map).all()
 
 
-@given(held=Vectors, asked=Vectors)
-def test_a_search_never_mutates(held: npt.NDArray[np.float32], asked: npt.NDArray[np.float32]) -> None:
-    bank = bank_of(gather([("a", held)]))
+@given(known=Vectors, asked=Vectors)
+def test_a_search_never_mutates(known: npt.NDArray[np.float32], asked: npt.NDArray[np.float32]) -> None:
+    bank = bank_of(gather([("a", known)]))
     vectors, query = bank.good.vectors.copy(), asked.copy()
     first, second = bank.score(View(features(asked))), bank.score(View(features(asked)))
     assert np.array_equal(bank.good.vectors, vectors)
     assert np.array_equal(asked, query)
     assert np.array_equal(first.map, second.map)
-    assert bank.size == len(held)
+    assert bank.size == len(known)
 
 
-@given(held=Vectors)
-def test_what_is_in_the_bank_scores_zero(held: npt.NDArray[np.float32]) -> None:
-    assert bank_of(gather([("a", held)])).score(View(features(held))).value == 0
+@given(known=Vectors)
+def test_what_is_in_the_bank_scores_zero(known: npt.NDArray[np.float32]) -> None:
+    assert bank_of(gather([("a", known)])).score(View(features(known))).value == 0
 
 
 def test_the_bank_cannot_be_written() -> None:
@@ -88,13 +88,13 @@ def test_every_patch_knows_who_gave_it() -> None:
     )
 
 
-@given(held=Vectors, asked=Vectors, low=st.floats(0.1, 5), wide=st.floats(0, 5))
+@given(known=Vectors, asked=Vectors, low=st.floats(0.1, 5), wide=st.floats(0, 5))
 def test_a_score_is_in_units_of_the_images_level_within_bounds(
-    held: npt.NDArray[np.float32], asked: npt.NDArray[np.float32], low: float, wide: float
+    known: npt.NDArray[np.float32], asked: npt.NDArray[np.float32], low: float, wide: float
 ) -> None:
-    plain = gather([("a", held)])
+    plain = gather([("a", known)])
     distance, _ = plain.index.search_flat(asked)
-    scaled = replace(plain, landmarks=held[:1], scale_range=(low, low + wide))
+    scaled = replace(plain, landmarks=known[:1], scale_range=(low, low + wide))
     score, scale = bank_of(scaled).score(View(features(asked))), scaled.scale(features(asked))
     assert low <= scale <= low + wide
     assert np.array_equal(score.map.reshape(-1), distance / np.float32(scale))
@@ -116,8 +116,7 @@ def test_where_calm_patches_are_alike_to_the_bit_distances_stay_plain() -> None:
     assert bank_of(good).score(View(features(np.full((1, 4), 3.0)))).value == 6.0
 
 
-def test_learning_leaves_an_images_level_alone() -> None:
-    rng = np.random.default_rng(0)
+def test_learning_leaves_an_images_level_alone(rng: np.random.Generator) -> None:
     taught, new = (rng.standard_normal((50, 4)).astype(np.float32) for _ in range(2))
     asked = features(rng.standard_normal((20, 4)))
     good = gather([("a", taught)]).with_landmarks(taught[:5], [features(taught)])
@@ -125,9 +124,8 @@ def test_learning_leaves_an_images_level_alone() -> None:
     assert extended.scale(asked) == good.scale(asked) == cut.scale(asked)
 
 
-def test_landmarks_that_an_image_gave_do_not_calm_it() -> None:
+def test_landmarks_that_an_image_gave_do_not_calm_it(rng: np.random.Generator) -> None:
     """Or the parts that calibrate the threshold would score higher than new parts of the same kind."""
-    rng = np.random.default_rng(1)
     one, two = (rng.standard_normal((30, 4)).astype(np.float32) for _ in range(2))
     marks = np.concatenate([one[:2], two[:2]])
     bank = gather([("a", one), ("b", two)]).with_landmarks(marks, [features(one), features(two)])
@@ -159,9 +157,9 @@ def test_a_large_bank_is_searched_quickly_and_decides_exactly(seed: int) -> None
     assert (quick.map > exact.map * (1 + 1e-5)).any(), "the test's own premise: it does err"
 
 
-def test_a_bank_that_is_ready_lets_no_image_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bank_that_is_ready_lets_no_image_wait(monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
     """The cells of a large bank take up to seconds: whoever activates a version makes them, not its first frame."""
-    bank = bank_of(gather([("a", np.random.default_rng(0).standard_normal((IVF_FROM, 4)).astype(np.float32))]))
+    bank = bank_of(gather([("a", rng.standard_normal((IVF_FROM, 4)).astype(np.float32))]))
     bank.warm_up()
 
     def late(*_: object) -> None:

@@ -224,6 +224,6 @@ def test_a_genicam_camera_that_cannot_be_used_says_why(
 def test_a_camera_that_is_not_named_is_told(
     settings: Settings, wire: RedisStreams, source: dict[str, str], says: str
 ) -> None:
-    given = settings.model_copy(update={"source": settings.source.model_copy(update=source)})
+    incomplete = settings.model_copy(update={"source": settings.source.model_copy(update=source)})
     with pytest.raises(ConfigError, match=says):
-        open_source(given, wire)
+        open_source(incomplete, wire)

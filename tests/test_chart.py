@@ -42,10 +42,10 @@ def streams(z: Vector, limits: Evidence) -> Vector:
     """The first alarm of each stream z (frames, streams, S) by its own limits, or the number of frames."""
     sums = np.zeros_like(limits)
     first = np.full(z.shape[1], len(z))
-    for at, frame in enumerate(z):
+    for number, frame in enumerate(z):
         sums = accumulate(sums, evidence(as_interval(frame), limits))
         new = alarming(sums).any(axis=1) & (first == len(z))
-        first[new] = at
+        first[new] = number
     return first
 
 
@@ -62,16 +62,15 @@ def test_calm_lines_seldom_alarm_whatever_their_distribution(kind: str, parts: i
 
 @pytest.mark.parametrize("signal", [0, len(LIGHT), COUNT - 1])
 @pytest.mark.parametrize("by", [-8.0, -2.5, 2.5, 8.0])
-def test_a_change_is_found_and_dated(signal: int, by: float) -> None:
-    rng = np.random.default_rng(1)
+def test_a_change_is_found_and_dated(signal: int, by: float, rng: np.random.Generator) -> None:
     mean, spread, limits = taught(rng.standard_normal((40, COUNT)))
     z = (rng.standard_normal((400, 1, COUNT)) - mean) / spread
     z[200:, :, signal] += by
     sums, high = np.zeros((1, *limits.shape)), 0
-    for at, frame in enumerate(z):
+    for number, frame in enumerate(z):
         sums = accumulate(sums, evidence(as_interval(frame), limits))
         if alarming(sums)[0, signal]:
-            high = at
+            high = number
             break
     assert 200 < high < (245 if abs(by) < 3 else 220)
     began = onset(evidence(as_interval(z[: high + 1, 0]), limits)[:, signal], sums[0, signal])
@@ -82,22 +81,21 @@ def test_a_change_is_found_and_dated(signal: int, by: float) -> None:
 def test_a_chart_begun_anew_has_seen_its_newest_frames_only(frames: list[int], seed: int) -> None:
     rng = np.random.default_rng(seed)
     _, _, limits = taught(rng.standard_normal((40, COUNT)))
-    said = evidence(as_interval(0.3 * rng.standard_normal((60, COUNT))), limits)
-    fresh = restarted(said, np.array(frames))
+    increments = evidence(as_interval(0.3 * rng.standard_normal((60, COUNT))), limits)
+    fresh = restarted(increments, np.array(frames))
     for signal, count in enumerate(frames):
         sums = np.zeros(limits.shape)
-        for frame in said[60 - count :]:
+        for frame in increments[60 - count :]:
             sums = accumulate(sums, frame)
         assert fresh[signal] == pytest.approx(sums[signal])
 
 
-def test_a_chart_begun_after_a_change_does_not_see_it() -> None:
-    rng = np.random.default_rng(2)
+def test_a_chart_begun_after_a_change_does_not_see_it(rng: np.random.Generator) -> None:
     mean, spread, limits = taught(rng.standard_normal((40, COUNT)))
     z = np.concatenate([np.full((1_000, COUNT), 5.0), (rng.standard_normal((40, COUNT)) - mean) / spread])
-    said, all_signals = evidence(as_interval(z), limits), np.ones(COUNT, dtype=np.int64)
-    assert alarming(restarted(said, 200 * all_signals)).all()
-    assert calm(restarted(said, 32 * all_signals)).all()
+    increments, all_signals = evidence(as_interval(z), limits), np.ones(COUNT, dtype=np.int64)
+    assert alarming(restarted(increments, 200 * all_signals)).all()
+    assert calm(restarted(increments, 32 * all_signals)).all()
 
 
 @settings(max_examples=30)
@@ -120,30 +118,29 @@ def limits() -> Evidence:
 
 @given(z=st.floats(-1e9, 1e9))
 def test_a_single_frame_never_raises_an_alarm(limits: Evidence, z: float) -> None:
-    said = evidence(as_interval(np.full(COUNT, z)), limits)
-    assert not alarming(accumulate(np.zeros(limits.shape), said)).any()
-    assert np.array_equal(said, evidence(as_interval(np.full(COUNT, np.clip(z, -CLIP, CLIP))), limits))
+    increment = evidence(as_interval(np.full(COUNT, z)), limits)
+    assert not alarming(accumulate(np.zeros(limits.shape), increment)).any()
+    assert np.array_equal(increment, evidence(as_interval(np.full(COUNT, np.clip(z, -CLIP, CLIP))), limits))
 
 
-def test_the_bound_holds_for_the_parts_it_was_made_from() -> None:
-    parts = np.random.default_rng(3).standard_normal((25, COUNT))
+def test_the_bound_holds_for_the_parts_it_was_made_from(rng: np.random.Generator) -> None:
+    parts = rng.standard_normal((25, COUNT))
     mean, spread, limits = taught(parts)
     factor = np.exp(evidence(as_interval((parts - mean) / spread), limits)).mean(axis=0)  # (n, S, 2, T) -> (S, 2, T)
     assert factor.max() < 1
     assert limits.shape == (COUNT, 2, len(TILTS))
 
 
-def test_fewer_parts_make_a_more_careful_chart() -> None:
-    rng = np.random.default_rng(4)
+def test_fewer_parts_make_a_more_careful_chart(rng: np.random.Generator) -> None:
     few, many = (taught(rng.standard_normal((n, COUNT)))[2] for n in (8, 200))
     assert (few.mean(axis=0) > many.mean(axis=0)).all()
     assert len(MATERIAL) == 5
 
 
-def test_what_is_not_exactly_known_speaks_by_its_nearer_end() -> None:
-    _, _, limits = taught(np.random.default_rng(5).standard_normal((40, COUNT)))
+def test_what_is_not_exactly_known_speaks_by_its_nearer_end(rng: np.random.Generator) -> None:
+    _, _, limits = taught(rng.standard_normal((40, COUNT)))
     low, high = np.full(COUNT, -2.0), np.full(COUNT, 3.0)
-    said = evidence(np.stack([low, high]), limits)
-    assert np.array_equal(said[:, 0], evidence(as_interval(low), limits)[:, 0])
-    assert np.array_equal(said[:, 1], evidence(as_interval(high), limits)[:, 1])
-    assert (said < 0).all(), "a range around what is normal says nothing against it"
+    increments = evidence(np.stack([low, high]), limits)
+    assert np.array_equal(increments[:, 0], evidence(as_interval(low), limits)[:, 0])
+    assert np.array_equal(increments[:, 1], evidence(as_interval(high), limits)[:, 1])
+    assert (increments < 0).all(), "a range around what is normal says nothing against it"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import signal
 import subprocess
 import sys
@@ -14,11 +12,12 @@ from typing import Any
 import httpx
 import pytest
 import typer.main
-from conftest import png
+from commands import call
+from pictures import png
 from servers import RealRedis, free_port
 
 from daemon import build
-from daemon.cli.main import app, main
+from daemon.cli.main import app
 from daemon.datasets.rendered import Flaw
 from daemon.streams import RedisStreams
 
@@ -42,26 +41,13 @@ schedule: {{snapshot_s: 0.2}}
     return path
 
 
-def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: object) -> tuple[int, Any]:
-    """Run a command in this process; returns the exit code and its JSON answer."""
-    monkeypatch.setattr(sys, "argv", ["driftline", *map(str, words), "--json"])
-    capsys.readouterr()
-    try:
-        main()
-        code = 0
-    except SystemExit as end:
-        code = int(end.code or 0)
-    said = capsys.readouterr().out
-    return code, json.loads(said) if said.strip() else None
-
-
 def test_a_line_s_day(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, config: Path, good_parts: Path
 ) -> None:
     def driftline(*words: object) -> Any:
-        code, said = call(capsys, monkeypatch, *words, "--config", config)
-        assert code == 0, said
-        return said
+        code, reply = call(capsys, monkeypatch, *words, "--config", config)
+        assert code == 0, reply
+        return reply
 
     taught = driftline("teach", good_parts)
     assert (taught["version"], taught["held_out"], taught["refused"]) == (1, 16, {})
@@ -113,26 +99,26 @@ def test_an_expected_failure_is_readable_and_exits_2(
         (("score", tmp_path / "x.png"), "StoreError"),
         (("status", "--set", "lnie=x"), "ConfigError"),
     ):
-        code, said = call(capsys, monkeypatch, *words, "--config", config)
+        code, reply = call(capsys, monkeypatch, *words, "--config", config)
         assert code == 2
-        assert said["error"] == name
-        assert said["expected"]
-        assert said["do"]
+        assert reply["error"] == name
+        assert reply["expected"]
+        assert reply["do"]
 
 
 def test_doctor_fails_without_redis_and_says_what_to_do(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, config: Path
 ) -> None:
-    code, said = call(capsys, monkeypatch, "doctor", "--config", config, "--set", "redis.url=redis://127.0.0.1:1/0")
+    code, reply = call(capsys, monkeypatch, "doctor", "--config", config, "--set", "redis.url=redis://127.0.0.1:1/0")
     assert code == 1
-    (finding,) = [f for f in said if f["check"] == "redis"]
+    (finding,) = [f for f in reply if f["check"] == "redis"]
     assert (finding["level"], "start redis-server" in finding["do"]) == ("fail", True)
 
 
 def test_the_schema_names_every_section(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    code, said = call(capsys, monkeypatch, "config", "schema")
+    code, reply = call(capsys, monkeypatch, "config", "schema")
     assert code == 0
-    assert {"extractor", "memory", "policy", "source", "redis", "retention", "schedule"} <= set(said["properties"])
+    assert {"extractor", "memory", "policy", "source", "redis", "retention", "schedule"} <= set(reply["properties"])
 
 
 def commands() -> dict[str, Any]:
@@ -141,7 +127,7 @@ def commands() -> dict[str, Any]:
     named: dict[str, Any] = {}
     for name, command in root.commands.items():  # type: ignore[attr-defined]  # the root is a group
         inner = getattr(command, "commands", None)
-        named |= {f"{name} {sub}": made for sub, made in inner.items()} if inner else {name: command}
+        named |= {f"{name} {sub}": nested for sub, nested in inner.items()} if inner else {name: command}
     return named
 
 
@@ -190,8 +176,8 @@ def test_sigterm_finishes_and_exits_0_and_kill_9_loses_nothing(
         second = start(config, real_redis.url)
         assert second.wait(60) == 2, "only one service may hold the state folder"
         assert "another one, process" in config.with_suffix(".log").read_text()
-        code, said = call(capsys, monkeypatch, "status", "--config", config)
-        assert (code, said["running"], said["device"]) == (0, True, "cpu")
+        code, reply = call(capsys, monkeypatch, "status", "--config", config)
+        assert (code, reply["running"], reply["device"]) == (0, True, "cpu")
         code, sent = call(
             capsys, monkeypatch, "feedback", "3", "good", "--config", config, "--set", f"redis.url={real_redis.url}"
         )
@@ -202,26 +188,6 @@ def test_sigterm_finishes_and_exits_0_and_kill_9_loses_nothing(
         assert [f["frame_id"] for _, f in wire.entries("verdicts")] == [str(n).encode() for n in range(12)]
         assert client.xpending(wire.name("frames"), "driftline")["pending"] == 0
     assert call(capsys, monkeypatch, "status", "--config", config)[1]["running"] is False
-
-
-@pytest.mark.slow
-def test_the_whole_demo(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "daemon.cli.main", "demo", "--out", tmp_path, "--json"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "HF_HUB_OFFLINE": "1"},
-    )
-    story = json.loads(done.stdout)
-    assert "careless-1900" in story["refused as defect-like"]
-    assert story["remedied by un-admitting patches"] == "missed-900"
-    assert "answers by bert" in story["revoked"]
-    assert story["features"].startswith("driftline-tiny")
-    assert story["versions"] >= 4
-    assert "in-process broker" in done.stderr
-    assert (tmp_path / "report.html").stat().st_size > 50_000
 
 
 def test_one_process_may_hold_a_state_folder(tmp_path: Path) -> None:
@@ -240,10 +206,10 @@ def test_the_console_lets_go_whoever_watches_and_stops_in_peace(config: Path) ->
             assert watched.status_code == 200
             process.terminate()
             list(watched.iter_text())
-        _, said = process.communicate(timeout=20)
+        _, log = process.communicate(timeout=20)
     assert process.returncode == 0
-    assert "Traceback" not in said
-    assert "stopped" in said
+    assert "Traceback" not in log
+    assert "stopped" in log
 
 
 def answers(port: int) -> bool:

@@ -20,9 +20,9 @@ def write(folder: Path, text: str) -> Path:
 
 def test_the_shipped_file_holds_every_key_with_its_default_and_a_comment() -> None:
     text = (ROOT / "config.yaml").read_text()
-    held = yaml.safe_load(text)
-    keys = {f"{s}.{k}" for s, v in held.items() if isinstance(v, dict) for k in v}
-    keys |= {s for s, v in held.items() if not isinstance(v, dict)}
+    document = yaml.safe_load(text)
+    keys = {f"{s}.{k}" for s, v in document.items() if isinstance(v, dict) for k in v}
+    keys |= {s for s, v in document.items() if not isinstance(v, dict)}
     assert keys == set(valid_keys())
     assert load(ROOT / "config.yaml") == Settings()
     for key in valid_keys():
@@ -34,8 +34,8 @@ def test_the_shipped_file_holds_every_key_with_its_default_and_a_comment() -> No
 def test_a_webhook_s_secret_is_base64(secret: str) -> None:
     with pytest.raises(ConfigError, match=r"webhook\.secret"):
         load(None, [f"webhook.secret={secret!r}"])
-    held = load(None, ["webhook.secret=whsec_c2VjcmV0"])
-    assert "c2VjcmV0" not in str(held.model_dump(mode="json")), "settings that are shown do not show it"
+    loaded = load(None, ["webhook.secret=whsec_c2VjcmV0"])
+    assert "c2VjcmV0" not in str(loaded.model_dump(mode="json")), "settings that are shown do not show it"
 
 
 def test_every_setting_has_a_description() -> None:
@@ -50,10 +50,10 @@ def test_environment_overrides_the_file_and_set_overrides_both(tmp_path: Path, m
     assert load(path).redis.url == "redis://file"
     monkeypatch.setenv("DRIFTLINE_REDIS__URL", "redis://environment")
     assert load(path).redis.url == "redis://environment"
-    given = load(path, ["redis.url=redis://set", "policy.deadline_ms=50"])
-    assert given.redis.url == "redis://set"
-    assert (given.policy.audit_share, given.policy.deadline_ms) == (0.5, 50)
-    assert given.redis.prefix == "driftline"
+    loaded = load(path, ["redis.url=redis://set", "policy.deadline_ms=50"])
+    assert loaded.redis.url == "redis://set"
+    assert (loaded.policy.audit_share, loaded.policy.deadline_ms) == (0.5, 50)
+    assert loaded.redis.prefix == "driftline"
 
 
 @pytest.mark.parametrize(

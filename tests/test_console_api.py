@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import NOW_MS, frame, png
+from conftest import NOW_MS, frame
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
+from pictures import png
 from servers import absent_redis
 
 from daemon import build
@@ -63,8 +64,8 @@ def line(service: Service, settings: Settings, wire: RedisStreams) -> LineView:
 @pytest.fixture
 def client(line: LineView) -> Iterator[TestClient]:
     """A browser on this PC, before an open console."""
-    with TestClient(application(line, access(ConsoleSettings())), base_url=HERE) as made:
-        yield made
+    with TestClient(application(line, access(ConsoleSettings())), base_url=HERE) as browser:
+        yield browser
 
 
 @pytest.fixture
@@ -74,17 +75,17 @@ def guarded(line: LineView, tmp_path: Path) -> Callable[[str | None], TestClient
     tokens = {role.name.lower(): grant(file, f"{role.name.lower()} anna", role) for role in Role}
     app = application(line, access(ConsoleSettings(host="0.0.0.0", tokens=file)))  # noqa: S104  # nothing listens
 
-    def made(role: str | None) -> TestClient:
+    def browser(role: str | None) -> TestClient:
         headers = {"Authorization": f"Bearer {tokens[role]}"} if role else {}
         return TestClient(app, base_url="https://driftline.plant", headers=headers)
 
-    return made
+    return browser
 
 
 def test_frames_are_told_newest_first(client: TestClient) -> None:
-    told = client.get("/api/frames").json()
-    assert [f["frame_id"] for f in told] == ["bad/1?#", "good501", "good500"]
-    assert [f["frame_id"] for f in client.get("/api/frames", params={"before": told[0]["seq"]}).json()] == [
+    frames = client.get("/api/frames").json()
+    assert [f["frame_id"] for f in frames] == ["bad/1?#", "good501", "good500"]
+    assert [f["frame_id"] for f in client.get("/api/frames", params={"before": frames[0]["seq"]}).json()] == [
         "good501",
         "good500",
     ]
@@ -92,15 +93,15 @@ def test_frames_are_told_newest_first(client: TestClient) -> None:
 
 
 def test_why_names_bank_and_teacher(client: TestClient) -> None:
-    (told,) = client.get("/api/why/bad%2F1%3F%23").json()
-    assert (told["verdict"], told["version"]["cause"], told["version"]["who"]) == ("NG", "teach", "pytest")
+    (reasons,) = client.get("/api/why/bad%2F1%3F%23").json()
+    assert (reasons["verdict"], reasons["version"]["cause"], reasons["version"]["who"]) == ("NG", "teach", "pytest")
     assert client.get("/api/why/never").status_code == 404
 
 
 def test_an_answer_goes_through_the_stream_and_counts_once(client: TestClient, service: Service) -> None:
-    given = {"frame_id": "bad/1?#", "verdict": "defect", "region": [0.1, 0.1, 0.4, 0.5], "key": "k1"}
+    body = {"frame_id": "bad/1?#", "verdict": "defect", "region": [0.1, 0.1, 0.4, 0.5], "key": "k1"}
     for _ in range(2):
-        sent = client.post("/api/answers", json=given, headers={"X-Operator": "anna"})
+        sent = client.post("/api/answers", json=body, headers={"X-Operator": "anna"})
         assert sent.status_code == 202, sent.text
     service.turn(0)
     (recorded,) = every_answer(service.engine.ledger)
@@ -109,11 +110,11 @@ def test_an_answer_goes_through_the_stream_and_counts_once(client: TestClient, s
 
 def test_the_first_answer_wins_and_the_second_is_told(client: TestClient, service: Service) -> None:
     answers.record(service.engine.ledger, answers.answer("bad/1?#", "defect", "bert"), NOW_MS)
-    given = {"frame_id": "bad/1?#", "verdict": "good"}
-    told = client.post("/api/answers", json=given, headers={"X-Operator": "anna"})
-    assert told.status_code == 409
-    assert "bert said defect" in told.json()["came"]
-    assert client.post("/api/answers", json={**given, "despite": True}).status_code == 202
+    body = {"frame_id": "bad/1?#", "verdict": "good"}
+    refused = client.post("/api/answers", json=body, headers={"X-Operator": "anna"})
+    assert refused.status_code == 409
+    assert "bert said defect" in refused.json()["came"]
+    assert client.post("/api/answers", json={**body, "despite": True}).status_code == 202
 
 
 def test_what_is_asked_and_not_answered_is_to_be_reviewed(client: TestClient, service: Service) -> None:
@@ -123,8 +124,8 @@ def test_what_is_asked_and_not_answered_is_to_be_reviewed(client: TestClient, se
 
 
 def test_a_version_is_rolled_back_by_name(client: TestClient, service: Service) -> None:
-    made = client.post("/api/versions/1/rollback", headers={"X-Operator": "eva"})
-    assert made.status_code == 201
+    reply = client.post("/api/versions/1/rollback", headers={"X-Operator": "eva"})
+    assert reply.status_code == 201
     assert [v["cause"] for v in client.get("/api/versions").json()] == ["rollback", "teach"]
     assert client.get("/api/versions/2").json()["who"] == "eva"
     assert client.get("/api/versions/99").status_code == 409
@@ -142,9 +143,9 @@ def test_the_audit_log_is_told_whole(client: TestClient, service: Service) -> No
 
 
 def test_drift_is_told(client: TestClient) -> None:
-    told = client.get("/api/drift").json()
-    assert told["now"]["trust"]
-    assert isinstance(told["told"], list)
+    drift = client.get("/api/drift").json()
+    assert drift["now"]["trust"]
+    assert isinstance(drift["told"], list)
 
 
 def test_an_image_is_scored_and_nothing_recorded(
@@ -152,9 +153,9 @@ def test_an_image_is_scored_and_nothing_recorded(
 ) -> None:
     monkeypatch.setattr(build, "extractor", lambda _: extractor)
     before = line.state.ledger.counts()
-    told = client.post("/api/score", content=png(610, STEADY, Flaw.BURR)).json()
-    assert (told["verdict"], told["version"]) == ("NG", 1)
-    assert max(map(max, told["map"])) == pytest.approx(told["score"])
+    scored = client.post("/api/score", content=png(610, STEADY, Flaw.BURR)).json()
+    assert (scored["verdict"], scored["version"]) == ("NG", 1)
+    assert max(map(max, scored["map"])) == pytest.approx(scored["score"])
     assert client.post("/api/score", content=b"no image").status_code == 422
     assert line.state.ledger.counts() == before
 
@@ -185,18 +186,18 @@ def test_a_version_that_cannot_score_is_not_ready(
     roll_back(service.store, service.engine.ledger, 1, "eva", NOW_MS)
     service.notice_versions()
     line.state.ledger.set_status("service", service.status())
-    told = client.get("/readyz")
-    assert (told.status_code, told.json()["probe"]) == (503, False)
+    readiness = client.get("/readyz")
+    assert (readiness.status_code, readiness.json()["probe"]) == (503, False)
     assert line.state.ledger.counts()["events.probe_failed"] == 1
 
 
 def test_an_engineer_sets_another_rate_and_lessons_keep_it(client: TestClient, service: Service) -> None:
-    told = client.get("/api/threshold").json()
-    assert (told["version"], len(told["goods"]), len(told["choices"])) == (1, 16, 16)
-    wanted = told["choices"][10]
-    made = client.post("/api/threshold", json={"rate": wanted["rate"]}, headers={"X-Operator": "eva"})
-    assert made.status_code == 201
-    assert made.json()["threshold"] == wanted["value"]
+    offered = client.get("/api/threshold").json()
+    assert (offered["version"], len(offered["goods"]), len(offered["choices"])) == (1, 16, 16)
+    wanted = offered["choices"][10]
+    reply = client.post("/api/threshold", json={"rate": wanted["rate"]}, headers={"X-Operator": "eva"})
+    assert reply.status_code == 201
+    assert reply.json()["threshold"] == wanted["value"]
     service.notice_versions()
     assert service.engine.active is not None
     assert service.engine.active.threshold.value == wanted["value"]
@@ -210,16 +211,16 @@ def test_an_engineer_sets_another_rate_and_lessons_keep_it(client: TestClient, s
 def test_a_threshold_that_would_forget_a_defect_is_refused(client: TestClient, service: Service) -> None:
     answers.record(service.engine.ledger, answers.answer("bad/1?#", "defect", "bert"), NOW_MS)
     service.learn("test")
-    told = client.get("/api/threshold").json()
-    assert list(told["defects"]) == ["bad/1?#"]
-    assert told["choices"][-1]["found"] == 1
+    offered = client.get("/api/threshold").json()
+    assert list(offered["defects"]) == ["bad/1?#"]
+    assert offered["choices"][-1]["found"] == 1
     far = replace(Threshold.of(current(service.store).version.threshold), scores=(99.0,), value=99.0)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(operating_point, "recalibrated", lambda snapshot, _: (snapshot, far))
         refused = client.post("/api/threshold", json={"rate": 0.01})
     assert refused.status_code == 409
     assert "bad/1?#" in refused.json()["came"]
-    assert service.store.newest_number() == told["version"]
+    assert service.store.newest_number() == offered["version"]
 
 
 def test_good_parts_are_taught_checked_and_go_live(
@@ -239,14 +240,14 @@ def test_good_parts_are_taught_checked_and_go_live(
     assert [path.name for path in kept][:2] == ["00000-0-more.png", "00001-1-more.png"]
     teach = {"json": {"batch": batch}, "headers": {"X-Operator": "eva"}}
     assert client.post("/api/setup/teach", **teach).status_code == 202
-    told = ended(client)
-    assert told["work"]["error"] is None
-    assert (told["draft"]["parts"], told["draft"]["follows"], told["head"]) == (12, 1, 1)
+    progress = ended(client)
+    assert progress["work"]["error"] is None
+    assert (progress["draft"]["parts"], progress["draft"]["follows"], progress["head"]) == (12, 1, 1)
     checked = client.post("/api/setup/check", content=png(610, STEADY, Flaw.BURR)).json()
     assert checked["verdict"] == "NG"
     assert base64.b64decode(checked["picture"])[:2] == b"\xff\xd8"
     assert client.post("/api/setup/live", json={"draft": "another's"}).status_code == 409
-    live = client.post("/api/setup/live", json={"draft": told["draft"]["id"]}, headers={"X-Operator": "eva"})
+    live = client.post("/api/setup/live", json={"draft": progress["draft"]["id"]}, headers={"X-Operator": "eva"})
     assert live.json() == {"version": 2}
     service.notice_versions()
     assert service.status()["version"] == 2
@@ -277,9 +278,9 @@ def test_two_folders_do_not_mix_and_a_failed_teach_leaves_no_draft(
     assert client.post("/api/setup/teach", json={"batch": annas}).status_code == 409
     assert send(berts, 1) == [201]
     client.post("/api/setup/teach", json={"batch": berts})
-    told = ended(client)
-    assert "at least 2 usable images" in told["work"]["error"]
-    assert told["draft"] is None, "what was taught before is not what was asked for"
+    progress = ended(client)
+    assert "at least 2 usable images" in progress["work"]["error"]
+    assert progress["draft"] is None, "what was taught before is not what was asked for"
 
 
 def test_versions_are_compared_by_the_newest_parts(
@@ -288,8 +289,8 @@ def test_versions_are_compared_by_the_newest_parts(
     monkeypatch.setattr(build, "extractor", lambda _: extractor)
     roll_back(service.store, service.engine.ledger, 1, "eva", NOW_MS)
     assert client.post("/api/versions/1/compare").status_code == 202
-    told = ended(client)
-    assert told["work"]["found"] == {"before": 2, "after": 1, "judged": 3, "differ": []}
+    progress = ended(client)
+    assert progress["work"]["found"] == {"before": 2, "after": 1, "judged": 3, "differ": []}
     assert client.post("/api/versions/99/compare").status_code == 409
 
 
@@ -348,9 +349,9 @@ def test_two_images_are_decoded_at_once(
 def ended(client: TestClient) -> dict[str, Any]:
     """What the console says once its work is done."""
     for _ in range(400):
-        told: dict[str, Any] = client.get("/api/work").json()
-        if told["work"]["ended"]:
-            return told
+        progress: dict[str, Any] = client.get("/api/work").json()
+        if progress["work"]["ended"]:
+            return progress
         time.sleep(0.02)
     raise AssertionError("it did not end")
 
@@ -372,10 +373,10 @@ def test_a_line_engineer_sees_whether_it_is_ready(
 
 
 def test_prometheus_reads_what_was_counted(client: TestClient) -> None:
-    told = client.get("/metrics").text
-    assert 'driftline_recorded{kind="OK",what="frames"} 2.0' in told
-    assert "driftline_version 1.0" in told
-    assert 'driftline_judge_ms{quantile="0.99"}' in told
+    metrics = client.get("/metrics").text
+    assert 'driftline_recorded{kind="OK",what="frames"} 2.0' in metrics
+    assert "driftline_version 1.0" in metrics
+    assert 'driftline_judge_ms{quantile="0.99"}' in metrics
 
 
 def requests() -> Iterator[tuple[str, str, Role | None]]:
@@ -389,17 +390,17 @@ def requests() -> Iterator[tuple[str, str, Role | None]]:
 
 
 def test_strangers_and_lower_roles_change_nothing(guarded: Client, line: LineView) -> None:
-    held = lambda: (line.state.store.newest_number(), line.streams.entries("feedback"), line.state.ledger.counts())  # noqa: E731  # two uses, one line
+    recorded = lambda: (line.state.store.newest_number(), line.streams.entries("feedback"), line.state.ledger.counts())  # noqa: E731  # two uses, one line
     tried = 0
     for method, path, least in requests():
         assert (least is None) == (path in PUBLIC)
         for role in (None, *Role):
             if least is not None and (role is None or role < least):
-                before = held()
+                before = recorded()
                 body = {"frame_id": "good500", "verdict": "good"}
                 answer = guarded(role.name.lower() if role else None).request(method, path, json=body)
                 assert answer.status_code == (403 if role else 401), (method, path, role)
-                assert before == held(), (method, path, role)
+                assert before == recorded(), (method, path, role)
                 tried += 1
     assert tried > 15
 
@@ -412,8 +413,8 @@ def test_a_browser_keeps_a_token_out_of_reach_of_scripts(guarded: Client) -> Non
         assert "Your token" in client.get("/login").text
         assert client.post("/login", json={"token": "wrong"}).status_code == 401
         assert client.get("/api/status").status_code == 401
-        said = client.post("/login", json={"token": token}).headers["set-cookie"]
-        assert {"HttpOnly", "SameSite=strict", "Secure"} <= set(said.split("; "))
+        cookie = client.post("/login", json={"token": token}).headers["set-cookie"]
+        assert {"HttpOnly", "SameSite=strict", "Secure"} <= set(cookie.split("; "))
         assert "viewer anna" in client.get("/", headers={"Accept": "text/html"}).text
         assert client.post("/api/versions/1/rollback").status_code == 403
         client.post("/logout")
@@ -429,9 +430,9 @@ def test_names_that_are_html_stay_names(client: TestClient, service: Service) ->
     service.learn("test")
     assert client.get("/api/versions/2").json()["added"]
     for path in ("/", "/review", "/drift", "/versions", "/versions/2", "/threshold", "/setup", "/login"):
-        told = client.get(path, headers={"X-Operator": evil})
-        assert told.status_code == 200
-        assert evil not in told.text, path
+        reply = client.get(path, headers={"X-Operator": evil})
+        assert reply.status_code == 200
+        assert evil not in reply.text, path
     assert "&lt;meta" in client.get("/versions/2").text
 
 
@@ -469,15 +470,15 @@ def test_a_trusted_proxy_says_who_asks(line: LineView) -> None:
     known = application(line, access(ConsoleSettings(host="0.0.0.0", proxies=("testclient",))))  # noqa: S104  # nothing listens
     with TestClient(known, base_url="https://driftline.plant") as client:
         assert client.get("/api/status").status_code == 401
-        said = {"X-Forwarded-User": "anna", "X-Forwarded-Role": "viewer"}
-        assert client.get("/api/status", headers=said).status_code == 200
-        assert client.post("/api/versions/1/rollback", headers=said).status_code == 403
-        assert client.get("/api/status", headers=said | {"X-Forwarded-Role": "root"}).status_code == 401
-        forged = [("X-Forwarded-Role", "engineer"), *said.items()]
+        forwarded = {"X-Forwarded-User": "anna", "X-Forwarded-Role": "viewer"}
+        assert client.get("/api/status", headers=forwarded).status_code == 200
+        assert client.post("/api/versions/1/rollback", headers=forwarded).status_code == 403
+        assert client.get("/api/status", headers=forwarded | {"X-Forwarded-Role": "root"}).status_code == 401
+        forged = [("X-Forwarded-Role", "engineer"), *forwarded.items()]
         assert client.get("/api/status", headers=forged).status_code == 401, "a client's own beside the proxy's"
     other = application(line, access(ConsoleSettings(host="0.0.0.0", proxies=("10.0.0.1",))))  # noqa: S104  # nothing listens
     with TestClient(other, base_url="https://driftline.plant") as client:
-        assert client.get("/api/status", headers=said).status_code == 401
+        assert client.get("/api/status", headers=forwarded).status_code == 401
 
 
 def test_a_proxy_s_people_are_counted_one_by_one(line: LineView, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -485,8 +486,8 @@ def test_a_proxy_s_people_are_counted_one_by_one(line: LineView, monkeypatch: py
     app = application(line, access(ConsoleSettings(host="0.0.0.0", proxies=("testclient",))))  # noqa: S104  # nothing listens
     with TestClient(app, base_url="https://driftline.plant") as client:
 
-        def sent(*said: tuple[str, str]) -> int:
-            headers = [(f"X-Forwarded-{name}", value) for name, value in said]
+        def sent(*forwarded: tuple[str, str]) -> int:
+            headers = [(f"X-Forwarded-{name}", value) for name, value in forwarded]
             return client.post("/api/answers", json={}, headers=headers).status_code
 
         anna, bert = ([("User", name), ("Role", "operator")] for name in ("anna", "bert"))
@@ -554,10 +555,10 @@ def test_news_go_on_after_trouble(line: LineView, monkeypatch: pytest.MonkeyPatc
     async def scenario() -> str | None:
         reading = asyncio.create_task(news.run())
         with news.subscribed() as mine:
-            told = await asyncio.wait_for(mine.get(), 10)
+            message = await asyncio.wait_for(mine.get(), 10)
         news.end()
         await reading
-        return told
+        return message
 
     assert "event: status" in (asyncio.run(scenario()) or "")
     assert failed.is_set()

@@ -6,8 +6,9 @@ from collections import Counter
 
 import pytest
 import schemathesis
-from conftest import frame, png
+from conftest import frame
 from hypothesis import HealthCheck, given, settings
+from pictures import png
 
 from daemon import build
 from daemon.cli.console import line_view
@@ -39,8 +40,8 @@ def described(
 
 def test_no_request_is_a_server_error(described: schemathesis.BaseSchema) -> None:
     answered: Counter[str] = Counter()
-    for found in described.get_all_operations():
-        operation = found.ok()
+    for documented in described.get_all_operations():
+        operation = documented.ok()
 
         @settings(max_examples=25, suppress_health_check=list(HealthCheck))
         @given(case=operation.as_strategy())

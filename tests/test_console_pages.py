@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 import uvicorn
-from conftest import frame, png
+from conftest import frame
+from pictures import png
 from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
 from servers import RealRedis, free_port, need
 
@@ -41,9 +42,9 @@ def browser() -> Iterator[Browser]:
     """Debian's Chromium."""
     chromium = need("chromium")
     with sync_playwright() as running:
-        made = running.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield made
-        made.close()
+        launched = running.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield launched
+        launched.close()
 
 
 @pytest.fixture
@@ -73,10 +74,10 @@ def line(service: Service, settings: Settings) -> Iterator[tuple[Service, Settin
 
 
 @contextmanager
-def served(settings: Settings, real_redis: RealRedis, given: ConsoleSettings) -> Iterator[str]:
+def served(settings: Settings, real_redis: RealRedis, console: ConsoleSettings) -> Iterator[str]:
     """The console of a line, served by uvicorn."""
     streams = RedisStreams(real_redis.client(), real_redis.url, settings.redis.prefix, settings.line)
-    app = application(line_view(settings, open_state(settings.state_dir), streams), access(given))
+    app = application(line_view(settings, open_state(settings.state_dir), streams), access(console))
     port = free_port()
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run)
@@ -92,20 +93,20 @@ def served(settings: Settings, real_redis: RealRedis, given: ConsoleSettings) ->
 @pytest.fixture
 def url(line: tuple[Service, Settings], real_redis: RealRedis) -> Iterator[str]:
     """An open console on this PC."""
-    with served(line[1], real_redis, ConsoleSettings()) as found:
-        yield found
+    with served(line[1], real_redis, ConsoleSettings()) as address:
+        yield address
 
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     """A fresh window, which fails the test on any error of a script or of the content policy."""
     context = browser.new_context(viewport={"width": 1280, "height": 800})
-    made = context.new_page()
-    made.clock.install()  # it runs as ever, and a test may let it jump over what a page waits
+    window = context.new_page()
+    window.clock.install()  # it runs as ever, and a test may let it jump over what a page waits
     wrong: list[str] = []
-    made.on("pageerror", lambda error: wrong.append(str(error)))
-    made.on("console", lambda said: wrong.append(said.text) if "Content Security" in said.text else None)
-    yield made
+    window.on("pageerror", lambda error: wrong.append(str(error)))
+    window.on("console", lambda message: wrong.append(message.text) if "Content Security" in message.text else None)
+    yield window
     context.close()
     assert wrong == []
 
@@ -156,9 +157,9 @@ def test_a_picture_that_a_browser_keeps_is_told_from_another_line_s(
     (newest,) = newest_frames(service.engine.ledger, 1)
     head = service.store.head()
     assert head
-    for where, shown in (("review", f"judged={newest.judged_ms}"), ("versions/1", f"of={head.sha256[:12]}")):
+    for where, query in (("review", f"judged={newest.judged_ms}"), ("versions/1", f"of={head.sha256[:12]}")):
         page.goto(f"{url}/{where}")
-        expect(page.locator(f"img[src$='?{shown}']").first).to_be_attached()
+        expect(page.locator(f"img[src$='?{query}']").first).to_be_attached()
 
 
 def test_parts_are_answered_by_key_and_taken_back(page: Page, url: str, line: tuple[Service, Settings]) -> None:

@@ -69,8 +69,8 @@ def test_it_stops_when_everything_is_covered(points: npt.NDArray[np.float32]) ->
     assert len(select(points, points, 1000, 0)) == 0
 
 
-def test_a_seed_decides_the_first_choice_only_without_existing_centres() -> None:
-    points = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
+def test_a_seed_decides_the_first_choice_only_without_existing_centres(rng: np.random.Generator) -> None:
+    points = rng.normal(size=(50, 3)).astype(np.float32)
     assert len({int(select(Nothing, points, 1, seed)[0]) for seed in range(30)}) > 5
     assert len({int(select(points[:1], points, 1, seed)[0]) for seed in range(30)}) == 1
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from conftest import bank_of, features
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from versions import bank_of, features
 
 from memory.calibration import CalibrationSet
 from memory.defects import Defect
@@ -18,8 +18,6 @@ from memory.patch_bank.defect_memory import MOST_AMPLIFIED
 from memory.patch_bank.good_patches import gather
 from policies.fitting import calibrated
 from policies.threshold import Threshold
-
-RNG = np.random.default_rng(0)
 
 
 def part(*centres: float, spread: float = 1.0, seed: int = 0) -> Features:
@@ -38,11 +36,11 @@ def defect(where: float) -> Defect:
 
 def taught(*defects: Defect) -> tuple[PatchBank, Threshold, CalibrationSet]:
     goods = [part(seed=i) for i in range(20)]
-    held = CalibrationSet(tuple(f"g{i}" for i in range(20)), tuple(goods))
-    bank = gather([(name, good.patches) for name, good in zip(held.samples, goods, strict=True)])
-    fitted = calibrated(bank_of(bank), held, defects, 0.05)
+    calibration = CalibrationSet(tuple(f"g{i}" for i in range(20)), tuple(goods))
+    bank = gather([(name, good.patches) for name, good in zip(calibration.samples, goods, strict=True)])
+    fitted = calibrated(bank_of(bank), calibration, defects, 0.05)
     assert isinstance(fitted.detector, PatchBank)
-    return fitted.detector, fitted.threshold, held
+    return fitted.detector, fitted.threshold, calibration
 
 
 def score(bank: PatchBank, seen: Features) -> Score:
@@ -74,10 +72,10 @@ def test_only_a_defect_that_stands_out_is_remembered() -> None:
 @given(places=st.lists(st.floats(-12, 12), max_size=4))
 def test_no_defect_changes_the_threshold_or_lifts_a_calibration_part_over_it(places: list[float]) -> None:
     without, plain, _ = taught()
-    bank, threshold, held = taught(*(defect(p) for p in dict.fromkeys(places)))
+    bank, threshold, calibration = taught(*(defect(p) for p in dict.fromkeys(places)))
     assert threshold == plain
     assert np.array_equal(bank.good.vectors, without.good.vectors)
-    for good in held.features:
+    for good in calibration.features:
         assert score(bank, good).value <= max(threshold.value, bank.normalised_distance(good).value)
 
 
@@ -91,8 +89,8 @@ def test_the_memory_never_lowers_a_score_and_raises_it_at_most_tenfold(where: fl
     assert (raised <= MOST_AMPLIFIED * plain).all()
 
 
-def test_without_confirmed_defects_the_score_is_the_distance_to_good_patches() -> None:
+def test_without_confirmed_defects_the_score_is_the_distance_to_good_patches(rng: np.random.Generator) -> None:
     bank, _, _ = taught()
     assert len(bank.defect_memory.vectors) == 0
-    seen = part(RNG.normal(0, 5))
+    seen = part(rng.normal(0, 5))
     assert score(bank, seen).value == bank.normalised_distance(seen).value

@@ -1,4 +1,4 @@
-"""Labelled images in from other tools, and the review set out to them and in again."""
+"""Labelled images of other tools are imported: their parts taught, their defects remembered."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from conftest import NOW_MS, frame, png, rows, untracked
+from conftest import frame, rows, untracked
+from pictures import png
 from typer.testing import CliRunner
 
 from daemon import build
 from daemon.cli.main import app
-from daemon.datasets import export, imported
+from daemon.datasets import imported
 from daemon.datasets.labelled import Box, LabelsError, labelled
 from daemon.datasets.rendered import STEADY, Flaw, Scene
 from daemon.inference import scene_records
-from daemon.learning import answers, revocation
+from daemon.learning import revocation
 from daemon.learning.teach import teach
 from daemon.ledger.state import open_state
 from daemon.service import Service
@@ -48,16 +49,16 @@ def tree(root: Path) -> Path:
 
 
 def test_an_mvtec_folder_is_read(tmp_path: Path) -> None:
-    found = labelled(tree(tmp_path), None)
-    assert [one.defective for one in found].count(False) == 11
-    (defect,) = (one for one in found if one.defective)
+    images = labelled(tree(tmp_path), None)
+    assert [one.defective for one in images].count(False) == 11
+    (defect,) = (one for one in images if one.defective)
     assert defect.path == tmp_path / "test/burr/000.png"
     assert defect.region == pytest.approx((0.1, 0.1, 0.6, 0.6))
 
 
 def lookout(image: str, kind: str, **also: object) -> str:
-    said = {"source-ref": f"s3://bucket/project/{image}", "auto-label": 1}
-    return json.dumps(said | {"auto-label-metadata": {"class-name": kind, "type": "groundtruth/image"}} | also)
+    labels = {"source-ref": f"s3://bucket/project/{image}", "auto-label": 1}
+    return json.dumps(labels | {"auto-label-metadata": {"class-name": kind, "type": "groundtruth/image"}} | also)
 
 
 def test_a_lookout_manifest_is_read(tmp_path: Path) -> None:
@@ -74,9 +75,9 @@ def test_a_lookout_manifest_is_read(tmp_path: Path) -> None:
     named = {"anomaly-mask-ref": "/mnt/dark.png", "anomaly-mask-ref-metadata": {"internal-color-map": colours}}
     lines.append(lookout("test/burr/000.png", "anomaly", **named))
     manifest.write_text("\n".join(lines))
-    found = labelled(manifest, None)
-    assert [one.defective for one in found] == [False] * 10 + [True] * 2
-    for one in found[10:]:
+    images = labelled(manifest, None)
+    assert [one.defective for one in images] == [False] * 10 + [True] * 2
+    for one in images[10:]:
         assert one.region == pytest.approx((0, 0.5, 0.1, 1))
 
 
@@ -111,8 +112,8 @@ def test_a_data_set_without_good_parts_is_told(tmp_path: Path) -> None:
 def run(*words: str) -> dict[str, Any]:
     done = CliRunner().invoke(app, [*words, "--json"], catch_exceptions=False)
     assert done.exit_code == 0, done.output
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told
+    summary: dict[str, Any] = json.loads(done.stdout)
+    return summary
 
 
 @pytest.fixture
@@ -127,9 +128,9 @@ def here(settings: Settings, tmp_path: Path, extractor: Extractor, monkeypatch: 
 def test_a_data_set_is_taught_and_its_defects_are_remembered(here: Settings, tmp_path: Path) -> None:
     torn = str(tree(tmp_path / "set") / "test/burr/torn.png")
     Path(torn).write_bytes(b"no image")
-    told = run("import", str(tmp_path / "set"), "--operator", "eva")
-    assert (told["version"], told["good"], told["defects"], told["missed_before"]) == (2, 11, 1, [])
-    assert list(told["refused"]) == [torn]
+    summary = run("import", str(tmp_path / "set"), "--operator", "eva")
+    assert (summary["version"], summary["good"], summary["defects"], summary["missed_before"]) == (2, 11, 1, [])
+    assert list(summary["refused"]) == [torn]
     opened = open_state(here.state_dir)
     head = opened.store.head()
     assert head is not None
@@ -177,8 +178,8 @@ def test_what_is_imported_leaves_the_line_s_own_scene_known(service: Service, bu
     others = [tmp_path / "others" / f"{number}.png" for number in range(40, 52)]
     for number, path in enumerate(others, 40):
         path.write_bytes(png(number))
-    made = teach(others, service.engine, service.store, "eva", untracked)
-    service.engine.activate(service.store.load(made.version))
+    taught = teach(others, service.engine, service.store, "eva", untracked)
+    service.engine.activate(service.store.load(taught.version))
     taken(service, burr)
     model = service.store.load(service.store.version(1))
     assert scene_records.monitor(service.engine.ledger, service.store, model, 0).rewarmed_frames == 30
@@ -187,8 +188,8 @@ def test_what_is_imported_leaves_the_line_s_own_scene_known(service: Service, bu
 def test_a_defect_that_was_not_learned_is_learned_when_it_is_imported_again(
     service: Service, burr: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with monkeypatch.context() as held:
-        held.setattr("daemon.learning.lesson.decide", lambda *_: (Hold("not today"), ()))
+    with monkeypatch.context() as patched:
+        patched.setattr("daemon.learning.lesson.decide", lambda *_: (Hold("not today"), ()))
         for _ in range(2):
             became = taken(service, burr)
             assert (became.unlearned, became.why) == ((str(burr),), "not today")
@@ -233,45 +234,3 @@ def test_file_names_of_any_kind_are_imported_and_told(here: Settings, tmp_path: 
     ]
     done = CliRunner().invoke(app, ["import", str(root)], catch_exceptions=False)
     assert "1 defects learned" in done.output
-
-
-@pytest.fixture
-def reviewed(service: Service) -> Service:
-    """Frames of all kinds: answered, disputed, asked and neither."""
-    for name, flaw in (("good", None), ("bad", Flaw.BURR), ("disputed", Flaw.BURR), ("open", Flaw.BURR)):
-        service.engine.judge(frame(name, png(610 if flaw else 50, STEADY, flaw)))
-    said = [("bad", "defect", "anna", "[0.25, 0.25, 0.5, 0.75]"), ("good", "good", "anna", None)]
-    said += [("disputed", "defect", "anna", None), ("disputed", "good", "bert", None)]
-    for name, verdict, operator, region in said:
-        answers.record(service.engine.ledger, answers.answer(name, verdict, operator, region), NOW_MS)
-    return service
-
-
-def test_label_studio_gets_predictions_and_annotations(reviewed: Service, tmp_path: Path) -> None:
-    engine = reviewed.engine
-    counts = export.label_studio(export.reviewed(engine.ledger, engine.kept, 10**8), engine.kept, tmp_path)
-    assert counts == {"tasks": 4, "annotated": 2}
-    tasks = {task["data"]["frame_id"]: task for task in json.loads((tmp_path / "tasks.json").read_text())}
-    bad = tasks["bad"]
-    choice, region = bad["annotations"][0]["result"]
-    assert choice["value"] == {"choices": ["defect"]}
-    wanted = {"x": 25, "y": 25, "width": 25, "height": 50, "rotation": 0, "rectanglelabels": ["defect"]}
-    assert region["value"] == wanted
-    assert (region["original_width"], region["original_height"]) == (64, 64)
-    (prediction,) = bad["predictions"]
-    assert prediction["score"] > 1
-    assert [r["type"] for r in prediction["result"]] == ["choices", "rectanglelabels"]
-    assert "annotations" not in tasks["disputed"]
-    assert "annotations" not in tasks["open"]
-    assert (tmp_path / bad["data"]["image"].partition("?d=")[2]).read_bytes() == png(610, STEADY, Flaw.BURR)
-    names = {result["from_name"] for result in bad["annotations"][0]["result"]}
-    assert all(f'name="{name}"' in (tmp_path / "labels.xml").read_text() for name in names)
-
-
-def test_what_is_exported_as_a_folder_can_be_imported(reviewed: Service, tmp_path: Path) -> None:
-    engine = reviewed.engine
-    counts = export.mvtec(export.reviewed(engine.ledger, engine.kept, 10**8), tmp_path)
-    assert counts == {"good": 1, "defect": 1, "masks": 1, "unanswered": 2}
-    found = {one.defective: one for one in labelled(tmp_path, None)}
-    assert found[True].region == pytest.approx((0.25, 0.25, 0.5, 0.75))
-    assert found[False].path.read_bytes() == png(50)

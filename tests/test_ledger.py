@@ -144,3 +144,33 @@ def test_the_streams_carry_what_was_written_to_the_byte(ledger: Ledger) -> None:
 def test_a_span_ends_with_its_last_answer() -> None:
     span = Span(after=2, through=4)
     assert [answer_id for answer_id in range(6) if answer_id in span] == [3, 4]
+
+
+VERDICT = NewVerdict(frame_id="f", part_id="p", source="test", judged_ms=100, verdict=Verdict.OK, reason="")
+
+
+def test_wire_ids_rise_even_when_the_clock_goes_back(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    times = [100, 100, 50, 200, 1]
+    verdicts = [replace(VERDICT, frame_id=str(i), judged_ms=time_ms) for i, time_ms in enumerate(times)]
+    ids = [ledger.record_verdict(verdict).wire_id for verdict in verdicts]
+    assert ids == ["100-1", "100-2", "100-3", "200-4", "200-5"]
+
+
+def test_a_frame_keeps_its_first_verdict_and_ids_have_no_gaps(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    first = ledger.record_verdict(VERDICT)
+    assert ledger.record_verdict(replace(VERDICT, verdict=Verdict.NG)) == first
+    assert ledger.record_verdict(replace(VERDICT, frame_id="g")).seq == 2
+    assert Ledger(tmp_path / "ledger.sqlite").counts() == {"frames.OK": 2}
+
+
+def test_a_failed_write_leaves_nothing_and_the_ledger_usable(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    with pytest.raises(Exception, match="NOT NULL"):
+        ledger.record_verdict(replace(VERDICT, verdict=None))  # type: ignore[arg-type]  # broken on purpose
+    assert ledger.frame("f") is None
+    ledger.record_verdict(VERDICT)
+    ledger.set_status("service", {"a": 1})
+    assert ledger.get_status("service") == {"a": 1}
+    assert ledger.get_status("nobody") is None

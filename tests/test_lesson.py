@@ -1,49 +1,22 @@
-"""A lesson from answers to a version: learned once, held with reasons, rolled back without forgetting."""
+"""A lesson from answers to a version: learned once, or held with reasons."""
 
 from __future__ import annotations
 
-import time
-from pathlib import Path
-
 import pytest
-from conftest import NOW_MS, frame, make_service, png, rows, untracked
+from conftest import NOW_MS, make_service
+from lessons import answer, confirm, judge, learn
 
 from daemon.cli import doctor
 from daemon.datasets.rendered import Flaw, Scene
-from daemon.learning import answers, lesson, operating_point, publish
-from daemon.learning.rollback import roll_back
-from daemon.learning.teach import TeachError, images_in, teach
+from daemon.learning import answers, operating_point, publish
 from daemon.ledger.history import newest_events, set_aside
-from daemon.ledger.records import JudgedFrame, RecordedAnswer
-from daemon.retention import retain
 from daemon.service import Service
 from daemon.settings.load import Settings
 from daemon.streams import RedisStreams
 from memory.defects import WORST_PATCHES
-from memory.errors import ExtractorMismatch, StoreError
 from memory.extract import Extractor
 from memory.version import Version
 from policies.admission import Hold
-
-WORN = Scene(wear=1.0, warmth=1.0)
-
-
-def judge(service: Service, frame_id: str, number: int, scene: Scene = WORN, flaw: Flaw | None = None) -> JudgedFrame:
-    return service.engine.judge(frame(frame_id, png(number, scene, flaw)))
-
-
-def answer(service: Service, frame_id: str, verdict: str, operator: str = "anna") -> RecordedAnswer | None:
-    return answers.record(service.engine.ledger, answers.answer(frame_id, verdict, operator), NOW_MS)
-
-
-def learn(service: Service) -> Version | Hold:
-    return lesson.learn(service.engine, service.store, "test")
-
-
-def confirm(service: Service, count: int = 3, first: int = 600) -> None:
-    for number in range(first, first + count):
-        judge(service, f"g{number}", number)
-        answer(service, f"g{number}", "good")
 
 
 def test_confirmed_parts_become_the_next_version(service: Service) -> None:
@@ -60,15 +33,15 @@ def test_confirmed_parts_become_the_next_version(service: Service) -> None:
 
 def test_lessons_calibrate_for_the_rate_in_force(service: Service) -> None:
     head, configured = publish.current(service.store), service.engine.settings.policy.false_reject_rate
-    made = operating_point.change(head, service.store, service.engine.ledger, 0.25, configured, "eva", NOW_MS)
-    assert {name for name in made.blobs if made.blobs[name] != head.version.blobs[name]} == set()
+    version = operating_point.change(head, service.store, service.engine.ledger, 0.25, configured, "eva", NOW_MS)
+    assert {name for name in version.blobs if version.blobs[name] != head.version.blobs[name]} == set()
     service.notice_versions()
     confirm(service)
     service.lesson_if_due()
     learned = publish.current(service.store).version
     assert (learned.number, learned.cause, learned.threshold["rate"]) == (3, "admission", 0.25)
-    (told,) = (found for found in doctor.examine(service.engine.settings) if found.check == "rate")
-    assert "25.0%" in told.found
+    (finding,) = (each for each in doctor.examine(service.engine.settings) if each.check == "rate")
+    assert "25.0%" in finding.found
 
 
 def test_replayed_feedback_commits_nothing_new(service: Service) -> None:
@@ -98,24 +71,24 @@ def test_a_defect_confirmed_as_good_is_refused_set_aside_and_never_proposed_agai
     assert isinstance(learn(service), Version)
     judge(service, "poison", 612, Scene(), Flaw.BURR)
     answer(service, "poison", "good", "bert")
-    held = learn(service)
-    assert isinstance(held, Hold)
-    assert held.blamed == ("poison",)
+    hold = learn(service)
+    assert isinstance(hold, Hold)
+    assert hold.blamed == ("poison",)
     assert [confirmation.frame_id for confirmation in set_aside(service.engine.ledger)] == ["poison"]
     confirm(service)
-    made = learn(service)
-    assert isinstance(made, Version)
-    assert "poison" not in made.added
-    found = judge(service, "again", 613, Scene(), Flaw.BURR)
-    assert found.verdict == "NG"
+    version = learn(service)
+    assert isinstance(version, Version)
+    assert "poison" not in version.added
+    judged = judge(service, "again", 613, Scene(), Flaw.BURR)
+    assert judged.verdict == "NG"
 
 
 def test_the_operator_s_region_is_the_defect_s_region(service: Service) -> None:
     judge(service, "d", 610, Scene(), Flaw.BURR)
     answers.record(service.engine.ledger, answers.answer("d", "defect", "anna", "[0.0, 0.0, 0.25, 0.5]"), NOW_MS)
-    made = learn(service)
-    assert isinstance(made, Version)
-    (defect,) = service.store.load(made).snapshot.confirmed_defects.defects
+    version = learn(service)
+    assert isinstance(version, Version)
+    (defect,) = service.store.load(version).snapshot.confirmed_defects.defects
     height, width = defect.mask.shape
     assert defect.mask.sum() == WORST_PATCHES, "the worst of the marked box, not its normal material"
     assert not defect.mask[height // 2 :].any()
@@ -132,10 +105,10 @@ def test_audited_goods_calibrate(
     for number in range(620, 623):
         assert judge(auditing, f"a{number}", number, Scene()).asked == 1
         answer(auditing, f"a{number}", "good")
-    made = learn(auditing)
-    assert isinstance(made, Version)
-    assert set(made.added) <= {"a620", "a621", "a622"}
-    assert len(made.threshold["scores"]) == len(auditing.store.version(1).threshold["scores"]) + 3
+    version = learn(auditing)
+    assert isinstance(version, Version)
+    assert set(version.added) <= {"a620", "a621", "a622"}
+    assert len(version.threshold["scores"]) == len(auditing.store.version(1).threshold["scores"]) + 3
 
 
 def test_a_lesson_is_deterministic_whatever_the_crash(
@@ -170,96 +143,6 @@ def test_a_lesson_is_deterministic_whatever_the_crash(
     assert head.feedback_through == 6
 
 
-def test_a_rollback_brings_back_the_contents_and_keeps_every_defect(service: Service) -> None:
-    old = judge(service, "before", 650).score
-    confirm(service)
-    learn(service)
-    judge(service, "d", 610, Scene(), Flaw.BURR)
-    answer(service, "d", "defect")
-    learn(service)
-    made = roll_back(service.store, service.engine.ledger, 1, "engineer", NOW_MS)
-    assert (made.number, made.restores, made.who, made.feedback_through) == (4, 1, "engineer", 4)
-    assert made.gate["found"] + len(made.gate["missed"]) == 1
-    contents, first = service.store.load(made).snapshot, service.store.load(service.store.version(1)).snapshot
-    assert contents.detector.samples == first.detector.samples
-    assert contents.confirmed_defects.samples == ("d",)
-    service.notice_versions()
-    after = judge(service, "after", 650)
-    assert (after.score, after.version) == (old, 4)
-    service.recalibrate()
-    assert service.store.newest_number() == 4, "what was rolled back is not learned again by itself"
-
-
-def test_a_rollback_to_nowhere_is_told(service: Service, untaught: Service) -> None:
-    del service
-    with pytest.raises(StoreError, match="number 9"):
-        roll_back(untaught.store, untaught.engine.ledger, 9, "x", NOW_MS)
-
-
-@pytest.mark.parametrize("count", [0, 1])
-def test_an_empty_or_one_image_folder_teaches_nothing(untaught: Service, tmp_path: Path, count: int) -> None:
-    folder = tmp_path / "few"
-    folder.mkdir()
-    for number in range(count):
-        (folder / f"{number}.png").write_bytes(png(number))
-    with pytest.raises(TeachError, match="image"):
-        _teach(untaught, folder)
-    assert untaught.store.newest_number() == 0
-
-
-def test_bad_files_among_the_taught_are_told_and_skipped(untaught: Service, good_parts: Path) -> None:
-    (good_parts / "a-text.png").write_text("text")
-    (good_parts / "b-empty.jpg").write_bytes(b"")
-    made = _teach(untaught, good_parts)
-    assert {Path(p).name for p in made.refused} == {"a-text.png", "b-empty.jpg"}
-    assert untaught.engine.ledger.counts()["events.teach_refused"] == 2
-    assert len(made.version.added) == 16
-
-
-def test_teaching_anew_keeps_the_defects_and_may_not_forget_one(service: Service, good_parts: Path) -> None:
-    judge(service, "d", 610, Scene(), Flaw.BURR)
-    answer(service, "d", "defect")
-    learn(service)
-    made = _teach(service, good_parts)
-    assert service.store.load(made.version).snapshot.confirmed_defects.samples == ("d",)
-    for number in range(8):
-        (good_parts / f"burr{number}.png").write_bytes(png(610, Scene(), Flaw.BURR))
-    with pytest.raises(TeachError, match="would be missed: d"):
-        _teach(service, good_parts)
-
-
-def test_teaching_over_another_extractor_is_refused(
-    service: Service, settings: Settings, wire: RedisStreams, good_parts: Path
-) -> None:
-    del service
-    other = Extractor(model="resnet18", layers=(2,), weights="untrained", input_px=64, normalize=True, device="cpu")
-    with pytest.raises(ExtractorMismatch):
-        _teach(make_service(settings, other, wire), good_parts)
-
-
-def test_retention_keeps_answers_and_drops_the_rest(service: Service, settings: Settings) -> None:
-    retention = settings.retention.model_copy(update={"ring_frames": 2, "flagged_days": 1.0, "ledger_days": 3.0})
-    service.engine.settings = settings.model_copy(update={"retention": retention})
-    for number, good in enumerate((501, 504, 507, 508, 510)):
-        judge(service, f"ok{number}", good, Scene())
-    judge(service, "flagged", 610, Scene(), Flaw.BURR)
-    judge(service, "answered", 611, Scene(), Flaw.BURR)
-    answer(service, "answered", "defect")
-    service.turn(0)
-    ledger, now_s = service.engine.ledger, time.time()
-    retain(service, now_s)
-    kept = [r["frame_id"] for r in rows(ledger, "SELECT frame_id FROM frames WHERE kept IS NOT NULL ORDER BY seq")]
-    assert kept == ["ok3", "ok4", "flagged", "answered"]
-    retain(service, now_s + 2 * 86_400)
-    assert ledger.frame("flagged").kept is None  # type: ignore[union-attr]  # its row stays
-    retain(service, now_s + 4 * 86_400)
-    left = [r["frame_id"] for r in rows(ledger, "SELECT frame_id FROM frames ORDER BY seq")]
-    assert left == ["ok3", "ok4", "answered"]
-    answered = ledger.frame("answered")
-    assert answered is not None
-    assert service.engine.view(answered) is not None
-
-
 def test_a_missed_defect_reported_by_an_operator_is_found_from_then_on(service: Service) -> None:
     """A burr was confirmed as good and passes; its report takes the patches that hide it out, and says whose."""
     for name in ("sly", "sly-2"):
@@ -268,23 +151,19 @@ def test_a_missed_defect_reported_by_an_operator_is_found_from_then_on(service: 
     learn(service)
     assert judge(service, "missed", 690, Scene(), Flaw.BURR).verdict == "OK"
     answer(service, "missed", "defect")
-    made = learn(service)
-    assert isinstance(made, Version)
-    assert {"sly", "sly-2"} & {sample for sample, _ in made.gate["remedied"]["missed"]}
-    assert made.gate["missed"] == []
+    version = learn(service)
+    assert isinstance(version, Version)
+    assert {"sly", "sly-2"} & {sample for sample, _ in version.gate["remedied"]["missed"]}
+    assert version.gate["missed"] == []
     assert judge(service, "again", 690, Scene(), Flaw.BURR).verdict == "NG"
     (event,) = newest_events(service.engine.ledger, ("remedied",), 10)
     assert event.detail["frame_id"] == "missed"
 
 
 def test_a_hold_is_told_as_an_event(service: Service) -> None:
-    held = learn(service)
-    assert isinstance(held, Hold)
+    hold = learn(service)
+    assert isinstance(hold, Hold)
     (event,) = newest_events(service.engine.ledger, ("hold",), 10)
-    assert event.detail["reason"] == held.reason
+    assert event.detail["reason"] == hold.reason
     service.turn(0)
     assert any(f["kind"] == b"hold" for _, f in service.streams.entries("events"))
-
-
-def _teach(service: Service, folder: Path):  # type: ignore[no-untyped-def]  # the return type is teach's own
-    return teach(images_in(folder), service.engine, service.store, "x", untracked)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import material_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pictures import material_of
 
 from daemon.datasets.rendered import STEADY, Flaw, Scene, part
 from drift.chart import BURST_FRAMES
@@ -30,7 +30,7 @@ def drawn(reference: Reference, rng: np.random.Generator, **moved: float) -> Sig
     return Signals(values, reference.light + (values[0] - reference.mean[0]))
 
 
-def shown(
+def show_part(
     monitor: Monitor, number: int, scene: Scene, flaw: Flaw | None = None, *, flagged: bool = False
 ) -> DriftState:
     """The monitor after a rendered part, seen as the engine sees it: compensated by what is believed so far."""
@@ -44,14 +44,14 @@ def causes(state: DriftState) -> list[str]:
     return [change.cause for change in state.changes]
 
 
-def test_a_calm_line_never_alarms(reference: Reference) -> None:
-    monitor, rng = Monitor(reference), np.random.default_rng(1)
+def test_a_calm_line_never_alarms(reference: Reference, rng: np.random.Generator) -> None:
+    monitor = Monitor(reference)
     states = [monitor.update(seen(drawn(reference, rng), i)) for i in range(3000)]
     assert all(state.trust is Trust.STABLE and not state.changes for state in states)
 
 
-def test_a_cause_is_named_held_and_released(reference: Reference) -> None:
-    monitor, rng = Monitor(reference), np.random.default_rng(1)
+def test_a_cause_is_named_held_and_released(reference: Reference, rng: np.random.Generator) -> None:
+    monitor = Monitor(reference)
     for i in range(50):
         monitor.update(seen(drawn(reference, rng), i))
     for i in range(50, 150):
@@ -68,15 +68,15 @@ def test_a_cause_is_named_held_and_released(reference: Reference) -> None:
     assert state.trust is Trust.STABLE
 
 
-def test_a_slow_ramp_is_not_lost(reference: Reference) -> None:
-    monitor, rng = Monitor(reference), np.random.default_rng(1)
+def test_a_slow_ramp_is_not_lost(reference: Reference, rng: np.random.Generator) -> None:
+    monitor = Monitor(reference)
     for i in range(3000):
         state = monitor.update(seen(drawn(reference, rng, contrast=i / 1000), i))
     assert causes(state) == ["contrast"]
 
 
-def test_a_small_step_is_noticed_as_news_and_not_held(reference: Reference) -> None:
-    monitor, rng = Monitor(reference), np.random.default_rng(1)
+def test_a_small_step_is_noticed_as_news_and_not_held(reference: Reference, rng: np.random.Generator) -> None:
+    monitor = Monitor(reference)
     news = []
     for i in range(900):
         state = monitor.update(seen(drawn(reference, rng, noise=0.4 if i >= 300 else 0.0), i))
@@ -90,9 +90,9 @@ def test_a_small_step_is_noticed_as_news_and_not_held(reference: Reference) -> N
 def test_light_is_compensated_and_called_by_its_name(reference: Reference, scene: Scene) -> None:
     monitor = Monitor(reference)
     for number in range(30):
-        shown(monitor, 100 + number, STEADY)
+        show_part(monitor, 100 + number, STEADY)
     for number in range(130, 190):
-        state = shown(monitor, number, scene)
+        state = show_part(monitor, number, scene)
     assert state.trust is Trust.COMPENSATING
     assert causes(state) == ["light" if scene.light != 1.0 else "colour"]
     assert monitor.gain == pytest.approx(np.log(np.array(scene.tint) * scene.light), abs=0.04)
@@ -102,18 +102,18 @@ def test_a_step_of_the_lamp_is_followed_at_once(reference: Reference) -> None:
     """By the slow estimate alone a third of it would be left after twenty frames."""
     monitor = Monitor(reference)
     for number in range(30):
-        shown(monitor, 100 + number, STEADY)
+        show_part(monitor, 100 + number, STEADY)
     for number in range(130, 138):
-        shown(monitor, number, Scene(light=1.5))
+        show_part(monitor, number, Scene(light=1.5))
     assert monitor.gain == pytest.approx(np.full(3, np.log(1.5)), abs=0.04)
     for number in range(138, 146):
-        shown(monitor, number, Scene(light=0.9))
+        show_part(monitor, number, Scene(light=0.9))
     assert monitor.gain == pytest.approx(np.full(3, np.log(0.9)), abs=0.04), "also the second step, and back"
 
 
-def test_the_light_is_not_followed_while_a_burst_is_flagged(reference: Reference) -> None:
+def test_the_light_is_not_followed_while_a_burst_is_flagged(reference: Reference, rng: np.random.Generator) -> None:
     """Ten parts that are black all over stay black; a lamp that went dim is followed once it is no burst."""
-    monitor, rng = Monitor(reference), np.random.default_rng(1)
+    monitor = Monitor(reference)
     for i in range(50):
         monitor.update(seen(drawn(reference, rng), i))
     before = monitor.gain
@@ -125,8 +125,10 @@ def test_the_light_is_not_followed_while_a_burst_is_flagged(reference: Reference
     assert (monitor.gain < before - 0.3).all()
 
 
-def test_far_beyond_the_reference_trust_is_lost_for_images_and_not_for_material(reference: Reference) -> None:
-    blind, worn, rng = Monitor(reference), Monitor(reference), np.random.default_rng(1)
+def test_far_beyond_the_reference_trust_is_lost_for_images_and_not_for_material(
+    reference: Reference, rng: np.random.Generator
+) -> None:
+    blind, worn = Monitor(reference), Monitor(reference)
     for i in range(200):
         lost = blind.update(seen(drawn(reference, rng, sharpness=-60), i))
         new = worn.update(seen(drawn(reference, rng, material_1=60, material_off=60), i))
@@ -135,8 +137,8 @@ def test_far_beyond_the_reference_trust_is_lost_for_images_and_not_for_material(
     assert causes(new) == ["material"]
 
 
-def test_trust_is_won_back_later_than_it_was_lost(reference: Reference) -> None:
-    monitor, rng = Monitor(reference), np.random.default_rng(1)
+def test_trust_is_won_back_later_than_it_was_lost(reference: Reference, rng: np.random.Generator) -> None:
+    monitor = Monitor(reference)
     for i in range(200):
         monitor.update(seen(drawn(reference, rng, sharpness=-TRUST_LIMIT - 3), i))
     trusts = [monitor.update(seen(drawn(reference, rng, sharpness=-10), i)).trust for i in range(200, 300)]
@@ -146,8 +148,10 @@ def test_trust_is_won_back_later_than_it_was_lost(reference: Reference) -> None:
     assert trusts[-1] is Trust.STABLE
 
 
-def test_a_burst_of_wild_frames_does_not_lose_trust_nor_make_a_new_material(reference: Reference) -> None:
-    monitor, rng = Monitor(reference), np.random.default_rng(1)
+def test_a_burst_of_wild_frames_does_not_lose_trust_nor_make_a_new_material(
+    reference: Reference, rng: np.random.Generator
+) -> None:
+    monitor = Monitor(reference)
     for i in range(80):
         wild = 40 <= i < 40 + BURST_FRAMES
         moved = dict.fromkeys(("texture", "material_1", "material_off"), 20.0 if wild else 0.0)
@@ -161,7 +165,7 @@ def test_a_burst_of_defects_changes_no_scene(reference: Reference, flaw: Flaw) -
     monitor = Monitor(reference)
     for number in range(60):
         bad = 40 <= number < 40 + BURST_FRAMES
-        state = shown(monitor, 300 + number, STEADY, flaw if bad else None, flagged=bad)
+        state = show_part(monitor, 300 + number, STEADY, flaw if bad else None, flagged=bad)
         assert not state.changes
 
 

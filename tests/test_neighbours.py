@@ -7,9 +7,9 @@ import weakref
 from dataclasses import replace
 
 import numpy as np
-from conftest import features
 from hypothesis import given
 from hypothesis import strategies as st
+from versions import features
 
 from memory.calibration import CalibrationSet
 from memory.features import Features
@@ -25,15 +25,15 @@ def parts(rng: np.random.Generator) -> CalibrationSet:
     return CalibrationSet(names, tuple(features(rng.standard_normal((12, 3))) for _ in names))
 
 
-def bank_of(held: CalibrationSet, rng: np.random.Generator, share: float) -> GoodPatches:
-    bank = gather([(n, f.patches) for n, f in zip(held.samples, held.features, strict=True)])
+def bank_of(calibration: CalibrationSet, rng: np.random.Generator, share: float) -> GoodPatches:
+    bank = gather([(n, f.patches) for n, f in zip(calibration.samples, calibration.features, strict=True)])
     return bank.subset(np.flatnonzero(rng.random(len(bank)) < share))
 
 
 def scores(
-    cache: NeighbourCache, bank: GoodPatches, held: CalibrationSet, other: Features
+    cache: NeighbourCache, bank: GoodPatches, calibration: CalibrationSet, other: Features
 ) -> list[tuple[bytes, bytes]]:
-    every = [cache.score(bank, f, without=s) for s, f in zip(held.samples, held.features, strict=True)]
+    every = [cache.score(bank, f, without=s) for s, f in zip(calibration.samples, calibration.features, strict=True)]
     every += [cache.score(bank, other), cache.score(bank, other, mask=REGION)]
     return [(one.map.tobytes(), one.nearest.tobytes()) for one in every]
 
@@ -42,34 +42,34 @@ def scores(
 def test_followed_is_found_anew(seed: int, gone: float, come: int) -> None:
     """Patches leave and come, of parts that calibrate and of others: not a bit differs."""
     rng = np.random.default_rng(seed)
-    held, other = parts(rng), features(rng.standard_normal((12, 3)))
-    bank = bank_of(held, rng, 0.7)
+    calibration, other = parts(rng), features(rng.standard_normal((12, 3)))
+    bank = bank_of(calibration, rng, 0.7)
     cache = NeighbourCache()
-    scores(cache, bank, held, other)
+    scores(cache, bank, calibration, other)
     changed = bank.subset(np.flatnonzero(rng.random(len(bank)) >= gone) if gone < 0.9 else np.array([0]))
-    new = [("p0", held.features[0].patches[:2]), *((f"n{i}", rng.standard_normal((9, 3))) for i in range(come))]
+    new = [("p0", calibration.features[0].patches[:2]), *((f"n{i}", rng.standard_normal((9, 3))) for i in range(come))]
     known = changed.patch_index[changed.sample_index == changed.samples.index("p0")] if "p0" in changed.samples else ()
     changed = changed.joined(gather(new[1:] if {0, 1} & set(known) else new)) if len(new) > 1 else changed
-    assert scores(cache.rebased(bank, changed), changed, held, other) == scores(NeighbourCache(), changed, held, other)
+    assert scores(cache.rebased(bank, changed), changed, calibration, other) == scores(
+        NeighbourCache(), changed, calibration, other
+    )
 
 
-def test_followed_is_found_anew_with_features_of_real_width() -> None:
-    rng = np.random.default_rng(4)
-
+def test_followed_is_found_anew_with_features_of_real_width(rng: np.random.Generator) -> None:
     where = rng.random((1, 256)) < 0.05
 
     def picture() -> Features:
         return features(rng.standard_normal((256, 128)).astype(np.float16))
 
-    held, other = CalibrationSet(tuple("abcd"), tuple(picture() for _ in "abcd")), picture()
-    bank = gather([(n, f.patches) for n, f in zip(held.samples, held.features, strict=True)])
+    calibration, other = CalibrationSet(tuple("abcd"), tuple(picture() for _ in "abcd")), picture()
+    bank = gather([(n, f.patches) for n, f in zip(calibration.samples, calibration.features, strict=True)])
     cache = NeighbourCache()
     cache.score(bank, other, mask=where)
-    for name, seen in zip(held.samples, held.features, strict=True):
+    for name, seen in zip(calibration.samples, calibration.features, strict=True):
         cache.score(bank, seen, without=name)
     changed = bank.subset(rng.permutation(len(bank))[:700]).joined(gather([("new", picture().patches)]))
     followed, anew = cache.rebased(bank, changed), NeighbourCache()
-    for name, seen in zip(held.samples, held.features, strict=True):
+    for name, seen in zip(calibration.samples, calibration.features, strict=True):
         one, two = followed.score(changed, seen, without=name), anew.score(changed, seen, without=name)
         assert (one.map.tobytes(), one.nearest.tobytes()) == (two.map.tobytes(), two.nearest.tobytes())
     whole, part = anew.score(changed, other), followed.score(changed, other, mask=where)
@@ -78,42 +78,42 @@ def test_followed_is_found_anew_with_features_of_real_width() -> None:
     assert part.value == part.map.max()
 
 
-def test_patches_of_unknown_place_are_found_anew() -> None:
+def test_patches_of_unknown_place_are_found_anew(rng: np.random.Generator) -> None:
     """As in snapshots of format 1, which do not say where a patch was."""
-    rng = np.random.default_rng(1)
-    held, other = parts(rng), features(rng.standard_normal((12, 3)))
-    bank = bank_of(held, rng, 1.0)
+    calibration, other = parts(rng), features(rng.standard_normal((12, 3)))
+    bank = bank_of(calibration, rng, 1.0)
     old = replace(bank, patch_index=np.full(len(bank), -1, dtype=np.int32))
     cache = NeighbourCache()
-    scores(cache, old, held, other)
+    scores(cache, old, calibration, other)
     fewer = old.subset(np.arange(3, len(old)))
-    assert scores(cache.rebased(old, fewer), fewer, held, other) == scores(NeighbourCache(), fewer, held, other)
+    assert scores(cache.rebased(old, fewer), fewer, calibration, other) == scores(
+        NeighbourCache(), fewer, calibration, other
+    )
 
 
-def test_a_part_taught_anew_under_the_same_name_is_found_anew() -> None:
-    rng = np.random.default_rng(2)
-    held, again, other = parts(rng), parts(rng), features(rng.standard_normal((12, 3)))
-    cache, before = NeighbourCache(), bank_of(held, rng, 1.0)
-    scores(cache, before, held, other)
+def test_a_part_taught_anew_under_the_same_name_is_found_anew(rng: np.random.Generator) -> None:
+    calibration, again, other = parts(rng), parts(rng), features(rng.standard_normal((12, 3)))
+    cache, before = NeighbourCache(), bank_of(calibration, rng, 1.0)
+    scores(cache, before, calibration, other)
     bank = bank_of(again, rng, 1.0)
-    assert scores(cache.rebased(before, bank), bank, held, other) == scores(NeighbourCache(), bank, held, other)
+    assert scores(cache.rebased(before, bank), bank, calibration, other) == scores(
+        NeighbourCache(), bank, calibration, other
+    )
 
 
-def test_a_part_s_own_patches_do_not_excuse_it() -> None:
-    rng = np.random.default_rng(3)
-    held = parts(rng)
-    bank = bank_of(held, rng, 1.0)
+def test_a_part_s_own_patches_do_not_excuse_it(rng: np.random.Generator) -> None:
+    calibration = parts(rng)
+    bank = bank_of(calibration, rng, 1.0)
     cache = NeighbourCache()
-    assert cache.score(bank, held.features[0]).value == 0
-    assert cache.score(bank, held.features[0], without="p0").value > 0
+    assert cache.score(bank, calibration.features[0]).value == 0
+    assert cache.score(bank, calibration.features[0], without="p0").value > 0
     only = bank.subset(np.arange(12))
-    who_gave_all = NeighbourCache().score(only, held.features[0], without="p0")
+    who_gave_all = NeighbourCache().score(only, calibration.features[0], without="p0")
     assert who_gave_all.value == 0, "who gave everything is not taken out"
 
 
-def test_what_is_asked_of_an_image_is_forgotten_with_it() -> None:
+def test_what_is_asked_of_an_image_is_forgotten_with_it(rng: np.random.Generator) -> None:
     """A lesson asks for hundreds of candidates: none may be held for as long as the bank lives."""
-    rng = np.random.default_rng(5)
     cache, bank = NeighbourCache(), bank_of(parts(rng), rng, 1.0)
     candidate = features(rng.standard_normal((12, 3)))
     cache.score(bank, candidate)

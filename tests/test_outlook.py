@@ -31,8 +31,8 @@ def test_a_rate_of_nearly_all_is_the_lowest_threshold() -> None:
 
 @given(SCORES, SCORES)
 def test_a_higher_threshold_rejects_and_finds_less(goods: list[float], defects: list[float]) -> None:
-    made = choices(goods, defects)
-    for low, high in itertools.pairwise(made):
+    offered = choices(goods, defects)
+    for low, high in itertools.pairwise(offered):
         assert low.value <= high.value
         assert low.rate > high.rate
         assert low.found >= high.found
@@ -48,10 +48,10 @@ def test_the_interval_of_the_rate_holds_as_often_as_it_says() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "of", "interval"),
+    ("detected", "of", "interval"),
     [(0, 0, (0, 1)), (10, 10, (0.6915, 1)), (0, 10, (0, 0.3085)), (5, 10, (0.1871, 0.8129))],
 )
 def test_recall_is_bounded_as_clopper_and_pearson_tabulate_it(
-    found: int, of: int, interval: tuple[float, float]
+    detected: int, of: int, interval: tuple[float, float]
 ) -> None:
-    assert recall(found, of) == pytest.approx(interval, abs=1e-4)
+    assert recall(detected, of) == pytest.approx(interval, abs=1e-4)

@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import pytest
-from conftest import NOW_MS, details, frame, good_of, make_service, png
+from conftest import NOW_MS, details, frame, make_service
+from pictures import png
+from versions import good_of
 
 from daemon.cli import doctor
 from daemon.datasets.rendered import STEADY, Flaw, Scene
@@ -33,8 +35,8 @@ class StandIn:
 
     name = "onnx"
 
-    def __init__(self, reference: Backend, change: Change, made: str = "stand-in 1") -> None:
-        self.description = made
+    def __init__(self, reference: Backend, change: Change, build: str = "stand-in 1") -> None:
+        self.description = build
         self._reference = reference
         self._change = change
 
@@ -61,12 +63,12 @@ def start(
     wire: RedisStreams,
     patch: pytest.MonkeyPatch,
     change: Change,
-    made: str = "one",
+    build: str = "one",
 ) -> Service:
     """The taught line's service after it was given another backend."""
-    patch.setattr(backends, "compiled", lambda *_: StandIn(extractor.backend, change, made))
-    given = settings.model_copy(update={"extractor": settings.extractor.model_copy(update={"backend": "onnx"})})
-    service = make_service(given, extractor, wire)
+    patch.setattr(backends, "compiled", lambda *_: StandIn(extractor.backend, change, build))
+    accelerated = settings.model_copy(update={"extractor": settings.extractor.model_copy(update={"backend": "onnx"})})
+    service = make_service(accelerated, extractor, wire)
     service.start()
     return service
 
@@ -125,9 +127,9 @@ def test_a_backend_that_agrees_judges(
     assert row.score == pytest.approx(plain.score, rel=TOLERANCE)
     assert 0 < abs(row.threshold - plain.threshold) < TOLERANCE * plain.threshold
     assert judged(quick, "flawed", Flaw.BURR).verdict == "NG"
-    (said,) = comparisons(quick)
-    assert said["certified"]
-    assert 0 < float(str(said["worst"])) < TOLERANCE
+    (comparison,) = comparisons(quick)
+    assert comparison["certified"]
+    assert 0 < float(str(comparison["worst"])) < TOLERANCE
 
 
 @pytest.mark.parametrize("change", [noisy, grey])
@@ -145,11 +147,11 @@ def test_a_broken_backend_is_refused_with_the_figures(
     assert "%" in refused or "spreads" in refused
     assert quick.status()["backend"] == extractor.backend.description
     assert judged(quick, "f", Flaw.BURR).backend == extractor.backend.description
-    (said,) = comparisons(quick)
-    assert (said["certified"], said["reason"]) == (False, refused)
-    (found,) = (f for f in doctor.examine(quick.engine.settings) if f.check == "backend")
-    assert found.level == doctor.Severity.WARN
-    assert refused in found.found
+    (comparison,) = comparisons(quick)
+    assert (comparison["certified"], comparison["reason"]) == (False, refused)
+    (finding,) = (f for f in doctor.examine(quick.engine.settings) if f.check == "backend")
+    assert finding.level == doctor.Severity.WARN
+    assert refused in finding.found
 
 
 @pytest.mark.usefixtures("service")
@@ -170,15 +172,15 @@ def test_a_backend_that_misses_a_confirmed_defect_is_refused(
     assert quick.status()["version"] == 2
     assert "d610, d611 would be judged otherwise" in str(quick.status()["backend_refused"])
     assert judged(quick, "f", Flaw.BURR).verdict == "NG"
-    assert [said["certified"] for said in comparisons(quick)] == [True, False]
+    assert [each["certified"] for each in comparisons(quick)] == [True, False]
 
 
 def test_a_version_is_compared_once_for_each_build_of_a_backend(
     service: Service, settings: Settings, extractor: Extractor, wire: RedisStreams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for made in ("one", "one", "two"):
-        start(settings, extractor, wire, monkeypatch, nearly, made)
-    assert [said["backend"] for said in comparisons(service)] == ["one", "two"]
+    for build in ("one", "one", "two"):
+        start(settings, extractor, wire, monkeypatch, nearly, build)
+    assert [each["backend"] for each in comparisons(service)] == ["one", "two"]
 
 
 def test_a_lost_image_proves_nothing(
@@ -217,12 +219,12 @@ def test_what_is_learned_is_the_reference_s(
         quick.engine.judge(frame(f"g{number}", png(630 + number, Scene(wear=1.0, warmth=1.0))))
         answers.record(quick.engine.ledger, answers.answer(f"g{number}", "good", "anna"), NOW_MS)
     quick.recalibrate()
-    made = quick.store.version(2)
-    assert isinstance(made, Version)
-    bank = good_of(quick.store.load(made).snapshot)
-    assert set(made.added) & set(bank.samples)
+    version = quick.store.version(2)
+    assert isinstance(version, Version)
+    bank = good_of(quick.store.load(version).snapshot)
+    assert set(version.added) & set(bank.samples)
     assert quick.status()["backend"] == "one"
-    for row in np.flatnonzero(np.isin(bank.sample_index, [bank.samples.index(name) for name in made.added])):
+    for row in np.flatnonzero(np.isin(bank.sample_index, [bank.samples.index(name) for name in version.added])):
         image = quick.engine.pictures.sample(bank.sample_of(int(row)))
         assert image is not None
         assert np.array_equal(bank.vectors[row], extractor(image).patches[bank.patch_index[row]])

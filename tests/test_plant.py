@@ -22,7 +22,8 @@ import paho.mqtt.client as paho
 import pytest
 from asyncua import Client as OpcUaClient
 from asyncua.ua import UaError
-from conftest import ROOT, frame, png
+from conftest import ROOT, frame
+from pictures import png
 from pymodbus.client import AsyncModbusTcpClient
 from servers import RealRedis, absent_redis, free_port, need
 from standardwebhooks.webhooks import Webhook
@@ -120,19 +121,19 @@ def test_mqtt_tells_verdicts_and_availability_and_takes_frames(
     async def scenario() -> None:
         listener = Listener(broker)
         async with running(feed, mqtt.serve):
-            await until(lambda: said(listener.on("availability"), b"online"))
+            await until(lambda: heard_last(listener.on("availability"), b"online"))
             judge(service, "bad", Flaw.BURR)
-            await until(lambda: said(listener.on("verdict")))
-            told = json.loads(listener.on("verdict")[0])
-            assert (told["frame_id"], told["verdict"], told["version"]) == ("bad", "NG", 1)
+            await until(lambda: heard_last(listener.on("verdict")))
+            verdict = json.loads(listener.on("verdict")[0])
+            assert (verdict["frame_id"], verdict["verdict"], verdict["version"]) == ("bad", "NG", 1)
             assert json.loads(listener.on("condition")[-1])["trust"] == "stable"
             listener.client.publish("driftline/test/frame/by-mqtt", png(504), qos=1)
             listener.client.publish("driftline/test/frame", '{"frame_id": "by-path", "path": "/no/such"}', qos=1)
             for odd in ("[1]", "[" * 100_000, '{"path": "\\ud800", "frame_id": "a"}', '"path"'):
                 listener.client.publish("driftline/test/frame", odd, qos=1)
             await until(lambda: judged(service, "by-mqtt", "by-path"))
-            await until(lambda: held(lambda: service.engine.ledger.counts().get("events.mqtt_refused") == 4))
-        await until(lambda: said(listener.on("availability"), b"offline"))
+            await until(lambda: checked(lambda: service.engine.ledger.counts().get("events.mqtt_refused") == 4))
+        await until(lambda: heard_last(listener.on("availability"), b"offline"))
         listener.close()
 
     asyncio.run(asyncio.wait_for(scenario(), 60))
@@ -150,12 +151,12 @@ def test_mqtt_tells_what_was_judged_while_it_was_away(
         listener = Listener(broker)
         judge(service, "before its first start")
         async with running(feed, mqtt.serve):
-            await until(lambda: said(listener.on("availability"), b"online"))
+            await until(lambda: heard_last(listener.on("availability"), b"online"))
             judge(service, "one")
-            await until(lambda: said(listener.on("verdict")))
+            await until(lambda: heard_last(listener.on("verdict")))
         judge(service, "two", Flaw.BURR)
         async with running(feed, mqtt.serve):
-            await until(lambda: held(lambda: len(listener.on("verdict")) >= 2))
+            await until(lambda: checked(lambda: len(listener.on("verdict")) >= 2))
         listener.close()
         assert [json.loads(v)["frame_id"] for v in listener.on("verdict")] == ["one", "two"]
 
@@ -172,8 +173,8 @@ class Receiver(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["content-length"])).decode()
         status = self.answers.pop(0) if self.answers else 204
         if status == 204:
-            said = Webhook(SECRET).verify(body, {k.lower(): v for k, v in self.headers.items()})
-            self.heard.append((self.headers["webhook-id"], said))
+            payload = Webhook(SECRET).verify(body, {k.lower(): v for k, v in self.headers.items()})
+            self.heard.append((self.headers["webhook-id"], payload))
         self.send_response(status)
         self.end_headers()
 
@@ -203,15 +204,15 @@ def test_a_webhook_is_signed_posted_again_and_passed_over_once_refused(
 
     async def scenario() -> None:
         task = asyncio.ensure_future(supervise(feed, enabled(feed.settings)))
-        await until(lambda: held((settings.state_dir / "plant" / "webhook.cursor").exists))
+        await until(lambda: checked((settings.state_dir / "plant" / "webhook.cursor").exists))
         for name in ("again", "refused", "had already", "last"):
             judge(service, name)
-        await until(lambda: held(lambda: len(Receiver.heard) == 2))
+        await until(lambda: checked(lambda: len(Receiver.heard) == 2))
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
     asyncio.run(asyncio.wait_for(scenario(), 60))
-    assert [(name, said["data"]["frame_id"]) for name, said in Receiver.heard] == [
+    assert [(name, payload["data"]["frame_id"]) for name, payload in Receiver.heard] == [
         ("test-1", "again"),
         ("test-4", "last"),
     ]
@@ -248,16 +249,16 @@ def test_a_plc_reads_states_and_results_and_acknowledges(
             await until(lambda: shows(busy=True))
             judge(service, "bad", Flaw.BURR)
             await until(lambda: shows(result_valid=True, result_ok=False, unknown=False))
-            told = await registers()
-            assert (told["sequence_low"], told["version"], told["trust"]) == (1, 1, 1)
-            assert told["score_per_mille"] > 1000
-            assert told["inputs"] & 0b11101 == 0b00101, "ready and valid, neither OK nor UNKNOWN"
+            result = await registers()
+            assert (result["sequence_low"], result["version"], result["trust"]) == (1, 1, 1)
+            assert result["score_per_mille"] > 1000
+            assert result["inputs"] & 0b11101 == 0b00101, "ready and valid, neither OK nor UNKNOWN"
             assert (await plc.read_discrete_inputs(2, count=1)).bits[0] is True, "one bit alone"
             for refused in (plc.write_coil(0, True), plc.write_register(1, 1), plc.write_registers(0, [1, 1])):
                 assert (await refused).isError()
             await plc.write_register(0, 7)
             assert await shows(result_valid=True), "another's number acknowledges nothing"
-            await plc.write_register(0, told["sequence_low"])
+            await plc.write_register(0, result["sequence_low"])
             await until(lambda: shows(result_valid=False))
             service.engine.judge(frame("torn", b"no image"))
             await until(lambda: shows(result_valid=True, unknown=True, result_ok=False))
@@ -364,23 +365,23 @@ def test_a_full_disk_ends_no_connector(
             for what in ("event", "service"):
                 disk.setattr(Ledger, what, Mock(side_effect=full))
             task = asyncio.ensure_future(supervise(feed, {"torn": torn}))
-            await until(lambda: held(lambda: len(begun) > 2 and bool(feed.condition.status.troubles)))
+            await until(lambda: checked(lambda: len(begun) > 2 and bool(feed.condition.status.troubles)))
             assert (feed.condition.status.ready, feed.condition.status.running) == (False, False)
-        await until(lambda: held(lambda: feed.condition.status.ready))
+        await until(lambda: checked(lambda: feed.condition.status.ready))
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
     asyncio.run(asyncio.wait_for(scenario(), 60))
 
 
-@pytest.mark.parametrize("held", [b"", b"0000", b"torn"])
-def test_a_cursor_that_a_power_cut_tore_is_unknown(tmp_path: Path, held: bytes) -> None:
+@pytest.mark.parametrize("content", [b"", b"0000", b"torn"])
+def test_a_cursor_that_a_power_cut_tore_is_unknown(tmp_path: Path, content: bytes) -> None:
     cursor = Cursor(tmp_path / "plant" / "mqtt.cursor")
     assert cursor.read() is None
     for seq in (9, 10, 123_456):
         cursor.write(seq)
         assert cursor.read() == seq
-    cursor.path.write_bytes(held)
+    cursor.path.write_bytes(content)
     assert cursor.read() is None
     cursor.path.write_bytes(b"1234")
     assert cursor.read() == 1234, "as earlier ones were written"
@@ -391,11 +392,11 @@ def test_nothing_configured_is_told(settings: Settings) -> None:
         enabled(settings)
 
 
-async def held(holds: Callable[[], bool]) -> bool:
+async def checked(holds: Callable[[], bool]) -> bool:
     return holds()
 
 
-async def said(heard: list[bytes], newest: bytes | None = None) -> bool:
+async def heard_last(heard: list[bytes], newest: bytes | None = None) -> bool:
     return bool(heard) and (newest is None or heard[-1] == newest)
 
 
@@ -422,9 +423,9 @@ def test_the_process_serves_what_is_configured_and_stops_in_peace(
 ) -> None:
     port, config = free_port(), tmp_path / "line.yaml"
     service.engine.ledger.set_status("service", service.status())
-    given = settings.model_dump(mode="json") | {"redis": {"url": real_redis.url}}
-    given["modbus"] = {"host": "127.0.0.1", "port": port}
-    config.write_text(json.dumps(given))
+    document = settings.model_dump(mode="json") | {"redis": {"url": real_redis.url}}
+    document["modbus"] = {"host": "127.0.0.1", "port": port}
+    config.write_text(json.dumps(document))
     command = [sys.executable, "-m", "daemon.cli.main", "plant", "--config", str(config)]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL) as process:
 
@@ -434,7 +435,7 @@ def test_the_process_serves_what_is_configured_and_stops_in_peace(
             bits = (await plc.read_discrete_inputs(0, count=5)).bits
             assert bits[2] is False, "nothing was judged yet"
             judge(service, "bad", Flaw.BURR)
-            await until(lambda: held_bit(plc, 2))
+            await until(lambda: is_set(plc, 2))
             plc.close()
 
         asyncio.run(asyncio.wait_for(scenario(), 60))
@@ -444,5 +445,5 @@ def test_the_process_serves_what_is_configured_and_stops_in_peace(
         assert process.wait(10) == 0
 
 
-async def held_bit(plc: AsyncModbusTcpClient, at: int) -> bool:
-    return bool((await plc.read_discrete_inputs(0, count=5)).bits[at])
+async def is_set(plc: AsyncModbusTcpClient, address: int) -> bool:
+    return bool((await plc.read_discrete_inputs(0, count=5)).bits[address])

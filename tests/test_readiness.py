@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import NOW_MS, frame, png
+from conftest import NOW_MS, frame
 from fastapi.testclient import TestClient
+from pictures import png
 from servers import free_port
 
 from daemon import build

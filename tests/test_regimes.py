@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from conftest import NOW_MS, details, features, frame, png
+from conftest import NOW_MS, details, frame
 from hypothesis import given
 from hypothesis import strategies as st
-from test_lesson import answer, learn
-from test_policies import LIMITS, around, good_part, model, scratch
+from lessons import answer, learn
+from pictures import png
+from proposals import LIMITS, around, good_part, model, proposal, scratch, showing, with_threshold
+from versions import features
 
 from daemon.cli import terminal
 from daemon.datasets.rendered import STEADY, Scene
@@ -32,7 +34,6 @@ from drift.regimes import (
 )
 from drift.signals import SIGNALS
 from memory.calibration import CalibrationSet
-from memory.defects import ConfirmedDefects
 from policies.admission import Hold, LabelledParts, Proposal, propose
 from policies.gate import check
 from policies.threshold import Threshold, calibrate
@@ -83,8 +84,8 @@ def test_a_condition_that_returns_is_recognised_and_judged_by_its_own_reference(
     assert [state.known for state in night[-40:]] == [away.regime] * 40
     assert night[-1].trust is Trust.STABLE
     assert night[-1].regime == away.regime
-    told = [change for state in night for change in state.over]
-    assert {change.cause for change in told} == {"light", "material"}
+    ended = [change for state in night for change in state.over]
+    assert {change.cause for change in ended} == {"light", "material"}
     worn = line.run(60, known, **(NIGHT | {"shift_x": 6.0}))[-1]
     assert [change.cause for change in worn.changes] == ["shift"], "what changes in the night is told against the night"
     day = line.run(300, known)[-1]
@@ -134,12 +135,12 @@ def sighting(regime: int, number: int, *, fault: bool = False) -> Sighting:
 
 @given(st.lists(st.tuples(st.integers(0, 12), st.booleans()), max_size=300))
 def test_regimes_are_bounded_and_grow_by_what_was_confirmed(seen: list[tuple[int, bool]]) -> None:
-    sightings = [sighting(regime, at, fault=fault) for at, (regime, fault) in enumerate(seen)]
+    sightings = [sighting(regime, number, fault=fault) for number, (regime, fault) in enumerate(seen)]
     parts = extended({}, sightings)
-    held = {name.removeprefix("signals."): v for name, v in parts.items() if name.startswith("signals.")}
-    assert len(held) <= MOST_REGIMES
-    assert str(TAUGHT) not in held
-    for regime, rows in held.items():
+    kept = {name.removeprefix("signals."): v for name, v in parts.items() if name.startswith("signals.")}
+    assert len(kept) <= MOST_REGIMES
+    assert str(TAUGHT) not in kept
+    for regime, rows in kept.items():
         own = [s.signals for s in sightings if s.regime == int(regime) and not s.fault][:MOST_PARTS]
         assert np.array_equal(rows, np.stack(own)), "the first ones, so that its reference stands still"
     assert not learned(parts, extended(parts, []))
@@ -149,8 +150,8 @@ def test_of_too_many_regimes_the_one_leaves_that_was_seen_longest_ago() -> None:
     parts = extended({}, [sighting(r, 100 * r + i) for r in range(1, MOST_REGIMES + 1) for i in range(ENOUGH_PARTS)])
     parts = extended(parts, [sighting(1, 9_000)])
     new = [sighting(99, 9_100 + i) for i in range(ENOUGH_PARTS)]
-    held = {n for n in extended(parts, new) if n.startswith("signals.")}
-    assert held == {f"signals.{r}" for r in (1, *range(3, MOST_REGIMES + 1), 99)}
+    kept = {n for n in extended(parts, new) if n.startswith("signals.")}
+    assert kept == {f"signals.{r}" for r in (1, *range(3, MOST_REGIMES + 1), 99)}
     few = {n for n in extended(parts, new[:3]) if n.startswith("signals.")}
     assert few == {f"signals.{r}" for r in range(1, MOST_REGIMES + 1)}, "what is not known yet pushes nothing out"
 
@@ -162,8 +163,8 @@ def test_a_regime_that_an_older_version_named_by_its_time_goes_on_and_was_seen_b
     assert len(grown[f"signals.{NOW_MS}"]) == ENOUGH_PARTS + 1
     assert grown[f"last.{NOW_MS}"].tolist() == [500], "from now on by the number of a frame"
     new = [sighting(r, 600 + r) for r in (501, 502) for _ in range(ENOUGH_PARTS)]
-    held = {int(n.removeprefix("signals.")) for n in extended(grown, new) if n.startswith("signals.")}
-    assert held == {501, 502, NOW_MS, *(NOW_MS + r for r in range(3, MOST_REGIMES))}
+    kept = {int(n.removeprefix("signals.")) for n in extended(grown, new) if n.startswith("signals.")}
+    assert kept == {501, 502, NOW_MS, *(NOW_MS + r for r in range(3, MOST_REGIMES))}
 
 
 @given(
@@ -173,8 +174,8 @@ def test_every_regime_keeps_its_calibration_parts(before: list[int], fresh: list
     regimes = [*before, *fresh]
     named = [f"p{i}" for i in range(len(regimes))]
     every = [features(np.zeros((1, 2)))] * len(regimes)
-    held = CalibrationSet(tuple(named[: len(before)]), tuple(every[: len(before)]), tuple(before))
-    grown = held.grown(named[len(before) :], every[len(before) :], fresh, most)
+    calibration = CalibrationSet(tuple(named[: len(before)]), tuple(every[: len(before)]), tuple(before))
+    grown = calibration.grown(named[len(before) :], every[len(before) :], fresh, most)
     assert len(grown.samples) == min(most, len(regimes))
     counts = {r: grown.regimes.count(r) for r in set(regimes)}
     for regime, count in counts.items():
@@ -183,9 +184,9 @@ def test_every_regime_keeps_its_calibration_parts(before: list[int], fresh: list
         assert [n for n, r in zip(grown.samples, grown.regimes, strict=True) if r == regime] == own[len(own) - count :]
 
 
-def test_a_lesson_makes_a_regime_known_once_by_parts_without_a_fault() -> None:
-    base = model()
-    goods = tuple(good_part(f"n{i}", features(around(6))) for i in range(12))
+def test_a_lesson_makes_a_regime_known_once_by_parts_without_a_fault(rng: np.random.Generator) -> None:
+    base = model(rng)
+    goods = tuple(good_part(f"n{i}", showing(around(rng, 6))) for i in range(12))
     seen = {f"n{i}": sighting(70, i, fault=i >= ENOUGH_PARTS) for i in range(12)}
     parts = LabelledParts(goods, sightings=seen)
     outcome = propose(base, parts, CALM, LIMITS, 0)
@@ -197,47 +198,47 @@ def test_a_lesson_makes_a_regime_known_once_by_parts_without_a_fault() -> None:
     assert len(outcome.snapshot.regimes["signals.70"]) == ENOUGH_PARTS - 1, "who waited was counted then"
 
 
-def test_a_defect_that_would_be_missed_in_one_regime_holds_the_lesson() -> None:
-    defect = scratch("d1")
-    base = model(ConfirmedDefects().remember(defect, 9))
+def test_a_defect_that_would_be_missed_in_one_regime_holds_the_lesson(rng: np.random.Generator) -> None:
+    defect = scratch(rng, "d1")
+    base = model(rng, defect)
     before = Threshold.of(base.version.threshold)
     strict = replace(before, per_regime={7: calibrate([before.value / 2], 0.5)})
-    shown = base.snapshot.detector.score_in(defect.view, defect.mask).value
-    assert before.value < shown
-    lax = replace(before, per_regime={7: calibrate([2 * shown], 0.5)})
-    base = replace(base, version=replace(base.version, threshold=strict.to_json()))
-    assert not isinstance(check(Proposal(base, base.snapshot, strict, (), (), ())), Hold)
-    assert isinstance(check(Proposal(base, base.snapshot, lax, (), (), ())), Hold)
+    score = base.snapshot.detector.score_in(defect.view, defect.mask).value
+    assert before.value < score
+    lax = replace(before, per_regime={7: calibrate([2 * score], 0.5)})
+    base = with_threshold(base, strict)
+    assert not isinstance(check(proposal(base, strict)), Hold)
+    assert isinstance(check(proposal(base, lax)), Hold)
 
 
 DIM = Scene(light=0.6, wear=0.4)
 
 
 def test_the_night_shift_comes_back_to_its_own_regime(service: Service) -> None:
-    def shown(first: int, count: int, scene: Scene) -> DriftState:
+    def drift_after(first: int, count: int, scene: Scene) -> DriftState:
         for i in range(first, first + count):
             service.engine.judge(frame(f"s{i}", png(i, scene)))
         return service.engine.drift()
 
-    shown(600, 20, STEADY)
-    night = shown(700, 60, DIM)
+    drift_after(600, 20, STEADY)
+    night = drift_after(700, 60, DIM)
     for i in range(730, 750):
         answer(service, f"s{i}", "good")
-    made = learn(service)
-    assert not isinstance(made, Hold)
+    version = learn(service)
+    assert not isinstance(version, Hold)
     row = service.engine.ledger.frame("s740")
     assert row is not None
     assert row.regime == night.regime
-    day = shown(800, 80, STEADY)
+    day = drift_after(800, 80, STEADY)
     assert (day.trust, day.regime) == (Trust.STABLE, TAUGHT)
-    again = shown(900, 70, DIM)
+    again = drift_after(900, 70, DIM)
     assert (again.trust, again.known, again.regime) == (Trust.STABLE, night.regime, night.regime)
     first = frame_numbered(service.engine.ledger, night.regime)
     assert first is not None
     back = details(service.engine.ledger, "regime")[-1]
     assert (back["regime"], back["since_ms"]) == (night.regime, first.judged_ms)
-    said = service.status()["drift"]
-    assert "in the regime first seen 20" in dict(terminal.scene(said))["scene"]  # type: ignore[arg-type]  # a dictionary
+    drift = service.status()["drift"]
+    assert "in the regime first seen 20" in dict(terminal.scene(drift))["scene"]  # type: ignore[arg-type]  # a dictionary
     last = service.engine.ledger.frame("s969")
     assert last is not None
     assert str(provenance.why(service.store, service.engine.ledger, last)["regime"]).startswith("20")

@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import NOW_MS, commit, frame, line_in, make_service, png
-from test_lesson import answer
+from conftest import NOW_MS, frame, line_in, make_service
+from lessons import answer
+from pictures import png
+from versions import commit
 
 from daemon import build
 from daemon.cli import terminal
@@ -139,9 +141,11 @@ def test_a_line_whose_regimes_were_named_by_times_goes_on_with_them(
     named = {night: NOW_MS - 5}
     regimes = {n.replace(f".{night}", f".{NOW_MS - 5}"): v for n, v in head.snapshot.regimes.items()}
     regimes[f"last.{NOW_MS - 5}"] = np.array([NOW_MS], dtype=np.float64)
-    held = head.snapshot.calibration_set
-    held = CalibrationSet(held.samples, held.features, tuple(named.get(r, r) for r in held.regimes))
-    old = replace(head.snapshot, calibration_set=held, regimes=regimes)
+    calibration = head.snapshot.calibration_set
+    calibration = CalibrationSet(
+        calibration.samples, calibration.features, tuple(named.get(r, r) for r in calibration.regimes)
+    )
+    old = replace(head.snapshot, calibration_set=calibration, regimes=regimes)
     version = head.version
     commit(
         line.service.store,

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import NOW_MS, frame, good_of, make_service, png, rows, untracked
-from test_cli import call
+from commands import call
+from conftest import NOW_MS, frame, make_service, rows, untracked
+from pictures import png
+from versions import good_of
 
 from daemon.datasets.rendered import Flaw, Scene
 from daemon.learning import answers, compare, lesson, revocation
@@ -35,9 +37,9 @@ WORN, STEADY = Scene(wear=1.0, warmth=1.0), Scene()
 Answer = tuple[str, int, str, str]  # frame id, part number, verdict, operator
 
 
-def day(service: Service, given: list[Answer], skip: str = "") -> None:
+def day(service: Service, shift: list[Answer], skip: str = "") -> None:
     """Judge and answer; an operator named `skip` looks at the parts and says nothing."""
-    for frame_id, number, verdict, operator in given:
+    for frame_id, number, verdict, operator in shift:
         burr = number >= 690
         service.engine.judge(frame(frame_id, png(number, STEADY if burr else WORN, Flaw.BURR if burr else None)))
         if operator != skip:
@@ -51,9 +53,9 @@ def without_limit(service: Service) -> None:
 
 
 def learn(service: Service) -> Version:
-    made = lesson.learn(service.engine, service.store, "test")
-    assert isinstance(made, Version)
-    return made
+    version = lesson.learn(service.engine, service.store, "test")
+    assert isinstance(version, Version)
+    return version
 
 
 def revoke(service: Service, operator: str) -> Version:
@@ -64,9 +66,9 @@ def revoke(service: Service, operator: str) -> Version:
 @pytest.fixture
 def other(service: Service, settings: Settings, extractor: Extractor, wire: RedisStreams, tmp_path: Path) -> Service:
     """A second line, taught the same."""
-    made = make_service(settings.model_copy(update={"state_dir": tmp_path / "other"}), extractor, wire)
+    second = make_service(settings.model_copy(update={"state_dir": tmp_path / "other"}), extractor, wire)
     first = service.store.version(1)
-    made.store.commit(
+    second.store.commit(
         service.store.load(first).snapshot,
         VersionDraft(
             parent=None,
@@ -78,8 +80,8 @@ def other(service: Service, settings: Settings, extractor: Extractor, wire: Redi
             added=first.added,
         ),
     )
-    made.start()
-    return made
+    second.start()
+    return second
 
 
 MORNING: list[Answer] = [
@@ -104,15 +106,20 @@ def test_a_revoked_shift_leaves_what_would_be_had_it_never_taught(
     assert "p1" in learn(service).added
     day(service, NOON)
     learn(service)
-    made = revoke(service, "bert")
+    repaired = revoke(service, "bert")
     day(other, MORNING + NOON, skip="bert")
     never = learn(other)
-    assert made.blobs == never.blobs
-    assert made.threshold == never.threshold
-    assert (made.cause, made.restores, made.revoked, made.who) == ("revocation", 1, (2, 3, 6), "engineer")
-    assert {"p1", "g3"} <= set(made.removed)
-    assert service.store.load(made).snapshot.confirmed_defects.samples == ("d1",)
-    assert service.store.version(made.number).sha256 == made.sha256
+    assert repaired.blobs == never.blobs
+    assert repaired.threshold == never.threshold
+    assert (repaired.cause, repaired.restores, repaired.revoked, repaired.who) == (
+        "revocation",
+        1,
+        (2, 3, 6),
+        "engineer",
+    )
+    assert {"p1", "g3"} <= set(repaired.removed)
+    assert service.store.load(repaired).snapshot.confirmed_defects.samples == ("d1",)
+    assert service.store.version(repaired.number).sha256 == repaired.sha256
 
 
 def test_what_was_learned_before_is_the_ground_to_build_on(service: Service) -> None:
@@ -120,10 +127,10 @@ def test_what_was_learned_before_is_the_ground_to_build_on(service: Service) -> 
     before = learn(service)
     day(service, MORNING[1:])
     learn(service)
-    made = revoke(service, "bert")
-    assert made.restores == before.number
-    assert made.spans == ((1, 4),)
-    assert "g1" in service.store.load(made).snapshot.detector.samples
+    repaired = revoke(service, "bert")
+    assert repaired.restores == before.number
+    assert repaired.spans == ((1, 4),)
+    assert "g1" in service.store.load(repaired).snapshot.detector.samples
 
 
 def test_a_poisoned_bank_finds_the_defect_again(service: Service) -> None:
@@ -131,19 +138,19 @@ def test_a_poisoned_bank_finds_the_defect_again(service: Service) -> None:
     learn(service)
     assert service.engine.judge(frame("same", png(690, STEADY, Flaw.BURR))).verdict == "OK"
     revoke(service, "bert")
-    found = service.engine.judge(frame("again", png(690, STEADY, Flaw.BURR)))
-    assert (found.verdict, found.version) == ("NG", 3)
+    judged = service.engine.judge(frame("again", png(690, STEADY, Flaw.BURR)))
+    assert (judged.verdict, judged.version) == ("NG", 3)
 
 
 def test_a_revoked_defect_leaves_and_frees_what_was_refused_for_it(service: Service) -> None:
     day(service, [("wrong", 690, "defect", "bert"), ("right", 691, "defect", "anna")])
     learn(service)
     day(service, [("odd", 690, "good", "anna")])
-    held = lesson.learn(service.engine, service.store, "test")
-    assert isinstance(held, Hold)
+    hold = lesson.learn(service.engine, service.store, "test")
+    assert isinstance(hold, Hold)
     assert set_aside_of(service.engine.ledger, "odd")
-    made = revoke(service, "bert")
-    assert service.store.load(made).snapshot.confirmed_defects.samples == ("right",)
+    repaired = revoke(service, "bert")
+    assert service.store.load(repaired).snapshot.confirmed_defects.samples == ("right",)
 
 
 def test_what_a_rollback_undid_stays_undone(service: Service) -> None:
@@ -153,8 +160,8 @@ def test_what_a_rollback_undid_stays_undone(service: Service) -> None:
     service.notice_versions()
     day(service, [("g2", 601, "good", "anna"), ("g3", 602, "good", "bert")])
     learn(service)
-    made = revoke(service, "bert")
-    samples = service.store.load(made).snapshot.detector.samples
+    repaired = revoke(service, "bert")
+    samples = service.store.load(repaired).snapshot.detector.samples
     assert "g2" in samples
     assert not {"g1", "g3"} & set(samples)
     day(service, [("g5", 604, "good", "anna"), ("g6", 605, "good", "carl")])
@@ -166,8 +173,8 @@ def test_what_a_rollback_undid_stays_undone(service: Service) -> None:
 def test_revoked_answers_are_not_learned_later_either(service: Service) -> None:
     day(service, MORNING)
     ids = revocation.answers_of(service.engine.ledger, ("p1", "p2"), None, None, None)
-    made = revocation.revoke(service.engine, service.store, ids, "engineer", "a slip")
-    assert made.added == (), "nothing had been learned yet"
+    repaired = revocation.revoke(service.engine, service.store, ids, "engineer", "a slip")
+    assert repaired.added == (), "nothing had been learned yet"
     assert "p1" not in learn(service).added
 
 
@@ -201,10 +208,10 @@ def test_why_a_part_passed(service: Service) -> None:
     passed = service.engine.judge(frame("same", png(690, STEADY, Flaw.BURR)))
     (row,) = provenance.frames_of(service.engine.ledger, "part-same")
     assert row.seq == passed.seq
-    told = provenance.why(service.store, service.engine.ledger, row)
-    nearest = told["nearest_good_patch"]
-    assert told["verdict"] == "OK"
-    assert told["version"]["number"] == 2
+    reasons = provenance.why(service.store, service.engine.ledger, row)
+    nearest = reasons["nearest_good_patch"]
+    assert reasons["verdict"] == "OK"
+    assert reasons["version"]["number"] == 2
     assert nearest["place"] >= 0
     assert nearest["admitted"]["number"] in {1, 2}
     taught = provenance.why(service.store, service.engine.ledger, _row(service, "p1"))
@@ -244,10 +251,10 @@ def test_the_verdicts_another_version_would_have_given(service: Service) -> None
     frames = len(rows(service.engine.ledger, "SELECT 1 FROM frames"))
     judged, differ = compare.changed(service.engine, before, after, 100, untracked)
     assert judged == frames == len(rows(service.engine.ledger, "SELECT 1 FROM frames"))
-    found = {d["frame_id"]: d["verdicts"] for d in differ}
-    assert found["p1"] == [Verdict.NG, Verdict.OK]
+    verdicts = {d["frame_id"]: d["verdicts"] for d in differ}
+    assert verdicts["p1"] == [Verdict.NG, Verdict.OK]
     recorded = {r["frame_id"]: r["score"] / r["threshold"] for r in rows(service.engine.ledger, "SELECT * FROM frames")}
-    assert {d["frame_id"]: d["scores"][0] for d in differ} == {f: round(recorded[f], 3) for f in found}
+    assert {d["frame_id"]: d["scores"][0] for d in differ} == {f: round(recorded[f], 3) for f in verdicts}
     assert compare.changed(service.engine, after, after, 2, untracked) == (2, [])
 
 
@@ -301,11 +308,11 @@ def test_the_commands_explain_and_take_back(
     learn(service)
     config = tmp_path / "config.yaml"
     config.write_text(settings.model_dump_json())  # JSON is YAML
-    code, told = call(capsys, monkeypatch, "why", "part-p1", "--config", config)
-    assert (code, [t["learned_by"] for t in told]) == (0, [[2]])
+    code, reasons = call(capsys, monkeypatch, "why", "part-p1", "--config", config)
+    assert (code, [t["learned_by"] for t in reasons]) == (0, [[2]])
     words = ("revoke", "--taught-by", "bert", "--since", "2026-01-01", "--reason", "x", "--config", config)
-    code, made = call(capsys, monkeypatch, *words)
-    assert (code, made["version"], made["rebuilt_from"], made["removed"]) == (0, 3, 1, ["p1"])
+    code, revoked = call(capsys, monkeypatch, *words)
+    assert (code, revoked["version"], revoked["rebuilt_from"], revoked["removed"]) == (0, 3, 1, ["p1"])
     service.notice_versions()
     assert service.engine.active is not None
     assert service.engine.active.model.version.number == 3

@@ -13,10 +13,10 @@ PINNED = [327]
 PARAMETERS = {"ADWIN": ADWIN, "KSWIN": {"alpha": 1e-4, "seed": 0}, "PageHinkley": {"threshold": 60.0}}
 
 
-def step(by: float, at: int, frames: int) -> Vector:
+def step(by: float, start: int, frames: int) -> Vector:
     """A stream (frames, S) whose second signal moves."""
     z = np.random.default_rng(5).standard_normal((frames, len(SIGNALS)))
-    z[at:, 1] += by
+    z[start:, 1] += by
     return z
 
 

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import NOW_MS, details, features, frame, make_service, png
-from test_lesson import answer, judge, learn
-from test_policies import LIMITS, around, confirmed, good_part, model
+from conftest import NOW_MS, details, frame, make_service
+from lessons import answer, judge, learn
+from pictures import png
+from proposals import LIMITS, around, good_part, model, showing
 
 from daemon.cli import terminal
 from daemon.datasets.rendered import STEADY, Flaw, Scene
@@ -25,50 +26,50 @@ from drift.monitor import CALM, Change, Trust
 from drift.reference import Reference
 from drift.signals import LIGHT, SIGNALS
 from memory.extract import Extractor
-from policies.admission import Hold, propose
+from policies.admission import Hold, LabelledParts, propose
 from policies.notices import Action, notices, paused
 
 DIM = Scene(light=0.6)
 
 
-def told(service: Service, kind: str) -> list[Mapping[str, object]]:
+def events(service: Service, kind: str) -> list[Mapping[str, object]]:
     return details(service.engine.ledger, kind)
 
 
-def shown(service: Service, first: int, count: int, seen: Scene) -> list[JudgedFrame]:
+def judge_parts(service: Service, first: int, count: int, seen: Scene) -> list[JudgedFrame]:
     return [service.engine.judge(frame(f"s{i}", png(i, seen))) for i in range(first, first + count)]
 
 
 def test_a_change_is_told_once_when_it_comes_and_once_when_it_goes(service: Service) -> None:
-    shown(service, 700, 20, STEADY)
-    shown(service, 720, 40, DIM)
-    (card,) = [t for t in told(service, "drift") if t["cause"] == "light"]
+    judge_parts(service, 700, 20, STEADY)
+    judge_parts(service, 720, 40, DIM)
+    (card,) = [t for t in events(service, "drift") if t["cause"] == "light"]
     assert card["action"] == Action.COMPENSATED
     assert str(card["amount"]).startswith("light -")
     assert service.engine.drift().trust is Trust.COMPENSATING
-    assert [t["now"] for t in told(service, "trust")][:1] == [Trust.COMPENSATING]
-    shown(service, 760, 90, STEADY)
-    assert [t["cause"] for t in told(service, "drift_over")].count("light") == 1
-    assert told(service, "trust")[-1]["now"] == Trust.STABLE
-    assert len([t for t in told(service, "drift") if t["cause"] == "light"]) == 1
+    assert [t["now"] for t in events(service, "trust")][:1] == [Trust.COMPENSATING]
+    judge_parts(service, 760, 90, STEADY)
+    assert [t["cause"] for t in events(service, "drift_over")].count("light") == 1
+    assert events(service, "trust")[-1]["now"] == Trust.STABLE
+    assert len([t for t in events(service, "drift") if t["cause"] == "light"]) == 1
 
 
 def test_status_and_report_show_the_card(service: Service) -> None:
-    shown(service, 700, 20, STEADY)
-    shown(service, 720, 40, DIM)
-    said = json.loads(json.dumps(service.status()))["drift"]
-    rows = dict(terminal.scene(said))
+    judge_parts(service, 700, 20, STEADY)
+    judge_parts(service, 720, 40, DIM)
+    drift = json.loads(json.dumps(service.status()))["drift"]
+    rows = dict(terminal.scene(drift))
     assert rows["scene"].startswith("compensating, light -")
     assert "lamp" in rows["light"]
     assert "Compensated" in rows["light"]
     page = report.render(service.engine, service.store, "Test")
-    assert said["cards"][0]["amount"].split(" ")[0] in page
+    assert drift["cards"][0]["amount"].split(" ")[0] in page
     assert "lamp, shutter or daylight" in page
     assert "compensating" in page
 
 
 def test_a_report_of_frames_from_before_cards_is_no_crash(service: Service) -> None:
-    shown(service, 700, 3, STEADY)
+    judge_parts(service, 700, 3, STEADY)
     old = {"trust": "drifting", "causes": {"red": 5}, "deviation": {"red": 2.0, "other": 9.0}, "log_ratio": 0.1}
     with service.engine.ledger.database.write() as db:
         db.execute("UPDATE frames SET drift = ?, light = NULL WHERE frame_id = 's701'", (json.dumps(old),))
@@ -77,28 +78,28 @@ def test_a_report_of_frames_from_before_cards_is_no_crash(service: Service) -> N
 
 def test_a_part_that_is_dark_all_over_is_found(service: Service) -> None:
     """However slow it is, compensation must not lighten a defect away."""
-    shown(service, 700, 20, STEADY)
-    assert {judged.verdict for judged in shown(service, 720, 10, DIM)} == {"NG"}
+    judge_parts(service, 700, 20, STEADY)
+    assert {judged.verdict for judged in judge_parts(service, 720, 10, DIM)} == {"NG"}
     assert np.abs(service.engine.active.monitor.gain).max() < 0.05  # type: ignore[union-attr]  # it is active
-    assert {judged.verdict for judged in shown(service, 730, 5, STEADY)} == {"OK"}
+    assert {judged.verdict for judged in judge_parts(service, 730, 5, STEADY)} == {"OK"}
 
 
 def test_a_restarted_line_goes_on_with_its_changes_and_says_so(
     settings: Settings, extractor: Extractor, wire: RedisStreams, service: Service
 ) -> None:
-    shown(service, 700, 20, STEADY)
-    shown(service, 720, 40, DIM)
+    judge_parts(service, 700, 20, STEADY)
+    judge_parts(service, 720, 40, DIM)
     again = make_service(settings, extractor, wire)
     again.start()
     assert again.engine.drift() == service.engine.drift()
     assert again.status()["drift"]["rewarmed_frames"] == 60  # type: ignore[index]  # a dictionary
-    before = len(told(again, "drift"))
-    shown(again, 760, 5, DIM)
-    assert len(told(again, "drift")) == before, "what was told is not told again"
+    before = len(events(again, "drift"))
+    judge_parts(again, 760, 5, DIM)
+    assert len(events(again, "drift")) == before, "what was told is not told again"
 
 
 def test_a_frame_from_before_colours_is_seen_in_the_light_it_was_judged_in(service: Service) -> None:
-    shown(service, 700, 30, Scene(light=1.2))
+    judge_parts(service, 700, 30, Scene(light=1.2))
     row = service.engine.ledger.frame("s729")
     assert row is not None
     assert service.engine.active is not None
@@ -120,7 +121,7 @@ def test_a_frame_from_before_colours_is_seen_in_the_light_it_was_judged_in(servi
 def test_a_line_that_was_taught_before_causes_were_known_goes_on_and_says_so(
     settings: Settings, extractor: Extractor, wire: RedisStreams, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shown(service, 700, 3, STEADY)
+    judge_parts(service, 700, 3, STEADY)
     of = Reference.of
     monkeypatch.setattr(
         Reference,
@@ -132,8 +133,8 @@ def test_a_line_that_was_taught_before_causes_were_known_goes_on_and_says_so(
     )
     again = make_service(settings, extractor, wire)
     again.start()
-    assert {judged.verdict for judged in shown(again, 703, 3, STEADY)} == {"OK"}
-    shown(again, 706, 60, DIM)
+    assert {judged.verdict for judged in judge_parts(again, 703, 3, STEADY)} == {"OK"}
+    judge_parts(again, 706, 60, DIM)
     assert [change.cause for change in again.engine.drift().changes] == ["light"]
 
 
@@ -150,13 +151,13 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("cause", CHANGES)
-def test_learning_pauses_for_camera_faults_and_for_nothing_else(cause: str) -> None:
+def test_learning_pauses_for_camera_faults_and_for_nothing_else(cause: str, rng: np.random.Generator) -> None:
     drift = replace(CALM, trust=Trust.DRIFTING, changes=(Change(Cause(cause), NOW_MS, f"{cause} by much", 5.0),))
     (card,) = notices(drift)
     assert card.action is CHANGES[cause]
     assert card.amount == f"{cause} by much"
     assert (paused(drift) is not None) == (card.action is Action.PAUSED)
-    outcome = propose(model(), confirmed((good_part("n", features(around(6))),)), drift, LIMITS, 0)
+    outcome = propose(model(rng), LabelledParts((good_part("n", showing(around(rng, 6))),)), drift, LIMITS, 0)
     if card.action is Action.PAUSED:
         assert isinstance(outcome, Hold)
         assert f"{cause} by much" in outcome.reason
@@ -178,25 +179,25 @@ def test_what_was_confirmed_while_learning_paused_is_learned_afterwards(
         answer(service, f"g{number}", "good")
     blurred = replace(CALM, trust=Trust.DRIFTING, changes=(Change(Cause.BLUR, NOW_MS, "sharpness -40 %", 9.0),))
     monkeypatch.setattr(service.engine, "drift", lambda: blurred)
-    held = learn(service)
-    assert isinstance(held, Hold)
-    assert "clean the lens" in held.reason
+    hold = learn(service)
+    assert isinstance(hold, Hold)
+    assert "clean the lens" in hold.reason
     monkeypatch.undo()
-    made = learn(service)
-    assert not isinstance(made, Hold)
-    assert {"g600", "g601"} & set(made.added)  # type: ignore[union-attr]  # no trial is set
+    version = learn(service)
+    assert not isinstance(version, Hold)
+    assert {"g600", "g601"} & set(version.added)  # type: ignore[union-attr]  # no trial is set
 
 
 def test_a_burst_of_defects_is_no_drift(service: Service) -> None:
-    shown(service, 700, 30, STEADY)
+    judge_parts(service, 700, 30, STEADY)
     for number in range(10):
         service.engine.judge(frame(f"burr{number}", png(740 + number, flaw=Flaw.BURR)))
     assert service.engine.drift().trust is Trust.STABLE
-    assert not told(service, "drift")
+    assert not events(service, "drift")
 
 
 def test_recorded_signals_come_back_to_the_bit_and_older_ones_as_they_were_believed(service: Service) -> None:
-    (judged,) = shown(service, 700, 1, Scene(light=1.3))
+    (judged,) = judge_parts(service, 700, 1, Scene(light=1.3))
     packed = judged.scene.signals
     assert packed is not None
     seen = scene_records._signals(packed)

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import NOW_MS, frame, make_service, png, untracked
+from conftest import NOW_MS, frame, make_service, untracked
 from fastapi.testclient import TestClient
+from pictures import png
 
 from daemon import build
 from daemon.cli.console import line_view
@@ -109,10 +110,10 @@ def test_a_lesson_that_would_forget_a_defect_is_held_and_blames_who_is_new(line:
     for copy in range(30):
         judge(line, f"sly{copy}", 501, Flaw.BURR)
         answer(line, f"sly{copy}", "good", "bert")
-    held = lesson.learn(line.engine, line.store, "test")
-    assert not isinstance(held, Version | Trial)
-    assert "1 of 1 confirmed defects would be missed" in held.reason
-    assert set(held.blamed) <= {f"sly{copy}" for copy in range(30)}
+    hold = lesson.learn(line.engine, line.store, "test")
+    assert not isinstance(hold, Version | Trial)
+    assert "1 of 1 confirmed defects would be missed" in hold.reason
+    assert set(hold.blamed) <= {f"sly{copy}" for copy in range(30)}
 
 
 def test_answers_are_revoked_and_versions_compared(line: Service) -> None:

@@ -13,8 +13,10 @@ from pathlib import Path
 import fakeredis
 import pytest
 import redis
-from conftest import NOW_MS, RealRedis, details, frame, make_service, png, rows, settle, untracked
-from test_frames import BAD
+from conftest import NOW_MS, details, frame, make_service, rows, settle, untracked
+from lessons import teach_from
+from pictures import UNUSABLE, png
+from servers import RealRedis
 
 from daemon.datasets.rendered import Flaw, Scene
 from daemon.learning import answers
@@ -28,14 +30,14 @@ from memory.errors import ExtractorMismatch
 from memory.extract import Extractor
 
 
-def shown(service: Service, frame_id: str, data: bytes, **also: str | bytes) -> dict[str, bytes]:
+def verdict_of(service: Service, frame_id: str, data: bytes, **also: str | bytes) -> dict[str, bytes]:
     """Send a frame over the wire and return its verdict message."""
     service.streams.send("frames", {"frame_id": frame_id, "image": data, **also})
     settle(service, lambda: any(f["frame_id"] == frame_id.encode() for _, f in service.streams.entries("verdicts")))
     return next(f for _, f in service.streams.entries("verdicts") if f["frame_id"] == frame_id.encode())
 
 
-def told(service: Service, **fields: str | bytes) -> None:
+def send_answer(service: Service, **fields: str | bytes) -> None:
     """Send an answer and let the service take it."""
     service.streams.send("feedback", fields)
     service.turn(0)
@@ -46,9 +48,9 @@ def events(service: Service, kind: str) -> list[Mapping[str, object]]:
 
 
 def test_a_good_part_passes_and_a_burr_is_flagged(service: Service) -> None:
-    good = shown(service, "g", png(504), part_id="4711")
+    good = verdict_of(service, "g", png(504), part_id="4711")
     assert (good["verdict"], good["part_id"], good["version"]) == (b"OK", b"4711", b"1")
-    bad = shown(service, "b", png(501, flaw=Flaw.BURR))
+    bad = verdict_of(service, "b", png(501, flaw=Flaw.BURR))
     assert bad["verdict"] == b"NG"
     assert float(bad["score"]) > float(bad["threshold"])
     assert bad["asked"] == b"1"
@@ -59,21 +61,21 @@ def test_a_good_part_passes_and_a_burr_is_flagged(service: Service) -> None:
 
 def test_without_a_bank_every_frame_is_unknown(untaught: Service) -> None:
     untaught.start()
-    said = shown(untaught, "f", png(1))
-    assert said["verdict"] == b"UNKNOWN"
-    assert b"driftline teach" in said["reason"]
+    verdict = verdict_of(untaught, "f", png(1))
+    assert verdict["verdict"] == b"UNKNOWN"
+    assert b"driftline teach" in verdict["reason"]
 
 
-@pytest.mark.parametrize("data", BAD.values(), ids=BAD.keys())
+@pytest.mark.parametrize("data", UNUSABLE.values(), ids=UNUSABLE.keys())
 def test_a_bad_image_is_unknown_counted_and_kept_aside(service: Service, data: bytes) -> None:
-    said = shown(service, "bad", data)
-    assert said["verdict"] == b"UNKNOWN"
-    assert said["reason"]
+    verdict = verdict_of(service, "bad", data)
+    assert verdict["verdict"] == b"UNKNOWN"
+    assert verdict["reason"]
     assert service.engine.ledger.counts()["frames.UNKNOWN"] == 1
     row = service.engine.ledger.frame("bad")
     assert row is not None
     assert service.engine.kept.image(row.kept) == data
-    assert shown(service, "next", png(504))["verdict"] == b"OK", "the service is up"
+    assert verdict_of(service, "next", png(504))["verdict"] == b"OK", "the service is up"
 
 
 @pytest.mark.parametrize(
@@ -93,15 +95,15 @@ def test_a_bad_image_is_unknown_counted_and_kept_aside(service: Service, data: b
 def test_a_malformed_frame_message_is_answered_and_buried(service: Service, fields: dict[str, str | bytes]) -> None:
     service.streams.send("frames", fields)
     settle(service, lambda: bool(service.streams.entries("verdicts")))
-    ((_, said),) = service.streams.entries("verdicts")
-    assert said["verdict"] == b"UNKNOWN"
+    ((_, verdict),) = service.streams.entries("verdicts")
+    assert verdict["verdict"] == b"UNKNOWN"
     ((_, dead),) = service.streams.entries("dead")
-    assert dead["dead_reason"].decode() in said["reason"].decode()
+    assert dead["dead_reason"].decode() in verdict["reason"].decode()
     assert len(events(service, "frame_refused")) == 1
 
 
 def test_a_frame_sent_twice_has_one_verdict(service: Service) -> None:
-    first = shown(service, "f", png(504))
+    first = verdict_of(service, "f", png(504))
     service.streams.send("frames", {"frame_id": "f", "image": png(504)})
     service.turn(0)
     ((_, only),) = service.streams.entries("verdicts")
@@ -110,7 +112,7 @@ def test_a_frame_sent_twice_has_one_verdict(service: Service) -> None:
 
 
 def test_a_used_frame_id_with_another_image_is_unknown_and_never_silent(service: Service) -> None:
-    shown(service, "000017", png(504))
+    verdict_of(service, "000017", png(504))
     for _ in range(2):
         service.streams.send("frames", {"frame_id": "000017", "image": png(501, flaw=Flaw.BURR)})
         service.turn(0)
@@ -128,15 +130,15 @@ def test_a_failing_backbone_costs_the_frame_not_the_service(service: Service, mo
             raise RuntimeError("CUDA out of memory")
 
         patch.setattr(service.engine.extractor, "backend", broken)
-        said = shown(service, "f", png(504))
-    assert said["verdict"] == b"UNKNOWN"
-    assert b"out of memory" in said["reason"]
-    assert shown(service, "next", png(504))["verdict"] == b"OK"
+        verdict = verdict_of(service, "f", png(504))
+    assert verdict["verdict"] == b"UNKNOWN"
+    assert b"out of memory" in verdict["reason"]
+    assert verdict_of(service, "next", png(504))["verdict"] == b"OK"
 
 
 def test_an_answer_to_an_unreadable_frame_does_not_stop_learning(service: Service) -> None:
-    shown(service, "broken", b"no image")
-    told(service, frame_id="broken", verdict="defect", operator="anna")
+    verdict_of(service, "broken", b"no image")
+    send_answer(service, frame_id="broken", verdict="defect", operator="anna")
     assert service.engine.ledger.counts()["feedback.late"] == 1
     _confirm_new_material(service)
     service.lesson_if_due()
@@ -154,9 +156,9 @@ def test_an_image_that_was_altered_on_disk_teaches_nothing(service: Service, set
 
 def test_an_operator_may_correct_a_mistake(service: Service) -> None:
     for number in range(3):
-        shown(service, f"f{number}", png(600 + number, Scene(wear=1.0, warmth=1.0)))
-        told(service, frame_id=f"f{number}", verdict="defect", operator="anna")
-        told(service, frame_id=f"f{number}", verdict="good", operator="anna")
+        verdict_of(service, f"f{number}", png(600 + number, Scene(wear=1.0, warmth=1.0)))
+        send_answer(service, frame_id=f"f{number}", verdict="defect", operator="anna")
+        send_answer(service, frame_id=f"f{number}", verdict="good", operator="anna")
     assert service.engine.ledger.counts()["feedback.correction"] == 3
     service.lesson_if_due()
     head = service.store.head()
@@ -166,7 +168,7 @@ def test_an_operator_may_correct_a_mistake(service: Service) -> None:
 
 
 def test_whatever_redis_refuses_is_waited_for(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    shown(service, "before", png(504))
+    verdict_of(service, "before", png(504))
     with monkeypatch.context() as patch:
 
         def full(*_: object, **__: object) -> None:
@@ -184,7 +186,7 @@ def test_a_watched_file_may_have_any_name(
 ) -> None:
     source = settings.source.model_copy(update={"kind": "folder", "folder": tmp_path / "inbox", "settle_ms": 0})
     service = make_service(settings.model_copy(update={"source": source}), extractor, wire)
-    _teach(service, good_parts)
+    teach_from(service, good_parts)
     service.start()
     Path(os.fsdecode(os.fsencode(tmp_path / "inbox") + b"/" + name)).write_bytes(png(504))
     settle(service, lambda: len(list((tmp_path / "inbox" / "judged").iterdir())) == 1)
@@ -200,7 +202,7 @@ def test_the_light_is_carried_over_to_another_reference(service: Service, tmp_pa
         (bright / f"{number:02d}.png").write_bytes(png(number, Scene(light=1.3)))
     before = service.engine.active.monitor.gain.mean()  # type: ignore[union-attr]  # it is active
     assert before > 0.2
-    _teach(service, bright)
+    teach_from(service, bright)
     service.notice_versions()
     assert abs(service.engine.active.monitor.gain.mean()) < 0.03  # type: ignore[union-attr]  # as above
     roll_back(service.store, service.engine.ledger, 1, "x", NOW_MS)
@@ -239,29 +241,29 @@ def test_a_late_frame_is_unknown(
     ],
 )
 def test_an_unusable_answer_is_buried_with_a_reason(service: Service, fields: dict[str, str | bytes]) -> None:
-    shown(service, "f", png(504))
-    told(service, **(fields or {"nothing": "1"}))
+    verdict_of(service, "f", png(504))
+    send_answer(service, **(fields or {"nothing": "1"}))
     ((_, dead),) = service.streams.entries("dead")
     assert dead["dead_reason"]
     assert service.engine.ledger.counts()["events.feedback_refused"] == 1
     assert rows(service.engine.ledger, "SELECT * FROM feedback") == []
-    told(service, frame_id="f", verdict="good", operator="anna")
+    send_answer(service, frame_id="f", verdict="good", operator="anna")
     assert len(rows(service.engine.ledger, "SELECT * FROM feedback")) == 1, "the service is up"
 
 
 def test_an_answer_sent_twice_counts_once(service: Service) -> None:
-    shown(service, "f", png(504))
+    verdict_of(service, "f", png(504))
     for _ in range(3):
-        told(service, frame_id="f", verdict="good", operator="anna")
+        send_answer(service, frame_id="f", verdict="good", operator="anna")
     assert service.engine.ledger.counts()["feedback.accepted"] == 1
     assert service.engine.ledger.counts()["events.feedback_again"] == 2
 
 
 def test_from_contradictory_answers_nothing_is_learned(service: Service) -> None:
     for number in range(3):
-        shown(service, f"f{number}", png(600 + number, Scene(wear=1.0, warmth=1.0)))
-        told(service, frame_id=f"f{number}", verdict="good", operator="anna")
-        told(service, frame_id=f"f{number}", verdict="defect", operator="bert")
+        verdict_of(service, f"f{number}", png(600 + number, Scene(wear=1.0, warmth=1.0)))
+        send_answer(service, frame_id=f"f{number}", verdict="good", operator="anna")
+        send_answer(service, frame_id=f"f{number}", verdict="defect", operator="bert")
     assert service.engine.ledger.counts()["feedback.contradiction"] == 3
     service.learn("test")
     assert service.store.newest_number() == 1
@@ -269,12 +271,12 @@ def test_from_contradictory_answers_nothing_is_learned(service: Service) -> None
 
 
 def test_an_answer_after_the_image_is_gone_is_late_and_recorded(service: Service) -> None:
-    shown(service, "f", png(504))
+    verdict_of(service, "f", png(504))
     row = service.engine.ledger.frame("f")
     assert row is not None
     service.engine.kept.drop(row.kept)
     service.engine.ledger.forget_file(row.seq)
-    told(service, frame_id="f", verdict="defect", operator="anna")
+    send_answer(service, frame_id="f", verdict="defect", operator="anna")
     assert service.engine.ledger.counts()["feedback.late"] == 1
 
 
@@ -282,9 +284,9 @@ def test_redis_lost_in_mid_run_and_back(settings: Settings, extractor: Extractor
     server = fakeredis.FakeServer()
     wire = RedisStreams(fakeredis.FakeRedis(server=server, protocol=2), "memory://", "driftline", "test")
     service = make_service(settings, extractor, wire)
-    _teach(service, good_parts)
+    teach_from(service, good_parts)
     service.start()
-    shown(service, "before", png(504))
+    verdict_of(service, "before", png(504))
     wire.send("frames", {"frame_id": "during", "image": png(501)})
     server.connected = False
     service.turn(0)
@@ -304,7 +306,7 @@ def test_redis_absent_at_start_and_a_real_one_killed_in_mid_run(
     real_redis.stop()
     with real_redis.client() as client:
         service = make_service(settings, extractor, RedisStreams(client, real_redis.url, "driftline", "test"))
-        _teach(service, good_parts)
+        teach_from(service, good_parts)
         service.start()
         service.turn(0)
         assert "redis" in service.trouble, "absent at start: told, and tried again"
@@ -327,7 +329,7 @@ def test_a_watched_folder_is_judged_on_while_redis_is_away(
     wire = RedisStreams(fakeredis.FakeRedis(server=server, protocol=2), "memory://", "driftline", "test")
     source = settings.source.model_copy(update={"kind": "folder", "folder": tmp_path / "inbox", "settle_ms": 0})
     service = make_service(settings.model_copy(update={"source": source}), extractor, wire)
-    _teach(service, good_parts)
+    teach_from(service, good_parts)
     service.start()
     server.connected = False
     for number in range(10):
@@ -351,13 +353,13 @@ def test_a_full_disk_at_commit_costs_the_lesson_only(service: Service, monkeypat
         service.lesson_if_due()
     assert service.store.newest_number() == 1
     assert "free disk space" in str(events(service, "lesson_failed")[0]["error"])
-    assert shown(service, "next", png(504))["verdict"] == b"OK", "scoring goes on"
+    assert verdict_of(service, "next", png(504))["verdict"] == b"OK", "scoring goes on"
     service.lesson_if_due()
     assert service.store.newest_number() == 2, "the lesson is made up for once there is space"
 
 
 def test_a_full_disk_at_a_verdict_loses_no_frame(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    calm = shown(service, "before", png(504))
+    calm = verdict_of(service, "before", png(504))
     with monkeypatch.context() as patch:
 
         def full(_frame: object) -> None:
@@ -383,7 +385,7 @@ def test_a_damaged_head_at_start_is_told_and_the_version_before_judges(
     manifest.write_bytes(manifest.read_bytes()[:100])
     again = make_service(settings, extractor, wire)
     again.start()
-    assert shown(again, "after", png(504))["version"] == b"1"
+    assert verdict_of(again, "after", png(504))["version"] == b"1"
     assert "000002.json" in str(events(again, "damaged_version")[0]["what"])
 
 
@@ -403,13 +405,13 @@ def test_a_restart_goes_on_bit_for_bit(
     scores = {}
     for name, restarts in (("calm", False), ("restarted", True)):
         wire = RedisStreams(fakeredis.FakeRedis(protocol=2), "memory://", "driftline", name)
-        given = settings.model_copy(update={"state_dir": tmp_path / name})
-        service = make_service(given, extractor, wire)
-        _teach(service, good_parts)
+        line_settings = settings.model_copy(update={"state_dir": tmp_path / name})
+        service = make_service(line_settings, extractor, wire)
+        teach_from(service, good_parts)
         service.start()
         for i in range(24):
             if restarts and i % 5 == 4:
-                service = make_service(given, extractor, wire)
+                service = make_service(line_settings, extractor, wire)
                 service.start()
             service.engine.judge(frame(str(i), png(700 + i, Scene(light=1 + i / 100))))
         query = "SELECT frame_id, score, log_ratio, next_log_ratio FROM frames ORDER BY seq"
@@ -424,11 +426,7 @@ def test_a_version_committed_elsewhere_is_taken_up(service: Service, settings: S
     engine = build.engine(settings, open_state(settings.state_dir), service.engine.extractor)
     teach(images_in(good_parts), engine, open_state(settings.state_dir).store, "x", untracked)
     service.notice_versions()
-    assert shown(service, "f", png(504))["version"] == b"2"
-
-
-def _teach(service: Service, folder: Path) -> None:
-    teach(images_in(folder), service.engine, service.store, "x", untracked)
+    assert verdict_of(service, "f", png(504))["version"] == b"2"
 
 
 def _confirm_new_material(service: Service) -> None:
@@ -448,3 +446,8 @@ def test_torn_calibration_pictures_keep_nothing_from_starting(
     again.start()
     assert again.probe_ms is not None
     assert again.engine.judge(frame("next", png(500))).verdict == "OK"
+
+
+def test_settle_itself_gives_up(service: Service) -> None:
+    with pytest.raises(AssertionError):
+        settle(service, lambda: False, turns=1)

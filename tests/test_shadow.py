@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
-from conftest import NOW_MS, arrays_of, details, frame, make_service, rows
-from test_lesson import answer, judge, learn
+from conftest import NOW_MS, details, frame, make_service, rows
+from lessons import answer, judge, learn
+from versions import arrays_of
 
 from daemon.inference.shadow import Trial, trial_verdict
 from daemon.learning.rollback import roll_back
@@ -20,7 +21,6 @@ from memory.extract import Extractor
 from memory.store import Store
 from memory.version import Version
 from policies.admission import Hold
-from policies.ask import asked
 from policies.shadow import Disagreement, ShadowReport, weigh
 from policies.verdict import Verdict
 
@@ -70,10 +70,10 @@ def test_the_head_judges_until_the_trial_is_over(service: Service) -> None:
     assert learn(service) is trial, "it has not seen enough"
     assert service.status()["trial"] == {"frames": 3, "of": 4, "disagreed": len(events(service, "trial_disagrees"))}
     judge(service, "worn3", 623)
-    made = learn(service)
-    assert isinstance(made, Version)
-    assert made.gate["trial"]["frames"] == FRAMES
-    assert (made.feedback_through, made.number, made.cause, service.status()["trial"]) == (3, 2, "test", None)
+    version = learn(service)
+    assert isinstance(version, Version)
+    assert version.gate["trial"]["frames"] == FRAMES
+    assert (version.feedback_through, version.number, version.cause, service.status()["trial"]) == (3, 2, "test", None)
     after = judge(service, "after", 624)
     assert (after.version, after.trial) == (2, None)
 
@@ -85,24 +85,18 @@ def test_frames_that_are_judged_differently_are_asked_about(service: Service) ->
         assert (row.asked, row.verdict, row.trial) == (1, "NG", "OK")
 
 
-def test_a_dispute_is_asked_about_within_the_budget() -> None:
-    assert asked(Verdict.OK, 1.0, 0.5, 0.1, disputed=True)
-    assert not asked(Verdict.OK, 1.0, 0.5, 0.1)
-    assert not asked(Verdict.OK, 1.0, 1.0, 0.1, disputed=True)
-
-
 def test_a_proposal_that_would_pass_a_defect_is_held_and_told(service: Service) -> None:
     first, *others = disagreeing(service)
     answer(service, first, "defect")
     for name in others:
         answer(service, name, "good")
-    held = learn(service)
-    assert isinstance(held, Hold)
-    assert first in held.reason
+    hold = learn(service)
+    assert isinstance(hold, Hold)
+    assert first in hold.reason
     assert (service.store.newest_number(), service.engine.trial) == (1, None)
-    assert [event["reason"] for event in events(service, "hold")] == [held.reason]
+    assert [event["reason"] for event in events(service, "hold")] == [hold.reason]
     row = rows(service.engine.ledger, "SELECT reason, version FROM lessons ORDER BY id DESC")[0]
-    assert (row["version"], row["reason"]) == (None, held.reason)
+    assert (row["version"], row["reason"]) == (None, hold.reason)
 
 
 def test_a_trial_is_looked_after_however_little_was_confirmed_since(service: Service) -> None:

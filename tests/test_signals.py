@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import material_of
+from pictures import material_of
 
 from daemon.datasets.rendered import Flaw, Scene, part
 from drift.alarms import nearest
@@ -94,34 +94,34 @@ def test_compensated_light_is_no_change_of_grain_or_sharpness(reference: Referen
 def test_grain_under_another_light_is_a_range_and_under_the_taught_one_a_number(
     reference: Reference, bright: float
 ) -> None:
-    scene, at = Scene(light=bright), SIGNALS.index("noise")
+    scene, noise = Scene(light=bright), SIGNALS.index("noise")
     seen = measure(part(50, scene), compensate(part(50, scene), np.full(3, np.log(bright))), FLAT, reference)
-    assert seen.reach[at] == pytest.approx(abs(np.log(bright)) / 2, rel=0.3)
+    assert seen.reach[noise] == pytest.approx(abs(np.log(bright)) / 2, rel=0.3)
     assert seen.reach[SIGNALS.index("contrast")] == 0
     low, high = seen.z(reference)
-    assert low[at] < high[at]
+    assert low[noise] < high[noise]
     assert not measure(part(50), part(50), FLAT, reference).reach.any()
 
 
 def test_amounts_are_in_plain_units(reference: Reference) -> None:
-    def said(cause: str, scene: Scene) -> str:
+    def amount_of(cause: str, scene: Scene) -> str:
         moved = np.stack([spreads(reference, part(i, scene)) for i in range(50, 70)]).mean(axis=0)
         return amount(Cause(cause), moved, reference.spread)
 
-    assert said("light", Scene(light=1.2)) == "light +20 %"
-    assert said("colour", Scene(tint=(1.1, 1, 1))) == "red +10 %, blue +0 % against green"
-    assert said("shift", Scene(shift_px=(8, 0))).startswith(("part moved 8.", "part moved 7."))
-    assert "px right" in said("shift", Scene(shift_px=(8, 0)))
-    assert said("rotation", Scene(turn_deg=4)).endswith("clockwise")
-    assert said("rotation", Scene(turn_deg=-4)).endswith("anticlockwise")
-    assert said("blur", Scene(blur_px=1.5)).startswith("sharpness -")
-    assert said("material", Scene(wear=1)).endswith("spreads from the taught parts")
+    assert amount_of("light", Scene(light=1.2)) == "light +20 %"
+    assert amount_of("colour", Scene(tint=(1.1, 1, 1))) == "red +10 %, blue +0 % against green"
+    assert amount_of("shift", Scene(shift_px=(8, 0))).startswith(("part moved 8.", "part moved 7."))
+    assert "px right" in amount_of("shift", Scene(shift_px=(8, 0)))
+    assert amount_of("rotation", Scene(turn_deg=4)).endswith("clockwise")
+    assert amount_of("rotation", Scene(turn_deg=-4)).endswith("anticlockwise")
+    assert amount_of("blur", Scene(blur_px=1.5)).startswith("sharpness -")
+    assert amount_of("material", Scene(wear=1)).endswith("spreads from the taught parts")
 
 
 def test_every_cause_is_tried_in_images_of_the_same_shape() -> None:
-    made = list(simulate_causes(PARTS[0], seed=0))
-    assert {cause for cause, _ in made} == {"light", "colour", "contrast", "blur", "noise", "shift", "rotation"}
-    assert all(image.shape == PARTS[0].shape and image.dtype == np.uint8 for _, image in made)
+    simulated = list(simulate_causes(PARTS[0], seed=0))
+    assert {cause for cause, _ in simulated} == {"light", "colour", "contrast", "blur", "noise", "shift", "rotation"}
+    assert all(image.shape == PARTS[0].shape and image.dtype == np.uint8 for _, image in simulated)
 
 
 def test_a_part_is_registered_to_a_tenth_of_a_pixel() -> None:
@@ -129,8 +129,8 @@ def test_a_part_is_registered_to_a_tenth_of_a_pixel() -> None:
     template = join([pictured(grey)])
     for x, y in ((0, 0), (4, 0), (-12, 20)):
         moved = np.roll(grey, (y, x), axis=(0, 1))
-        found = register(moved, template)
-        assert found[:2] == pytest.approx((x, y), abs=0.6)
+        offset = register(moved, template)
+        assert offset[:2] == pytest.approx((x, y), abs=0.6)
     assert template.picture.shape == (SIDE_PX, SIDE_PX)
 
 

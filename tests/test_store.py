@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import arrays_of, commit, contents, features
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from versions import arrays_of, commit, contents, features
 
 from drift.reference import Reference
 from drift.regimes import regimes_of
@@ -54,19 +54,19 @@ def test_what_is_committed_is_loaded_bit_for_bit(
     tmp_path_factory: pytest.TempPathFactory, seed: int, patches: int, defects: int
 ) -> None:
     store = Store(tmp_path_factory.mktemp("store"))
-    made = contents(seed, patches)
+    snapshot = contents(seed, patches)
     rng = np.random.default_rng(seed)
     for i in range(defects):
-        held = features(rng.integers(-9, 9, (4, 4)), (2, 2))
-        made = Snapshot(
-            made.detector,
-            made.confirmed_defects.remember(Defect(f"ß{i}", held, np.eye(2, dtype=bool)), 99),
-            replace(made.calibration_set, regimes=(0, i)),
-            made.reference,
+        seen = features(rng.integers(-9, 9, (4, 4)), (2, 2))
+        snapshot = Snapshot(
+            snapshot.detector,
+            snapshot.confirmed_defects.remember(Defect(f"ß{i}", seen, np.eye(2, dtype=bool)), 99),
+            replace(snapshot.calibration_set, regimes=(0, i)),
+            snapshot.reference,
             regimes={f"signals.{i}": rng.standard_normal((3, 14)), f"last.{i}": np.array([float(i)])},
         )
-    version = commit(store, made)
-    assert same(store.load(version).snapshot, made)
+    version = commit(store, snapshot)
+    assert same(store.load(version).snapshot, snapshot)
     assert Store(store._blobs.parent).head() == version
 
 
@@ -147,15 +147,15 @@ def test_a_damaged_manifest_is_passed_over_and_told(tmp_path: Path, damage: str)
 def test_a_damaged_blob_costs_its_version_only(tmp_path: Path, part: str, damage: str) -> None:
     store = Store(tmp_path)
     first = commit(store, contents(1))
-    made = contents(2)
-    held = features([[1, 2, 3, 4]])
-    made = Snapshot(
-        made.detector,
-        ConfirmedDefects().remember(Defect("d", held, np.ones((1, 1), bool)), 9),
-        made.calibration_set,
-        {**made.reference, "mean": np.ones(9)},
+    snapshot = contents(2)
+    seen = features([[1, 2, 3, 4]])
+    snapshot = Snapshot(
+        snapshot.detector,
+        ConfirmedDefects().remember(Defect("d", seen, np.ones((1, 1), bool)), 9),
+        snapshot.calibration_set,
+        {**snapshot.reference, "mean": np.ones(9)},
     )
-    second = commit(store, made, first)
+    second = commit(store, snapshot, first)
     blob = tmp_path / "blobs" / second.blobs[part]
     if damage == "missing":
         blob.unlink()
@@ -169,7 +169,7 @@ def test_a_damaged_blob_costs_its_version_only(tmp_path: Path, part: str, damage
     assert "version 2" in store.damaged()[0]
     with pytest.raises(StoreError, match=f"intact {part}"):
         store.load(second)
-    again = commit(store, made, first)
+    again = commit(store, snapshot, first)
     assert store.head() == again, "committing the same again mends the blob"
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import commit, contents
+from versions import commit, contents
 
 from memory.errors import StoreError
 from memory.store import Store
@@ -21,14 +21,14 @@ CALLS = ("fsync", "link", "replace", "unlink", "utime", "open")
 class Steps:
     """Counts the steps of a commit on the disk, and lets one of them go wrong."""
 
-    def __init__(self, at: int | None, wrong: Any) -> None:
+    def __init__(self, fails_on: int | None, wrong: Any) -> None:
         self.count = 0
-        self.at = at
+        self.fails_on = fails_on
         self.wrong = wrong
 
     def __call__(self, real: Any, *args: Any, **kwargs: Any) -> Any:
         self.count += 1
-        if self.count == self.at:
+        if self.count == self.fails_on:
             self.wrong(real, *args, **kwargs)
         return real(*args, **kwargs)
 
@@ -95,17 +95,17 @@ def test_killed_at_any_step(tmp_path: Path) -> None:
     steps = count_steps(tmp_path / "count")
     assert steps > 15
     survivors = set()
-    for at in range(1, steps + 1):
-        folder = tmp_path / f"step{at}"
+    for step in range(1, steps + 1):
+        folder = tmp_path / f"step{step}"
         first = commit(Store(folder), contents(1))
         child = os.fork()
         if child == 0:
             with pytest.MonkeyPatch.context() as patch:
-                rig(patch, Steps(at, die))
+                rig(patch, Steps(step, die))
                 commit(Store(folder), contents(2), first)
             os._exit(0)
         _, status = os.waitpid(child, 0)
-        assert os.waitstatus_to_exitcode(status) == 137, f"step {at} of {steps} was never reached"
+        assert os.waitstatus_to_exitcode(status) == 137, f"step {step} of {steps} was never reached"
         store = Store(folder)
         head = store.head()
         assert head is not None
@@ -113,17 +113,17 @@ def test_killed_at_any_step(tmp_path: Path) -> None:
         assert store.damaged() == []
         survivors.add(head.number)
         after = commit(store, contents(3), head)
-        assert store.head() == after, f"after a crash at step {at} the next commit works"
+        assert store.head() == after, f"after a crash at step {step} the next commit works"
     assert survivors == {1, 2}
 
 
 def test_full_disk_at_any_step(tmp_path: Path) -> None:
     steps = count_steps(tmp_path / "count")
-    for at in range(1, steps + 1):
-        store = Store(tmp_path / f"step{at}")
+    for step in range(1, steps + 1):
+        store = Store(tmp_path / f"step{step}")
         first = commit(store, contents(1))
         with pytest.MonkeyPatch.context() as patch:
-            rig(patch, Steps(at, full))
+            rig(patch, Steps(step, full))
             with pytest.raises(StoreError, match="free disk space"):
                 commit(store, contents(2), first)
         head = store.head()

@@ -6,9 +6,9 @@ import json
 
 import numpy as np
 import pytest
-from conftest import bank_of, features
 from hypothesis import given
 from hypothesis import strategies as st
+from versions import bank_of, features
 
 from memory.calibration import CalibrationSet
 from memory.defects import Defect
@@ -99,8 +99,8 @@ def test_parts_that_gave_landmarks_are_no_calmer_than_new_ones() -> None:
     assert abs(flagged / 300 - 0.1) <= 0.052
 
 
-def test_a_part_that_alone_sets_the_threshold_is_named() -> None:
-    rng, names = np.random.default_rng(8), tuple(f"p{i}" for i in range(12))
+def test_a_part_that_alone_sets_the_threshold_is_named(rng: np.random.Generator) -> None:
+    names = tuple(f"p{i}" for i in range(12))
     parts = [features(rng.standard_normal((6, 3)).round(2)) for _ in names]
     parts[5] = features(np.full((6, 3), 9.0))
     bank = bank_of(gather([(n, f.patches) for n, f in zip(names, parts, strict=True)]))
@@ -109,22 +109,21 @@ def test_a_part_that_alone_sets_the_threshold_is_named() -> None:
     rest = CalibrationSet(names[:5] + names[6:], tuple(parts[:5] + parts[6:]))
     assert conformal_threshold(bank, rest, (), 0.05).value == threshold.value_without_pivot < threshold.value
     assert Threshold.of(threshold.to_json()) == threshold
-    said = threshold.promise
-    assert "p5 alone sets the threshold" in said
-    assert "no less than 7.7%" in said
+    promise = threshold.promise
+    assert "p5 alone sets the threshold" in promise
+    assert "no less than 7.7%" in promise
     old = {k: v for k, v in threshold.to_json().items() if k not in {"set_by", "without"}}
     assert not Threshold.of(old).single_part_dominates, "a manifest that does not say names nobody"
 
 
-def test_a_regime_with_parts_enough_has_a_threshold_of_its_own() -> None:
+def test_a_regime_with_parts_enough_has_a_threshold_of_its_own(rng: np.random.Generator) -> None:
     """What is normal by night may score more than by day; pooled, the day's parts would pass too much."""
-    rng = np.random.default_rng(9)
     bank = bank_of(gather([("taught", rng.standard_normal((60, 3)))]))
     day = [features(rng.standard_normal((6, 3))) for _ in range(20)]
     night = [features(rng.standard_normal((6, 3)) * 3) for _ in range(20)]
     names = tuple(f"p{i}" for i in range(40))
-    held = CalibrationSet(names, (*day, *night), (0,) * 20 + (7,) * 20)
-    threshold = conformal_threshold(bank, held, (), 0.1)
+    calibration = CalibrationSet(names, (*day, *night), (0,) * 20 + (7,) * 20)
+    threshold = conformal_threshold(bank, calibration, (), 0.1)
     by_day = conformal_threshold(bank, CalibrationSet(names[:20], tuple(day)), (), 0.1)
     by_night = conformal_threshold(bank, CalibrationSet(names[20:], tuple(night)), (), 0.1)
     assert (
@@ -141,18 +140,29 @@ def test_a_regime_with_parts_enough_has_a_threshold_of_its_own() -> None:
     assert not by_day.per_regime, "one regime needs no second threshold"
 
 
-def test_no_threshold_of_a_regime_hides_a_defect_that_the_others_find() -> None:
-    rng = np.random.default_rng(9)
+def test_no_threshold_of_a_regime_hides_a_defect_that_the_others_find(rng: np.random.Generator) -> None:
     bank = bank_of(gather([("taught", rng.standard_normal((60, 3)))]))
     day = [features(rng.standard_normal((6, 3))) for _ in range(20)]
     night = [features(rng.standard_normal((6, 3)) * 3) for _ in range(20)]
-    held = CalibrationSet(tuple(f"p{i}" for i in range(40)), (*day, *night), (0,) * 20 + (7,) * 20)
-    threshold = conformal_threshold(bank, held, (), 0.1)
+    calibration = CalibrationSet(tuple(f"p{i}" for i in range(40)), (*day, *night), (0,) * 20 + (7,) * 20)
+    threshold = conformal_threshold(bank, calibration, (), 0.1)
     between = (threshold.value + threshold.for_regime(7).value) / 2
     scratches = (features(np.array([[0.0, 0.0, x]] * 6)) for x in np.arange(0, 20, 0.05))
     seen = next(scratch for scratch in scratches if bank.score(View(scratch)).value > between)
     defect = Defect("scratch", seen, np.ones((1, 6), dtype=bool))
-    shown = bank.score(View(seen)).value
-    assert threshold.value < shown < threshold.for_regime(7).value, "the test's own premise"
-    careful = conformal_threshold(bank, held, (defect,), 0.1)
+    score = bank.score(View(seen)).value
+    assert threshold.value < score < threshold.for_regime(7).value, "the test's own premise"
+    careful = conformal_threshold(bank, calibration, (defect,), 0.1)
     assert set(careful.per_regime) == {0}
+
+
+@given(n=st.integers(1, 80), rate=st.floats(0.01, 0.9))
+def test_the_confident_rate_is_no_smaller_than_the_mean_one(n: int, rate: float) -> None:
+    threshold = calibrate([float(i) for i in range(n)], rate)
+    assert threshold.guaranteed_rate < threshold.confident_rate <= 1
+
+
+def test_the_confident_rate_of_the_largest_of_fifty_nine_is_a_twentieth() -> None:
+    """The textbook number: 59 parts for 95 % confidence in 5 % (Wilks 1941)."""
+    confident = calibrate([float(i) for i in range(59)], 0.01).confident_rate
+    assert abs(confident - 0.05) < 0.001

@@ -29,14 +29,14 @@ def rendered_day(setting: Setting, path: Path, rng: np.random.Generator) -> None
     for cause, size in DAY:
         change = next(c for c in setting.changes if (c.cause, c.size) == (cause, size))
         for stream in (setting.stream(change, BETWEEN, LASTING, rng), setting.stream(change, 1, 0, rng)):
-            for at in range(len(stream.parts)):
-                signals = stream.frame(at, monitor)
+            for number in range(len(stream.parts)):
+                signals = stream.frame(number, monitor)
                 states.append(monitor.update(MeasuredFrame(signals, len(states), len(states), flagged=False)))
                 z.append(setting.reference.z(signals.values))
         marks.append((len(states) - LASTING - 1, f"{cause} {size}"))
-    for at in range(BETWEEN):
+    for number in range(BETWEEN):
         signals = setting.stream(change, 1, 0, rng).frame(0, monitor)
-        states.append(monitor.update(MeasuredFrame(signals, len(states) + at, len(states) + at, flagged=False)))
+        states.append(monitor.update(MeasuredFrame(signals, len(states) + number, len(states) + number, flagged=False)))
         z.append(setting.reference.z(signals.values))
     _draw("A rendered line: one thing after another", np.stack(z), states, marks, path)
 

@@ -28,25 +28,25 @@ def main() -> None:
     figure, (signals, light, called) = plt.subplots(
         3, 1, figsize=(11, 7), sharex=True, height_ratios=(5, 2, 2.2), layout="constrained"
     )
-    for (name, at), colour in zip(GROUPS.items(), COLOURS, strict=True):
-        farthest = z[:, at][np.arange(count), np.abs(z[:, at]).argmax(axis=1)]
+    for (name, group), colour in zip(GROUPS.items(), COLOURS, strict=True):
+        farthest = z[:, group][np.arange(count), np.abs(z[:, group]).argmax(axis=1)]
         signals.plot(np.clip(farthest, -15, 15), ".", color=colour, markersize=3, alpha=0.6, label=name)
-    for at, name in drawing["marks"]:
-        signals.axvline(at, color="0.6", linewidth=0.8)
-        signals.text(at + 2, 15.6, name, fontsize=8, color="0.3")
+    for start, name in drawing["marks"]:
+        signals.axvline(start, color="0.6", linewidth=0.8)
+        signals.text(start + 2, 15.6, name, fontsize=8, color="0.3")
     signals.set(ylabel="spreads from the taught parts", ylim=(-16, 17), title=drawing["title"])
     signals.legend(fontsize=8, loc="lower left", ncols=5)
     light.plot(100 * np.array(drawing["light"]), color="#e08a1e")
     light.set_ylabel("light compensated, %")
     causes = sorted({card["cause"] for cards in drawing["cards"] for card in cards})
     for trust, colour in TRUSTS.items():
-        at = [i for i, t in enumerate(drawing["trust"]) if t == trust]
-        called.plot(at, [-1] * len(at), "s", color=colour, markersize=5, label=trust)
+        frames = [i for i, t in enumerate(drawing["trust"]) if t == trust]
+        called.plot(frames, [-1] * len(frames), "s", color=colour, markersize=5, label=trust)
     for row, cause in enumerate(causes):
-        at = [i for i, cards in enumerate(drawing["cards"]) if any(card["cause"] == cause for card in cards)]
-        called.plot(at, [row] * len(at), "|", color="0.25", markersize=9)
-        first = at[0]
-        amounts = [card["amount"] for i in at[:40] for card in drawing["cards"][i] if card["cause"] == cause]
+        frames = [i for i, cards in enumerate(drawing["cards"]) if any(card["cause"] == cause for card in cards)]
+        called.plot(frames, [row] * len(frames), "|", color="0.25", markersize=9)
+        first = frames[0]
+        amounts = [card["amount"] for i in frames[:40] for card in drawing["cards"][i] if card["cause"] == cause]
         called.text(first, row + 0.32, amounts[-1], fontsize=8, color="0.25")
     called.set_yticks([-1, *range(len(causes))], ["scene", *causes])
     called.set(ylim=(-2.6, len(causes) + 0.2), xlabel="frames")

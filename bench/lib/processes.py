@@ -36,8 +36,8 @@ def start(command: Sequence[str | Path], log: Path, *, cwd: Path = ROOT) -> subp
 def ended(process: subprocess.Popen[bytes], what: str, log: Path) -> None:
     """Wait until a process ends; where it fails, end too, with what it said last."""
     if (status := process.wait()) != 0:
-        said = "\n".join(log.read_text(errors="replace").splitlines()[-TAIL_LINES:])
-        raise SystemExit(f"{what} failed with status {status}; it said last:\n{said}")
+        tail = "\n".join(log.read_text(errors="replace").splitlines()[-TAIL_LINES:])
+        raise SystemExit(f"{what} failed with status {status}; it said last:\n{tail}")
 
 
 @contextmanager

@@ -104,11 +104,11 @@ class Stream:
     before: int
     parts: npt.NDArray[np.int64]
 
-    def frame(self, at: int, monitor: Monitor) -> Signals:
+    def frame(self, number: int, monitor: Monitor) -> Signals:
         """The signals of one frame; what compensation leaves over shows in them by its share of the whole change."""
-        good, changed, i = self.setting.good, self.change.pool, self.parts[at]
-        gone = 1.0 if not self.change.frames else min((at - self.before + 1) / self.change.frames, 1.0)
-        share = self.change.share * gone if at >= self.before else 0.0
+        good, changed, i = self.setting.good, self.change.pool, self.parts[number]
+        gone = 1.0 if not self.change.frames else min((number - self.before + 1) / self.change.frames, 1.0)
+        share = self.change.share * gone if number >= self.before else 0.0
         wanted = float((share * (changed.light - good.light).mean(axis=0)).mean())
         left = 1 - float(monitor.gain.mean()) / wanted if abs(wanted) > 0.005 else 0.0
         return changed.at(i, good, share).signals(left)

@@ -12,7 +12,7 @@ SHOWN_EVERY_S = 0.5
 CONNECTED_S = 1.0
 
 
-async def viewer(port: int, shown: list[int]) -> None:
+async def viewer(port: int, images_shown: list[int]) -> None:
     """One person who watches."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(f"GET /events HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
@@ -26,7 +26,7 @@ async def viewer(port: int, shown: list[int]) -> None:
             head = await images.readuntil(b"\r\n\r\n")
             length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length"))
             await images.readexactly(int(length.split(b":")[1]))
-            shown.append(newest)
+            images_shown.append(newest)
             await asyncio.sleep(SHOWN_EVERY_S)
 
     task = asyncio.ensure_future(show())
@@ -43,15 +43,15 @@ async def viewer(port: int, shown: list[int]) -> None:
 
 async def watch(port: int, count: int, seconds: float) -> None:
     """So many viewers for so long: that they watch, and then how many images they were shown, on stdout."""
-    shown: list[int] = []
-    tasks = [asyncio.ensure_future(viewer(port, shown)) for _ in range(count)]
+    images_shown: list[int] = []
+    tasks = [asyncio.ensure_future(viewer(port, images_shown)) for _ in range(count)]
     await asyncio.sleep(CONNECTED_S)
     print("watching", flush=True)
     await asyncio.sleep(seconds)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    print(len(shown))
+    print(len(images_shown))
 
 
 if __name__ == "__main__":

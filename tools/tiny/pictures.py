@@ -96,8 +96,8 @@ def _spectrum(rng: np.random.Generator) -> Picture:
     white = rng.standard_normal((*frequency.shape, 2)) @ np.array([1, 1j])
     noise = np.fft.irfft2(white * frequency ** -rng.uniform(0.3, 2.2), (SIDE_PX, SIDE_PX))
     low, high = np.quantile(noise, [0.01, 0.99])
-    made: Picture = ((noise - low) / (high - low)).astype(np.float32)[..., None]
-    return made
+    levels: Picture = ((noise - low) / (high - low)).astype(np.float32)[..., None]
+    return levels
 
 
 def _noise(rng: np.random.Generator) -> Picture:
@@ -105,8 +105,8 @@ def _noise(rng: np.random.Generator) -> Picture:
     share = _spectrum(rng)
     if rng.random() < 0.3:
         share = (share > rng.uniform(0.3, 0.7)).astype(np.float32)  # blobs with edges
-    made = one + (other - one) * share
-    return made + rng.uniform(0, 0.3) * (_spectrum(rng) - 0.5)
+    mixed = one + (other - one) * share
+    return mixed + rng.uniform(0, 0.3) * (_spectrum(rng) - 0.5)
 
 
 def _fractal(rng: np.random.Generator) -> Picture:
@@ -121,8 +121,8 @@ def _fractal(rng: np.random.Generator) -> Picture:
         points = np.einsum("nij,nj->ni", maps[chosen], points) + moves[chosen]
         if step > 8:
             low, high = points.min(axis=0), points.max(axis=0)
-            at = ((points - low) / (high - low + 1e-6) * (SIDE_PX - 1)).astype(int)
-            canvas[at[:, 1], at[:, 0]] = _colour(rng)
+            pixels = ((points - low) / (high - low + 1e-6) * (SIDE_PX - 1)).astype(int)
+            canvas[pixels[:, 1], pixels[:, 0]] = _colour(rng)
     return cv2.GaussianBlur(canvas, (0, 0), float(rng.uniform(0.5, 1.5))).astype(np.float32)
 
 
@@ -138,8 +138,8 @@ def _grating(rng: np.random.Generator) -> Picture:
     if rng.random() < 0.3:
         share = np.clip((x - SIDE_PX / 2) * rng.uniform(-0.02, 0.02) + y / SIDE_PX, 0, 1)  # a plain gradient
     one, other = np.array(_colour(rng)), np.array(_colour(rng))
-    made: Picture = (one + (other - one) * share[..., None]).astype(np.float32)
-    return made
+    striped: Picture = (one + (other - one) * share[..., None]).astype(np.float32)
+    return striped
 
 
 def _mixed(rng: np.random.Generator) -> Picture:
@@ -151,8 +151,8 @@ def _mixed(rng: np.random.Generator) -> Picture:
         x, y, size = (int(v) for v in rng.integers(5, SIDE_PX, 3))
         cv2.circle(where, (x, y), size // 3 + 2, 1.0, -1, cv2.LINE_AA)
         cv2.rectangle(where, (y, x), (y + size // 2, x + size // 3), 1.0, -1)
-    made: Picture = below + (above - below) * where[..., None]
-    return made
+    pasted: Picture = below + (above - below) * where[..., None]
+    return pasted
 
 
 def _part(rng: np.random.Generator) -> Picture:
@@ -160,34 +160,34 @@ def _part(rng: np.random.Generator) -> Picture:
     flaw = list(Flaw)[int(rng.integers(len(Flaw)))] if rng.random() < 0.3 else None
     drawn = part(int(rng.integers(1 << 30)), scene, flaw)
     x, y = (int(v) for v in rng.integers(0, 256 - SIDE_PX, 2))
-    made: Picture = drawn[y : y + SIDE_PX, x : x + SIDE_PX].astype(np.float32) / 255
-    return made
+    cut: Picture = drawn[y : y + SIDE_PX, x : x + SIDE_PX].astype(np.float32) / 255
+    return cut
 
 
 def _damaged(drawn: Picture, rng: np.random.Generator) -> Picture:
     """Scratches, cracks, blots, specks and writing."""
-    made = np.ascontiguousarray(drawn)
+    damaged = np.ascontiguousarray(drawn)
     for _ in range(int(rng.integers(1, 5))):
         x, y = (int(v) for v in rng.integers(10, SIDE_PX - 10, 2))
         colour, kind = _colour(rng), rng.integers(0, 5)
         if kind == 0:
             walk = np.cumsum(rng.normal(0, rng.uniform(1, 6), (30, 2)) + rng.normal(0, 3, 2), axis=0) + np.array([x, y])
-            cv2.polylines(made, [walk.astype(np.int32)], False, colour, int(rng.integers(1, 3)), cv2.LINE_AA)
+            cv2.polylines(damaged, [walk.astype(np.int32)], False, colour, int(rng.integers(1, 3)), cv2.LINE_AA)
         elif kind == 1:
             end = (int(x + rng.normal(0, 50)), int(y + rng.normal(0, 50)))
-            cv2.line(made, (x, y), end, colour, int(rng.integers(1, 4)), cv2.LINE_AA)
+            cv2.line(damaged, (x, y), end, colour, int(rng.integers(1, 4)), cv2.LINE_AA)
         elif kind == 2:
-            blot = np.zeros(made.shape[:2], dtype=np.float32)
+            blot = np.zeros(damaged.shape[:2], dtype=np.float32)
             cv2.circle(blot, (x, y), int(rng.integers(3, 25)), float(rng.uniform(0.2, 0.9)), -1)
             blot = cv2.GaussianBlur(blot, (0, 0), float(rng.uniform(0.5, 5)))[..., None].astype(np.float32)
-            made = np.ascontiguousarray(made + (np.array(colour, dtype=np.float32) - made) * blot)
+            damaged = np.ascontiguousarray(damaged + (np.array(colour, dtype=np.float32) - damaged) * blot)
         elif kind == 3:
             for speck in rng.normal((x, y), rng.uniform(3, 25), (int(rng.integers(3, 30)), 2)).astype(int).tolist():
-                cv2.circle(made, (speck[0], speck[1]), int(rng.integers(1, 3)), colour, -1, cv2.LINE_AA)
+                cv2.circle(damaged, (speck[0], speck[1]), int(rng.integers(1, 3)), colour, -1, cv2.LINE_AA)
         else:
             text = "".join(chr(int(c)) for c in rng.integers(48, 91, int(rng.integers(1, 8))))
             font, scale = int(rng.integers(0, 8)), float(rng.uniform(0.4, 2))
-            written = np.zeros(made.shape[:2], dtype=np.uint8)
+            written = np.zeros(damaged.shape[:2], dtype=np.uint8)
             cv2.putText(written, text, (x - 20, y), font, scale, 255, int(rng.integers(1, 4)), cv2.LINE_AA)
-            made[written > 127] = colour
-    return made
+            damaged[written > 127] = colour
+    return damaged

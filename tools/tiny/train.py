@@ -36,23 +36,23 @@ RATE = 2e-3
 def shards(folder: Path, count: int, seed: int) -> list[Path]:
     """Files of so many pictures with the teacher's maps, made where they are missing."""
     folder.mkdir(parents=True, exist_ok=True)
-    files = [folder / f"pictures-{seed}-{at:04d}.npz" for at in range(count // SHARD)]
-    missing = [at for at, file in enumerate(files) if not file.exists()]
+    files = [folder / f"pictures-{seed}-{shard:04d}.npz" for shard in range(count // SHARD)]
+    missing = [shard for shard, file in enumerate(files) if not file.exists()]
     if missing:
         on = material(short=False)
         network = on.backbone().network.network  # the teacher, which takes RGB in [0, 1]
         tiles = [on.load(shot) for shot in on.shots() if shot.role in {"setup", "stream"}]
-        for at in track(missing, description="pictures"):
-            images = np.stack([_drawn(seed, at * SHARD + i, tiles) for i in range(SHARD)])
+        for shard in track(missing, description="pictures"):
+            images = np.stack([_drawn(seed, shard * SHARD + i, tiles) for i in range(SHARD)])
             fine, coarse = [], []
             for some in np.split(images, SHARD // 50):
                 with torch.inference_mode():
                     maps = network(_batch(some))
                 fine.append(maps[0].half().numpy())
                 coarse.append(maps[1].half().numpy())
-            draft = files[at].with_suffix(".draft.npz")
+            draft = files[shard].with_suffix(".draft.npz")
             np.savez(draft, images=images, fine=np.concatenate(fine), coarse=np.concatenate(coarse))
-            draft.rename(files[at])
+            draft.rename(files[shard])
     return files
 
 
@@ -80,17 +80,17 @@ def _convolutions(network: Tiny) -> list[nn.Sequential]:
 
 def normed(network: Tiny) -> Tiny:
     """The network with batch normalisation behind every 3×3 convolution, to train it."""
-    for held in _convolutions(network):
-        held[0].bias = None
-        held.insert(1, nn.BatchNorm2d(held[0].out_channels))
+    for block in _convolutions(network):
+        block[0].bias = None
+        block.insert(1, nn.BatchNorm2d(block[0].out_channels))
     return network
 
 
 def folded(network: Tiny) -> Tiny:
     """The network without batch normalisation, which goes into the convolutions."""
-    for held in _convolutions(network):
-        held[0] = torch.nn.utils.fusion.fuse_conv_bn_eval(held[0], held[1])
-        del held[1]
+    for block in _convolutions(network):
+        block[0] = torch.nn.utils.fusion.fuse_conv_bn_eval(block[0], block[1])
+        del block[1]
     return network
 
 
@@ -101,9 +101,9 @@ def rate(progress: float) -> float:
 
 def batches(files: list[Path], rng: np.random.Generator) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """All pictures once, shards and pictures in another order every time."""
-    for at in rng.permutation(len(files)):
-        with np.load(files[at]) as held:
-            images, fine, coarse = held["images"], held["fine"], held["coarse"]
+    for shard in rng.permutation(len(files)):
+        with np.load(files[shard]) as arrays:
+            images, fine, coarse = arrays["images"], arrays["fine"], arrays["coarse"]
         for rows in np.array_split(rng.permutation(len(images)), len(images) // BATCH):
             yield _batch(images[rows]), torch.from_numpy(fine[rows]).float(), torch.from_numpy(coarse[rows]).float()
 
@@ -111,8 +111,8 @@ def batches(files: list[Path], rng: np.random.Generator) -> Iterator[tuple[Tenso
 def weights_of(files: list[Path]) -> list[Tensor]:
     """One over each channel's variance (1, C, 1, 1), half its own and half the mean of all: rare channels count, and
     distances stay as the teacher's are."""
-    with np.load(files[0]) as held:
-        variances = [held[name].astype(np.float32).var(axis=(0, 2, 3)) for name in ("fine", "coarse")]
+    with np.load(files[0]) as arrays:
+        variances = [arrays[name].astype(np.float32).var(axis=(0, 2, 3)) for name in ("fine", "coarse")]
     return [torch.from_numpy(2 / (v + v.mean()))[None, :, None, None] for v in variances]
 
 
@@ -133,13 +133,13 @@ def main() -> None:
     each = len(files) * (SHARD // BATCH)
     for epoch in range(resumed(options.folder, network, optimizer), options.epochs):
         network.train()
-        told, lost = batches(files, np.random.default_rng((options.seed, epoch, 2))), []
-        for step, (images, fine, coarse) in enumerate(track(told, description=f"epoch {epoch + 1}", total=each)):
+        examples, lost = batches(files, np.random.default_rng((options.seed, epoch, 2))), []
+        for step, (images, fine, coarse) in enumerate(track(examples, description=f"epoch {epoch + 1}", total=each)):
             optimizer.param_groups[0]["lr"] = rate((epoch + step / each) / options.epochs)
             with torch.autocast("cpu", torch.bfloat16):
                 maps = network(images)
-            told_by = zip(maps, (fine, coarse), weights, strict=True)
-            loss = sum((((m.float() - t) ** 2) * w).mean() for m, t, w in told_by)
+            pairs = zip(maps, (fine, coarse), weights, strict=True)
+            loss = sum((((m.float() - t) ** 2) * w).mean() for m, t, w in pairs)
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -156,8 +156,8 @@ def main() -> None:
 def keep(folder: Path, network: Tiny, optimizer: torch.optim.Optimizer, epoch: int) -> None:
     """Save what training goes on with: tensors only, no pickle."""
     state = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
-    for number, held in optimizer.state_dict()["state"].items():
-        state |= {f"optimizer.{number}.{name}": torch.as_tensor(value) for name, value in held.items()}
+    for number, moments in optimizer.state_dict()["state"].items():
+        state |= {f"optimizer.{number}.{name}": torch.as_tensor(value) for name, value in moments.items()}
     draft = folder / "state.draft"
     save_file({name: t.contiguous() for name, t in state.items()}, draft, metadata={"epoch": str(epoch)})
     draft.rename(folder / f"state-{epoch:03d}.safetensors")
@@ -168,10 +168,10 @@ def resumed(folder: Path, network: Tiny, optimizer: torch.optim.Optimizer) -> in
     saved = sorted(folder.glob("state-*.safetensors"))
     if not saved:
         return 0
-    held = load_file(saved[-1])
-    network.load_state_dict({n.removeprefix("network."): t for n, t in held.items() if n.startswith("network.")})
+    state = load_file(saved[-1])
+    network.load_state_dict({n.removeprefix("network."): t for n, t in state.items() if n.startswith("network.")})
     whole = optimizer.state_dict()
-    for name, tensor in held.items():
+    for name, tensor in state.items():
         if name.startswith("optimizer."):
             _, number, what = name.split(".")
             whole["state"].setdefault(int(number), {})[what] = tensor

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import redis
-from conftest import RealRedis
 from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
+from servers import RealRedis
 
 from daemon.streams import BATCH, CLAIM_IDLE_MS, GROUP, RedisLost, RedisStreams
 
@@ -158,8 +158,8 @@ def test_groups_are_made_anew_when_redis_comes_back_empty(streams: RedisStreams)
 
 @pytest.mark.redis
 def test_a_lost_server_is_told_and_found_again(real_redis: RealRedis) -> None:
-    with real_redis.client() as made:
-        wire = RedisStreams(made, real_redis.url, "driftline", "line1")
+    with real_redis.client() as connection:
+        wire = RedisStreams(connection, real_redis.url, "driftline", "line1")
         wire.send("frames", {"n": "kept"})
         wire.read("frames")
         real_redis.stop()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import NOW_MS, commit, contents
+from conftest import NOW_MS
+from versions import commit, contents
 
 from daemon.learning import operating_point, publish
 from daemon.ledger.ledger import Ledger
@@ -15,15 +16,15 @@ from memory.store import Store
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     """A taught store."""
-    made = Store(tmp_path / "store")
-    commit(made, contents(), cause="teach")
-    return made
+    taught = Store(tmp_path / "store")
+    commit(taught, contents(), cause="teach")
+    return taught
 
 
 def change(store: Store, tmp_path: Path, wanted: float, configured: float = 0.1) -> float:
     ledger = Ledger(tmp_path / "ledger.sqlite")
-    made = operating_point.change(publish.current(store), store, ledger, wanted, configured, "eva", NOW_MS)
-    return float(made.threshold["rate"])
+    version = operating_point.change(publish.current(store), store, ledger, wanted, configured, "eva", NOW_MS)
+    return float(version.threshold["rate"])
 
 
 def test_the_configured_rate_is_in_force_until_another_is_said(store: Store, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The replay set, and the extractor's promises."""
+"""The extractor: deterministic features, a fingerprint of all that matters, and weights that fit."""
 
 from __future__ import annotations
 
@@ -7,52 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import INPUT_PX, features
-from hypothesis import given
-from hypothesis import strategies as st
+from pictures import INPUT_PX
 from safetensors.torch import save_file
 
 from daemon.datasets.rendered import Flaw, part
-from memory.defects import ConfirmedDefects, Defect, box_mask, worst_patches
 from memory.errors import DriftlineError, WeightsError
 from memory.extract import Extractor
-
-
-def defect(name: str, where: float) -> Defect:
-    return Defect(name, features(np.full((4, 3), where), (2, 2)), np.ones((2, 2), dtype=bool))
-
-
-@given(places=st.lists(st.integers(-50, 50), max_size=20), limit=st.integers(1, 6))
-def test_the_replay_set_is_bounded_and_forgets_likeness_not_kinds(places: list[int], limit: int) -> None:
-    replay = ConfirmedDefects()
-    for i, place in enumerate(places):
-        replay = replay.remember(defect(str(i), place), limit)
-    assert len(replay) == min(len(places), limit)
-    kinds = {int(d.features.patches[0, 0]) for d in replay.defects}
-    if len(set(places)) <= limit:
-        assert kinds == set(places), "while there is room for every kind, no kind is lost"
-
-
-def test_a_defect_is_remembered_once_and_sets_are_immutable() -> None:
-    empty = ConfirmedDefects()
-    one = empty.remember(defect("a", 1), 9)
-    assert one.remember(defect("a", 2), 9) is one
-    assert len(empty) == 0
-    assert empty.patches is None
-
-
-def test_the_worst_region_holds_the_highest_patches() -> None:
-    anomaly = np.arange(36, dtype=np.float32).reshape(6, 6)
-    assert sorted(anomaly[worst_patches(anomaly)]) == list(range(26, 36))
-
-
-@given(
-    box=st.tuples(st.floats(0, 0.99), st.floats(0, 0.99), st.floats(0.001, 1), st.floats(0.001, 1)),
-    rows=st.integers(1, 40),
-)
-def test_a_box_marks_at_least_one_patch(box: tuple[float, float, float, float], rows: int) -> None:
-    left, top, width, height = box
-    assert box_mask((left, top, min(left + width, 1), min(top + height, 1)), (rows, 7)).any()
 
 
 def test_features_are_deterministic_exact_in_float16_and_row_major(extractor: Extractor) -> None:
@@ -79,12 +39,18 @@ TINY: dict[str, object] = {
 
 
 def test_the_fingerprint_names_everything_that_matters(extractor: Extractor) -> None:
-    def made(**other: object) -> str:
-        given: dict[str, object] = {"model": "resnet18", "layers": (1,), "weights": "untrained"}
-        given |= {"input_px": INPUT_PX, "normalize": True, "device": "cpu"}
-        return Extractor(**(given | other)).fingerprint  # type: ignore[arg-type]  # plain values by name
+    def fingerprint_of(**other: object) -> str:
+        defaults: dict[str, object] = {"model": "resnet18", "layers": (1,), "weights": "untrained"}
+        defaults |= {"input_px": INPUT_PX, "normalize": True, "device": "cpu"}
+        return Extractor(**(defaults | other)).fingerprint  # type: ignore[arg-type]  # plain values by name
 
-    prints = [made(), made(layers=(2,)), made(input_px=96), made(normalize=False), made(model="resnet34")]
+    prints = [
+        fingerprint_of(),
+        fingerprint_of(layers=(2,)),
+        fingerprint_of(input_px=96),
+        fingerprint_of(normalize=False),
+        fingerprint_of(model="resnet34"),
+    ]
     assert prints[0] == extractor.fingerprint
     assert len(set(prints)) == len(prints)
 
@@ -92,7 +58,7 @@ def test_the_fingerprint_names_everything_that_matters(extractor: Extractor) -> 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
 def test_a_local_file_of_weights_is_loaded_strictly(tmp_path: Path, extractor: Extractor, suffix: str) -> None:
     state = {k: torch.full_like(v, 0.01).contiguous() for k, v in extractor.network.network.state_dict().items()}
-    given = {"model": "resnet18", "layers": (1,), "input_px": INPUT_PX, "normalize": True, "device": "cpu"}
+    options = {"model": "resnet18", "layers": (1,), "input_px": INPUT_PX, "normalize": True, "device": "cpu"}
 
     def saved(name: str, tensors: dict[str, torch.Tensor]) -> str:
         path = tmp_path / f"{name}{suffix}"
@@ -102,14 +68,14 @@ def test_a_local_file_of_weights_is_loaded_strictly(tmp_path: Path, extractor: E
             save_file(tensors, path)
         return str(path)
 
-    loaded = Extractor(weights=saved("whole", state), **given)  # type: ignore[arg-type]  # plain values by name
+    loaded = Extractor(weights=saved("whole", state), **options)  # type: ignore[arg-type]  # plain values by name
     assert float(next(iter(loaded.network.network.parameters())).mean()) == pytest.approx(0.01)
     assert not loaded.untrained
     missing = {k: v for k, v in state.items() if k != "conv1.weight"}
     with pytest.raises(WeightsError, match=r"conv1\.weight"):
-        Extractor(weights=saved("part", missing), **given)  # type: ignore[arg-type]  # plain values by name
+        Extractor(weights=saved("part", missing), **options)  # type: ignore[arg-type]  # plain values by name
     with pytest.raises(WeightsError, match="misshapen"):
-        Extractor(weights=saved("odd", state | {"conv1.weight": torch.ones(3, 3)}), **given)  # type: ignore[arg-type]  # as above
+        Extractor(weights=saved("odd", state | {"conv1.weight": torch.ones(3, 3)}), **options)  # type: ignore[arg-type]  # as above
 
 
 @pytest.mark.parametrize("weights", ["/nowhere/w.safetensors", __file__])
@@ -127,13 +93,13 @@ def test_an_unknown_model_layer_or_image_is_told(extractor: Extractor) -> None:
 
 
 def test_the_shipped_backbone_needs_no_network_and_sees_what_its_teacher_s_layers_would() -> None:
-    made = Extractor(**TINY)  # type: ignore[arg-type]  # plain values by name
-    assert not made.untrained
-    assert made.fingerprint == Extractor(**TINY).fingerprint  # type: ignore[arg-type]  # as above
-    seen = made(part(1))
+    shipped = Extractor(**TINY)  # type: ignore[arg-type]  # plain values by name
+    assert not shipped.untrained
+    assert shipped.fingerprint == Extractor(**TINY).fingerprint  # type: ignore[arg-type]  # as above
+    seen = shipped(part(1))
     assert seen.grid == (32, 32)
     assert seen.patches.shape == (1024, 32 + 96)
-    scratched, plain = made(part(1, flaw=Flaw.SCRATCH)).patches, seen.patches
+    scratched, plain = shipped(part(1, flaw=Flaw.SCRATCH)).patches, seen.patches
     moved = np.linalg.norm(scratched - plain, axis=1)
     assert moved.max() > 20 * np.median(moved), "a defect changes the patches that show it"
 

@@ -1,0 +1,58 @@
+"""What people answered leaves for other tools, and can come back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from conftest import NOW_MS, frame
+from pictures import png
+
+from daemon.datasets import export
+from daemon.datasets.labelled import labelled
+from daemon.datasets.rendered import STEADY, Flaw
+from daemon.learning import answers
+from daemon.service import Service
+
+
+@pytest.fixture
+def reviewed(service: Service) -> Service:
+    """Frames of all kinds: answered, disputed, asked and neither."""
+    for name, flaw in (("good", None), ("bad", Flaw.BURR), ("disputed", Flaw.BURR), ("open", Flaw.BURR)):
+        service.engine.judge(frame(name, png(610 if flaw else 50, STEADY, flaw)))
+    recorded = [("bad", "defect", "anna", "[0.25, 0.25, 0.5, 0.75]"), ("good", "good", "anna", None)]
+    recorded += [("disputed", "defect", "anna", None), ("disputed", "good", "bert", None)]
+    for name, verdict, operator, region in recorded:
+        answers.record(service.engine.ledger, answers.answer(name, verdict, operator, region), NOW_MS)
+    return service
+
+
+def test_label_studio_gets_predictions_and_annotations(reviewed: Service, tmp_path: Path) -> None:
+    engine = reviewed.engine
+    counts = export.label_studio(export.reviewed(engine.ledger, engine.kept, 10**8), engine.kept, tmp_path)
+    assert counts == {"tasks": 4, "annotated": 2}
+    tasks = {task["data"]["frame_id"]: task for task in json.loads((tmp_path / "tasks.json").read_text())}
+    bad = tasks["bad"]
+    choice, region = bad["annotations"][0]["result"]
+    assert choice["value"] == {"choices": ["defect"]}
+    wanted = {"x": 25, "y": 25, "width": 25, "height": 50, "rotation": 0, "rectanglelabels": ["defect"]}
+    assert region["value"] == wanted
+    assert (region["original_width"], region["original_height"]) == (64, 64)
+    (prediction,) = bad["predictions"]
+    assert prediction["score"] > 1
+    assert [r["type"] for r in prediction["result"]] == ["choices", "rectanglelabels"]
+    assert "annotations" not in tasks["disputed"]
+    assert "annotations" not in tasks["open"]
+    assert (tmp_path / bad["data"]["image"].partition("?d=")[2]).read_bytes() == png(610, STEADY, Flaw.BURR)
+    names = {result["from_name"] for result in bad["annotations"][0]["result"]}
+    assert all(f'name="{name}"' in (tmp_path / "labels.xml").read_text() for name in names)
+
+
+def test_what_is_exported_as_a_folder_can_be_imported(reviewed: Service, tmp_path: Path) -> None:
+    engine = reviewed.engine
+    counts = export.mvtec(export.reviewed(engine.ledger, engine.kept, 10**8), tmp_path)
+    assert counts == {"good": 1, "defect": 1, "masks": 1, "unanswered": 2}
+    images = {one.defective: one for one in labelled(tmp_path, None)}
+    assert images[True].region == pytest.approx((0.25, 0.25, 0.5, 0.75))
+    assert images[False].path.read_bytes() == png(50)

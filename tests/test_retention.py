@@ -1,0 +1,45 @@
+"""Retention: what was answered stays, the rest leaves."""
+
+from __future__ import annotations
+
+import time
+
+from conftest import NOW_MS, frame, rows
+from lessons import answer, judge
+from pictures import png
+
+from daemon.datasets.rendered import Flaw, Scene
+from daemon.learning import answers
+from daemon.retention import retain
+from daemon.service import Service
+from daemon.settings.load import Settings
+
+
+def test_an_answer_in_time_saves_a_frame_from_retention(service: Service) -> None:
+    judged = service.engine.judge(frame("f", png(504)))
+    answers.record(service.engine.ledger, answers.answer("f", "good", "anna"), NOW_MS)
+    assert not service.engine.ledger.forget_file(judged.seq)
+    assert service.engine.ledger.frame("f").kept  # type: ignore[union-attr]  # it was just judged
+
+
+def test_retention_keeps_answers_and_drops_the_rest(service: Service, settings: Settings) -> None:
+    retention = settings.retention.model_copy(update={"ring_frames": 2, "flagged_days": 1.0, "ledger_days": 3.0})
+    service.engine.settings = settings.model_copy(update={"retention": retention})
+    for number, good in enumerate((501, 504, 507, 508, 510)):
+        judge(service, f"ok{number}", good, Scene())
+    judge(service, "flagged", 610, Scene(), Flaw.BURR)
+    judge(service, "answered", 611, Scene(), Flaw.BURR)
+    answer(service, "answered", "defect")
+    service.turn(0)
+    ledger, now_s = service.engine.ledger, time.time()
+    retain(service, now_s)
+    kept = [r["frame_id"] for r in rows(ledger, "SELECT frame_id FROM frames WHERE kept IS NOT NULL ORDER BY seq")]
+    assert kept == ["ok3", "ok4", "flagged", "answered"]
+    retain(service, now_s + 2 * 86_400)
+    assert ledger.frame("flagged").kept is None  # type: ignore[union-attr]  # its row stays
+    retain(service, now_s + 4 * 86_400)
+    left = [r["frame_id"] for r in rows(ledger, "SELECT frame_id FROM frames ORDER BY seq")]
+    assert left == ["ok3", "ok4", "answered"]
+    answered = ledger.frame("answered")
+    assert answered is not None
+    assert service.engine.view(answered) is not None
