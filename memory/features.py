@@ -39,6 +39,9 @@ class Features:
             object.__setattr__(self, "cells", np.arange(self.grid[0] * self.grid[1]))
         if len(self.cells) != len(self.patches):
             raise ValueError(f"expected a patch for each of {len(self.cells)} cells of {self.grid}; came {len(self)}")
+        last = self.grid[0] * self.grid[1] - 1
+        if len(self) and (self.cells[0] < 0 or self.cells[-1] > last or (np.diff(self.cells) <= 0).any()):
+            raise ValueError(f"expected ascending cells from 0 to {last}; came {self.cells.tolist()[:20]}")
 
     def __len__(self) -> int:
         return len(self.patches)

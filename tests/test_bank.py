@@ -18,6 +18,7 @@ from memory.patch_bank.bank import PatchBank
 from memory.patch_bank.defect_memory import DefectMemory
 from memory.patch_bank.good_patches import gather
 from memory.patch_bank.index import IVF_FROM
+from memory.patch_bank.neighbours import NeighbourCache
 
 # Small whole numbers: distances are exact, so "never raises" needs no tolerance.
 Vectors = arrays(np.float32, st.tuples(st.integers(1, 30), st.just(4)), elements=st.integers(-30, 30))
@@ -147,7 +148,7 @@ def test_a_large_bank_is_searched_quickly_and_decides_exactly(seed: int) -> None
 
     good = gather([(f"p{i}", draw(100)) for i in range(2 * IVF_FROM // 100)])
     good = replace(good, landmarks=good.vectors[::400], scale_range=(0.5, 2.0))
-    bank = PatchBank(good, DefectMemory(draw(5), 1.0, 0.5))
+    bank = PatchBank(NeighbourCache(good), DefectMemory(draw(5), 1.0, 0.5))
     asked = View(features(draw(400), (20, 20)))
     quick, exact = bank.score(asked), bank.score_without(asked, "nobody")
     assert quick.value == pytest.approx(exact.value, rel=1e-6)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from versions import features
 
 from memory.calibration import CalibrationSet
-from memory.features import Features
+from memory.features import Features, View
+from memory.patch_bank.bank import PatchBank
 from memory.patch_bank.good_patches import GoodPatches, gather
 from memory.patch_bank.neighbours import NeighbourCache
 
@@ -30,11 +31,9 @@ def bank_of(calibration: CalibrationSet, rng: np.random.Generator, share: float)
     return bank.subset(np.flatnonzero(rng.random(len(bank)) < share))
 
 
-def scores(
-    cache: NeighbourCache, bank: GoodPatches, calibration: CalibrationSet, other: Features
-) -> list[tuple[bytes, bytes]]:
-    every = [cache.score(bank, f, without=s) for s, f in zip(calibration.samples, calibration.features, strict=True)]
-    every += [cache.score(bank, other), cache.score(bank, other, mask=REGION)]
+def scores(cache: NeighbourCache, calibration: CalibrationSet, other: Features) -> list[tuple[bytes, bytes]]:
+    every = [cache.score(f, without=s) for s, f in zip(calibration.samples, calibration.features, strict=True)]
+    every += [cache.score(other), cache.score(other, mask=REGION)]
     return [(one.map.tobytes(), one.nearest.tobytes()) for one in every]
 
 
@@ -44,15 +43,13 @@ def test_followed_is_found_anew(seed: int, gone: float, come: int) -> None:
     rng = np.random.default_rng(seed)
     calibration, other = parts(rng), features(rng.standard_normal((12, 3)))
     bank = bank_of(calibration, rng, 0.7)
-    cache = NeighbourCache()
-    scores(cache, bank, calibration, other)
+    cache = NeighbourCache(bank)
+    scores(cache, calibration, other)
     changed = bank.subset(np.flatnonzero(rng.random(len(bank)) >= gone) if gone < 0.9 else np.array([0]))
     new = [("p0", calibration.features[0].patches[:2]), *((f"n{i}", rng.standard_normal((9, 3))) for i in range(come))]
     known = changed.patch_index[changed.sample_index == changed.samples.index("p0")] if "p0" in changed.samples else ()
     changed = changed.joined(gather(new[1:] if {0, 1} & set(known) else new)) if len(new) > 1 else changed
-    assert scores(cache.rebased(bank, changed), changed, calibration, other) == scores(
-        NeighbourCache(), changed, calibration, other
-    )
+    assert scores(cache.rebased(changed), calibration, other) == scores(NeighbourCache(changed), calibration, other)
 
 
 def test_followed_is_found_anew_with_features_of_real_width(rng: np.random.Generator) -> None:
@@ -63,16 +60,16 @@ def test_followed_is_found_anew_with_features_of_real_width(rng: np.random.Gener
 
     calibration, other = CalibrationSet(tuple("abcd"), tuple(picture() for _ in "abcd")), picture()
     bank = gather([(n, f.patches) for n, f in zip(calibration.samples, calibration.features, strict=True)])
-    cache = NeighbourCache()
-    cache.score(bank, other, mask=where)
+    cache = NeighbourCache(bank)
+    cache.score(other, mask=where)
     for name, seen in zip(calibration.samples, calibration.features, strict=True):
-        cache.score(bank, seen, without=name)
+        cache.score(seen, without=name)
     changed = bank.subset(rng.permutation(len(bank))[:700]).joined(gather([("new", picture().patches)]))
-    followed, anew = cache.rebased(bank, changed), NeighbourCache()
+    followed, anew = cache.rebased(changed), NeighbourCache(changed)
     for name, seen in zip(calibration.samples, calibration.features, strict=True):
-        one, two = followed.score(changed, seen, without=name), anew.score(changed, seen, without=name)
+        one, two = followed.score(seen, without=name), anew.score(seen, without=name)
         assert (one.map.tobytes(), one.nearest.tobytes()) == (two.map.tobytes(), two.nearest.tobytes())
-    whole, part = anew.score(changed, other), followed.score(changed, other, mask=where)
+    whole, part = anew.score(other), followed.score(other, mask=where)
     assert np.array_equal(part.map, np.where(where, whole.map, 0))
     assert np.array_equal(part.nearest, np.where(where.reshape(-1), whole.nearest, -1))
     assert part.value == part.map.max()
@@ -83,42 +80,49 @@ def test_patches_of_unknown_place_are_found_anew(rng: np.random.Generator) -> No
     calibration, other = parts(rng), features(rng.standard_normal((12, 3)))
     bank = bank_of(calibration, rng, 1.0)
     old = replace(bank, patch_index=np.full(len(bank), -1, dtype=np.int32))
-    cache = NeighbourCache()
-    scores(cache, old, calibration, other)
+    cache = NeighbourCache(old)
+    scores(cache, calibration, other)
     fewer = old.subset(np.arange(3, len(old)))
-    assert scores(cache.rebased(old, fewer), fewer, calibration, other) == scores(
-        NeighbourCache(), fewer, calibration, other
-    )
+    assert scores(cache.rebased(fewer), calibration, other) == scores(NeighbourCache(fewer), calibration, other)
 
 
 def test_a_part_taught_anew_under_the_same_name_is_found_anew(rng: np.random.Generator) -> None:
     calibration, again, other = parts(rng), parts(rng), features(rng.standard_normal((12, 3)))
-    cache, before = NeighbourCache(), bank_of(calibration, rng, 1.0)
-    scores(cache, before, calibration, other)
+    cache = NeighbourCache(bank_of(calibration, rng, 1.0))
+    scores(cache, calibration, other)
     bank = bank_of(again, rng, 1.0)
-    assert scores(cache.rebased(before, bank), bank, calibration, other) == scores(
-        NeighbourCache(), bank, calibration, other
-    )
+    assert scores(cache.rebased(bank), calibration, other) == scores(NeighbourCache(bank), calibration, other)
 
 
 def test_a_part_s_own_patches_do_not_excuse_it(rng: np.random.Generator) -> None:
     calibration = parts(rng)
     bank = bank_of(calibration, rng, 1.0)
-    cache = NeighbourCache()
-    assert cache.score(bank, calibration.features[0]).value == 0
-    assert cache.score(bank, calibration.features[0], without="p0").value > 0
+    cache = NeighbourCache(bank)
+    assert cache.score(calibration.features[0]).value == 0
+    assert cache.score(calibration.features[0], without="p0").value > 0
     only = bank.subset(np.arange(12))
-    who_gave_all = NeighbourCache().score(only, calibration.features[0], without="p0")
+    who_gave_all = NeighbourCache(only).score(calibration.features[0], without="p0")
     assert who_gave_all.value == 0, "who gave everything is not taken out"
 
 
 def test_what_is_asked_of_an_image_is_forgotten_with_it(rng: np.random.Generator) -> None:
     """A lesson asks for hundreds of candidates: none may be held for as long as the bank lives."""
-    cache, bank = NeighbourCache(), bank_of(parts(rng), rng, 1.0)
+    bank = bank_of(parts(rng), rng, 1.0)
+    cache = NeighbourCache(bank)
     candidate = features(rng.standard_normal((12, 3)))
-    cache.score(bank, candidate)
+    cache.score(candidate)
     known = weakref.ref(candidate)
     del candidate
     gc.collect()
     assert known() is None
-    assert len(cache.rebased(bank, bank)._known) == 0
+    assert len(cache.rebased(bank)._known) == 0
+
+
+def test_an_image_that_becomes_a_defect_is_followed_in_its_mask_alone(rng: np.random.Generator) -> None:
+    """Where its mask is chosen all of it is scored once; to follow all of it in every lesson would cost each one."""
+    bank = PatchBank.of(bank_of(parts(rng), rng, 1.0))
+    defect = features(rng.standard_normal((12, 3)))
+    whole = bank.score_in(View(defect), np.ones((1, 12), dtype=bool))
+    assert len(bank.neighbours._known) == 0
+    assert bank.score_in(View(defect), REGION).map.max() <= whole.value
+    assert len(bank.neighbours._known) == 1

@@ -22,7 +22,7 @@ def features(patches: object, grid: tuple[int, int] | None = None) -> Features:
 
 def bank_of(good: GoodPatches) -> PatchBank:
     """A bank of good patches that remembers no defect."""
-    return PatchBank(good, DefectMemory(good.vectors[:0]))
+    return PatchBank.of(good)
 
 
 def good_of(snapshot: Snapshot) -> GoodPatches:

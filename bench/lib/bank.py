@@ -119,4 +119,4 @@ def patches_from(bank: PatchBank, sample: str) -> npt.NDArray[np.int64]:
 
 
 def _bank(good: GoodPatches) -> PatchBank:
-    return PatchBank(good, DefectMemory(good.vectors[:0]))
+    return PatchBank.of(good)

@@ -31,10 +31,19 @@ class PatchBank:
     approximate one inflates the maximum.
     """
 
-    good: GoodPatches
+    neighbours: NeighbourCache = field(repr=False)
     defect_memory: DefectMemory
-    neighbours: NeighbourCache = field(default_factory=NeighbourCache, repr=False)
     kind: str = field(default=KIND, init=False)
+
+    @classmethod
+    def of(cls, good: GoodPatches) -> PatchBank:
+        """A bank of good patches that knows no defect."""
+        return cls(NeighbourCache(good), DefectMemory(good.vectors[:0]))
+
+    @property
+    def good(self) -> GoodPatches:
+        """The good patches."""
+        return self.neighbours.good
 
     @property
     def size(self) -> int:
@@ -71,17 +80,19 @@ class PatchBank:
 
     def score_without(self, view: View, sample: str) -> Score:
         """The score by the patches of all other samples; by all patches where there is no other sample."""
-        scores = self.neighbours.score(self.good, view.features, without=sample, reference=view.reference)
+        scores = self.neighbours.score(view.features, without=sample, reference=view.reference)
         return self._scored(self._amplified(scores))
 
     def score_in(self, view: View, mask: PatchMask) -> Score:
         """The score of the masked patches (rows, columns) alone, without the defect memory: that it knows this very
         defect proves nothing for the next of its kind."""
-        return self._scored(self.masked(view.features, mask))
+        # A mask of everything is asked of images that are about to be learned: they are not to be followed for ever.
+        everywhere = bool(mask.all())
+        return self._scored(self.normalised_distance(view.features) if everywhere else self.masked(view.features, mask))
 
     def masked(self, features: Features, mask: PatchMask) -> PatchScores:
         """Normalised distances of the masked patches (rows, columns), without the defect memory; cached."""
-        return self.neighbours.score(self.good, features, mask=mask)
+        return self.neighbours.score(features, mask=mask)
 
     def normalised_distance(self, features: Features) -> PatchScores:
         """Normalised distances of an image, without the defect memory; not cached."""
@@ -92,7 +103,7 @@ class PatchBank:
     def with_good(self, good: GoodPatches) -> PatchBank:
         """A bank of other good patches that reuses this one's neighbours. Its defect memory is empty until it is
         finished: how like a defect a patch is depends on what is good."""
-        return PatchBank(good, DefectMemory(good.vectors[:0]), self.neighbours.rebased(self.good, good))
+        return PatchBank(self.neighbours.rebased(good), DefectMemory(good.vectors[:0]))
 
     def arrays(self) -> Arrays:
         """The arrays of the bank; vectors as float16, which represents features exactly."""
@@ -143,7 +154,7 @@ def load(arrays: Arrays, samples: tuple[str, ...]) -> PatchBank:
         scale_range=(float(smallest), float(largest)),
     )
     remembered = arrays.get("shown", vectors[:0]).astype(np.float32)
-    return PatchBank(good, DefectMemory(remembered, *map(float, arrays.get("raising", ()))))
+    return PatchBank(NeighbourCache(good), DefectMemory(remembered, *map(float, arrays.get("raising", ()))))
 
 
 def _normalised(distance: Vectors, scale: float) -> Vectors:

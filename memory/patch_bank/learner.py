@@ -33,11 +33,13 @@ class PatchBankLearner:
 
     def fit(self, goods: Sequence[GoodPart], capacity: Capacity, seed: int) -> PatchBank:
         """A bank of the parts' patches: a coreset, whose first choices are the landmarks."""
-        every = gather([(good.sample, good.view.features.patches) for good in goods])
+        features = [good.view.features for good in goods]
+        parts = [(good.sample, good.view.features.patches) for good in goods]
+        every = gather(parts, [each.cells for each in features])
         rows = select(every.vectors[:0], every.vectors, capacity.size, seed)
         chosen = every.subset(rows)
-        marked = chosen.with_landmarks(every.vectors[rows[:LANDMARKS]], [good.view.features for good in goods])
-        return PatchBank(marked, DefectMemory(marked.vectors[:0]))
+        marked = chosen.with_landmarks(every.vectors[rows[:LANDMARKS]], features)
+        return PatchBank.of(marked)
 
     def finish(
         self,
@@ -49,12 +51,12 @@ class PatchBankLearner:
         """The bank with usage counts by calibration parts, and with the defect memory."""
         bank = _bank(detector)
         scores = [
-            bank.neighbours.score(bank.good, features, without=sample)
+            bank.neighbours.score(features, without=sample)
             for sample, features in zip(calibration_set.samples, calibration_set.features, strict=True)
         ]
         used = bank.good.with_usage(patch_usage(bank.good, scores))
         memory = fit_defect_memory(bank, scores, defects, exceeded_by)
-        return PatchBank(used, memory, bank.neighbours.rebased(bank.good, used))
+        return PatchBank(bank.neighbours.rebased(used), memory)
 
     def extend(
         self,

@@ -39,13 +39,12 @@ class PatchScores:
 
 @dataclass(frozen=True, eq=False)
 class _Neighbours:
-    """Distances (n,) of some `patches` (n, D) of one image, whose numbers are `indices` (n,), to the nearest good patch
-    that is not of the sample `without`, and the rows (n,) of these in the bank."""
+    """Distances (n,) of some patches of one image, whose numbers are `indices` (n,), to the nearest good patch that is
+    not of the sample `without`, and the rows (n,) of these in the bank. The image itself is not held."""
 
     without: str | None
     mask: PatchMask | None
     indices: Rows
-    patches: Patches
     distance: Vectors
     nearest: Rows
     scale: float
@@ -67,13 +66,13 @@ class NeighbourCache:
     within float32 rounding.
     """
 
-    def __init__(self, known: Mapping[Features, dict[Key, _Neighbours]] | None = None) -> None:
+    def __init__(self, good: GoodPatches, known: Mapping[Features, dict[Key, _Neighbours]] | None = None) -> None:
+        self.good = good
         self._known = WeakKeyDictionary(known or {})
         self._changing = threading.Lock()
 
     def score(
         self,
-        good: GoodPatches,
         features: Features,
         without: str | None = None,
         mask: PatchMask | None = None,
@@ -89,46 +88,47 @@ class NeighbourCache:
             neighbours = self._known.get(features, {}).get(key)
         if neighbours is None:
             indices = np.arange(len(features)) if mask is None else np.flatnonzero(features.of_map(mask))
-            patches = features.patches[indices]
-            distance, nearest = _search(good, patches, _rows_of_others(good, without))
-            scale = good.scale(features, reference)
-            neighbours = _Neighbours(without, mask, indices, patches, distance, nearest, scale)
+            distance, nearest = _search(self.good, features.patches[indices], _rows_of_others(self.good, without))
+            scale = self.good.scale(features, reference)
+            neighbours = _Neighbours(without, mask, indices, distance, nearest, scale)
             with self._changing:
                 self._known.setdefault(features, {})[key] = neighbours
         return neighbours.of(features)
 
-    def rebased(self, before: GoodPatches, good: GoodPatches) -> NeighbourCache:
-        """The cache for other good patches than those `before`."""
+    def rebased(self, good: GoodPatches) -> NeighbourCache:
+        """The cache for other good patches."""
+        before = self.good
         if good.landmarks is not before.landmarks or good.scale_range != before.scale_range:
-            return NeighbourCache()
+            return NeighbourCache(good)
         if min(len(good.samples), len(before.samples)) == 1:
-            return NeighbourCache()
+            return NeighbourCache(good)
         with self._changing:
             known = {features: dict(by_key) for features, by_key in self._known.items()}
         if good.vectors is before.vectors:
-            return NeighbourCache(known)  # only usage counts or defects differ
+            return NeighbourCache(good, known)  # only usage counts or defects differ
         shared = _shared(before, good)
         if shared is None:
-            return NeighbourCache()
+            return NeighbourCache(good)
         return NeighbourCache(
+            good,
             {
-                features: {key: _updated(one, good, *shared) for key, one in by_key.items()}
+                features: {key: _updated(one, features, good, *shared) for key, one in by_key.items()}
                 for features, by_key in known.items()
-            }
+            },
         )
 
 
-def _updated(one: _Neighbours, good: GoodPatches, row: Rows, new: Rows) -> _Neighbours:
+def _updated(one: _Neighbours, features: Features, good: GoodPatches, row: Rows, new: Rows) -> _Neighbours:
     """The neighbours in `good`. `row` (N,) gives each old row's number in it, -1 where it has left; `new` are the rows
     of `good` that are not among the old ones."""
-    among = _rows_of_others(good, one.without)
+    among, patches = _rows_of_others(good, one.without), features.patches[one.indices]
     distance, nearest = one.distance.copy(), row[one.nearest]
     left, stayed = np.flatnonzero(nearest < 0), np.flatnonzero(nearest >= 0)
     if len(left):
-        distance[left], nearest[left] = _search(good, one.patches[left], among)
+        distance[left], nearest[left] = _search(good, patches[left], among)
     fresh = np.intersect1d(new, among)
     if len(fresh) and len(stayed):
-        to_fresh, fresh_row = _search(good, one.patches[stayed], fresh)
+        to_fresh, fresh_row = _search(good, patches[stayed], fresh)
         nearer = to_fresh < distance[stayed]
         distance[stayed[nearer]], nearest[stayed[nearer]] = to_fresh[nearer], fresh_row[nearer]
     return replace(one, distance=distance, nearest=nearest)

@@ -123,5 +123,5 @@ def _corroborated(screened: list[_Screened], waiting: Collection[str]) -> tuple[
             still_waiting.append(one.good.sample)
         rows = np.flatnonzero((one.new if one.good.sample in waiting else one.allowed) & ~alone)
         if len(rows):
-            admitted.append(Admitted(one.good.sample, patches[rows], rows))
+            admitted.append(Admitted(one.good.sample, patches[rows], one.good.view.features.cells[rows]))
     return admitted, tuple(still_waiting)

@@ -20,6 +20,7 @@ from memory.defects import ConfirmedDefects, Defect
 from memory.features import View
 from memory.patch_bank.bank import PatchBank
 from memory.patch_bank.defect_memory import DefectMemory
+from memory.patch_bank.neighbours import NeighbourCache
 from memory.store import Store
 from memory.version import Snapshot
 from policies.threshold import calibrate
@@ -32,7 +33,7 @@ if __name__ == "__main__":
     defect = Defect("frame-7", features(np.full((4, 4), 40), (2, 2)), np.eye(2, dtype=bool))
     good = good_of(snapshot)
     good = replace(good, landmarks=good.vectors[:3], scale_range=(2.0, 5.0))
-    bank = PatchBank(good, DefectMemory(good.vectors[:2] + 1, 0.1, 2.0))
+    bank = PatchBank(NeighbourCache(good), DefectMemory(good.vectors[:2] + 1, 0.1, 2.0))
     parts = [part(i) for i in range(3)]
     reference = refer(parts, [material_of(p) for p in parts], material_of, seed=0).arrays()
     night = extended({}, [Sighting(99, i, np.full(len(SIGNALS), i / 7), fault=False) for i in range(9)])
