@@ -1,4 +1,4 @@
-"""What the service needs and may lose, each on a clock of its own: Redis, the disk, the camera."""
+"""Back-off for resources that the service may lose, each on its own: Redis, the disk, the camera."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ BACKOFF_LAST_S = 5.0
 
 
 class Resource:
-    """One thing that may be away. Each try that fails lets the next come a little later, up to `BACKOFF_LAST_S`; times
-    are seconds of any clock that never falls."""
+    """A resource that may be away. After each failed try the next one waits longer, up to `BACKOFF_LAST_S`; times are
+    seconds of a monotonic clock."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -17,18 +17,18 @@ class Resource:
         self._again_s = 0.0
 
     def due(self, now_s: float) -> bool:
-        """Whether it may be tried."""
+        """Whether the resource may be tried now."""
         return now_s >= self._again_s
 
     def lost(self, error: str, now_s: float) -> bool:
-        """It does not answer; returns whether that is news."""
+        """Record that it does not answer. Returns whether it did before."""
         news, self.trouble = self.trouble is None, error
         self.wait_s = min(self.wait_s * 2, BACKOFF_LAST_S)
         self._again_s = now_s + self.wait_s
         return news
 
     def regained(self) -> bool:
-        """It answers; returns whether that is news."""
+        """Record that it answers. Returns whether it did not before."""
         news, self.trouble = self.trouble is not None, None
         self.wait_s, self._again_s = BACKOFF_FIRST_S, 0.0
         return news

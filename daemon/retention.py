@@ -1,4 +1,4 @@
-"""What may be deleted, and when: the ring of passed frames, old unanswered flags, old versions, old entries."""
+"""Retention: deletes passed frames beyond the ring, old unanswered flags, old versions and old stream entries."""
 
 from __future__ import annotations
 

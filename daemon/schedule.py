@@ -1,4 +1,4 @@
-"""The background jobs: APScheduler decides when; what a job last did is in the ledger and the store."""
+"""The background jobs, scheduled by APScheduler; what a job last did is in the ledger and the store."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ EVENT_KINDS = {
 def scheduler(service: Service) -> BackgroundScheduler:
     """The service's jobs, not yet started. Lessons have a thread of their own, so no other job waits for one.
 
-    A failed, missed or skipped run is logged and recorded as an event. A run skipped because the last one
-    still runs is told too, but for lessons that is their normal course.
+    A failed, missed or skipped run is logged and recorded as an event. A run skipped because the last one still runs is
+    recorded too; for lessons that is normal.
     """
     times = service.engine.settings.schedule
     jobs = BackgroundScheduler(
@@ -53,7 +53,7 @@ def scheduler(service: Service) -> BackgroundScheduler:
 
 
 def snapshot(service: Service) -> None:
-    """Publish the status for other processes and notice versions that they committed."""
+    """Publish the status for other processes, and activate versions that they committed."""
     service.notice_versions()
     service.engine.ledger.set_status("service", service.status())
 

@@ -1,4 +1,4 @@
-"""The service's turn: frames, answers, the outbox, and lessons when they are due."""
+"""The service of a line: judges frames, records answers, publishes the outbox, and learns when lessons are due."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ log = structlog.get_logger()
 
 
 class Service:
-    """One line's worker. `turn` is called again and again by one thread; nothing bad that comes in stops it.
+    """The worker of one line. `turn` is called again and again by one thread; bad input does not stop it.
 
-    The ledger is the truth and Redis the wire: a verdict is durable in the ledger before its frame is
-    acknowledged, and the outbox publishes what the ledger holds and the streams do not. A crash anywhere
-    repeats only what can be repeated: the ledger knows frame ids and answer keys, the stream verdict ids.
+    The ledger is the truth, and Redis transports: a verdict is durable in the ledger before its frame is acknowledged,
+    and the outbox publishes what the ledger holds and the streams do not. A crash anywhere repeats only what can be
+    repeated: the ledger knows frame ids and answer keys, the stream verdict ids.
     """
 
     def __init__(self, engine: Engine, store: Store, source: Source, streams: RedisStreams) -> None:
@@ -49,7 +49,8 @@ class Service:
         self._noticed = 0
 
     def start(self) -> None:
-        """Take over what is on disk: tell the ledger of versions it missed, report damage, activate the head.
+        """Start from the state on disk: record versions that the ledger does not know, report damage, activate the
+        head.
 
         Raises ExtractorMismatch where the head was taught with another extractor.
         """
@@ -71,7 +72,7 @@ class Service:
 
     @property
     def trouble(self) -> dict[str, str]:
-        """What is away now, and why."""
+        """The resources that are away now, each with the reason."""
         resources = (self._redis, self._disk, self._camera)
         return {resource.name: resource.trouble for resource in resources if resource.trouble is not None}
 
@@ -81,7 +82,7 @@ class Service:
             self.turn(block_ms)
 
     def turn(self, block_ms: int) -> None:
-        """One round. Redis or the disk being away delays, loudly; it never raises and never loses anything."""
+        """One round. Where Redis or the disk is away, it waits and reports that; it never raises and loses nothing."""
         try:
             if self._unsure:
                 self.engine.rebuild_monitor()
@@ -109,17 +110,17 @@ class Service:
             self.stopping.wait(self._disk.wait_s)
 
     def lesson_if_due(self) -> None:
-        """Learn now if `policy.lesson_after` parts were confirmed, or look after a trial."""
+        """Learn now if there are `policy.lesson_after` unlearned answers, or a trial is under way."""
         if lesson.due(self.engine, self.engine.settings.policy.lesson_after):
             self.learn("admission")
 
     def recalibrate(self) -> None:
-        """Learn now from whatever was confirmed, however little."""
+        """Learn now if there is any unlearned answer."""
         if lesson.due(self.engine, 1):
             self.learn("recalibration")
 
     def learn(self, cause: str) -> None:
-        """One lesson. A failure outside it (full disk, another writer) is told and counted; scoring goes on."""
+        """One lesson. A failure around it (full disk, another writer) is recorded and logged; scoring goes on."""
         with self._learning:
             self._notice()
             try:
@@ -132,8 +133,8 @@ class Service:
             self._probe()
 
     def notice_versions(self) -> None:
-        """Activate what another process committed: a rollback, a new teach. Not while a lesson is learned: it has
-        looked itself, and whoever asks has more to do than to wait for it."""
+        """Activate a version that another process committed: a rollback, a new teach. Does nothing during a lesson,
+        which has checked by itself, so that the caller need not wait for it."""
         if self._learning.acquire(blocking=False):
             try:
                 self._notice()
@@ -150,13 +151,13 @@ class Service:
         self._probe()
 
     def _probe(self) -> None:
-        """Let a version score a probe image, once after each activation, whoever has activated it."""
+        """Let the active version score a probe image, once after each activation."""
         active = self.engine.active
         if active is not None and active.model is not self._probed:
             self.probe_ms, self._probed = probe(self.engine, active), active.model
 
     def status(self) -> dict[str, object]:
-        """What `driftline status` shows of a running service."""
+        """The report for `driftline status` (`daemon.status`)."""
         return status_report(self.engine, self.probe_ms, self.streams.url, self.trouble)
 
     def _judge(self, frames: Sequence[Frame]) -> None:
@@ -213,7 +214,7 @@ class Service:
         outbox.publish(self.engine.ledger, self.streams)
 
     def _with_redis(self, call: Callable[[], None]) -> None:
-        """Use Redis unless it was lost a moment ago: a watched folder is judged on while Redis is away."""
+        """Call something that uses Redis, unless Redis was lost a moment ago: a watched folder is judged meanwhile."""
         if not self._redis.due(time.monotonic()):
             return
         try:
@@ -224,7 +225,7 @@ class Service:
             self._back(self._redis)
 
     def _away(self, resource: Resource, error: str) -> None:
-        """Say once that something is away."""
+        """Record, once for each outage, that a resource is away."""
         if resource.lost(error, time.monotonic()):
             log.error(f"{resource.name} away", error=error)
             with contextlib.suppress(*DISK_ERRORS):

@@ -1,4 +1,4 @@
-"""What a running service reports of itself, and the one rule by which everybody calls a line ready."""
+"""A running service's report on itself, and the one rule by which a line is ready."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class ServiceStatus:
-    """A line's service as another process sees it: whether it is `running`, with which `version`, whether that has
-    scored a probe image, how far the scene is trusted, and what is away, in words by its name."""
+    """The status of a line's service for other processes: whether it is `running`, with which `version`, whether that
+    has scored a probe image, how far the scene is trusted, and what is away, in words by resource."""
 
     running: bool = False
     version: int | None = None
@@ -57,8 +57,8 @@ def service_status(reported: Mapping[str, Any], streams: RedisStreams) -> Servic
 
 
 def status_report(engine: Engine, probe_ms: float | None, broker: str, trouble: Mapping[str, str]) -> dict[str, object]:
-    """What a service reports for `driftline status`, the console and the plant's connectors: which version judges and
-    by what, how long its probe image took (`probe`), how the scene is, and what is away."""
+    """The report of a service for `driftline status`, the console and the plant's connectors: which version judges by
+    which backend, how long its probe image took (`probe`), the state of drift, and what is away."""
     active, drift = engine.active, engine.drift()
     return {
         "heartbeat_ms": engine.clock_ms(),
@@ -75,7 +75,7 @@ def status_report(engine: Engine, probe_ms: float | None, broker: str, trouble: 
         "drift": {
             "trust": drift.trust,
             "light_percent": round((math.exp(drift.log_ratio) - 1) * 100, 1),
-            "cards": [asdict(card) for card in notices(drift)],
+            "cards": [asdict(notice) for notice in notices(drift)],
             "regime": clock.iso(first_seen_ms(engine.ledger, drift.known)) if drift.known else None,
             "rewarmed_frames": active.monitor.rewarmed_frames if active else 0,
         },
@@ -83,17 +83,17 @@ def status_report(engine: Engine, probe_ms: float | None, broker: str, trouble: 
 
 
 def probe(engine: Engine, active: Active) -> float | None:
-    """How long (ms) a version that was just activated takes to score one of its calibration parts, or a black image
-    where none was kept; None, and an event, where it cannot: each frame is answered UNKNOWN then.
+    """Let a version that was just activated score one of its calibration parts, or a black image where none was kept.
+    Returns how long that took (ms); None, with an event, where it failed: then each frame is answered UNKNOWN.
 
-    Libraries that set up at their first image have done so when the first part comes.
+    So libraries that set up at their first image have done so when the first part comes.
     """
     version, side = active.model.version, engine.extractor.input_px
     image = engine.pictures.sample(active.model.snapshot.calibration_set.samples[0])
     started = time.perf_counter()
     try:
         engine.score_image(np.zeros((side, side, 3), dtype=np.uint8) if image is None else image, active)
-    except Exception as error:  # whatever a device raises: it is told, and shown as not ready
+    except Exception as error:  # whatever a device raises: it is recorded, and the line is not ready
         log.exception("the probe image could not be scored", version=version.number)
         engine.ledger.event(engine.clock_ms(), "probe_failed", version=version.number, error=repr(error))
         return None

@@ -1,4 +1,4 @@
-"""Redis Streams: consumer groups in, explicit ids out, nothing lost and nothing twice."""
+"""The line's Redis Streams: read by consumer groups, written with explicit ids, so that nothing is lost or doubled."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class Stream(StrEnum):
-    """The five streams of a line: frames and feedback come in; verdicts, events and dead letters go out."""
+    """The names of a line's streams: frames and feedback come in; verdicts, events and dead letters go out."""
 
     FRAMES = "frames"
     VERDICTS = "verdicts"
@@ -37,7 +37,7 @@ class RedisLost(DriftlineError):
 
 @dataclass(frozen=True)
 class Message:
-    """One stream entry that is ours until acknowledged. `fields` is empty where a trim took the content."""
+    """A stream entry that is pending until acknowledged. `fields` is empty where trimming removed its content."""
 
     stream: Stream
     entry: str
@@ -50,7 +50,8 @@ class Message:
 
 
 def _guarded(call: Callable[Concatenate[RedisStreams, P], T]) -> Callable[Concatenate[RedisStreams, P], T]:
-    """Turn a lost connection into RedisLost, and make the groups anew where Redis came back without them."""
+    """A decorator that turns errors of Redis into RedisLost, and creates the groups where Redis came back without
+    them."""
 
     def guarded(self: RedisStreams, /, *args: P.args, **kwargs: P.kwargs) -> T:
         try:
@@ -181,7 +182,7 @@ class RedisStreams:
 
     @_guarded
     def waiting(self, stream: Stream) -> int:
-        """How many entries of a stream we were not given yet, or have not acknowledged."""
+        """The number of entries of a stream that are not read yet, or not acknowledged."""
         ours = [group for group in self._client.xinfo_groups(self._names[stream]) if group["name"] == GROUP.encode()]
         return sum(int(group["pending"]) + int(group.get("lag") or 0) for group in ours)
 
@@ -191,7 +192,8 @@ class RedisStreams:
         self._client.ping()
 
     def _still_needed(self, name: str) -> list[bytes]:
-        """Ids that a trim must keep, for every consumer group: its oldest pending entry and its last delivered."""
+        """The ids that trimming must keep, for every consumer group: its oldest pending entry and its last delivered
+        one."""
         needed: list[bytes] = []
         for group in self._client.xinfo_groups(name):
             needed.append(group["last-delivered-id"])
@@ -203,11 +205,11 @@ class RedisStreams:
     def _messages(self, reply: Any) -> list[Message]:
         short = {name: stream for stream, name in self._names.items()}
         streams = reply.items() if isinstance(reply, dict) else reply or []
-        found = []
+        messages = []
         for name, entries in streams:
             key = name.decode() if isinstance(name, bytes) else name
-            found += [Message(short[key], entry.decode(), _named(fields)) for entry, fields in entries]
-        return found
+            messages += [Message(short[key], entry.decode(), _named(fields)) for entry, fields in entries]
+        return messages
 
 
 def _named(fields: Mapping[bytes, bytes] | None) -> dict[str, bytes]:

@@ -40,7 +40,7 @@ EVERYTHING = 10_000
 
 @dataclass(frozen=True)
 class Shot:
-    """One frame of the script: what is rendered and what the operator says if asked."""
+    """One frame of the demo: what is rendered, and what the operator answers if asked."""
 
     chapter: str
     number: int
@@ -56,12 +56,12 @@ class Shot:
 
     @property
     def part_id(self) -> str:
-        """What the line calls the part: a part that goes round again gets a new id."""
+        """The part's id; a part that passes the line again gets a new one."""
         return str(self.number) if self.chapter != "round-again" else self.frame_id
 
     @property
     def truth(self) -> str:
-        """What an attentive operator answers."""
+        """The answer of an attentive operator."""
         return self.answer or ("defect" if self.flaw else "good")
 
 
@@ -102,9 +102,11 @@ def settings(out: Path) -> Settings:
 
 
 def play(
-    out: Path, track: Track, shown: Callable[[list[Shot]], object], done: Callable[[Shot, JudgedFrame], None]
+    out: Path, track: Track, scripted: Callable[[list[Shot]], object], done: Callable[[Shot, JudgedFrame], None]
 ) -> Service:
     """Run the whole demo in `out`, whose earlier demo is replaced, and return the service for the report.
+
+    `scripted` is called with the frames of the script before they are played, `done` after each frame.
 
     Teach; a careless shift, a defect missed for it, reported and remedied, and the shift revoked; the stream with an
     operator who answers; a careless answer that is refused, and a rollback.
@@ -115,15 +117,15 @@ def play(
     _render(folder, [Shot("part", number, STEADY) for number in range(TAUGHT_PARTS)])
     for name, tour in TOUR.items():
         _render(out / name, tour)
-    given = settings(out)
-    opened, streams = open_state(given.state_dir), build.redis_streams(given)
-    service = build.service(given, opened, build.extractor(given), streams)
+    demo_settings = settings(out)
+    opened, streams = open_state(demo_settings.state_dir), build.redis_streams(demo_settings)
+    service = build.service(demo_settings, opened, build.extractor(demo_settings), streams)
     engine = service.engine
     teach(images_in(folder), engine, opened.store, "line engineer", track)
     service.start()
     _bad_shift(service)
     shots = script()
-    shown(shots)
+    scripted(shots)
     for shot in shots:
         _shoot(service, shot, done)
         service.lesson_if_due()
@@ -181,7 +183,7 @@ def _shoot(service: Service, shot: Shot, done: Callable[[Shot, JudgedFrame], Non
 
 
 def _marked(shot: Shot) -> str:
-    """The box that whoever finds the flaw draws around it, as feedback has it."""
+    """The box around a flaw that the operator draws, as JSON for feedback."""
     changed = (
         np.abs(part(shot.number, shot.scene, shot.flaw).astype(int) - part(shot.number, shot.scene)).max(axis=2) > 16
     )

@@ -33,7 +33,7 @@ LABELS = """<View>
 
 @dataclass(frozen=True)
 class Reviewed:
-    """A frame that people were asked about or have answered for: its image as it was sent, and what stands of it.
+    """A frame that people were asked about or have answered for: its image as it was sent, and what people agree on.
     `label` is None where nobody answered or people disagree."""
 
     frame: JudgedFrame
@@ -123,13 +123,13 @@ def mvtec(frames: Iterator[Reviewed], out: Path) -> dict[str, int]:
 
 
 def _results(one: Reviewed, label: Label, box: Box | None) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = [
+    results: list[dict[str, Any]] = [
         {"from_name": "verdict", "to_name": "image", "type": "choices", "value": {"choices": [label.value]}}
     ]
     if box and label is Label.DEFECT:
         left, top, right, bottom = (100 * share for share in box)
         value = {"x": left, "y": top, "width": right - left, "height": bottom - top, "rotation": 0}
-        found.append(
+        results.append(
             {
                 "from_name": "region",
                 "to_name": "image",
@@ -139,7 +139,7 @@ def _results(one: Reviewed, label: Label, box: Box | None) -> list[dict[str, Any
                 "value": value | {"rectanglelabels": ["defect"]},
             }
         )
-    return found
+    return results
 
 
 def _mask(one: Reviewed) -> npt.NDArray[np.uint8]:
@@ -151,7 +151,7 @@ def _mask(one: Reviewed) -> npt.NDArray[np.uint8]:
 
 
 def _suffix(data: bytes) -> str:
-    """What kind of file it is, by its first bytes."""
+    """The file suffix of an image, by its first bytes."""
     kinds = {
         b"\x89PNG": ".png",
         b"\xff\xd8": ".jpg",

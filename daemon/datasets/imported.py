@@ -1,4 +1,4 @@
-"""Defects that another tool's people have marked: judged, confirmed and learned, though they never passed the line."""
+"""Import of defects that were labelled in another tool: judged, confirmed and learned without passing the line."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ SOURCE = "import"
 
 @dataclass(frozen=True)
 class Imported:
-    """What became of the defects: the newest version, and files. `refused` tells why one cannot be used; `unlearned`
-    are those which the newest version does not hold, and `why` says why not."""
+    """The outcome of an import: the newest version, and files by what became of them. `refused` tells why one cannot be
+    used; `unlearned` are those that the newest version does not hold, and `why` says why not."""
 
     version: Version
     judged: tuple[str, ...]
@@ -40,10 +40,10 @@ class Imported:
 
 
 def learn(engine: Engine, store: Store, defects: Mapping[Path, Box | None], operator: str, track: Track) -> Imported:
-    """Judge each by the active version, put what the operator says of it into the ledger, and learn from all.
+    """Judge each defect by the active version, record the operator's answer in the ledger, and learn from all.
 
-    They are seen as the version's own parts were: the light of the running line, and how far it is trusted, are not
-    theirs. What was imported before and not learned, or taken back since, is learned now.
+    They are scored in the light of the version's taught parts: the light of the running line, and its trust, do not
+    apply to them. What was imported before and not learned, or taken back since, is learned now.
     """
     active = engine.active
     assert active is not None  # noqa: S101  # the caller has activated a version
@@ -68,10 +68,10 @@ def learn(engine: Engine, store: Store, defects: Mapping[Path, Box | None], oper
 
 
 def _confirmed(engine: Engine, path: Path, region: Box | None, operator: str) -> JudgedFrame:
-    """The verdict of a defect; what the operator says of it is in the ledger then, once while nobody takes it back or
-    marks it otherwise. Raises ImageRejected.
+    """Judge a defect and record the operator's answer, unless the same answer is current already. Raises ImageRejected.
 
-    Its id is made of the file's name and its bytes: a path may be longer than an id, and another image come under it.
+    Its frame id is made of the file's name and bytes: a path may be longer than an id, and may name another image
+    later.
     """
     data = read_allowed(path, (path.parent,), engine.settings.source.max_bytes)
     stem = Path(named(path)).stem[-MAX_STEM_CHARS:]

@@ -1,4 +1,4 @@
-"""Labelled images that others made: an AWS Lookout for Vision manifest, or a folder as MVTec AD has it."""
+"""Readers of labelled data sets: an AWS Lookout for Vision manifest, or a folder laid out as MVTec AD."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class LabelsError(DriftlineError):
 
 @dataclass(frozen=True)
 class Labelled:
-    """One image, whether it shows a defect, and the mask of that, if there is one: of another colour than its
-    `background` where it is."""
+    """A labelled image: whether it shows a defect, and the defect's mask, if there is one, in another colour than its
+    `background`."""
 
     path: Path
     defective: bool
@@ -48,7 +48,7 @@ class Labelled:
 
 
 def box_of(marked: npt.NDArray[np.bool_]) -> Box | None:
-    """The box around what is marked (H, W), as shares; None where nothing is."""
+    """The box around the marked pixels (H, W), as shares of the image; None where there are none."""
     rows, columns = np.flatnonzero(marked.any(axis=1)), np.flatnonzero(marked.any(axis=0))
     if not len(rows):
         return None
@@ -61,24 +61,24 @@ def labelled(source: Path, images: Path | None) -> list[Labelled]:
     """The images of an MVTec-style folder (`train/good`, `test/good`, `test/KIND`, `ground_truth/KIND`), or those that
     a Lookout for Vision manifest names, looked up below `images` (default: the manifest's folder) by the end of their
     paths. Raises LabelsError naming what is wrong."""
-    found = _folder(source) if source.is_dir() else _manifest(source, images or source.parent)
-    if not any(not one.defective for one in found):
+    parts = _folder(source) if source.is_dir() else _manifest(source, images or source.parent)
+    if not any(not one.defective for one in parts):
         raise LabelsError(
             expected="images of good parts: train/good in an MVTec-style folder, class normal in a manifest",
             came=f"none in {source}",
             do="name the folder that holds train/, or the manifest",
         )
-    return found
+    return parts
 
 
 def _folder(root: Path) -> list[Labelled]:
-    found = []
+    parts = []
     for path in sorted(root.glob("*/*/*")):
-        part, kind, _ = path.relative_to(root).parts
-        if part in {"train", "test"} and path.suffix.lower() in SUFFIXES:
+        folder, kind, _ = path.relative_to(root).parts
+        if folder in {"train", "test"} and path.suffix.lower() in SUFFIXES:
             masks = [root / "ground_truth" / kind / f"{path.stem}{end}.png" for end in ("_mask", "")]
-            found.append(Labelled(path, kind != GOOD, next((m for m in masks if m.exists()), None)))
-    return found
+            parts.append(Labelled(path, kind != GOOD, next((m for m in masks if m.exists()), None)))
+    return parts
 
 
 def _manifest(file: Path, images: Path) -> list[Labelled]:
@@ -88,28 +88,28 @@ def _manifest(file: Path, images: Path) -> list[Labelled]:
         raise LabelsError(
             expected="an MVTec-style folder or a manifest of JSON lines", came=str(error), do="check the path"
         ) from error
-    found = []
+    parts = []
     for number, line in enumerate(lines, start=1):
         if line.strip():
             try:
-                found.append(_line(json.loads(line), images))
+                parts.append(_line(json.loads(line), images))
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise LabelsError(
                     expected="a line with source-ref and a class-name of normal or anomaly",
                     came=f"{file}, line {number}: {error}",
                     do="correct that line",
                 ) from error
-    return found
+    return parts
 
 
-def _line(said: dict[str, Any], images: Path) -> Labelled:
-    classes = {m["class-name"] for key, m in said.items() if key.endswith("-metadata") and "class-name" in m}
+def _line(entry: dict[str, Any], images: Path) -> Labelled:
+    classes = {m["class-name"] for key, m in entry.items() if key.endswith("-metadata") and "class-name" in m}
     if len(classes & {"normal", "anomaly"}) != 1:
         raise ValueError(f"its classes are {sorted(classes)}")
-    image, defective, mask = _there(said["source-ref"], images), "anomaly" in classes, said.get("anomaly-mask-ref")
+    image, defective, mask = _there(entry["source-ref"], images), "anomaly" in classes, entry.get("anomaly-mask-ref")
     if not mask:
         return Labelled(image, defective)
-    colours = said.get("anomaly-mask-ref-metadata", {}).get("internal-color-map", {}).values()
+    colours = entry.get("anomaly-mask-ref-metadata", {}).get("internal-color-map", {}).values()
     background = next((c["hex-color"] for c in colours if c["class-name"].upper() == "BACKGROUND"), WHITE)
     if not HEX.fullmatch(background):
         raise ValueError(f"its background is {background}")
@@ -117,11 +117,11 @@ def _line(said: dict[str, Any], images: Path) -> Labelled:
 
 
 def _there(reference: str, images: Path) -> Path:
-    """The file below `images` that has most of the end of the reference's path."""
+    """The file below `images` whose path matches the longest end of the reference's path."""
     path = PurePosixPath(reference.partition("://")[2] or reference)
     parts = path.relative_to(path.anchor).parts
-    for at in range(len(parts)):
-        found = images.joinpath(*parts[at:])
-        if ".." not in parts and found.is_file():
-            return found
+    for start in range(len(parts)):
+        file = images.joinpath(*parts[start:])
+        if ".." not in parts and file.is_file():
+            return file
     raise ValueError(f"{reference} is not below {images}")

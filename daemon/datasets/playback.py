@@ -1,4 +1,4 @@
-"""A data set played as if the line were running: frames and a simulated operator, in lockstep over the wire."""
+"""Playback of a data set through the whole service, frame by frame over Redis, with a simulated operator."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ReplayError(DriftlineError):
 
 @dataclass(frozen=True)
 class Item:
-    """One image of a data set. `answer` is what an operator says if asked: good, defect, or None (nobody)."""
+    """One image of a data set. `answer` is the operator's if asked: good, defect, or None for no answer."""
 
     frame_id: str
     part_id: str
@@ -46,7 +46,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Dataset:
-    """`setup` are good parts to teach from, `stream` arrives once, in order."""
+    """A data set to play: `setup` are good parts to teach from, `stream` are the frames in order."""
 
     setup: tuple[Path, ...]
     stream: tuple[Item, ...]
@@ -180,16 +180,16 @@ def tell(service: Service, answer: answers.Answer) -> None:
 
 
 def _digest(data: Dataset, settings: Settings) -> str:
-    """What a replay is a replay of."""
-    given = settings.model_dump(mode="json", include={"extractor", "memory", "policy"})
-    if given["memory"]["detector"] == UNNAMED_DETECTOR:
-        del given["memory"]["detector"]  # replays begun before there were several kinds go on
+    """A digest of the data and of the settings that decide a replay's outcome."""
+    decisive = settings.model_dump(mode="json", include={"extractor", "memory", "policy"})
+    if decisive["memory"]["detector"] == UNNAMED_DETECTOR:
+        del decisive["memory"]["detector"]  # replays begun before there were several kinds go on
     items = [(i.frame_id, str(i.path.resolve()), i.answer) for i in data.stream]
-    return hashlib.sha256(json.dumps([items, [str(p) for p in data.setup], given]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([items, [str(p) for p in data.setup], decisive]).encode()).hexdigest()
 
 
 def _sent(service: Service, send: Callable[[], object]) -> None:
-    """Send once Redis answers; meanwhile the service's own turns wait, back off and tell."""
+    """Call `send` until Redis answers; meanwhile the service's own turns wait and report."""
     while True:
         try:
             send()

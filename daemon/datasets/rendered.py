@@ -27,9 +27,9 @@ class Flaw(StrEnum):
 
 @dataclass(frozen=True)
 class Scene:
-    """The line's condition: `light` multiplies every pixel and `tint` its red, green and blue; `wear` in [0, 1] turns
-    the material into another batch, more coarsely brushed, and `warmth` in [0, 1] into a warmer one. The lens may be
-    out of focus, the sensor noisier, the fixture moved and turned (clockwise).
+    """The rendered scene: `light` multiplies every pixel and `tint` its red, green and blue; `wear` in [0, 1] turns the
+    material into another batch, more coarsely brushed, and `warmth` in [0, 1] into a warmer one. The lens may be out of
+    focus, the sensor noisier, the fixture moved and turned (clockwise).
     """
 
     light: float = 1.0

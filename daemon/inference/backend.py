@@ -1,4 +1,4 @@
-"""The backend that `extractor.backend` names: it judges in torch's place, under a certificate for each version."""
+"""The accelerated backend: it judges in place of torch, with a certificate for each version."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Scorer:
-    """What scores frames, and the threshold of its own scores. `refused` says why the chosen backend does not."""
+    """An extractor that scores frames, with the threshold for its scores. `refused` says why it is not the configured
+    one."""
 
     extractor: Extractor
     threshold: Threshold
@@ -33,10 +34,10 @@ class Scorer:
 
 
 class AcceleratedBackend:
-    """A backend other than the reference. Banks are made by the reference alone, so backends may change at any time.
+    """A backend other than the reference. Versions are made by the reference alone, so backends may change at any time.
 
-    A version is judged by it only where it gives every calibration part and every confirmed defect the reference's
-    verdict (`policies.parity`). Otherwise the reference judges: slower, and said in log, event and status.
+    It judges a version's frames only where it gives every calibration part and every confirmed defect the reference's
+    verdict (`policies.parity`). Otherwise the reference judges, more slowly, and log, event and status say so.
     """
 
     def __init__(self, name: str, reference: Extractor, threads: int, folder: Path) -> None:
@@ -44,10 +45,10 @@ class AcceleratedBackend:
         self._reference = reference
         self._threads = threads
         self._folder = folder
-        self._made: dict[str, Extractor] = {}
+        self._compiled_for: dict[str, Extractor] = {}
 
     def select_backend(self, model: Model, pictures: Pictures, ledger: Ledger, now_ms: int) -> Scorer:
-        """Who judges by this version; a certificate that is not on record is made now, which takes seconds.
+        """The scorer for this version; a certificate that is not on record is made first, which takes seconds.
 
         Raises DriftlineError where the backend's library is not installed.
         """
@@ -56,37 +57,50 @@ class AcceleratedBackend:
         if all(pictures.sample(part) is None for part in parts):
             return self._refused(version, "the images of its calibration parts were not kept: teach again")
         taught = (image for part in parts if (image := pictures.sample(part)) is not None)
-        quick = self._compiled(scene_records.reference_id(model), taught)
-        held = ledger.certificate(version.sha256, self.name)
-        parity = Parity.of(held["parity"]) if held and held["made"] == quick.backend.description else None
+        accelerated = self._compiled(scene_records.reference_id(model), taught)
+        certificate = ledger.certificate(version.sha256, self.name)
+        parity = (
+            Parity.of(certificate["parity"])
+            if certificate and certificate["made"] == accelerated.backend.description
+            else None
+        )
         if parity is None or parity.gone:  # what was gone may be back
-            parity = compare(model, lambda sample: _look(quick, pictures, sample))
-            ledger.certify(version.sha256, self.name, quick.backend.description, now_ms, parity.to_json())
+            parity = compare(model, lambda sample: _look(accelerated, pictures, sample))
+            ledger.certify(version.sha256, self.name, accelerated.backend.description, now_ms, parity.to_json())
             ledger.event(
-                now_ms, "backend", number=version.number, backend=quick.backend.description, **parity_summary(parity)
+                now_ms,
+                "backend",
+                number=version.number,
+                backend=accelerated.backend.description,
+                **parity_summary(parity),
             )
         if parity.refusal is not None or parity.threshold is None:
             return self._refused(version, parity.refusal)
-        log.info("backend certified", backend=quick.backend.description, parts=parity.parts, defects=parity.defects)
-        return Scorer(quick, parity.threshold)
+        log.info(
+            "backend certified", backend=accelerated.backend.description, parts=parity.parts, defects=parity.defects
+        )
+        return Scorer(accelerated, parity.threshold)
 
     def _refused(self, version: Version, reason: str | None) -> Scorer:
         log.error("backend refused: torch judges", backend=self.name, reason=reason)
         return Scorer(self._reference, Threshold.of(version.threshold), reason)
 
     def _compiled(self, reference: str, taught: Iterable[Image]) -> Extractor:
-        """The backend for parts that were taught with this reference: eight bits are spread over what these need."""
+        """The extractor on this backend for a version with this reference; eight bits are calibrated by its taught
+        parts."""
         from memory.backends import compiled
 
-        if reference not in self._made:
-            on = self._reference
-            kept = self._folder / f"{self.name}-{on.fingerprint[:12]}-{reference}"
-            self._made = {reference: on.on(compiled(self.name, on.network, on.input_px, self._threads, kept, taught))}
-        return self._made[reference]
+        if reference not in self._compiled_for:
+            base = self._reference
+            kept = self._folder / f"{self.name}-{base.fingerprint[:12]}-{reference}"
+            self._compiled_for = {
+                reference: base.on(compiled(self.name, base.network, base.input_px, self._threads, kept, taught))
+            }
+        return self._compiled_for[reference]
 
 
 def parity_summary(parity: Parity) -> dict[str, object]:
-    """What people are told of a comparison."""
+    """The fields of a comparison that its event carries."""
     return {
         "certified": parity.refusal is None,
         "parts": parity.parts,
@@ -97,6 +111,6 @@ def parity_summary(parity: Parity) -> dict[str, object]:
     }
 
 
-def _look(quick: Extractor, pictures: Pictures, sample: str) -> Features | None:
+def _look(accelerated: Extractor, pictures: Pictures, sample: str) -> Features | None:
     image = pictures.sample(sample)
-    return None if image is None else quick(image)
+    return None if image is None else accelerated(image)

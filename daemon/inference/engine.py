@@ -1,4 +1,4 @@
-"""A frame's path, top to bottom: read the model once, score, observe, record."""
+"""The engine: a frame's path from score to verdict, in three steps: score, observe, record."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ class Engine:
         self._switching = threading.Lock()
 
     def activate(self, model: Model) -> None:
-        """Judge with `model` from the next frame on, until then with the one before, by the chosen backend where it is
-        certified. The monitor stays where the reference is the same.
+        """Judge with `model` from the next frame on, by the configured backend where it is certified. The monitor is
+        kept where the reference is the same.
 
         Raises ExtractorMismatch when the version was taught with another extractor.
         """
@@ -71,21 +71,22 @@ class Engine:
                 came=f"the configured one, {self.extractor.fingerprint[:12]}",
                 do="restore the extractor section of config.yaml, or teach into a new state_dir",
             )
-        judge = self.select_backend(model)
+        scorer = self.select_backend(model)
         regimes = scene_records.regimes(model, self.settings.memory.seed)
         model.snapshot.detector.warm_up()
         with self._switching:
             before = self.active
             same = before is not None and scene_records.reference_id(before.model) == scene_records.reference_id(model)
             monitor = before.monitor if before and same else self._monitor(model)
-            self.active = Active(model, judge, monitor, regimes)
+            self.active = Active(model, scorer, monitor, regimes)
             dropped, self.trial = self.trial, None
         if dropped is not None:
             self.ledger.event(self.clock_ms(), "trial_dropped", reason=f"version {model.version.number} came first")
-        log.info("version active", version=model.version.number, threshold=round(judge.threshold.value, 4))
+        log.info("version active", version=model.version.number, threshold=round(scorer.threshold.value, 4))
 
     def select_backend(self, model: Model) -> Scorer:
-        """Who judges by `model`: the chosen backend where it is certified, which may take seconds, or else torch."""
+        """The scorer for `model`: by the configured backend where it is certified, which may take seconds, or by
+        torch."""
         if self.accelerated is None:
             return Scorer(self.extractor, Threshold.of(model.version.threshold))
         return self.accelerated.select_backend(model, self.pictures, self.ledger, self.clock_ms())
@@ -100,10 +101,10 @@ class Engine:
         return scene_records.monitor(self.ledger, self.store, model, self.settings.memory.seed)
 
     def judge(self, frame: Frame, decoded: Future[Image] | None = None) -> JudgedFrame:
-        """Give a frame its one verdict, durable in the ledger; one judged before keeps its earlier verdict.
+        """Give a frame its one verdict, durable in the ledger; a frame judged before keeps its earlier verdict.
 
-        It may be `decoded` beforehand. Never raises for a bad image, unless it was imported: then ImageRejected, and
-        nothing is recorded. Raises sqlite3.OperationalError or OSError where the disk refuses.
+        Its image may be `decoded` beforehand. Never raises for a bad image, unless it was imported: then ImageRejected,
+        and nothing is recorded. Raises sqlite3.OperationalError or OSError where the disk refuses.
         """
         earlier = self.ledger.frame(frame.frame_id)
         if earlier is not None:
@@ -136,8 +137,8 @@ class Engine:
             return unknown(f"it could not be scored: {type(error).__name__}: {error}")
 
     def _observe(self, frame: Frame, scored: Scored | Decision, active: Active | None, now_ms: int) -> Judgement:
-        """The decision, under the scene as it is with this frame. Nothing else moves the monitor; what was imported
-        says nothing of the scene."""
+        """The decision, under the drift state after this frame. Nothing else moves the monitor, and imported frames do
+        not."""
         light, believed = (active.monitor.light, active.monitor.state) if active else (None, CALM)
         if isinstance(scored, Decision):
             return Judgement(scored, None, None, light, believed, None)
@@ -152,7 +153,7 @@ class Engine:
     def _record(
         self, frame: Frame, judgement: Judgement, active: Active | None, now_ms: int, judge_ms: float
     ) -> JudgedFrame:
-        """Keep the frame, record its verdict, ask about it where that is due, and tell what has changed."""
+        """Keep the frame, record its verdict and whether people are asked about it, and record events of drift."""
         decision, scored, drift = judgement.decision, judgement.scored, judgement.drift
         seen = scored if not frame.imported else None
         audit = seen is not None and audited(frame.frame_id, self.settings.policy.audit_share)
@@ -207,20 +208,20 @@ class Engine:
         return asked(decision.verdict, decision.p_value or 1.0, used, policy.review_rate, disputed)
 
     def decode(self, data: bytes) -> Image:
-        """An image as the backbone takes it. Raises ImageRejected."""
+        """The decoded image, as the extractor takes it. Raises ImageRejected."""
         return decode(data, self.extractor.input_px, self.settings.source.max_pixels)
 
     def score_image(self, raw: Image, active: Active) -> Scored:
-        """Score a decoded image under the light as estimated now, leaving no trace."""
+        """Score a decoded image under the light as estimated now; nothing is recorded or changed."""
         image = compensate(raw, active.monitor.gain)
         view = View(active.scorer.extractor(image), image)
         score = active.model.snapshot.detector.score(view)
         return Scored(view, image, score, measure(raw, image, view.features, active.monitor.reference))
 
     def view(self, frame: JudgedFrame) -> View | None:
-        """A judged frame as it was seen, by the reference's features; None where its image is gone or was altered.
+        """The view of a judged frame, by the reference backend's features; None where its image is gone or was altered.
 
-        Under another reference than the frame's, its light is taken relative to that one.
+        Its light is divided out as it was when the frame was judged, relative to the active version's reference.
         """
         reference = self.active.monitor.reference if self.active else None
         gain = scene_records.gain_under(frame.scene, reference) if reference else frame.scene.gain
@@ -228,5 +229,5 @@ class Engine:
         return None if image is None else View(self.extractor(image), image)
 
     def drift(self) -> DriftState:
-        """What the monitor believes now; stable where nothing is active yet."""
+        """The drift state now; stable where no version is active yet."""
         return self.active.monitor.state if self.active else CALM

@@ -1,4 +1,4 @@
-"""What judges a frame, and what comes of it on the way to its verdict."""
+"""The active version, and a frame's score and judgement by it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from policies.verdict import Decision
 
 @dataclass(frozen=True)
 class Active:
-    """What judges now: replaced whole, never changed, except for the monitor, which only the scorer touches."""
+    """The version that judges now, with its scorer and monitor. It is replaced as a whole; only the monitor changes, in
+    the judging thread."""
 
     model: Model
     scorer: Scorer
@@ -38,7 +39,8 @@ class Active:
 
 @dataclass(frozen=True)
 class Scored:
-    """What scoring found, before a verdict; `view` is what the detector saw, and `image` of it, light divided out."""
+    """A scored image before its verdict: the detector's `view`, the `image` with its light divided out, score and
+    signals."""
 
     view: View
     image: Image
@@ -48,7 +50,7 @@ class Scored:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What became of a frame. `scored` is None where the decision is that it could not be.
+    """The judgement of a frame. `scored` is None where it could not be scored.
 
     `light` and `believed` are the monitor's as they were before the frame, None and calm where nothing is active;
     `drift` is the monitor's state after it, None where the frame did not move it.

@@ -1,4 +1,4 @@
-"""A frame's light and signals as the ledger holds them, the monitor made from them, and what it tells."""
+"""Between the monitor and the ledger: records of a frame's scene, the monitor rebuilt from them, and its events."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ log = structlog.get_logger()
 
 
 def reference_id(model: Model) -> str:
-    """The reference that a version was taught with."""
+    """The id of the reference that a version was taught with."""
     return model.version.blobs["reference"][:16]
 
 
@@ -38,24 +38,24 @@ def regimes(model: Model, seed: int) -> tuple[Regime, ...]:
 
 
 def monitor(ledger: Ledger, store: Store, model: Model, seed: int) -> Monitor:
-    """A monitor for the version's reference, re-warmed from the ledger's frames under that reference: each is seen with
-    the regimes that were known to the version which judged it, so that a restart changes nothing.
+    """A monitor for the version's reference, re-warmed from the ledger's frames under that reference: each with the
+    regimes known to the version that judged it, so that a restart changes nothing.
     """
-    made = Monitor(Reference.of(model.snapshot.reference))
-    if made.reference.blind:
+    rebuilt = Monitor(Reference.of(model.snapshot.reference))
+    if rebuilt.reference.blind:
         log.warning("taught before causes of drift were known: only the light is watched", do="teach again")
     frames = measured_under(ledger, reference_id(model), REWARM_FRAMES)
     # Under another reference until now (a new teach, a rollback) the lamp is still the same.
     last = frames[-1] if frames else newest_measured(ledger)
-    light = _light(last.scene, made.reference) if last else made.light
-    made.rewarm(_past(frames, _known_to(store, model, seed, frames)), light, _away(frames[-1]) if frames else None)
-    log.info("drift monitor ready", rewarmed_frames=made.rewarmed_frames)
-    return made
+    light = _light(last.scene, rebuilt.reference) if last else rebuilt.light
+    rebuilt.rewarm(_past(frames, _known_to(store, model, seed, frames)), light, _away(frames[-1]) if frames else None)
+    log.info("drift monitor ready", rewarmed_frames=rebuilt.rewarmed_frames)
+    return rebuilt
 
 
 def scene_record(monitor: Monitor | None, before: LightEstimate | None, signals: Signals | None) -> SceneRecord:
-    """What the ledger keeps of a frame's scene: the light that it was compensated by, what that was taken against, its
-    signals, and the light as estimated after it.
+    """The ledger's record of a frame's scene: the light that it was compensated for, the reference light, its signals,
+    and the light as estimated after it.
     """
     if monitor is None or before is None:
         return SceneRecord()
@@ -72,8 +72,8 @@ def scene_record(monitor: Monitor | None, before: LightEstimate | None, signals:
 
 
 def gain_under(scene: SceneRecord, reference: Reference) -> Vector:
-    """A frame's light by channel (3,) as taken against another reference than its own; against its own, its gain to the
-    bit."""
+    """A frame's gain by channel (3,) relative to a reference, also another than its own; relative to its own, its gain
+    to the bit."""
     if scene.light:
         return unpacked(scene.light) - reference.light
     brighter = float((scene.reference_light or 0.0) - reference.mean[0])
@@ -81,11 +81,11 @@ def gain_under(scene: SceneRecord, reference: Reference) -> Vector:
 
 
 def tell(ledger: Ledger, before: DriftState, after: DriftState, frame_id: str, now_ms: int) -> None:
-    """Record what has changed, is over, or was noticed, which regime is back, and where trust was lost or won."""
+    """Record events of what has changed, is over, or was noticed, of a known regime that is back, and of trust."""
     known = {change.cause for change in before.changes}
-    for card in notices(after):
-        if card.cause not in known:
-            detail = asdict(card) | {"action": str(card.action)}
+    for notice in notices(after):
+        if notice.cause not in known:
+            detail = asdict(notice) | {"action": str(notice.action)}
             ledger.event(now_ms, "drift", frame_id=frame_id, **detail)
             log.warning("drift", **detail)
     for change in after.over:
@@ -101,7 +101,7 @@ def tell(ledger: Ledger, before: DriftState, after: DriftState, frame_id: str, n
 
 
 def sighting(frame: JudgedFrame, model: Model) -> Sighting | None:
-    """How the scene was when a frame was judged; None where that was not against the version's reference."""
+    """The sighting of a judged frame; None where it was not measured against the version's reference."""
     signals = frame.scene.signals
     if signals is None or frame.reference != reference_id(model) or "regime" not in frame.drift:
         return None
@@ -139,12 +139,12 @@ def _past(
 
 
 def _away(frame: JudgedFrame) -> int | None:
-    """The regime that is not known yet in which a frame was judged; None where it was a known one."""
+    """The regime in which a frame was judged, where that is not known yet; None where it was a known one."""
     return frame.regime if frame.regime != frame.drift.get("known", frame.regime) else None
 
 
 def _light(scene: SceneRecord, reference: Reference) -> LightEstimate:
-    """The light after a frame; of one that a ledger before format 5 recorded, from its mean alone."""
+    """The light after a frame; by its brightness alone where a ledger before format 5 recorded it."""
     if scene.next_light:
         red, green, blue = unpacked(scene.next_light).tolist()
         return LightEstimate((red, green, blue))
@@ -160,5 +160,5 @@ def _packed(signals: Signals) -> bytes:
 def _signals(packed: bytes) -> Signals:
     values, light, of_grain = np.split(unpacked(packed), [len(SIGNALS), len(SIGNALS) + len(LIGHT)])
     reach = np.zeros(len(SIGNALS))
-    reach[GRAINY] = of_grain if len(of_grain) else 0.0  # ledgers of format 5 hold what was believed nearest
+    reach[GRAINY] = of_grain if len(of_grain) else 0.0  # ledgers of format 5 hold the middle of the range alone
     return Signals(values, light, reach)

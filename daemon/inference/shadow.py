@@ -1,4 +1,4 @@
-"""A proposal on trial: it scores live frames beside the head before it may judge them."""
+"""Trials: a proposal scores live frames beside the head before it may judge them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class LessonTicket:
-    """A lesson under way: the version it starts from, its cause, the last answer that it heeds, and the last frame that
-    was judged before it."""
+    """A lesson under way: the version it starts from, its cause, the last answer that it takes into account, and the
+    last frame that was judged before it."""
 
     base: int
     cause: str
@@ -26,15 +26,15 @@ class LessonTicket:
 
 @dataclass(frozen=True)
 class Trial:
-    """A proven proposal that scores every frame which the head judges. What it said of each is in the ledger."""
+    """An approved proposal that scores every frame which the head judges; its verdicts are in the ledger."""
 
     approved: ApprovedProposal
     ticket: LessonTicket
 
 
 def trial_verdict(trial: Trial | None, view: View, verdict: Verdict, regime: int) -> Verdict | None:
-    """What a proposal on trial says of a frame that the head gave a verdict in a regime; None where either cannot say.
-    Its trouble is told, and is not the frame's."""
+    """The verdict of a proposal on trial on a frame that the head has judged, in its regime; None where either cannot
+    score it. An error of the proposal is logged and does not affect the frame."""
     if trial is None or verdict is Verdict.UNKNOWN:
         return None
     proposal = trial.approved.proposal

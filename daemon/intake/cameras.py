@@ -1,4 +1,4 @@
-"""A camera as a source of frames, by OpenCV (RTSP, HTTP, USB); one that is lost is tried again for ever."""
+"""Cameras as a source of frames, by OpenCV (RTSP, HTTP, USB); a lost camera is tried again for ever."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class CameraLost(DriftlineError):
 
 
 class Grabber(Protocol):
-    """An open camera."""
+    """An open camera that gives images."""
 
     def grab(self) -> Image:
         """The next image (H, W, 3) u8, RGB; waits for it. Raises CameraLost."""
@@ -39,8 +39,8 @@ class Grabber(Protocol):
 
 
 class Camera:
-    """A source that gives the newest image every `every_ms`, as PNG. What the camera shows in between is dropped, never
-    queued: a verdict is of now. `trouble` says why there are no images; each loss and return is the service's to tell.
+    """A source that gives the newest image every `every_ms`, as PNG. Images in between are dropped, never queued, so
+    that verdicts are current. `trouble` says why there are no images; the service records each loss and return.
     """
 
     def __init__(self, name: str, connect: Callable[[], Grabber], every_ms: int) -> None:
@@ -50,7 +50,7 @@ class Camera:
         self._every_s = every_ms / 1000
         self._due_s = time.monotonic()
         self._newest: tuple[int, Image] | None = None
-        self._given_ns = 0
+        self._last_ns = 0
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="camera", daemon=True)
         self._thread.start()
@@ -60,8 +60,8 @@ class Camera:
         until = time.monotonic() + block_ms / 1000
         while True:
             newest, now_s = self._newest, time.monotonic()
-            if newest is not None and now_s >= self._due_s and newest[0] != self._given_ns:
-                self._given_ns = newest[0]
+            if newest is not None and now_s >= self._due_s and newest[0] != self._last_ns:
+                self._last_ns = newest[0]
                 self._due_s = now_s + self._every_s
                 return [self._frame(*newest)]
             if now_s >= until:
@@ -93,7 +93,7 @@ class Camera:
                         image = camera.grab()
                         self._newest, self.trouble = (time.time_ns(), image), None
                         backoff_s = BACKOFF_FIRST_S
-            except Exception as error:  # whatever a camera's driver raises: it is told, and the camera tried again
+            except Exception as error:  # whatever a camera's driver raises: it is reported, and the camera tried again
                 self.trouble = str(error)
                 log.debug("camera lost", camera=self._name, error=str(error))
                 self._closing.wait(backoff_s)

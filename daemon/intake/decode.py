@@ -1,4 +1,4 @@
-"""Image bytes: decoded safely to the model's input, and kept on disk for as long as they may be asked about."""
+"""Safe decoding of image bytes, and reading of image files from allowed folders."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from memory.features import Image
 PIL.Image.MAX_IMAGE_PIXELS = None
 
 MIN_SIDE_PX = 16
-FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")  # the others run programs, or decode by Python
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")  # the other formats run programs, or decode in Python
 TO_EIGHT_BITS = np.rint(np.arange(65_536) / 257).astype(np.uint8)
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 
@@ -27,7 +27,7 @@ class ImageRejected(DriftlineError):
 
 
 def decode(data: bytes, input_px: int, max_pixels: int) -> Image:
-    """The image as RGB (input_px, input_px, 3) u8, squeezed to the square.
+    """The image as RGB (input_px, input_px, 3) u8, resized to the square whatever its shape.
 
     Grey, RGBA (alpha dropped), CMYK and palette images are converted; 16-bit grey is divided by 257, never
     stretched, so exposure keeps its meaning. Raises ImageRejected for anything truncated, animated, smaller
@@ -40,7 +40,7 @@ def decode(data: bytes, input_px: int, max_pixels: int) -> Image:
 
 
 def pictured(data: bytes, most_px: int, max_pixels: int) -> Image:
-    """The image as people look at it: in its own shape, RGB (H, W, 3) u8, at most `most_px` high and wide. Raises
+    """The image for people: in its own shape, RGB (H, W, 3) u8, at most `most_px` high and wide. Raises
     ImageRejected."""
     pixels = _pixels(data, most_px, max_pixels)
     shrink = min(most_px / max(pixels.shape[:2]), 1.0)
@@ -49,7 +49,8 @@ def pictured(data: bytes, most_px: int, max_pixels: int) -> Image:
 
 
 def _pixels(data: bytes, least_px: int, max_pixels: int) -> Image:
-    """All pixels (H, W, 3) u8; of a JPEG perhaps fewer, but `least_px` of them a side where it has so many."""
+    """The decoded pixels (H, W, 3) u8; a JPEG may be decoded smaller, but at least `least_px` a side where it is as
+    large."""
     try:
         with PIL.Image.open(io.BytesIO(data), formats=FORMATS) as image:
             width, height = image.size
@@ -73,7 +74,7 @@ def _pixels(data: bytes, least_px: int, max_pixels: int) -> Image:
 
 
 def _moves(image: PIL.Image.Image) -> bool:
-    """Whether there is a second frame; to count all of a crafted file takes minutes."""
+    """Whether there is a second frame; counting all frames of a crafted file would take minutes."""
     try:
         image.seek(1)
     except EOFError:
@@ -99,7 +100,7 @@ def _rejected(expected: str, came: str, do: str) -> ImageRejected:
 
 
 def named(path: Path) -> str:
-    """A path as text; bytes of it that are no UTF-8, as another system's code page leaves them, are written out."""
+    """A path as text; bytes that are not UTF-8, as from another system's code page, are escaped."""
     return os.fsencode(path).decode(errors="backslashreplace")
 
 

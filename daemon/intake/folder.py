@@ -32,9 +32,9 @@ class WatchedFolder:
     def read(self, block_ms: int) -> list[Frame]:
         """Up to one batch of the files that have settled: unchanged for `settle_ms`."""
         until = time.monotonic() + block_ms / 1000
-        while not (found := self._settled()) and time.monotonic() < until:
+        while not (files := self._settled()) and time.monotonic() < until:
             time.sleep(FOLDER_POLL_S)
-        return [self._frame(path, modified_ns) for modified_ns, path in found[:FOLDER_BATCH]]
+        return [self._frame(path, modified_ns) for modified_ns, path in files[:FOLDER_BATCH]]
 
     def acknowledge(self, frame: Frame) -> None:
         """Move the file aside; a file that vanished meanwhile is no error."""
@@ -55,15 +55,15 @@ class WatchedFolder:
 
     def _settled(self) -> list[tuple[int, Path]]:
         limit_ns = time.time_ns() - self._settle_ms * 1_000_000
-        found = []
+        settled = []
         for path in self._folder.iterdir():
             with contextlib.suppress(FileNotFoundError):  # another program may take a file away at any time
                 if path.suffix.lower() in SUFFIXES and path.is_file():
                     stat = path.stat()
                     # A copy may carry an old modification time while it is still being written.
                     if max(stat.st_mtime_ns, stat.st_ctime_ns) <= limit_ns:
-                        found.append((stat.st_mtime_ns, path))
-        return sorted(found)
+                        settled.append((stat.st_mtime_ns, path))
+        return sorted(settled)
 
     def _frame(self, path: Path, modified_ns: int) -> Frame:
         name = named(Path(path.name))

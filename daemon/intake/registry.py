@@ -1,4 +1,4 @@
-"""Where frames come from, by `source.kind`: a new kind is one file with `open_source`, one line here, and its name in
+"""The registry of sources by `source.kind`: a new kind is one file with `open_source`, one line here, and its name in
 the settings."""
 
 from __future__ import annotations

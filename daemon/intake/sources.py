@@ -1,4 +1,4 @@
-"""A frame, and what every source of frames can do: a Redis Stream, a watched folder, a camera."""
+"""A frame, and the interface of all sources of frames: a Redis Stream, a watched folder, a camera."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Frame:
     """One frame to judge. `data` is the camera's bytes, or None with the reason in `problem`.
 
     `sent_ms` (Unix time) is when the line handed it over; `receipt` belongs to the source. One that was `imported`
-    never passed the line: it says nothing of the scene, and nobody is asked about it or told of it.
+    never passed the line: it does not count for the scene, nobody is asked about it, and its verdict is not published.
     """
 
     frame_id: str
@@ -28,9 +28,10 @@ class Frame:
 
 
 def reused(frame: Frame, image_sha256: str | None) -> Frame:
-    """The frame itself where it is the same image again; one with a problem where its id named another before.
+    """The frame as it is where it repeats the image of an earlier one of the same id; otherwise a frame with a new id
+    and a problem.
 
-    A counter that starts anew must not make new parts look judged: the line gets an UNKNOWN, with the reason.
+    A frame counter that restarts must not make new parts look judged: the line gets an UNKNOWN, with the reason.
     """
     digest = hashlib.sha256(frame.data or b"").hexdigest()
     if image_sha256 in {None, digest}:
@@ -43,8 +44,8 @@ def reused(frame: Frame, image_sha256: str | None) -> Frame:
 
 
 class Source(Protocol):
-    """A place that frames come from. What was read and not acknowledged is delivered again after a crash, but for a
-    camera's. `trouble` says why none come, where the source knows."""
+    """A source of frames. What was read and not acknowledged is delivered again after a crash, except by a camera.
+    `trouble` says why no frames come, where the source knows."""
 
     trouble: str | None
 
@@ -52,10 +53,10 @@ class Source(Protocol):
         """The next frames, in order; waits up to `block_ms` for the first. Raises RedisLost."""
 
     def acknowledge(self, frame: Frame) -> None:
-        """The frame's verdict is durable. Raises RedisLost."""
+        """Tell the source that the frame's verdict is durable. Raises RedisLost."""
 
     def tidy(self, keep: int) -> None:
         """Delete what the source set aside beyond its newest `keep` frames."""
 
     def close(self) -> None:
-        """Let go what the source holds; nothing is read from it any more."""
+        """Release what the source holds; nothing is read from it any more."""

@@ -1,4 +1,4 @@
-"""An operator's answer: checked, recorded once, or set aside with a reason."""
+"""Operators' answers: checked, recorded once, and what people agree on."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class FeedbackRejected(DriftlineError):
 
 @dataclass(frozen=True)
 class Answer:
-    """One operator's word on one frame. `box` is (left, top, right, bottom) as shares of the image.
+    """One operator's answer about one frame. `box` is (left, top, right, bottom) as shares of the image.
 
     `key` makes it count once, however often it is sent; by default it names frame, operator and label.
     """
@@ -70,12 +70,12 @@ def parse(message: Message) -> Answer:
 
 
 def record(ledger: Ledger, answer: Answer, now_ms: int) -> RecordedAnswer | None:
-    """Put an answer into the ledger; None for a repetition, which changes nothing.
+    """Record an answer in the ledger. Returns None for a repetition, which changes nothing.
 
-    `effect` says what comes of it: `accepted`; `correction` where the operator takes back an own answer, which
-    counts no more; `contradiction` where another operator's answer stands against it, so that nothing is learned
-    from the frame until people agree; `late` where the image is no longer kept or was never scored, so that
-    nothing can be learned. Raises FeedbackRejected for a frame that was never judged.
+    Its `effect` is `accepted`; `correction` where it replaces an earlier answer of the same operator, which no longer
+    counts; `contradiction` where another operator's answer stands against it, so that nothing is learned from the frame
+    until people agree; `late` where the image is no longer kept or was never scored, so that nothing can be learned.
+    Raises FeedbackRejected for a frame that was never judged.
     """
     effect = _effect(ledger, answer)
     recorded = ledger.record_answer(
@@ -107,21 +107,21 @@ def _effect(ledger: Ledger, answer: Answer) -> Effect:
 
 
 def is_current(ledger: Ledger, answer: Answer) -> bool:
-    """Whether this is what its operator said of the frame last, and nobody has revoked it."""
+    """Whether this is its operator's newest answer about the frame and is not revoked."""
     standing = standing_on(ledger, answer.frame_id)
     return (answer.operator, answer.label, answer.box) in {(own.operator, own.label, own.box) for own in standing}
 
 
 def agreed_in_span(ledger: Ledger, span: Span) -> list[RecordedAnswer]:
-    """What people agree on, one answer a frame, for frames with an answer in `span`, oldest first.
+    """The answers that people agree on, one for each frame with an answer in `span`, oldest first.
 
-    Each operator's newest answer that was not revoked stands; a frame whose standing answers differ is left out.
+    Of each operator, the newest answer that was not revoked stands; a frame whose standing answers differ is left out.
     """
     return agreed_on(ledger, frames_answered_in(ledger, span), span.through)
 
 
 def agreed_on(ledger: Ledger, frames: Iterable[str], through: int) -> list[RecordedAnswer]:
-    """What people agreed on of these frames, by answers up to `through`: as `agreed_in_span` tells it."""
+    """The answers that people agree on, one for each of these frames, by answers up to `through` (`agreed_in_span`)."""
     agreed = []
     for frame_id in frames:
         answers = learnable_on(ledger, frame_id, through)

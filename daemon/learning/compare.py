@@ -1,4 +1,4 @@
-"""What another version would have said: the newest kept frames, judged again."""
+"""Comparison of two versions on the newest kept frames."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Track = Callable[[Sequence[JudgedFrame], str], Iterable[JudgedFrame]]
 
 
 def changed(engine: Engine, before: Model, after: Model, frames: int, track: Track) -> tuple[int, list[dict[str, Any]]]:
-    """How many of the newest `frames` scored and kept frames were judged again by both versions, and those whose
-    verdict differs, newest first, each with both scores as shares of their version's threshold.
+    """Judge the newest `frames` scored and kept frames again by both versions. Returns how many were judged, and those
+    whose verdict differs, newest first, each with both scores as shares of their version's threshold.
 
-    Light is divided out as it was when the frame was seen, under the threshold of the regime it was seen in. Drift is
-    left out otherwise: both get the verdict that their threshold gives. The engine has `after` active when this
-    returns.
+    Light is divided out as it was when the frame was seen, and the threshold is that of the regime it was seen in.
+    Otherwise drift is left out: both get the verdict that their threshold gives. The engine has `after` active when
+    this returns.
     """
     newest = newest_scored(engine.ledger, frames)
     shares = [_shares(engine, model, newest, track) for model in (before, after)]

@@ -1,4 +1,4 @@
-"""A lesson's path, top to bottom: head, propose, gate, trial, commit, activate. A Hold leaves early."""
+"""A lesson, from the head to a new version: propose, gate, trial, commit, activate. A Hold ends it early."""
 
 from __future__ import annotations
 
@@ -37,8 +37,7 @@ log = structlog.get_logger()
 
 
 def due(engine: Engine, at_least: int) -> bool:
-    """Whether a trial is under way, or so many were confirmed since the active version or the last held lesson,
-    whichever knows more."""
+    """Whether a lesson is due: a trial is under way, or there are `at_least` so many unlearned answers."""
     if engine.active is None:
         return False
     head = engine.active.model.version
@@ -48,15 +47,15 @@ def due(engine: Engine, at_least: int) -> bool:
 
 
 def unlearned(ledger: Ledger, head: Version) -> int:
-    """How many answers came since this version or the last held lesson, whichever knows more."""
+    """The number of answers since this version or the last held lesson, whichever is later."""
     return answers_after(ledger, max(head.feedback_through, learned_through(ledger)))
 
 
 def learn(engine: Engine, store: Store, cause: str) -> Version | Hold | Trial:
-    """Make what was confirmed the next version, or hold with a reason; either is in the ledger afterwards.
+    """Learn what was confirmed: make the next version, or hold with a reason; the ledger records either.
 
-    With `policy.shadow_frames` a proposal first stands trial, which the first call begins, or takes up again after a
-    restart, and the first one after its end decides.
+    With `policy.shadow_frames` a proposal first stands trial: the first call begins it, or resumes it after a restart,
+    and the first call after its end decides.
 
     Raises StoreError where the disk refuses (nothing has changed then), StaleParent where another process
     committed first.
@@ -81,11 +80,11 @@ def learn(engine: Engine, store: Store, cause: str) -> Version | Hold | Trial:
         trial.approved.proposal.snapshot.detector.warm_up()
         engine.trial = trial
         return trial
-    trust = _outcome(engine, trial) if frames else None
-    if isinstance(trust, Hold):
-        return trust
+    report = _outcome(engine, trial) if frames else None
+    if isinstance(report, Hold):
+        return report
     try:
-        return _committed(engine, store, trial, trust)
+        return _committed(engine, store, trial, report)
     except StaleParent:
         _drop(engine, "another version came first")
         raise
@@ -97,7 +96,7 @@ def _new_ticket(engine: Engine, head: Version, cause: str) -> LessonTicket:
 
 
 def _outcome(engine: Engine, trial: Trial) -> ShadowReport | Hold:
-    """What people made of a trial that is over. Where they have changed their minds about what it was taught, it is
+    """The outcome of a trial by people's answers. Where people have changed their answers about what was taught, it is
     dropped, and its answers are due again."""
     lesson, base = trial.ticket, trial.approved.proposal.base
     latest = last_answer(engine.ledger)
@@ -107,14 +106,14 @@ def _outcome(engine: Engine, trial: Trial) -> ShadowReport | Hold:
         return _drop(engine, "people have changed their minds about what it was taught")
     disagreed = trials.disagreements(engine.ledger, lesson)
     answers = {a.frame_id: a.label for a in agreed_on(engine.ledger, [d.frame_id for d in disagreed], latest)}
-    trust = weigh(trials.seen(engine.ledger, lesson), disagreed, answers)
-    if isinstance(trust, Hold):
-        _tell(engine, trust)
-        return _held(engine, lesson, trust)
-    return trust
+    report = weigh(trials.seen(engine.ledger, lesson), disagreed, answers)
+    if isinstance(report, Hold):
+        _tell(engine, report)
+        return _held(engine, lesson, report)
+    return report
 
 
-def _committed(engine: Engine, store: Store, trial: Trial, trust: ShadowReport | None) -> Version:
+def _committed(engine: Engine, store: Store, trial: Trial, report: ShadowReport | None) -> Version:
     proposal, lesson = trial.approved.proposal, trial.ticket
     head = proposal.base.version
     gate = gate_record(proposal, trial.approved.gate_report)
@@ -131,7 +130,7 @@ def _committed(engine: Engine, store: Store, trial: Trial, trust: ShadowReport |
             removed=proposal.removed,
             refused=proposal.refused,
             waiting=proposal.waiting,
-            gate=gate | ({"trial": asdict(trust)} if trust else {}),
+            gate=gate | ({"trial": asdict(report)} if report else {}),
             feedback_through=lesson.through,
         ),
     )
@@ -141,7 +140,7 @@ def _committed(engine: Engine, store: Store, trial: Trial, trust: ShadowReport |
 
 
 def _drop(engine: Engine, reason: str) -> Hold:
-    """A trial ends unheard."""
+    """End the trial, if there is one, without a decision."""
     if engine.trial is not None:
         engine.ledger.event(engine.clock_ms(), "trial_dropped", reason=reason)
     _end(engine)
@@ -149,7 +148,7 @@ def _drop(engine: Engine, reason: str) -> Hold:
 
 
 def _held(engine: Engine, lesson: LessonTicket, hold: Hold) -> Hold:
-    """Only now is what was confirmed no longer due, or a crash would lose a lesson."""
+    """Record a held lesson. Its answers are no longer due only from now on, or a crash would lose a lesson."""
     engine.ledger.record_lesson(engine.clock_ms(), lesson.base, lesson.through, None, hold.reason)
     _end(engine)
     return hold
@@ -168,10 +167,10 @@ def _tell(engine: Engine, hold: Hold) -> None:
 def propose_and_gate(
     engine: Engine, base: Model, spans: Sequence[Span], drift: DriftState, rate: float
 ) -> ApprovedProposal | Hold:
-    """What `base` becomes by the answers of `spans`, at this false-reject rate, if the gate lets it.
+    """The proposal from `base` with the answers of `spans` at this false-reject rate, if the gate approves it.
 
-    Whom the gate blames for a defect it would forget is quarantined; the rest was proposed again.
-    Each span was a lesson, so together they may add as many patches as so many lessons.
+    Samples that the gate blames for a defect that would be missed are quarantined, and the rest is proposed again. Each
+    span was a lesson, so together they may add as many patches as that many lessons.
     """
     limits = engine.settings.limits
     capacity = replace(limits.capacity, lesson=limits.capacity.lesson * len(spans))
@@ -185,7 +184,7 @@ def propose_and_gate(
 
 
 def _base(engine: Engine, store: Store) -> Model:
-    """The head, as the engine holds it where it is active: what is known of its calibration parts then stays known."""
+    """The head, as the active model where that is the head: its cached neighbours are reused then."""
     head, active = store.head(), engine.active
     if head is not None and active is not None and active.model.version.sha256 == head.sha256:
         return active.model
@@ -193,16 +192,16 @@ def _base(engine: Engine, store: Store) -> Model:
 
 
 def _confirmed(engine: Engine, base: Model, spans: Sequence[Span]) -> LabelledParts:
-    """What operators agree on in `spans` and of parts that wait since before, without goods that are quarantined,
-    with features as they were scored."""
-    aside = {confirmation.frame_id for confirmation in set_aside(engine.ledger)}
+    """The parts that operators agree on, in `spans` and among those that wait, without quarantined good parts; each
+    with its view as it was scored."""
+    quarantined = {confirmation.frame_id for confirmation in set_aside(engine.ledger)}
     goods: list[GoodPart] = []
     audited: list[GoodPart] = []
     defects: list[Defect] = []
     sightings: dict[str, Sighting] = {}
     for answer in _agreed(engine, base, spans).values():
         frame = engine.ledger.frame(answer.frame_id)
-        if frame is None or (answer.label is Label.GOOD and answer.frame_id in aside):
+        if frame is None or (answer.label is Label.GOOD and answer.frame_id in quarantined):
             continue
         view = engine.view(frame)
         if view is None:
@@ -221,8 +220,8 @@ def _confirmed(engine: Engine, base: Model, spans: Sequence[Span]) -> LabelledPa
 
 
 def _agreed(engine: Engine, base: Model, spans: Sequence[Span]) -> dict[str, RecordedAnswer]:
-    """What people agree on of the parts that wait since before and of frames answered in `spans`. A frame answered in
-    several spans counts once, by what was agreed on last."""
+    """The answers that people agree on, by frame, about parts that wait and frames answered in `spans`. A frame
+    answered in several spans counts once, by what was agreed on last."""
     latest = spans[-1].through if spans else base.version.feedback_through
     agreed = {a.frame_id: a for a in agreed_on(engine.ledger, base.version.waiting, latest)}
     return agreed | {a.frame_id: a for span in spans for a in agreed_in_span(engine.ledger, span)}

@@ -1,4 +1,4 @@
-"""The false-reject rate that a line judges by: config.yaml's, until an engineer sets another on the console."""
+"""The false-reject rate in force: that of config.yaml, until an engineer sets another one on the console."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ class RateRefused(DriftlineError):
 
 
 def in_force(store: Store, configured: float) -> float:
-    """The rate that lessons calibrate for: an engineer's newest word (`change`) for as long as `configured`, the rate
-    of config.yaml, is what it was when that was said. A new teach or another number there is a newer word, and a
-    rollback brings back what the version that it restores was judged by."""
+    """The rate that lessons calibrate for: the one that an engineer set last (`change`), for as long as `configured`,
+    the rate of config.yaml, is what it was then. A new teach or another configured rate ends that, and a rollback
+    restores the rate of the version that it goes back to."""
     versions = {version.number: version for version in store.history()}
-    at = versions.get(max(versions, default=0))
-    while at is not None and at.cause not in {CAUSE, "teach"}:
-        behind = at.restores if at.cause == "rollback" else at.parent
-        at = versions.get(behind) if behind is not None else None
-    if at is None or at.cause != CAUSE or at.gate["configured_rate"] != configured:
+    version = versions.get(max(versions, default=0))
+    while version is not None and version.cause not in {CAUSE, "teach"}:
+        behind = version.restores if version.cause == "rollback" else version.parent
+        version = versions.get(behind) if behind is not None else None
+    if version is None or version.cause != CAUSE or version.gate["configured_rate"] != configured:
         return configured
-    return float(at.threshold["rate"])
+    return float(version.threshold["rate"])
 
 
 def change(head: Model, store: Store, ledger: Ledger, rate: float, configured: float, who: str, now_ms: int) -> Version:
-    """A version that differs from the head in its threshold alone, which is that of `rate` in (0, 1).
+    """Commit a version that differs from the head only in its threshold, which is that of `rate` in (0, 1).
 
     Raises RateRefused where a confirmed defect that is found today would be missed, StoreError where the disk refuses,
     and StaleParent where another version came first.

@@ -1,4 +1,4 @@
-"""What every new version goes through, whoever makes it."""
+"""The steps after every commit: the new version is recorded, announced and activated."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ log = structlog.get_logger()
 
 
 def current(store: Store) -> Model:
-    """The head with its contents. Raises StoreError in an empty store."""
+    """The head with its snapshot. Raises StoreError in an empty store."""
     head = store.head()
     if head is None:
         raise StoreError(expected="a taught version", came="an empty store", do="run `driftline teach DIR`")
@@ -24,7 +24,7 @@ def current(store: Store) -> Model:
 
 
 def published(engine: Engine, model: Model, refused: tuple[str, ...]) -> None:
-    """A committed lesson takes effect: parts refused are set aside, the ledger knows, the engine judges with it."""
+    """Put a committed lesson into effect: set refused parts aside, record it in the ledger, judge with it."""
     version = model.version
     if refused:
         engine.ledger.quarantine(refused, engine.clock_ms(), f"refused by version {version.number}")
@@ -37,14 +37,14 @@ def published(engine: Engine, model: Model, refused: tuple[str, ...]) -> None:
     engine.activate(model)
 
 
-def gate_record(proposal: Proposal, passed: GateReport) -> dict[str, object]:
-    """What the manifest says of the gate, and which good patches (sample, number) left the bank for which defect."""
-    remedied = {made.defect: [list(patch) for patch in made.removed_patches] for made in proposal.remedies}
-    return {**passed.to_json(), **({"remedied": remedied} if remedied else {})}
+def gate_record(proposal: Proposal, report: GateReport) -> dict[str, object]:
+    """The manifest's record of the gate, and of remedies: by defect, the patches (sample, number) that were removed."""
+    remedied = {one.defect: [list(patch) for patch in one.removed_patches] for one in proposal.remedies}
+    return {**report.to_json(), **({"remedied": remedied} if remedied else {})}
 
 
 def announce(ledger: Ledger, version: Version, now_ms: int) -> None:
-    """Tell the ledger of a committed version, and through it the events stream; telling twice changes nothing."""
+    """Record a committed version in the ledger, and so in the events stream; a second call changes nothing."""
     heading = {
         "cause": version.cause,
         "who": version.who,

@@ -1,4 +1,4 @@
-"""Taking answers back: the version that would be, had they never been given."""
+"""Revocation of answers: the version is rebuilt as if they had never been given."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ log = structlog.get_logger()
 def answers_of(
     ledger: Ledger, frames: Sequence[str], operator: str | None, since_ms: int | None, until_ms: int | None
 ) -> tuple[int, ...]:
-    """Ids of the answers given to `frames` (none: to any) by `operator` (None: by anyone) in [since, until].
+    """The ids of answers about `frames` (none: to any) by `operator` (None: by anyone) in [since, until].
 
-    Raises DriftlineError where nothing is selected by, or nothing found.
+    Raises DriftlineError where neither frames nor operator are given, and where there is no such answer.
     """
     if not frames and operator is None:
         raise DriftlineError(
@@ -54,13 +54,13 @@ def answers_of(
 
 
 def revoke(engine: Engine, store: Store, ids: tuple[int, ...], who: str, reason: str) -> Version:
-    """Take answers back and make the version that is rebuilt without them.
+    """Revoke answers and commit the version that is rebuilt without them.
 
-    It starts from the newest version behind the head that learned none of them, and learns in one lesson, through
-    the gate, every other answer that the head had learned since. So it is, blob for blob, what that one lesson,
-    with the patches of all of them, would have made had they never been given. Confirmed defects stay, but for
-    those whose answers are revoked; what a rollback had undone stays undone. Where the gate lets nothing be learned
-    anew, the version started from is published as it was.
+    It starts from the newest version behind the head that learned none of them, and learns in one lesson, through the
+    gate, every other answer that the head had learned since. So it equals, blob for blob, what that one lesson, within
+    the patch limits of all of them, would have made without these answers. Confirmed defects stay, but for those whose
+    answers are revoked; what a rollback had undone stays undone. Where the gate approves nothing, the version that it
+    started from is published as it was.
 
     Raises StoreError where no such version can be loaded any more, or the disk refuses; StaleParent where another
     process committed first. Asking again then, or after a crash, does what is left to do.
@@ -71,12 +71,12 @@ def revoke(engine: Engine, store: Store, ids: tuple[int, ...], who: str, reason:
     start = replace(
         base, snapshot=replace(base.snapshot, confirmed_defects=_starting_defects(engine, head, base, spans, ids))
     )
-    # What was learned is put in order whatever the camera shows at this moment.
+    # What the camera shows at this moment does not matter to answers of the past.
     rate = in_force(store, engine.settings.policy.false_reject_rate)
     outcome = propose_and_gate(engine, start, spans, CALM, rate)
     if isinstance(outcome, Hold):
         log.warning("nothing is learned anew", version=base.version.number, reason=outcome.reason)
-        snapshot, threshold = recalibrated(start.snapshot, rate)  # the memory of revoked defects goes
+        snapshot, threshold = recalibrated(start.snapshot, rate)  # so that the defect memory forgets revoked ones
         unchanged = Proposal(start, snapshot, threshold, (), (), ())
         outcome = ApprovedProposal(unchanged, prove(snapshot, threshold))
     proposal = outcome.proposal
@@ -126,7 +126,7 @@ def _base(store: Store, head: Version, ids: tuple[int, ...]) -> tuple[Model, Spa
 
 def _behind(store: Store, head: Version) -> list[tuple[Version, Spans]]:
     """The versions that `head` grew from, newest first, each with the spans learned from there to `head`."""
-    found: list[tuple[Version, Spans]] = []
+    ancestors: list[tuple[Version, Spans]] = []
     version, spans = head, Spans()
     while version.cause != "teach" and (before := version.restores or version.parent):
         origin = store.version(before)
@@ -134,9 +134,9 @@ def _behind(store: Store, head: Version) -> list[tuple[Version, Spans]]:
             spans = (*(Span(*ends) for ends in version.spans), *spans)
         elif version.restores is None:
             spans = (Span(origin.feedback_through, version.feedback_through), *spans)
-        found.append((origin, spans))
+        ancestors.append((origin, spans))
         version = origin
-    return found
+    return ancestors
 
 
 def _within(answer: int, spans: Spans) -> bool:
@@ -144,7 +144,8 @@ def _within(answer: int, spans: Spans) -> bool:
 
 
 def _starting_defects(engine: Engine, head: Model, base: Model, spans: Spans, ids: tuple[int, ...]) -> ConfirmedDefects:
-    """The defects to start with: the base's, then the head's that no span will bring again; none that is revoked."""
+    """The confirmed defects to start with: the base's, then those of the head that no span will add again; none that is
+    revoked."""
     ledger = engine.ledger
     learned = agreed_in_span(ledger, Span(0, head.version.feedback_through))
     agreed = {answer.frame_id for answer in learned if answer.label is Label.DEFECT}
@@ -152,5 +153,5 @@ def _starting_defects(engine: Engine, head: Model, base: Model, spans: Spans, id
     again = {answer.frame_id for span in spans for answer in agreed_in_span(ledger, span)} & agreed
     again = {frame_id for frame_id in again if (frame := ledger.frame(frame_id)) and engine.view(frame)}
     kept = [d for d in base.snapshot.confirmed_defects.defects if d.sample not in revoked]
-    held = {d.sample for d in kept} | again | revoked
-    return ConfirmedDefects((*kept, *(d for d in head.snapshot.confirmed_defects.defects if d.sample not in held)))
+    excluded = {d.sample for d in kept} | again | revoked
+    return ConfirmedDefects((*kept, *(d for d in head.snapshot.confirmed_defects.defects if d.sample not in excluded)))

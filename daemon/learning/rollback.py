@@ -1,4 +1,4 @@
-"""The way back: an old version's snapshot as a new version."""
+"""Rollback: an old version's snapshot as a new version."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from policies.threshold import Threshold
 
 
 def roll_back(store: Store, ledger: Ledger, number: int, who: str, now_ms: int) -> Version:
-    """A new version with the snapshot of `number` and today's replay set; nothing is learned anew by it.
+    """Commit a version with the snapshot of version `number` and today's confirmed defects; nothing is learned by it.
 
-    Its gate record lists the confirmed defects it misses. Raises StoreError where that version is gone, was
-    taught with another extractor, or the disk refuses.
+    Its gate record lists the confirmed defects that it misses. Raises StoreError where that version is gone, was taught
+    with another extractor, or the disk refuses.
     """
     head, old = current(store), store.load(store.version(number))
     if old.version.extractor != head.version.extractor:

@@ -1,4 +1,4 @@
-"""From a folder of good parts to the first version."""
+"""Teaching: a version from a folder of good parts."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ class TeachError(DriftlineError):
 
 @dataclass(frozen=True)
 class Draft:
-    """What a folder of good parts makes, before anything is durable: the snapshot of a version, its threshold, what the
-    gate found, and the files that could not be used, each with the reason. `base` is the version that it follows, and
-    `pictures` are the images (H, W, 3) u8 of its calibration parts."""
+    """A taught version before it is published: its snapshot, threshold and gate record, the names of its parts, and the
+    files that could not be used, each with the reason. `base` is the version that it follows, and `pictures` are the
+    images (H, W, 3) u8 of its calibration parts."""
 
     base: Model | None
     snapshot: Snapshot
@@ -56,14 +56,14 @@ class Draft:
 
     @property
     def id(self) -> str:
-        """Tells it from any other: what it was made of, after what."""
+        """An id made from the draft's parts, base and threshold."""
         parts = [*self.names, str(self.base.version.sha256 if self.base else ""), repr(self.threshold.value)]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
 class Taught:
-    """The version made, its threshold, and the files that could not be used, each with the reason."""
+    """A published version, its threshold, and the files that could not be used, each with the reason."""
 
     version: Version
     threshold: Threshold
@@ -72,14 +72,14 @@ class Taught:
 
 def images_in(folder: Path) -> list[Path]:
     """Every image file below `folder`, in the order of their names. Raises TeachError if there is none."""
-    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-    if not found:
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    if not paths:
         raise TeachError(
             expected=f"image files ({', '.join(sorted(SUFFIXES))}) in {folder}",
             came="none" if folder.is_dir() else "no such folder",
             do="name the folder that holds images of good parts",
         )
-    return found
+    return paths
 
 
 def teach(paths: Sequence[Path], engine: Engine, store: Store, who: str, track: Track) -> Taught:
@@ -88,10 +88,10 @@ def teach(paths: Sequence[Path], engine: Engine, store: Store, who: str, track: 
 
 
 def draft(paths: Sequence[Path], engine: Engine, store: Store, track: Track) -> Draft:
-    """What the good parts in `paths` make: they make the bank and, each held out in turn, its threshold.
+    """Teach a detector from the good parts in `paths`, with its threshold, and return it as a draft.
 
-    Over an earlier version, its confirmed defects are kept and the gate applies: a version that would miss
-    one is refused. Unreadable files are told and counted, not fatal. Raises TeachError with fewer than
+    After an earlier version, its confirmed defects are kept and the gate applies: a draft that would miss one is
+    refused. Unreadable files are logged and listed in the draft, not fatal. Raises TeachError with fewer than
     `MIN_PARTS` usable images, ExtractorMismatch over a version of another extractor.
     """
     extractor, settings = engine.extractor, engine.settings
@@ -115,31 +115,31 @@ def draft(paths: Sequence[Path], engine: Engine, store: Store, track: Track) -> 
     return Draft(base, snapshot, fitted.threshold, gate, tuple(names), refused, pictures)
 
 
-def publish(made: Draft, engine: Engine, store: Store, who: str) -> Taught:
+def publish(draft: Draft, engine: Engine, store: Store, who: str) -> Taught:
     """Commit a draft; the service takes it up by itself. Raises StaleParent where another version came first since."""
-    base, now_ms = made.base.version if made.base else None, engine.clock_ms()
-    for name, image in made.pictures.items():
+    base, now_ms = draft.base.version if draft.base else None, engine.clock_ms()
+    for name, image in draft.pictures.items():
         keep_taught(engine.kept, name, image)
     version = store.commit(
-        made.snapshot,
+        draft.snapshot,
         VersionDraft(
             parent=base,
             cause="teach",
             who=who,
             created_at=iso(now_ms),
             extractor=engine.extractor.fingerprint,
-            threshold=made.threshold.to_json(),
-            added=tuple(sorted(made.names)),
-            removed=made.base.snapshot.detector.samples if made.base else (),
-            refused=tuple(sorted(made.refused)),
-            gate=made.gate,
+            threshold=draft.threshold.to_json(),
+            added=tuple(sorted(draft.names)),
+            removed=draft.base.snapshot.detector.samples if draft.base else (),
+            refused=tuple(sorted(draft.refused)),
+            gate=draft.gate,
             feedback_through=base.feedback_through if base else 0,
         ),
     )
     announce(engine.ledger, version, now_ms)
-    for name, reason in made.refused.items():
+    for name, reason in draft.refused.items():
         engine.ledger.event(now_ms, "teach_refused", file=name, reason=reason)
-    return Taught(version, made.threshold, made.refused)
+    return Taught(version, draft.threshold, draft.refused)
 
 
 def _read(

@@ -1,4 +1,4 @@
-"""Trials in the ledger: which one is under way, how many frames it has seen, and where it differed."""
+"""Trials in the ledger: the one under way, the frames that it has scored, and where it differed."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ STATUS = "trial"
 
 
 def under_way(ledger: Ledger, base: int) -> LessonTicket | None:
-    """The trial of a proposal from version `base` that is not over, also after a restart."""
+    """The ticket of the trial from version `base` that is under way, also after a restart; None without one."""
     ticket = ledger.get_status(STATUS)
     return LessonTicket(**ticket) if ticket and ticket["base"] == base else None
 
 
 def begin(ledger: Ledger, lesson: LessonTicket) -> None:
-    """Make the trial known, so that a restart goes on with it."""
+    """Record that the trial is under way, so that a restart resumes it."""
     ledger.set_status(STATUS, asdict(lesson))
 
 
 def end(ledger: Ledger) -> None:
-    """No trial is under way."""
+    """Record that no trial is under way."""
     ledger.set_status(STATUS, {})
 
 
 def seen(ledger: Ledger, lesson: LessonTicket) -> int:
-    """Frames that both have scored since the trial began."""
+    """The number of frames that both versions have scored since the trial began."""
     return trial_frames(ledger, lesson.after)
 
 

@@ -1,4 +1,4 @@
-"""What is read of operators' answers."""
+"""Queries about operators' answers."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from daemon.ledger.rows import recorded_answer
 
 
 def every_answer(ledger: Ledger) -> list[RecordedAnswer]:
-    """All answers, oldest first, with those that were taken back."""
+    """All answers, oldest first, revoked ones too."""
     return [recorded_answer(row) for row in ledger.database.rows("SELECT * FROM answers ORDER BY id")]
 
 
 def answers_on(ledger: Ledger, frame_id: str) -> list[RecordedAnswer]:
-    """All answers on a frame, oldest first, with those that were taken back."""
+    """All answers on a frame, oldest first, revoked ones too."""
     rows = ledger.database.rows("SELECT * FROM answers WHERE frame_id = ? ORDER BY id", frame_id)
     return [recorded_answer(row) for row in rows]
 
 
 def standing_on(ledger: Ledger, frame_id: str) -> list[RecordedAnswer]:
-    """Each operator's newest answer on a frame that was not taken back, oldest first."""
+    """Each operator's newest answer on a frame that is not revoked, oldest first."""
     rows = ledger.database.rows("SELECT * FROM standing WHERE frame_id = ? ORDER BY id", frame_id)
     return [recorded_answer(row) for row in rows]
 
 
 def learnable_on(ledger: Ledger, frame_id: str, through: int) -> list[RecordedAnswer]:
-    """What stood on a frame by answers up to `through` and came in time, in the order of the operators' first words."""
+    """The answers on a frame that stood at `through` and were in time, in the order of the operators' first answers."""
     rows = ledger.database.rows(
         "SELECT * FROM answers WHERE frame_id = ? AND id <= ? AND effect <> 'late' AND revoked_by IS NULL"
         " AND (replaced_by IS NULL OR replaced_by > ?) ORDER BY first_id",
@@ -50,7 +50,7 @@ def answers_by(ledger: Ledger, operator: str | None, since_ms: int, until_ms: in
 
 
 def is_recorded(ledger: Ledger, key: str) -> bool:
-    """Whether an answer with this idempotency key came."""
+    """Whether an answer with this idempotency key is recorded."""
     return ledger.database.row("SELECT 1 FROM feedback WHERE key = ?", key) is not None
 
 
@@ -60,12 +60,12 @@ def last_answer(ledger: Ledger) -> int:
 
 
 def answers_after(ledger: Ledger, answer_id: int) -> int:
-    """How many answers came in time after this one."""
+    """The number of answers after this one that were in time."""
     return ledger.database.number("SELECT count(*) FROM feedback WHERE id > ? AND effect <> 'late'", answer_id)
 
 
 def frames_answered_in(ledger: Ledger, span: Span) -> list[str]:
-    """Frames with an answer of a span that came in time, in the order of their first."""
+    """The frames with an answer in a span that was in time, in the order of the first such answer."""
     rows = ledger.database.rows(
         "SELECT frame_id FROM feedback WHERE id > ? AND id <= ? AND effect <> 'late'"
         " GROUP BY frame_id ORDER BY min(id)",
@@ -76,7 +76,7 @@ def frames_answered_in(ledger: Ledger, span: Span) -> list[str]:
 
 
 def frames_of_answers(ledger: Ledger, ids: tuple[int, ...]) -> set[str]:
-    """Frames that these answers are about."""
+    """The frames that these answers are about."""
     rows = ledger.database.rows(
         "SELECT DISTINCT frame_id FROM feedback WHERE id IN (SELECT value FROM json_each(?))", json.dumps(ids)
     )
@@ -84,7 +84,7 @@ def frames_of_answers(ledger: Ledger, ids: tuple[int, ...]) -> set[str]:
 
 
 def operators_in(ledger: Ledger, span: Span) -> list[str]:
-    """Who gave the answers of a span, by name."""
+    """The operators of a span's answers, in alphabetical order."""
     rows = ledger.database.rows(
         "SELECT DISTINCT operator FROM feedback WHERE id > ? AND id <= ? ORDER BY operator", span.after, span.through
     )
@@ -92,6 +92,6 @@ def operators_in(ledger: Ledger, span: Span) -> list[str]:
 
 
 def revocations(ledger: Ledger) -> list[Revocation]:
-    """Answers that were taken back, in the order in which they were given."""
+    """All revocations, in the order of the answers."""
     rows = ledger.database.rows("SELECT feedback_id, at_ms, who, reason FROM revoked ORDER BY feedback_id")
     return [Revocation(*row) for row in rows]

@@ -1,4 +1,4 @@
-"""The ledger's file: SQLite behind one lock, brought up to date when it is opened."""
+"""The ledger's database: one SQLite file behind one lock, migrated when it is opened."""
 
 from __future__ import annotations
 
@@ -61,13 +61,13 @@ class Database:
             return self._connection.execute(query, values).fetchall()
 
     def number(self, query: str, *values: Value) -> int:
-        """The one number of a read-only query, 0 where it is unknown."""
+        """The single number of a read-only query, 0 where it is NULL."""
         row = self.row(query, *values)
         return int(row[0] or 0) if row else 0
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """One transaction, or a part of the one under way; undone where the block raises."""
+        """A transaction, or a part of the one under way; rolled back where the block raises."""
         with self._lock:
             if self._connection.in_transaction:
                 yield self._connection

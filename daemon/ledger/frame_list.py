@@ -40,7 +40,7 @@ def listed_frame(row: Row) -> ListedFrame:
 
 
 def frames_before(ledger: Ledger, seq: int | None, verdict: str | None, limit: int) -> list[ListedFrame]:
-    """The newest frames, newest first: those before a sequence number, and of one verdict, where these are given."""
+    """The newest frames, newest first: those before sequence number `seq` and with this `verdict`, where not None."""
     rows = ledger.database.rows(
         "SELECT * FROM line_frames WHERE seq < ? AND (? IS NULL OR verdict = ?) ORDER BY seq DESC LIMIT ?",
         seq or 2**62,
@@ -64,7 +64,7 @@ def verdicts_since(ledger: Ledger, seq: int, limit: int) -> list[PlantVerdict]:
 
 
 def count_scored_since(ledger: Ledger, at_ms: int) -> int:
-    """How many frames were scored after a time (Unix, ms)."""
+    """The number of frames scored after a time (Unix, ms)."""
     query = "SELECT count(*) FROM line_frames WHERE score IS NOT NULL AND judged_ms > ?"
     return ledger.database.number(query, at_ms)
 

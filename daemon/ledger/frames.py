@@ -1,4 +1,4 @@
-"""What is read of judged frames."""
+"""Queries about judged frames."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def last_seq(ledger: Ledger) -> int:
 
 
 def review_set(ledger: Ledger) -> list[JudgedFrame]:
-    """Kept frames that people were asked about, or have answered for in time and not taken back, oldest first."""
+    """Kept frames that people were asked about, or have an answer in time that is not revoked, oldest first."""
     rows = ledger.database.rows(
         "SELECT * FROM frames WHERE kept IS NOT NULL AND (asked = 1 OR frame_id IN"
         " (SELECT frame_id FROM answers WHERE revoked_by IS NULL AND effect <> 'late')) ORDER BY seq"
@@ -84,7 +84,7 @@ def review_set(ledger: Ledger) -> list[JudgedFrame]:
 
 
 def trial_frames(ledger: Ledger, after: int) -> int:
-    """How many frames since sequence number `after` a proposal on trial has scored too."""
+    """The number of frames since sequence number `after` that a proposal on trial has scored too."""
     return ledger.database.number("SELECT count(*) FROM frames WHERE seq > ? AND trial IS NOT NULL", after)
 
 

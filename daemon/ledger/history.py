@@ -1,4 +1,4 @@
-"""What is read of events, lessons, versions, and of what was set aside."""
+"""Queries about events, lessons, versions, and confirmations that were set aside."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def newest_events(ledger: Ledger, kinds: tuple[str, ...], limit: int) -> list[Re
 
 
 def learned_through(ledger: Ledger) -> int:
-    """The last answer that any lesson has heeded, whether it was committed or held; 0 before the first."""
+    """The last answer that any lesson took into account, committed or held; 0 before the first lesson."""
     return ledger.database.number("SELECT max(through) FROM lessons")
 
 
 def last_lesson_ms(ledger: Ledger) -> int | None:
-    """When the newest lesson was; None before the first."""
+    """The time of the newest lesson (Unix, ms); None before the first."""
     row = ledger.database.row("SELECT max(at_ms) FROM lessons")
     return row[0] if row else None
 
@@ -43,6 +43,6 @@ def set_aside(ledger: Ledger) -> list[SetAside]:
 
 
 def set_aside_of(ledger: Ledger, frame_id: str) -> SetAside | None:
-    """Why a frame's confirmation is not proposed again; None where it is."""
+    """The record of a frame's confirmation that was set aside; None where it was not."""
     row = ledger.database.row("SELECT frame_id, at_ms, reason FROM quarantine WHERE frame_id = ?", frame_id)
     return SetAside(*row) if row else None

@@ -1,4 +1,4 @@
-"""The image behind a sample, as the backbone saw it: a kept frame with its light divided out, or a taught part."""
+"""Kept images: the folder of kept frames, and the image behind a sample as the backbone saw it."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class KeptFrames:
 
 @dataclass(frozen=True)
 class Pictures:
-    """Looks images up again; those of taught parts were kept by `keep_taught`."""
+    """The images of frames and samples, with their light divided out; those of taught parts by `keep_taught`."""
 
     ledger: Ledger
     kept: KeptFrames
@@ -78,7 +78,7 @@ class Pictures:
     max_pixels: int
 
     def of(self, frame: JudgedFrame, gain: Vector) -> Image | None:
-        """A judged frame under a gain by channel (3,); None where its image is gone or was altered."""
+        """The image of a judged frame, compensated by a gain by channel (3,); None where it is gone or was altered."""
         data = self.kept.image(frame.kept) if frame.kept else None
         if data is None or hashlib.sha256(data).hexdigest() != frame.image_sha256:
             return None
@@ -86,7 +86,8 @@ class Pictures:
         return None if image is None else compensate(image, gain)
 
     def sample(self, name: str) -> Image | None:
-        """The image that a calibration part or defect was learned from; None where it is gone or torn."""
+        """The image of a taught part, or of a frame that was learned, as it was scored; None where it is gone or
+        damaged."""
         frame = self.ledger.frame(name)
         if frame is not None:
             return self.of(frame, frame.scene.gain)
@@ -101,7 +102,7 @@ class Pictures:
 
 
 def keep_taught(kept: KeptFrames, name: str, image: Image) -> None:
-    """Keep a taught part's image (H, W, 3) u8, for its folder may be gone when it is to be looked at again."""
+    """Keep a taught part's image (H, W, 3) u8, since its folder may be gone when the image is needed again."""
     kept.keep(_taught(name), cv2.imencode(".png", image[:, :, ::-1])[1].tobytes(), None, durable=True)
 
 

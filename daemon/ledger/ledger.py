@@ -23,9 +23,9 @@ from daemon.ledger.rows import (
 class Ledger:
     """The durable record of one line: every write, and what judging a frame reads.
 
-    Other reads are functions in `frames`, `answers` and `history`, each named for what is asked, that return records.
-    Every method is one transaction, safe from any thread. Raises sqlite3.OperationalError where the disk
-    refuses; then nothing was written. `database` is for this package alone.
+    Other queries are functions in `frames`, `answers` and `history`, which return records. Every method is one
+    transaction, safe from any thread. Raises sqlite3.OperationalError where the disk refuses; then nothing was written.
+    `database` is for this package alone.
     """
 
     def __init__(self, path: Path) -> None:
@@ -36,7 +36,7 @@ class Ledger:
         self.database.close()
 
     def record_verdict(self, verdict: NewVerdict) -> JudgedFrame:
-        """Record a verdict once; returns what is recorded, the earlier one where the frame id was judged before.
+        """Record a verdict once. Returns the recorded frame: the earlier one where the frame id was judged before.
 
         `wire_id`, under which it will be published, is strictly increasing: the time, unless the clock went
         back, then the sequence number.
@@ -75,9 +75,9 @@ class Ledger:
             db.executemany("INSERT OR IGNORE INTO quarantine VALUES (?, ?, ?)", [(f, at_ms, reason) for f in frame_ids])
 
     def revoke(self, ids: tuple[int, ...], at_ms: int, who: str, reason: str) -> None:
-        """Take answers back, once each: they count no more.
+        """Revoke answers, once each: they no longer count.
 
-        What was set aside since the first of them was given may have been set aside because of it: it is free again.
+        What was set aside since the first of them may have been set aside because of it, so it may be proposed again.
         """
         with self.database.write() as db:
             rows = [(i, at_ms, who, reason) for i in ids]
@@ -88,9 +88,9 @@ class Ledger:
             self.event(at_ms, "revoked", answers=list(ids), who=who, reason=reason)
 
     def event(self, at_ms: int, kind: str, **detail: Any) -> None:
-        """Record something worth telling: a hold, a dead letter, a damaged file, a missed job.
+        """Record an event: a hold, a dead letter, a damaged file, a missed job.
 
-        Times never fall, whichever thread tells first: they are part of the id in the events stream.
+        Times of events never decrease, whatever thread records them: they are part of the id in the events stream.
         """
         with self.database.write() as db:
             last = db.execute("SELECT at_ms FROM events ORDER BY id DESC LIMIT 1").fetchone()
@@ -100,7 +100,8 @@ class Ledger:
             )
 
     def record_version(self, number: int, heading: Mapping[str, str], at_ms: int, **detail: Any) -> None:
-        """Copy a manifest's heading from the store, which is the truth, and tell of it as an event, once."""
+        """Record the heading of a version's manifest, whose original is in the store, with an event; once for each
+        version."""
         with self.database.write() as db:
             fresh = db.execute(
                 "INSERT OR IGNORE INTO versions VALUES (:number, :cause, :who, :created_at, :sha256)",
@@ -110,17 +111,20 @@ class Ledger:
                 self.event(at_ms, "version", number=number, **detail)
 
     def certificate(self, version_sha256: str, backend: str) -> dict[str, Any] | None:
-        """What a backend, as it was `made`, scored beside the reference for a version; None if never compared."""
+        """The record of a backend's comparison with the reference for a version: its description as `made`, and
+        `parity`; None if never compared."""
         query = "SELECT made, parity FROM certificates WHERE version_sha256 = ? AND backend = ?"
         row = self.database.row(query, version_sha256, backend)
         return {"made": row["made"], "parity": json.loads(row["parity"])} if row else None
 
-    def certify(self, version_sha256: str, backend: str, made: str, at_ms: int, parity: Mapping[str, Any]) -> None:
-        """Record what was compared, instead of what was before."""
+    def certify(
+        self, version_sha256: str, backend: str, description: str, at_ms: int, parity: Mapping[str, Any]
+    ) -> None:
+        """Record a backend's comparison with the reference for a version, in place of an earlier one."""
         with self.database.write() as db:
             db.execute(
                 "INSERT OR REPLACE INTO certificates VALUES (?, ?, ?, ?, ?)",
-                (version_sha256, backend, made, at_ms, json.dumps(parity)),
+                (version_sha256, backend, description, at_ms, json.dumps(parity)),
             )
 
     def set_status(self, name: str, value: Mapping[str, Any]) -> None:
@@ -129,12 +133,12 @@ class Ledger:
             db.execute("INSERT OR REPLACE INTO status VALUES (?, ?)", (name, json.dumps(value, default=str)))
 
     def get_status(self, name: str) -> dict[str, Any] | None:
-        """What was last said under `name`."""
+        """The part of the status that was last set under `name`; None where there is none."""
         row = self.database.row("SELECT value FROM status WHERE name = ?", name)
         return json.loads(row["value"]) if row else None
 
     def service(self, now_ms: int, fresh_ms: float) -> dict[str, Any]:
-        """What the service last said of itself, and whether it still is `running`: it spoke within `fresh_ms`."""
+        """The service's last report, and whether it is still `running`: it reported within `fresh_ms`."""
         status = self.get_status("service") or {}
         fresh = now_ms - status.get("heartbeat_ms", 0) < fresh_ms
         return {**status, "running": bool(status) and "stopped_ms" not in status and fresh}
@@ -150,7 +154,8 @@ class Ledger:
             db.execute("UPDATE events SET published = 1 WHERE id = ?", (event_id,))
 
     def forget_file(self, seq: int) -> bool:
-        """Record that a kept frame goes; False, and nothing changes, where an answer came in meanwhile."""
+        """Record that a frame's image is to be deleted. Returns False, and changes nothing, where an answer has come
+        since."""
         with self.database.write() as db:
             forgotten = db.execute(
                 "UPDATE frames SET kept = NULL WHERE seq = ?"
@@ -162,7 +167,7 @@ class Ledger:
     def forget_before(self, at_ms: int, most: int) -> int:
         """Delete at most `most` published, unanswered frames, and as many events, older than `at_ms`.
 
-        Returns how many frames went; called until that is less than `most`, so that no one waits long.
+        Returns how many frames were deleted; it is to be called until that is 0, so that no writer waits long.
         """
         with self.database.write() as db:
             gone = db.execute(
@@ -177,7 +182,7 @@ class Ledger:
             return gone
 
     def asked_since(self, at_ms: int) -> int:
-        """How many questions of the label budget were asked after a time."""
+        """The number of questions of the label budget since a time (Unix, ms)."""
         return self.database.number(
             "SELECT count(*) FROM frames WHERE asked = 1 AND audited = 0 AND judged_ms > ?", at_ms
         )
@@ -192,7 +197,7 @@ class Ledger:
         return judged_frame(row) if row else None
 
     def counts(self) -> dict[str, int]:
-        """How often everything that is counted has happened, by name."""
+        """The counts of verdicts, answers, events and lessons, by name."""
         rows = self.database.rows(
             "SELECT 'frames.' || verdict AS name, count(*) AS n FROM line_frames GROUP BY verdict"
             " UNION ALL SELECT 'feedback.' || effect, count(*) FROM feedback GROUP BY effect"

@@ -1,4 +1,4 @@
-"""What the ledger holds and the streams do not, published in order, each entry under its own id."""
+"""The outbox: verdicts and events of the ledger, published to the streams in order, each under its own id."""
 
 from __future__ import annotations
 

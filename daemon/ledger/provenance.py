@@ -1,4 +1,4 @@
-"""Why a part passed: which bank judged it, by which good patch, and who taught it that."""
+"""The provenance of a verdict: which version judged, by which good patch, and who taught that."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def frames_of(ledger: Ledger, name: str) -> list[JudgedFrame]:
 
 
 def why(store: Store, ledger: Ledger, frame: JudgedFrame) -> dict[str, Any]:
-    """All that is known of one verdict: scores, the version behind it, the good patch that decided, its teachers,
-    and what became of the frame itself.
+    """All that is known of one verdict, as JSON: scores, the version behind it, the good patch that decided and who
+    taught it, and what became of the frame itself.
     """
     history = store.history()
     judged_by = next((v for v in history if v.number == frame.version), None)
@@ -75,28 +75,29 @@ def why(store: Store, ledger: Ledger, frame: JudgedFrame) -> dict[str, Any]:
 
 
 def _learned_by(store: Store, ledger: Ledger, history: list[Version], sample: str) -> list[int]:
-    """The versions that admitted a sample as good, or began to hold it as a defect. Where retention has removed what
-    would tell, the first that knew of the answer is the one."""
+    """The versions that admitted a sample as good, or began to hold it as a defect. Where retention has removed the
+    versions that would tell, it is the first that knew of the answer."""
     answers = answers_on(ledger, sample)
-    first_told = next((answer.id for answer in answers if answer.label is Label.DEFECT), None)
+    first_answer = next((answer.id for answer in answers if answer.label is Label.DEFECT), None)
     learned_by = {version.number for version in history if sample in version.added}
-    was_held = False
-    untold: list[Version] = []
+    was_known = False
+    unreadable: list[Version] = []
     for _, versions in groupby(history, key=lambda version: version.blobs["replay"]):
         first, *others = versions
         defects = store.defects(first)
         if defects is None:
-            untold += [first, *others]
+            unreadable += [first, *others]
             continue
-        if sample in defects and not was_held:
-            knew = (v for v in untold if first_told and v.feedback_through >= first_told)
+        if sample in defects and not was_known:
+            knew = (v for v in unreadable if first_answer and v.feedback_through >= first_answer)
             learned_by.add(next(knew, first).number)
-        was_held, untold = sample in defects, []
+        was_known, unreadable = sample in defects, []
     return sorted(learned_by)
 
 
 def _admission(ledger: Ledger, history: list[Version], sample: str, judged_by: int) -> dict[str, Any] | None:
-    """How a sample came into the bank that judged: a rollback brings back, it does not admit."""
+    """The version that admitted a sample to the bank that judged, with its answers; rollbacks do not count, since they
+    only restore."""
     admitted = [v for v in history if v.number <= judged_by and sample in v.added and v.cause != "rollback"]
     return _heading(admitted[-1]) | {"answers": _answers(ledger, sample)} if admitted else None
 

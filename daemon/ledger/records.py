@@ -1,4 +1,4 @@
-"""What the ledger holds, as plain immutable records: no other room sees a database row."""
+"""The ledger's records, plain and immutable; database rows do not leave this package."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Box = tuple[float, float, float, float]
 
 
 class Effect(StrEnum):
-    """What came of an operator's answer."""
+    """The effect of an operator's answer when it was recorded."""
 
     ACCEPTED = "accepted"
     CORRECTION = "correction"
@@ -29,9 +29,9 @@ class Effect(StrEnum):
 class SceneRecord:
     """A frame's light and signals, packed as doubles.
 
-    `light` is the light by channel that the frame was compensated for, `taught_light` what that was taken against, and
+    `light` is the light by channel that the frame was compensated for, `taught_light` that of the reference, and
     `next_light` the light as estimated after it; the logarithms are the same as one number each, and all that ledgers
-    before format 5 know. `signals` is None where nothing was measured.
+    before format 5 hold. `signals` is None where nothing was measured.
     """
 
     log_ratio: float = 0.0
@@ -54,9 +54,9 @@ class SceneRecord:
 class NewVerdict:
     """A frame's verdict with all that led to it, as it is to be recorded.
 
-    `evidence` is what the detector says decided the score. `reference` names the reference that the scene was measured
-    against. `kept` names the image in `KeptFrames`, None once it is gone. `trial` is what a proposal on trial said.
-    Frames that were `imported` never passed the line.
+    `evidence` is the detector's, on what decided the score. `reference` names the reference that the scene was measured
+    against. `kept` names the image in `KeptFrames`, None once it is gone. `trial` is the verdict of a proposal on
+    trial. Frames that were `imported` never passed the line.
     """
 
     frame_id: str
@@ -103,7 +103,7 @@ class JudgedFrame(NewVerdict):
 
 @dataclass(frozen=True)
 class PlantVerdict:
-    """A verdict as a plant's systems and the pages are told of it."""
+    """A verdict as plant connectors publish it."""
 
     seq: int
     frame_id: str
@@ -119,8 +119,8 @@ class PlantVerdict:
 
 @dataclass(frozen=True, kw_only=True)
 class NewAnswer:
-    """One operator's word on one frame, as it is to be recorded. `box` is (left, top, right, bottom) as shares of the
-    image; `key` makes the answer count once, however often it is sent."""
+    """One operator's answer about one frame, as it is to be recorded. `box` is (left, top, right, bottom) as shares of
+    the image; `key` makes the answer count once, however often it is sent."""
 
     key: str
     frame_id: str
@@ -133,7 +133,7 @@ class NewAnswer:
 
 @dataclass(frozen=True, kw_only=True)
 class RecordedAnswer(NewAnswer):
-    """An answer as it was recorded; ids rise with time, and `revoked_by` is who took it back."""
+    """An answer as it was recorded; ids rise with time, and `revoked_by` is who revoked it."""
 
     id: int
     revoked_by: str | None = None
@@ -141,7 +141,7 @@ class RecordedAnswer(NewAnswer):
 
 @dataclass(frozen=True)
 class RecordedEvent:
-    """Something worth telling, its detail by name."""
+    """An event as it was recorded."""
 
     id: int
     at_ms: int
@@ -156,7 +156,7 @@ class RecordedEvent:
 
 @dataclass(frozen=True)
 class SetAside:
-    """A confirmation that is not proposed again, and why."""
+    """A confirmation that was set aside, so that it is not proposed again, with the reason."""
 
     frame_id: str
     at_ms: int
@@ -165,7 +165,7 @@ class SetAside:
 
 @dataclass(frozen=True)
 class Revocation:
-    """An answer that was taken back: by whom, when and why."""
+    """The revocation of an answer: by whom, when and why."""
 
     answer_id: int
     at_ms: int
@@ -183,7 +183,7 @@ class KeptImage:
 
 @dataclass(frozen=True)
 class Span:
-    """Answers by their ids: those after `after` up to and with `through`."""
+    """A span of answers by their ids: those after `after`, up to and including `through`."""
 
     after: int
     through: int

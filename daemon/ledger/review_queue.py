@@ -1,4 +1,4 @@
-"""The parts that people are asked about, until somebody has answered."""
+"""The review queue: parts that people are asked about, until somebody has answered."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def open_for_review(ledger: Ledger, limit: int) -> list[ListedFrame]:
 
 
 def count_open(ledger: Ledger) -> int:
-    """How many frames wait for an answer."""
+    """The number of frames that wait for an answer."""
     return ledger.database.number("SELECT count(*) FROM open_reviews")
 
 

@@ -1,4 +1,4 @@
-"""Between the ledger's rows and its records: the only place that reads and writes JSON columns."""
+"""Conversion between the ledger's rows and its records: the only place that reads and writes JSON columns."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ INSERT_FRAME = (
 
 
 def judged_frame(row: Row) -> JudgedFrame:
-    """A row of `frames`."""
+    """The record of a row of `frames`."""
     return JudgedFrame(
         **{name: row[name] for name in PLAIN} | {name: bool(row[name]) for name in FLAGS},
         verdict=Verdict(row["verdict"]),
@@ -70,12 +70,12 @@ def frame_columns(verdict: NewVerdict) -> dict[str, Any]:
 
 
 def plant_verdict(row: Row) -> PlantVerdict:
-    """A row of `frames`, of which a plant needs few columns."""
+    """The verdict for a plant, of a row of `frames`."""
     return PlantVerdict(**{name: row[name] for name in PLANT} | {"verdict": Verdict(row["verdict"])})
 
 
 def recorded_answer(row: Row) -> RecordedAnswer:
-    """A row of the view `answers`."""
+    """The record of a row of the view `answers`."""
     return RecordedAnswer(
         id=row["id"],
         key=row["key"],
@@ -103,7 +103,7 @@ def answer_columns(answer: NewAnswer) -> dict[str, Any]:
 
 
 def recorded_event(row: Row) -> RecordedEvent:
-    """A row of `events`."""
+    """The record of a row of `events`."""
     return RecordedEvent(row["id"], row["at_ms"], row["kind"], json.loads(row["detail"]))
 
 

@@ -1,4 +1,4 @@
-"""How the scene was over time: each signal as the monitor measured it, and when versions came."""
+"""The history of the scene: each signal as the monitor measured it, and when versions were made."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from daemon.ledger.ledger import Ledger
 @dataclass(frozen=True)
 class SceneHistory:
     """The scene from `first_ms` to `last_ms` (Unix, ms): (time, drift state or None where nothing was measured) of
-    frames that lie evenly apart, oldest first."""
+    evenly spaced frames, oldest first."""
 
     first_ms: int
     last_ms: int

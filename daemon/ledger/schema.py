@@ -102,13 +102,13 @@ ALTER TABLE frames ADD COLUMN imported INTEGER NOT NULL DEFAULT 0;
 CREATE VIEW line_frames AS SELECT * FROM frames WHERE imported = 0
 """
 
-# What an import wrote before they were told apart: the source was ours alone.
+# What an import wrote before imported frames were marked: only imports have this source.
 EIGHTH = "UPDATE frames SET imported = 1, published = 1, asked = 0, signals = NULL WHERE source = 'import'"
 
-# What is asked of answers again and again. `answers`: with who took one back, after which it counts no more; and of
-# those that count, by which its operator has replaced it, and which was the operator's first on this frame. `standing`:
-# each operator's newest that counts. `unanswered`: nobody has ever said anything of the frame. `open_reviews`: people
-# are asked, an answer could still be learned, and none stands.
+# Views on answers. `answers`: each with who revoked it, after which it no longer counts; and by which answer that
+# counts its operator replaced it, and which was the operator's first on this frame. `standing`: each operator's newest
+# answer that counts. `unanswered`: frames without any answer. `open_reviews`: people are asked, an answer could still
+# be learned, and none stands.
 NINTH = """
 CREATE VIEW answers AS
     SELECT feedback.*, revoked.who AS revoked_by, (

@@ -1,4 +1,4 @@
-"""What a line keeps on disk, opened together."""
+"""The state folder of a line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from memory.store import Store
 
 @dataclass(frozen=True)
 class State:
-    """A line's versions, its ledger and its kept frames."""
+    """A line's state on disk: its versions, its ledger and its kept frames."""
 
     store: Store
     ledger: Ledger

@@ -1,4 +1,4 @@
-"""What a plant's connector is told of the line: verdicts from the ledger, each at least once, and its condition."""
+"""The feed of a plant's connectors: verdicts from the ledger, each at least once, and the line's condition."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ DIGITS = 20
 
 @dataclass(frozen=True)
 class Condition:
-    """How the line is: the status of its service, and whether frames wait (`busy`)."""
+    """The condition of a line: the status of its service, and whether frames wait (`busy`)."""
 
     status: ServiceStatus = field(default_factory=ServiceStatus)
     busy: bool = False
 
 
 class Feed:
-    """A line as the plant sees it. Reads the ledger as every other process does, so nothing waits for a connector.
-    `taken` is the newest verdict that each connector has taken."""
+    """A line's verdicts and condition for connectors. It reads the ledger as every other process does, so nothing waits
+    for a connector. `taken` is the newest verdict that each connector has taken."""
 
     def __init__(self, settings: Settings, ledger: Ledger, streams: RedisStreams) -> None:
         self.settings = settings
@@ -56,15 +56,14 @@ class Feed:
         while True:
             try:
                 self.condition = await asyncio.to_thread(self.read_condition)
-            except Exception as error:  # a full disk, no more files: the connectors say so, and it is tried again
+            except Exception as error:  # a full disk, no more files: the connectors report it, and it is tried again
                 unseen = {"line": f"the line cannot be seen: {error}"}
                 self.condition = Condition(ServiceStatus(troubles=unseen))
             await asyncio.sleep(CONDITION_S)
 
     async def verdicts(self, connector: str, *, missed: bool) -> AsyncIterator[PlantVerdict]:
-        """Verdicts as they are recorded, oldest first, from now on. One that `missed` verdicts matter to gets those
-        first that it had not taken when it stopped: one has been taken once the next is asked for, and is given again
-        otherwise."""
+        """Verdicts as they are recorded, oldest first, from now on. With `missed`, first come those that the connector
+        had not taken when it stopped: a verdict is taken once the next is asked for, and comes again otherwise."""
         cursor = Cursor(self._folder / f"{connector}.cursor")
         seq = cursor.read() if missed else None
         if seq is None:
@@ -86,7 +85,7 @@ class Feed:
         await asyncio.to_thread(self._streams.send, Stream.FRAMES, fields)
 
     def tell(self, kind: str, **detail: Any) -> None:
-        """Record an event; the log has it where the disk does not take it."""
+        """Record an event; it is only logged where the disk refuses."""
         try:
             self._ledger.event(clock.unix_ms(), kind, **detail)
         except DISK_ERRORS as error:
@@ -103,12 +102,13 @@ class Feed:
 
 @dataclass(frozen=True)
 class Cursor:
-    """How far a connector has come, in a file of its own: a write to the ledger would make the scorer wait."""
+    """The last verdict that a connector has taken, in a file of its own: a write to the ledger would make scoring
+    wait."""
 
     path: Path
 
     def read(self) -> int | None:
-        """The sequence number last taken; None where nothing was, or what is there is no number."""
+        """The sequence number last taken; None where none was, or the file holds no number."""
         if not self.path.exists():
             return None
         digits = self.path.read_bytes()
@@ -119,8 +119,8 @@ class Cursor:
         return None
 
     def write(self, seq: int) -> None:
-        """Remember it, over what was there: one sector, so a power cut leaves the new or an old one, and verdicts since
-        that are told again. The first one is on disk at once."""
+        """Write the number over the old one: it is one sector, so a power cut leaves the new or an old one, and
+        verdicts since that are repeated. The first number is on disk when this returns."""
         digits = str(seq).zfill(DIGITS).encode()
         if not self.path.exists():
             self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Modbus TCP: the newest verdict and the line's state, for a PLC that reads them."""
+"""The Modbus TCP connector: the newest verdict and the line's state, for a PLC that reads registers."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ READ_INPUTS, READ_REGISTERS, WRITE_COILS = 2, 4, {5, 15}
 
 @dataclass
 class Result:
-    """The newest verdict as the PLC reads it: `valid` until it is acknowledged; one that came before counts as
-    overrun."""
+    """The newest verdict as the PLC reads it: `valid` until the PLC acknowledges it; a verdict that is replaced before
+    that counts as an overrun."""
 
     sequence: int = 0
     ok: bool = False
@@ -34,7 +34,7 @@ class Result:
     overruns: int = 0
 
     def take(self, verdict: PlantVerdict) -> None:
-        """Hold a verdict. The score is told per mille of the threshold."""
+        """Replace the result by a verdict, its score in per mille of the threshold."""
         self.overruns = (self.overruns + self.valid) & WORD
         score, threshold = verdict.score, verdict.threshold
         self.sequence, self.valid = verdict.seq, True
@@ -65,10 +65,10 @@ async def serve(feed: Feed) -> None:
     """Serve the registers until cancelled. Raises OSError where the port is taken.
 
     Discrete inputs from 0: ready, busy, result valid, result OK, UNKNOWN. Input registers from 0: the verdict's number
-    (two words, high first), score per mille of the threshold, version, trust (0 unknown, 1 stable, 2 compensating,
-    3 drifting, 4 untrusted), overruns, and the discrete inputs as bits, so that one request reads all of one result. To
+    (two words, high first), score per mille of the threshold, version, trust (0 unknown, 1 stable, 2 compensating, 3
+    drifting, 4 untrusted), overruns, and the discrete inputs as bits, so that one request reads all of one result. To
     say that it has read a result the PLC writes the low word of its number to holding register 0: result valid falls,
-    unless another result has come since. UNKNOWN is never OK: both bits are told.
+    unless another result has come since. UNKNOWN is never OK: each has a bit.
     """
     settings, result = feed.settings.modbus, Result()
 

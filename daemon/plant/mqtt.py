@@ -1,4 +1,4 @@
-"""MQTT: verdicts and the line's condition out, frames in."""
+"""The MQTT connector: publishes verdicts and the line's condition, and receives frames."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class BrokerLost(DriftlineError):
 
 
 def availability(condition: Condition) -> str:
-    """Whether frames are judged, as `availability` tells it."""
+    """The payload of the topic `availability`: whether frames are judged."""
     return ONLINE if condition.status.ready else OFFLINE
 
 
 def condition_fields(condition: Condition) -> dict[str, Any]:
-    """A condition as the JSON of `condition` holds it."""
+    """The JSON of the topic `condition`."""
     status = condition.status
     return {
         "running": status.running,
@@ -48,8 +48,8 @@ def condition_fields(condition: Condition) -> dict[str, Any]:
 
 
 async def serve(feed: Feed) -> None:
-    """Tell the broker every verdict at least once (QoS 1) and put on the line what comes under `frame`, until
-    cancelled. Raises BrokerLost where the broker goes away; nothing is lost then.
+    """Publish every verdict at least once (QoS 1) and put received frames on the line, until cancelled. Raises
+    BrokerLost where the broker goes away; nothing is lost then.
 
     Under `PREFIX/LINE/`: `verdict` (JSON), `condition` (JSON, retained) and `availability` (`online` or `offline`,
     retained, with `offline` as the last will). Frames come as image bytes under `frame/FRAME_ID`, or under `frame` as
@@ -103,7 +103,7 @@ async def serve(feed: Feed) -> None:
 def _leave(client: paho.Client, root: str) -> None:
     """Say goodbye, if anybody hears it, and end paho's thread."""
     if client.is_connected():
-        with contextlib.suppress(RuntimeError, ValueError):  # it went away just now: its last will tells
+        with contextlib.suppress(RuntimeError, ValueError):  # the broker has just gone away: its last will tells
             client.publish(f"{root}/availability", OFFLINE, qos=1, retain=True).wait_for_publish(GOODBYE_S)
     client.disconnect()
     client.loop_stop()
@@ -137,8 +137,8 @@ async def _publish(feed: Feed, client: paho.Client, topic: str, text: str, *, re
 
 
 async def _frames(feed: Feed, client: paho.Client, frames: asyncio.Queue[paho.MQTTMessage], root: str) -> None:
-    """A message is acknowledged once its frame is in the stream, or refused: the broker sends no more than a few beyond
-    that, and again after a crash what was not."""
+    """Put received frames on the line. A message is acknowledged once its frame is in the stream, or refused: so the
+    broker sends only a few beyond that, and after a crash again what was not acknowledged."""
     while True:
         message = await frames.get()
         fields = _fields(message, root, feed.settings.source.max_bytes)
@@ -150,12 +150,12 @@ async def _frames(feed: Feed, client: paho.Client, frames: asyncio.Queue[paho.MQ
                 await feed.put(fields)
                 break
             except RedisLost:
-                await asyncio.sleep(1)  # the line's Redis is away, which the service tells; the broker waits
+                await asyncio.sleep(1)  # the line's Redis is away, which the service reports; the broker waits
         client.ack(message.mid, message.qos)
 
 
 def _fields(message: paho.MQTTMessage, root: str, max_bytes: int) -> dict[str, str | bytes] | None:
-    """The frame that a message carries; None where it carries none, or too much."""
+    """The fields of the frame in a message; None where it holds none, or too many bytes."""
     if len(message.payload) > max_bytes:
         return None
     name = message.topic.removeprefix(f"{root}/frame").strip("/")

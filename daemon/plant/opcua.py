@@ -1,4 +1,4 @@
-"""OPC UA: the states of OPC 40100-1 (Machine Vision) and the newest result."""
+"""The OPC UA connector: the states of OPC 40100-1 (Machine Vision) and the newest result."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ EVALUATION = {Verdict.OK: 1, Verdict.NG: 2, Verdict.UNKNOWN: 3}  # OPC 40001-101
 
 
 def states(condition: Condition) -> tuple[State, State | None]:
-    """The state of the vision system, and within Operational, where the line is ready, that of its automatic mode."""
+    """The state of the vision system, and that of its automatic mode within Operational, which is None elsewhere."""
     status = condition.status
     if status.ready:
         return State.OPERATIONAL, State.CONTINUOUS_EXECUTION if condition.busy else State.READY
@@ -60,7 +60,7 @@ async def serve(feed: Feed) -> None:
     server.set_endpoint(f"opc.tcp://{settings.host}:{settings.port}/driftline")
     server.set_server_name(f"Driftline {feed.line}")
     server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
-    server.allow_remote_admin(False)  # or whoever calls himself admin may write
+    server.allow_remote_admin(False)  # or anyone who claims to be admin could write
     space = await server.register_namespace(NAMESPACE)
     system = await server.nodes.objects.add_object(space, "VisionSystem")
     machine = await Machine.create(system, space, "VisionStateMachine")
@@ -81,26 +81,26 @@ class Machine:
 
     @classmethod
     async def create(cls, parent: Node, space: int, name: str) -> Machine:
-        """A machine below `parent`, in no state yet."""
+        """A state machine below `parent`, in no state yet."""
         node = await parent.add_object(space, name)
         state = await node.add_variable(space, "CurrentState", ua.LocalizedText(""))
         return cls(node, state, await state.add_property(space, "Number", 0, ua.VariantType.UInt32))
 
     async def enter(self, state: State | None) -> None:
-        """Be in a state; None in none."""
+        """Enter a state; None leaves every state."""
         await self.number.write_value(ua.Variant(state or 0, ua.VariantType.UInt32))
         await self.state.write_value(ua.LocalizedText(NAMES[state] if state else ""))
 
 
 @dataclass(frozen=True)
 class Results:
-    """The newest result: its variables by name, of which ResultId is written last."""
+    """The newest result as clients see it: its variables by name, of which ResultId is written last."""
 
     variables: dict[str, Node]
 
     @classmethod
     async def create(cls, parent: Node, space: int) -> Results:
-        """A result that nobody has given yet."""
+        """An empty result below `parent`."""
         node = await parent.add_object(space, "Result")
         plain: dict[str, Any] = {
             "PartId": "",
@@ -115,7 +115,7 @@ class Results:
         return cls({name: await node.add_variable(space, name, value) for name, value in plain.items()})
 
     async def take(self, verdict: PlantVerdict) -> None:
-        """Tell a verdict. A client that subscribes to ResultId finds the other variables as they belong to it."""
+        """Write a verdict. A client that subscribes to ResultId then reads the other variables that belong to it."""
         values: dict[str, Any] = {
             "PartId": verdict.part_id,
             "ResultEvaluation": ua.Variant(EVALUATION[verdict.verdict], ua.VariantType.Int32),

@@ -1,4 +1,4 @@
-"""All configured connectors at once, each kept going whatever becomes of the others."""
+"""Supervision of all configured connectors: each is restarted independently of the others."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from daemon.settings.load import Settings
 from daemon.settings.models import ConnectorSettings
 from memory.errors import DriftlineError
 
-# Each connector and its library. By its name go a module here with `serve`, a section of the settings that is `enabled`
-# or not, and the extra that installs the library.
+# Each connector and its library. Its name is that of a module here with `serve`, of a section of the settings that may
+# be `enabled`, and of the extra that installs the library.
 CONNECTORS = {"mqtt": "paho", "webhook": "httpx", "modbus": "pymodbus", "opcua": "asyncua"}
 BACKOFF_FIRST_S, BACKOFF_LAST_S = 0.5, 60.0
 Serve = Callable[[Feed], Awaitable[None]]
@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 
 class NoConnector(DriftlineError):
-    """Nothing is configured, or the library of what is configured is not installed."""
+    """No connector is configured, or the library of a configured one is not installed."""
 
 
 def enabled(settings: Settings) -> dict[str, Serve]:
@@ -40,7 +40,7 @@ def enabled(settings: Settings) -> dict[str, Serve]:
 
 
 async def supervise(feed: Feed, connectors: dict[str, Serve]) -> None:
-    """Keep all connectors going until cancelled."""
+    """Run all connectors until cancelled, and restart those that end."""
     async with asyncio.TaskGroup() as together:
         together.create_task(feed.watch())
         for name, serve in connectors.items():
@@ -48,7 +48,7 @@ async def supervise(feed: Feed, connectors: dict[str, Serve]) -> None:
 
 
 async def _keep_serving(feed: Feed, name: str, serve: Serve) -> None:
-    """One connector: what ends it is told once, and it is begun again, later each time."""
+    """Run one connector. Why it ended is recorded once, and it is restarted after a growing delay."""
     backoff_s, away = BACKOFF_FIRST_S, False
     loop = asyncio.get_running_loop()
     while True:
@@ -62,7 +62,7 @@ async def _keep_serving(feed: Feed, name: str, serve: Serve) -> None:
         if feed.taken.get(name) != taken:
             backoff_s = BACKOFF_FIRST_S
         if loop.time() - began_s > BACKOFF_LAST_S:
-            backoff_s, away = BACKOFF_FIRST_S, False  # it went well for a while, so it is news that it does not
+            backoff_s, away = BACKOFF_FIRST_S, False  # it ran for a while, so its end is recorded again
         if not away:
             feed.tell("plant_away", wire=name, error=reason)
         log.error("connector away", connector=name, error=reason, again_in_s=backoff_s)

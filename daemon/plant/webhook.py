@@ -1,4 +1,4 @@
-"""A webhook: every verdict posted as JSON, signed as Standard Webhooks has it, and again until it is taken."""
+"""The webhook connector: posts every verdict as JSON, signed by Standard Webhooks, and again until it is accepted."""
 
 from __future__ import annotations
 
@@ -21,17 +21,16 @@ log = structlog.get_logger()
 
 
 class Undelivered(DriftlineError):
-    """The receiver is away or asks us to come again; the verdict is posted again."""
+    """The receiver is away or did not accept a verdict; it is posted again."""
 
 
 async def serve(feed: Feed) -> None:
     """Post every verdict at least once, in order, until cancelled. Raises Undelivered for one that should be posted
     again later.
 
-    Each is told by its id (`webhook-id`, the same each time), its time and its signature
-    (https://www.standardwebhooks.com). A verdict that the receiver calls unusable (400, 413, 422), or says it
-    has already (409), is recorded as an event and passed over; any other refusal, such as of a token that has run out,
-    is the receiver's trouble.
+    Each carries its id (`webhook-id`, the same each time), its time and its signature
+    (https://www.standardwebhooks.com). A verdict that the receiver calls unusable (400, 413, 422), or has already
+    (409), is recorded as an event and skipped; any other refusal, such as of an expired token, raises Undelivered.
     """
     secret = feed.settings.webhook.secret
     signer = Webhook(secret.get_secret_value()) if secret else None
@@ -48,7 +47,7 @@ async def _post(feed: Feed, client: httpx.AsyncClient, signer: Webhook | None, v
     if signer:
         headers["webhook-signature"] = signer.sign(name, now, body)
     try:
-        # Only the status is read: what a receiver says beside it may have no end.
+        # Only the status is read: the body of a reply may have no end.
         async with asyncio.timeout(TIMEOUT_S):
             sent = client.build_request("POST", url, content=body.encode(), headers=headers)
             reply = await client.send(sent, stream=True)

@@ -1,4 +1,4 @@
-"""An anomaly map over its image, on a scale that good parts fix."""
+"""Heatmaps: an anomaly map over its image, on a scale that calibration parts fix."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ OPACITY = 0.6
 
 
 def overlay(image: Image, anomaly: npt.NDArray[np.float32], threshold: Threshold) -> Image:
-    """The image (H, W, 3) u8 with its map (rows, columns) laid over: clear below what the `CALM` share of the good
-    parts that calibrated the threshold score, of middle colour at the threshold, and brightest as far above it. The
-    scale never follows the image, so a calm part looks calm.
+    """The image (H, W, 3) u8 with its map (rows, columns) laid over: transparent below the `CALM` quantile of the
+    calibration scores, of middle colour at the threshold, and brightest as far above it again. The scale does not
+    depend on the image, so a calm part looks calm.
     """
     height, width = image.shape[:2]
     smooth = cv2.resize(anomaly, (width, height), interpolation=cv2.INTER_LINEAR)

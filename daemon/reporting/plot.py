@@ -1,4 +1,4 @@
-"""Where things lie in a plot that is drawn as SVG."""
+"""Coordinates of plots that are drawn as SVG."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class Axes:
-    """Maps index and value to SVG coordinates inside the plot's frame."""
+    """The axes of a plot: map index and value to SVG coordinates inside its frame."""
 
     frame: Frame
     count: int
@@ -51,11 +51,11 @@ class Axes:
     def through(self, points: Sequence[tuple[float, float | None]]) -> list[str]:
         """The polylines through points (index, value), broken where a value is missing."""
         runs: list[list[str]] = [[]]
-        for at, value in points:
+        for index, value in points:
             if value is None:
                 runs.append([])
             else:
-                runs[-1].append(f"{self.x(at)},{self.y(value)}")
+                runs[-1].append(f"{self.x(index)},{self.y(value)}")
         return [" ".join(run) for run in runs if run]
 
 

@@ -1,4 +1,4 @@
-"""One self-contained HTML page: what was judged, how the scene drifted, what was learned and what refused."""
+"""The report, one self-contained HTML page: verdicts, drift of the scene, and what was learned and refused."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def _farthest(deviation: dict[str, float], names: Sequence[str]) -> float:
 
 
 def _cards(ledger: Ledger, now: DriftState) -> list[dict[str, Any]]:
-    """What has changed, newest first, until when, and how far it had gone by then."""
+    """Changes of the scene, newest first, each with its end and its amount by then."""
     cards: list[dict[str, Any]] = []
     end: dict[str, dict[str, Any]] = {c.cause: {"amount": c.amount, "until": None} for c in now.changes}
     for event in newest_events(ledger, ("drift", "drift_over"), NEWEST_DRIFTS):
@@ -148,7 +148,7 @@ def _cards(ledger: Ledger, now: DriftState) -> list[dict[str, Any]]:
 
 
 def _regime(event: RecordedEvent) -> dict[str, str]:
-    """When which conditions were back; none first seen are the taught ones."""
+    """A return to a known regime: when, and when that was first seen, empty for the taught one."""
     since_ms = event.detail["since_ms"]
     return {"at": minute(event.at_ms), "first": minute(since_ms) if since_ms else ""}
 
@@ -171,7 +171,7 @@ def _version(version: Any) -> dict[str, Any]:
 
 
 def _sheet(engine: Engine, store: Store, frames: list[JudgedFrame], labels: dict[str, Label]) -> list[dict[str, Any]]:
-    """Flagged frames, evenly over time, with their maps."""
+    """The contact sheet: flagged frames, evenly over time, with their maps."""
     flagged = [frame for frame in frames if frame.verdict is Verdict.NG and frame.kept]
     every = max(math.ceil(len(flagged) / SHEET_TILES), 1)
     tiles = []
@@ -191,7 +191,7 @@ def _sheet(engine: Engine, store: Store, frames: list[JudgedFrame], labels: dict
 
 
 def tile(engine: Engine, frame: JudgedFrame, threshold: Threshold | None) -> bytes | None:
-    """A small JPEG of a kept frame under its anomaly map, or None once it is gone."""
+    """A small JPEG of a kept frame with its anomaly map, or None once it is gone."""
     if frame.kept is None:
         return None
     data, anomaly = engine.kept.image(frame.kept), engine.kept.anomaly(frame.kept)

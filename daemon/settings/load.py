@@ -70,7 +70,7 @@ class Settings(BaseSettings):
     def settings_customise_sources(  # type: ignore[override]  # all sources come by name
         cls, settings_cls: type[BaseSettings], **sources: PydanticBaseSettingsSource
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment stands above the file, whose contents are passed to the constructor."""
+        """The environment has priority over the file, whose values are passed to the constructor."""
         del settings_cls
         return sources["env_settings"], sources["init_settings"]
 
@@ -91,7 +91,7 @@ def load(path: Path | None, overrides: Iterable[str] = (), environ: Mapping[str,
 
     Raises ConfigError naming the key, its value and the nearest valid key or the allowed values.
     """
-    held = _read(path) if path else {}
+    values = _read(path) if path else {}
     over: dict[str, Any] = {}
     for override in overrides:
         key, sign, value = override.partition("=")
@@ -111,7 +111,7 @@ def load(path: Path | None, overrides: Iterable[str] = (), environ: Mapping[str,
             return above, *super().settings_customise_sources(settings_cls, **sources)
 
     try:
-        return Overridden(**held) if over else Settings(**held)
+        return Overridden(**values) if over else Settings(**values)
     except ValidationError as error:
         raise _readable(error) from error
 
@@ -128,16 +128,16 @@ def valid_keys() -> Iterator[str]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        held = _yaml(path.read_text(), str(path))
+        values = _yaml(path.read_text(), str(path))
     except OSError as error:
         raise ConfigError(
             expected="a readable configuration file",
             came=f"{path}: {error.strerror}",
             do="name it with --config",
         ) from error
-    if not isinstance(held, dict | None):
-        raise ConfigError(expected="`key: value` lines", came=f"{path}: {type(held).__name__}", do="see config.yaml")
-    return held or {}
+    if not isinstance(values, dict | None):
+        raise ConfigError(expected="`key: value` lines", came=f"{path}: {type(values).__name__}", do="see config.yaml")
+    return values or {}
 
 
 def _yaml(text: str, source: str) -> Any:

@@ -149,10 +149,10 @@ class WebhookSettings(ConnectorSettings):
 
     @field_validator("secret")
     @classmethod
-    def _base64(cls, given: SecretStr | None) -> SecretStr | None:
-        if given is not None and not b64decode(given.get_secret_value().removeprefix("whsec_"), validate=True):
+    def _base64(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None and not b64decode(secret.get_secret_value().removeprefix("whsec_"), validate=True):
             raise ValueError("expected base64 of at least one byte")
-        return given
+        return secret
 
 
 class ModbusSettings(ConnectorSettings):
