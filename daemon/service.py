@@ -74,7 +74,7 @@ class Service:
     def trouble(self) -> dict[str, str]:
         """The resources that are away now, each with the reason."""
         resources = (self._redis, self._disk, self._camera)
-        return {resource.name: resource.trouble for resource in resources if resource.trouble is not None}
+        return {resource.name: trouble for resource in resources if (trouble := resource.trouble) is not None}
 
     def run(self, block_ms: int = 200) -> None:
         """Turn until `stopping` is set; the frame in hand is finished and acknowledged first."""

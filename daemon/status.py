@@ -16,7 +16,6 @@ from daemon.inference.engine import Engine
 from daemon.inference.judgement import Active
 from daemon.learning import trials
 from daemon.ledger.frames import first_seen_ms
-from daemon.streams import RedisLost, RedisStreams
 from policies.notices import notices
 
 log = structlog.get_logger()
@@ -35,17 +34,16 @@ class ServiceStatus:
 
     @property
     def ready(self) -> bool:
-        """Whether a frame that comes now is judged."""
+        """Whether a frame that comes now is judged: the service runs, with a version that has scored a probe image, and
+        Redis, disk and camera are there."""
         return self.running and self.version is not None and self.probed and not self.troubles
 
 
-def service_status(reported: Mapping[str, Any], streams: RedisStreams) -> ServiceStatus:
+def service_status(reported: Mapping[str, Any], *, redis_answers: bool) -> ServiceStatus:
     """The status of a line's service by what it last reported, as `Ledger.service` reads it, and by whether Redis
     answers the reader. A disk or a camera is away where the service says so."""
     away = set(reported.get("trouble") or ())
-    try:
-        streams.ping()
-    except RedisLost:
+    if not redis_answers:
         away.add("redis")
     return ServiceStatus(
         running=reported["running"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -66,8 +67,18 @@ def regimes_of(parts: Parts, reference: Reference, seed: int) -> tuple[Regime, .
         if len(signals) >= ENOUGH_PARTS:
             z = reference.z(signals)
             offset, scale = z.mean(axis=0), np.maximum(z.std(axis=0), 1.0)
-            regimes.append(Regime(name, offset, scale, bound((z - offset) / scale, np.ones(len(offset)), seed)))
+            regimes.append(Regime(name, offset, scale, _limits(((z - offset) / scale).tobytes(), len(z), seed)))
     return tuple(regimes)
+
+
+@lru_cache(maxsize=64)
+def _limits(spreads: bytes, parts: int, seed: int) -> Evidence:
+    """The limits of a regime's charts, by its parts' signals (n, S) in its own spreads. They take 40 ms, and each
+    activation asks for them once for every version that knew the regime."""
+    z = np.frombuffer(spreads).reshape(parts, -1)  # (n * S,) -> (n, S)
+    limits = bound(z, np.ones(z.shape[1]), seed)
+    limits.setflags(write=False)
+    return limits
 
 
 def extended(parts: Parts, seen: Sequence[Sighting]) -> dict[str, npt.NDArray[np.float64]]:

@@ -12,6 +12,8 @@ from memory.calibration import CalibrationSet
 from memory.defects import Defect
 from memory.features import Map, PatchMask, View
 
+PATCH_BANK = "patch-bank"  # our own kind, and the only one in versions that do not name it
+
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 

@@ -22,6 +22,10 @@ class ExtractorMismatch(DriftlineError):
     """A snapshot was taught with another extractor than the one configured."""
 
 
+class UnknownDetector(DriftlineError):
+    """No installed package brings this kind of detector."""
+
+
 class StoreError(DriftlineError):
     """The store cannot be read or written (full disk, corruption, no version yet)."""
 

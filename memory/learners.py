@@ -6,24 +6,23 @@ from collections.abc import Callable
 from functools import cache
 from importlib.metadata import entry_points
 
-from memory.detector import Learner
-from memory.errors import DriftlineError
+from memory.detector import PATCH_BANK, Learner
+from memory.errors import UnknownDetector
 from memory.patch_bank.learner import PatchBankLearner
 
 GROUP = "driftline.detectors"
-PATCH_BANK = PatchBankLearner.kind
 OWN: dict[str, Callable[[], Learner]] = {PATCH_BANK: PatchBankLearner}
 
 
 @cache
 def learner_of(kind: str) -> Learner:
-    """The learner of a kind of detector. Raises DriftlineError for a kind that is not installed."""
+    """The learner of a kind of detector. Raises UnknownDetector for a kind that is not installed."""
     installed = {entry.name: entry for entry in entry_points(group=GROUP)}
     if kind not in OWN and kind not in installed:
-        raise DriftlineError(
+        raise UnknownDetector(
             expected=f"a kind of detector among {', '.join(sorted({*OWN, *installed}))}",
             came=repr(kind),
-            do="correct memory.detector, or install the package that brings this kind",
+            do="install the package that brings it, or correct memory.detector where a new one is to be taught",
         )
     learner: Learner = OWN[kind]() if kind in OWN else installed[kind].load()()
     return learner

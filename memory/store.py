@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from memory import blobs
 from memory.durable import disk, drafted, sync
-from memory.errors import Damaged, StaleParent, StoreError
+from memory.errors import Damaged, StaleParent, StoreError, UnknownDetector
 from memory.version import Model, Snapshot, Version, VersionDraft, decode
 
 REST_S = 3600.0
@@ -46,7 +46,7 @@ class Store:
         for path in sorted(self._manifests(), reverse=True):
             with contextlib.suppress(Damaged):
                 version = self._read(path)
-                self._snapshot(version)
+                self._check(version)
                 return version
         return None
 
@@ -57,7 +57,7 @@ class Store:
             try:
                 version = self._read(path)
                 if head is None or version.number > head.number:
-                    self._snapshot(version)
+                    self._check(version)
             except Damaged as error:
                 damages.append(error.came)
         return damages
@@ -82,7 +82,8 @@ class Store:
         return self._read(path)
 
     def load(self, version: Version) -> Model:
-        """The version with its snapshot, each blob checked against its SHA-256. Raises StoreError."""
+        """The version with its snapshot, each blob checked against its SHA-256. Raises StoreError,
+        and UnknownDetector where nothing is installed for its kind."""
         return Model(version, self._snapshot(version))
 
     def defects(self, version: Version) -> tuple[str, ...] | None:
@@ -165,6 +166,12 @@ class Store:
                 do="restore the file from a backup",
             )
         return version
+
+    def _check(self, version: Version) -> None:
+        """Raises Damaged unless the version's snapshot is intact. Of a kind of detector that is not installed only the
+        sums are known."""
+        with contextlib.suppress(UnknownDetector):
+            self._snapshot(version)
 
     def _snapshot(self, version: Version) -> Snapshot:
         return blobs.decode({name: self._blob(version, name) for name in version.blobs}, version.detector)

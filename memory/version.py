@@ -13,11 +13,10 @@ import numpy.typing as npt
 
 from memory.calibration import CalibrationSet
 from memory.defects import ConfirmedDefects
-from memory.detector import Detector
+from memory.detector import PATCH_BANK, Detector
 from memory.errors import Damaged
 
 LATER_FIELDS = frozenset({"revoked", "spans", "waiting"})
-UNNAMED_DETECTOR = "patch-bank"  # the only kind before there were several
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ class Version:
     revoked: tuple[int, ...] = ()
     spans: tuple[tuple[int, int], ...] = ()
     waiting: tuple[str, ...] = ()
-    detector: str = UNNAMED_DETECTOR
+    detector: str = PATCH_BANK
 
     def encode(self) -> bytes:
         """Canonical JSON, closed by the SHA-256 of everything before it."""
@@ -79,7 +78,7 @@ class Version:
     def _body(self) -> dict[str, Any]:
         """All fields, except later ones with their empty value: so older manifests keep their checksum."""
         body = {name: value for name, value in asdict(self).items() if value or name not in LATER_FIELDS}
-        return {name: value for name, value in body.items() if (name, value) != ("detector", UNNAMED_DETECTOR)}
+        return {name: value for name, value in body.items() if (name, value) != ("detector", PATCH_BANK)}
 
 
 @dataclass(frozen=True)

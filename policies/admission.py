@@ -91,9 +91,11 @@ def propose(base: Model, parts: LabelledParts, drift: DriftState, limits: Limits
     defects = confirmed_defects.defects
     threshold = Threshold.of(base.version.threshold)
     leave_one_out_scores(snapshot.detector, snapshot.calibration_set)  # cached, so that later searches are small
+    # Who cannot leave a part out of its score must not learn from the parts that calibrate it.
+    learning = parts.goods if learner.split_calibration else (*parts.goods, *parts.audited)
     extension = learner.extend(
         snapshot.detector,
-        (*parts.goods, *parts.audited),
+        learning,
         defects,
         Bounds(threshold.value, threshold.at(limits.review_rate)),
         base.version.waiting,

@@ -47,7 +47,8 @@ def fit(kind: str, goods: Sequence[GoodPart], defects: Sequence[Defect], limits:
     """
     learner = learner_of(kind)
     calibrating = _calibrating(len(goods), learner, limits.calibration_parts, seed)
-    taught = [good for i, good in enumerate(goods) if not (learner.split_calibration and i in set(calibrating))]
+    left_out = set(calibrating) if learner.split_calibration else set()
+    taught = [good for i, good in enumerate(goods) if i not in left_out]
     chosen = [goods[i] for i in calibrating]
     calibration_set = CalibrationSet(
         tuple(good.sample for good in chosen), tuple(good.view.features for good in chosen)

@@ -66,13 +66,17 @@ def blamed(proposal: Proposal, forgotten: list[Defect]) -> tuple[str, ...]:
     threshold. Where neither names a sample, everything new is blamed, so that learning can go on.
     """
     base, proposed = proposal.base.snapshot, proposal.snapshot
-    learner = learner_of(proposed.detector.kind)
-    guilty = learner.blame(base.detector, proposed.detector, forgotten, proposal.threshold.value)
-    if guilty:
-        return tuple(sorted(guilty))
+    learner, same_kind = learner_of(proposed.detector.kind), proposed.detector.kind == base.detector.kind
+    if same_kind:
+        guilty = learner.blame(base.detector, proposed.detector, forgotten, proposal.threshold.value)
+        if guilty:
+            return tuple(sorted(guilty))
+        new = learner.contributors(base.detector, proposed.detector)
+    else:
+        new = frozenset(proposed.detector.samples)  # of another kind nothing is old
     calibration_set = proposed.calibration_set
     fresh = set(calibration_set.samples) - set(base.calibration_set.samples)
     before = Threshold.of(proposal.base.version.threshold)
     scores = zip(calibration_set.samples, leave_one_out_scores(proposed.detector, calibration_set), strict=True)
     lifting = {sample for sample, score in scores if sample in fresh and score > before.value}
-    return tuple(sorted(lifting or fresh | learner.contributors(base.detector, proposed.detector)))
+    return tuple(sorted(lifting or fresh | new))

@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from versions import bank_of, features
 
+from memory.detector import Capacity, GoodPart
 from memory.errors import DriftlineError
-from memory.features import View
+from memory.features import Features, View
 from memory.patch_bank.bank import PatchBank
 from memory.patch_bank.defect_memory import DefectMemory
 from memory.patch_bank.good_patches import gather
 from memory.patch_bank.index import IVF_FROM
+from memory.patch_bank.learner import PatchBankLearner
 from memory.patch_bank.neighbours import NeighbourCache
 
 # Small whole numbers: distances are exact, so "never raises" needs no tolerance.
@@ -168,3 +170,14 @@ def test_a_bank_that_is_ready_lets_no_image_wait(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr("memory.patch_bank.index.faiss.IndexIVFFlat", late)
     assert bank.score(View(features(np.zeros((4, 4))))).value > 0
+
+
+def test_patches_of_a_region_of_interest_are_named_by_their_cells() -> None:
+    cells, patches = np.array([5, 6, 9]), np.array([[0.0], [1.0], [2.0]], dtype=np.float32)
+    region = Features(patches, (4, 4), cells)
+    bank = PatchBankLearner().fit([GoodPart("a", View(region)), GoodPart("b", View(region))], Capacity(9, 9), 0)
+    assert bank.good.names() <= {(sample, cell) for sample in "ab" for cell in (5, 6, 9)}
+    seen = bank.score(View(Features(patches + 0.25, (4, 4), cells)))
+    assert seen.map.shape == (4, 4)
+    assert seen.evidence["at"] in ([1, 1], [1, 2], [2, 1])
+    assert seen.evidence["place"] in (5, 6, 9)

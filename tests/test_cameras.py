@@ -79,6 +79,22 @@ def test_the_newest_image_is_given_and_none_is_queued() -> None:
         assert two.frame_id != one.frame_id
 
 
+def test_a_driver_that_hangs_does_not_keep_the_service_from_stopping(monkeypatch: pytest.MonkeyPatch) -> None:
+    hanging, reached = threading.Event(), threading.Event()
+
+    def connect() -> Scripted:
+        reached.set()
+        hanging.wait(60)
+        return Scripted()
+
+    monkeypatch.setattr("daemon.intake.cameras.CLOSE_S", 0.05)
+    camera = Camera("cam", connect, 50)
+    assert reached.wait(10)
+    camera.close()
+    assert not hanging.is_set(), "it was let go while its driver still hung"
+    hanging.set()
+
+
 def test_a_lost_camera_is_told_once_and_comes_back(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("daemon.intake.cameras.BACKOFF_FIRST_S", 1.0)  # the first trouble is seen before the next
     scripted = Scripted()

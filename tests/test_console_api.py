@@ -365,7 +365,7 @@ def test_a_line_engineer_sees_whether_it_is_ready(
         "bank": True,
         "probe": True,
         "redis": True,
-        "troubles": True,
+        "nothing_away": True,
     }
     monkeypatch.setattr(line.streams, "_client", absent_redis())
     assert client.get("/readyz").status_code == 503

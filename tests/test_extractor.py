@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from daemon.datasets.rendered import Flaw, part
 from memory.errors import DriftlineError, WeightsError
 from memory.extract import Extractor
+from memory.features import Features
 
 
 def test_features_are_deterministic_exact_in_float16_and_row_major(extractor: Extractor) -> None:
@@ -110,3 +111,16 @@ def test_the_shipped_backbone_needs_no_network_and_sees_what_its_teacher_s_layer
 def test_shipped_weights_fit_the_shipped_backbone_only(wrong: dict[str, object]) -> None:
     with pytest.raises(DriftlineError, match="driftline-tiny"):
         Extractor(**(TINY | wrong))  # type: ignore[arg-type]  # plain values by name
+
+
+@pytest.mark.parametrize("cells", [[0, 0, 1], [0, 1, 4], [-1, 0, 1], [2, 1, 0], [0, 1]])
+def test_cells_that_are_not_of_the_grid_in_order_are_refused(cells: list[int]) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        Features(np.zeros((3, 2), dtype=np.float32), (2, 2), np.array(cells))
+
+
+def test_a_region_of_interest_is_laid_out_on_its_grid_and_back() -> None:
+    region = Features(np.array([[1.0], [2.0]], dtype=np.float32), (2, 2), np.array([1, 2]))
+    assert region.to_map(region.patches[:, 0], outside=-1).tolist() == [[-1, 1], [2, -1]]
+    assert region.of_map(np.array([[5, 6], [7, 8]])).tolist() == [6, 7]
+    assert not region.complete

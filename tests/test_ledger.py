@@ -51,7 +51,9 @@ def ledger(tmp_path: Path) -> Ledger:
     return ledger
 
 
-def say(ledger: Ledger, label: Label, operator: str, box: Box | None = None) -> RecordedAnswer:
+def say(
+    ledger: Ledger, label: Label, operator: str, box: Box | None = None, effect: Effect = Effect.ACCEPTED
+) -> RecordedAnswer:
     count = len(answers_on(ledger, "f"))
     answer = NewAnswer(
         key=str(count),
@@ -60,7 +62,7 @@ def say(ledger: Ledger, label: Label, operator: str, box: Box | None = None) -> 
         operator=operator,
         box=box,
         received_ms=count,
-        effect=Effect.ACCEPTED,
+        effect=effect,
     )
     recorded = ledger.record_answer(answer)
     assert recorded is not None
@@ -107,6 +109,12 @@ def test_what_stood_by_an_earlier_answer_is_known_in_the_order_of_first_words(le
     )
     assert learnable_on(ledger, "f", 2) == [first, bert]
     assert learnable_on(ledger, "f", 3) == [anna, bert]
+
+
+def test_an_answer_that_came_too_late_replaces_none_that_came_in_time(ledger: Ledger) -> None:
+    in_time = say(ledger, Label.GOOD, "anna")
+    late = say(ledger, Label.DEFECT, "anna", effect=Effect.LATE)
+    assert [answer.id for answer in learnable_on(ledger, "f", late.id)] == [in_time.id]
 
 
 def test_a_part_is_open_for_review_until_an_answer_stands(ledger: Ledger) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import NOW_MS, frame, make_service, untracked
 from fastapi.testclient import TestClient
+from mean_map import MeanMapLearner
 from pictures import png
 
 from daemon import build
@@ -27,11 +30,20 @@ from daemon.service import Service
 from daemon.settings.load import Settings
 from daemon.settings.models import ConsoleSettings
 from daemon.streams import RedisStreams
-from memory.errors import DriftlineError
+from drift.monitor import CALM
+from memory.defects import Defect
+from memory.detector import Capacity, GoodPart
+from memory.errors import DriftlineError, UnknownDetector
 from memory.extract import Extractor
+from memory.features import View
 from memory.learners import learner_of
+from memory.patch_bank.learner import PatchBankLearner
 from memory.store import Store
 from memory.version import Version
+from policies.admission import LabelledParts, Proposal, propose
+from policies.fitting import fit
+from policies.gate import blamed
+from policies.threshold import calibrate
 
 KIND = "mean-map"
 
@@ -156,6 +168,55 @@ def test_the_console_shows_scores_teaches_and_goes_live(
         assert browser.post("/api/setup/check", content=png(501, STEADY, Flaw.BURR)).json()["verdict"] == "NG"
         assert browser.post("/api/setup/live", json={"draft": work["draft"]["id"]}).json() == {"version": 3}
     assert line.store.version(3).detector == KIND
+
+
+def test_a_verdict_without_evidence_has_a_reason_all_the_same(line: Service) -> None:
+    judge(line, "good", 5)
+    frame_of = line.engine.ledger.frame("good")
+    assert frame_of is not None
+    for evidence in (None, {"note": "no part decided"}):
+        reason = provenance.why(line.store, line.engine.ledger, replace(frame_of, evidence=evidence))
+        assert (reason["nearest_good_patch"] or {"admitted": None})["admitted"] is None
+
+
+def test_a_version_of_a_kind_that_is_gone_keeps_its_place_and_says_what_to_do(
+    line: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The package that brought the kind was not installed again: the store is read, and nothing judges in silence."""
+    monkeypatch.setattr("memory.learners.entry_points", lambda **_: ())
+    learner_of.cache_clear()
+    head = line.store.head()
+    assert head is not None
+    assert (head.detector, line.store.damaged()) == (KIND, [])
+    with pytest.raises(UnknownDetector, match="came 'mean-map'; install the package"):
+        line.store.load(head)
+
+
+def test_of_another_kind_everything_is_new_to_the_gate(line: Service) -> None:
+    base = line.store.load(line.store.version(1))
+    goods = [GoodPart(f"new{i}", view) for i, view in enumerate(base.snapshot.calibration_set.views[:2])]
+    bank = PatchBankLearner().fit(goods, Capacity(50, 50), 0)
+    seen = base.snapshot.calibration_set.features[0]
+    defect = Defect("d", seen, np.ones(seen.grid, dtype=bool))
+    proposal = Proposal(base, replace(base.snapshot, detector=bank), calibrate([99.0], 0.5), (), (), ())
+    assert blamed(proposal, [defect]) == ("new0", "new1")
+
+
+def test_who_cannot_leave_a_part_out_does_not_learn_from_what_calibrates(
+    line: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = line.store.load(line.store.version(1))
+    monkeypatch.setattr(MeanMapLearner, "split_calibration", True)
+    view = View(base.snapshot.calibration_set.features[0])
+    parts = LabelledParts((GoodPart("flagged", view),), (GoodPart("audited", view),))
+    outcome = propose(base, parts, CALM, line.engine.settings.limits, 0)
+    assert isinstance(outcome, Proposal)
+    assert outcome.added == ("flagged",)
+    assert outcome.snapshot.calibration_set.samples[-1] == "audited"
+    goods = [GoodPart(name, view) for name in "abcdef"]
+    fitted = fit(KIND, goods, (), line.engine.settings.limits, 0)
+    assert sorted((*fitted.calibration_set.samples, *fitted.detector.samples)) == list("abcdef")
+    assert len(fitted.calibration_set.samples) == 2
 
 
 def test_a_kind_that_is_not_installed_is_told_by_name() -> None:

@@ -18,7 +18,7 @@ from drift.reference import Reference
 from drift.regimes import regimes_of
 from memory.defects import ConfirmedDefects, Defect
 from memory.errors import StaleParent, StoreError
-from memory.features import View
+from memory.features import Features, View
 from memory.store import REST_S, Store
 from memory.version import Snapshot, Version, decode
 from policies.threshold import Threshold
@@ -225,3 +225,13 @@ def test_golden_stores_of_every_format_still_load() -> None:
         assert loaded.snapshot.calibration_set.regimes == tuple(expected.get("regimes", [0, 0]))
         threshold = Threshold.of(head.threshold)
         assert threshold.for_regime(99).value == expected.get("own_threshold", threshold.value)
+
+
+def test_what_a_region_of_interest_shows_is_loaded_bit_for_bit(tmp_path: Path) -> None:
+    snapshot = contents(1)
+    region = Features(np.ones((2, 4), dtype=np.float32), (2, 2), np.array([1, 3]))
+    calibration_set = replace(snapshot.calibration_set, features=(region, region))
+    store = Store(tmp_path)
+    version = commit(store, replace(snapshot, calibration_set=calibration_set))
+    for loaded in store.load(version).snapshot.calibration_set.features:
+        assert (loaded.grid, loaded.cells.tolist(), loaded.patches.tolist()) == ((2, 2), [1, 3], [[1] * 4] * 2)

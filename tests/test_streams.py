@@ -7,7 +7,7 @@ import redis
 from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
-from servers import RealRedis
+from servers import RealRedis, absent_redis
 
 from daemon.streams import BATCH, CLAIM_IDLE_MS, GROUP, RedisLost, RedisStreams
 
@@ -163,8 +163,19 @@ def test_a_lost_server_is_told_and_found_again(real_redis: RealRedis) -> None:
         wire.send("frames", {"n": "kept"})
         wire.read("frames")
         real_redis.stop()
-        for call in (lambda: wire.read("frames"), lambda: wire.send("events", {"x": "y"}), wire.ping):
+        for call in (
+            lambda: wire.read("frames"),
+            lambda: wire.send("events", {"x": "y"}),
+            lambda: wire.waiting("frames"),
+        ):
             with pytest.raises(RedisLost, match="start redis-server"):
                 call()
         real_redis.start()
         assert [m.text("n") for m in wire.read("frames")] == ["kept"], "pending entries are read again"
+
+
+def test_to_ask_whether_redis_answers_changes_nothing(client: redis.Redis) -> None:
+    """`driftline status` asks, also of lines that never ran."""
+    assert RedisStreams(client, "redis://test", "driftline", "quiet").answers()
+    assert client.keys("driftline:quiet:*") == []
+    assert not RedisStreams(absent_redis(), "redis://127.0.0.1:1", "driftline", "quiet").answers()

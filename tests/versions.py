@@ -8,7 +8,6 @@ from memory.calibration import CalibrationSet
 from memory.defects import ConfirmedDefects
 from memory.features import Features
 from memory.patch_bank.bank import PatchBank
-from memory.patch_bank.defect_memory import DefectMemory
 from memory.patch_bank.good_patches import GoodPatches, gather
 from memory.store import Store
 from memory.version import Snapshot, Version, VersionDraft

@@ -17,7 +17,6 @@ from memory.detector import Capacity, GoodPart, Score
 from memory.features import Features, View
 from memory.patch_bank.bank import PatchBank
 from memory.patch_bank.coreset import select
-from memory.patch_bank.defect_memory import DefectMemory
 from memory.patch_bank.good_patches import LANDMARKS, GoodPatches, gather
 from memory.patch_bank.learner import PatchBankLearner
 from policies import fitting

@@ -94,9 +94,9 @@ def run(config: Config = None, overrides: Set = None) -> None:
         schedule.snapshot(service)
         log.info("running", line=settings.line, source=settings.source.kind, state=str(settings.state_dir))
         service.run()
-        service.source.close()
         jobs.shutdown(wait=True)
         opened.ledger.set_status("service", {**service.status(), "stopped_ms": clock.unix_ms()})
+        service.source.close()
         opened.ledger.close()
         log.info("stopped")
 
@@ -181,7 +181,9 @@ def status(config: Config = None, overrides: Set = None, as_json: Json = False) 
     settings = terminal.settings(config, overrides)
     opened = open_state(settings.state_dir)
     reported = opened.ledger.service(clock.unix_ms(), settings.schedule.fresh_ms)
-    now, head = service_status(reported, build.redis_streams(settings)), opened.store.head()
+    in_process = settings.redis.url == build.IN_PROCESS  # another process' broker cannot be asked
+    redis_answers = in_process or build.redis_streams(settings).answers()
+    now, head = service_status(reported, redis_answers=redis_answers), opened.store.head()
     holds = newest_events(opened.ledger, ("hold",), 1)
     summary = {
         "running": reported["running"],

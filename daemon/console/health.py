@@ -28,8 +28,8 @@ async def healthz() -> dict[str, str]:
 
 @router.get("/readyz")
 def readyz(services: Injected, response: Response) -> dict[str, bool]:
-    """Whether frames are judged: the service runs with a bank that scored a probe image, Redis answers, and of what
-    the line needs nothing is away, which `troubles` says: it is false where something is."""
+    """Whether frames are judged: the service runs with a bank that scored a probe image, Redis answers, and nothing
+    else that the line needs is away."""
     now = services.status.service()
     response.status_code = 200 if now.ready else 503
     return {
@@ -37,7 +37,7 @@ def readyz(services: Injected, response: Response) -> dict[str, bool]:
         "bank": now.version is not None,
         "probe": now.probed,
         "redis": "redis" not in now.troubles,
-        "troubles": not now.troubles,
+        "nothing_away": not now.troubles,
     }
 
 

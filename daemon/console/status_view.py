@@ -27,7 +27,7 @@ class StatusView:
 
     def service(self) -> ServiceStatus:
         """The status of the service, by the one rule of readiness (`daemon.status`)."""
-        return service_status(self.reported(), self.line.streams)
+        return service_status(self.reported(), redis_answers=self.line.streams.answers())
 
     def drift(self, limit: int) -> dict[str, Any]:
         """The scene now, and its newest events, newest first."""

@@ -20,9 +20,10 @@ from daemon.ledger.records import JudgedFrame
 from daemon.service import Service
 from daemon.settings.load import Settings
 from daemon.streams import RedisLost, Stream
+from memory.detector import PATCH_BANK
 from memory.errors import DriftlineError
 from memory.store import Store
-from memory.version import UNNAMED_DETECTOR, VersionDraft
+from memory.version import VersionDraft
 
 OPERATOR = "replay"
 ROLES = {"", "setup", "stream", "probe"}
@@ -182,7 +183,7 @@ def tell(service: Service, answer: answers.Answer) -> None:
 def _digest(data: Dataset, settings: Settings) -> str:
     """A digest of the data and of the settings that decide a replay's outcome."""
     decisive = settings.model_dump(mode="json", include={"extractor", "memory", "policy"})
-    if decisive["memory"]["detector"] == UNNAMED_DETECTOR:
+    if decisive["memory"]["detector"] == PATCH_BANK:
         del decisive["memory"]["detector"]  # replays begun before there were several kinds go on
     items = [(i.frame_id, str(i.path.resolve()), i.answer) for i in data.stream]
     return hashlib.sha256(json.dumps([items, [str(p) for p in data.setup], decisive]).encode()).hexdigest()

@@ -178,7 +178,7 @@ class Engine:
                 threshold=judgement.threshold,
                 version=active.model.version.number if active else None,
                 backend=active.scorer.extractor.backend.description if active and scored else None,
-                evidence=scored.score.evidence if scored else None,
+                evidence=(scored.score.evidence or None) if scored else None,
                 reference=scene_records.reference_id(active.model) if active else None,
                 drift=asdict(drift) if drift else {},
                 scene=scene_records.scene_record(

@@ -21,6 +21,7 @@ from memory.features import Image
 OPEN_MS, READ_MS = 5_000, 5_000
 BACKOFF_FIRST_S, BACKOFF_LAST_S = 0.2, 10.0
 POLL_S = 0.005
+CLOSE_S = 5.0
 log = structlog.get_logger()
 
 
@@ -77,7 +78,7 @@ class Camera:
     def close(self) -> None:
         """Let the camera go."""
         self._closing.set()
-        self._thread.join()
+        self._thread.join(CLOSE_S)  # a driver may hang for ever; the thread ends with the process
 
     def _frame(self, at_ns: int, image: Image) -> Frame:
         name = f"{self._name}@{at_ns}"

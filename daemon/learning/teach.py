@@ -21,6 +21,7 @@ from memory.defects import ConfirmedDefects
 from memory.detector import GoodPart
 from memory.errors import DriftlineError, ExtractorMismatch
 from memory.features import Features, Image, View
+from memory.learners import learner_of
 from memory.store import Store
 from memory.version import Model, Snapshot, Version, VersionDraft
 from policies.admission import Hold, Proposal
@@ -92,9 +93,11 @@ def draft(paths: Sequence[Path], engine: Engine, store: Store, track: Track) -> 
 
     After an earlier version, its confirmed defects are kept and the gate applies: a draft that would miss one is
     refused. Unreadable files are logged and listed in the draft, not fatal. Raises TeachError with fewer than
-    `MIN_PARTS` usable images, ExtractorMismatch over a version of another extractor.
+    `MIN_PARTS` usable images, ExtractorMismatch over a version of another extractor, UnknownDetector for a kind that is
+    not installed.
     """
     extractor, settings = engine.extractor, engine.settings
+    learner_of(settings.memory.detector)  # an unknown kind is told before the backbone has seen a thousand images
     images, features, names, refused = _read(paths, extractor, settings, track)
     if len(features) < MIN_PARTS:
         raise TeachError(

@@ -29,10 +29,10 @@ def standing_on(ledger: Ledger, frame_id: str) -> list[RecordedAnswer]:
 def learnable_on(ledger: Ledger, frame_id: str, through: int) -> list[RecordedAnswer]:
     """The answers on a frame that stood at `through` and were in time, in the order of the operators' first answers."""
     rows = ledger.database.rows(
-        "SELECT * FROM answers WHERE frame_id = ? AND id <= ? AND effect <> 'late' AND revoked_by IS NULL"
-        " AND (replaced_by IS NULL OR replaced_by > ?) ORDER BY first_id",
+        "WITH counting AS (SELECT * FROM answers"
+        " WHERE frame_id = ? AND id <= ? AND effect <> 'late' AND revoked_by IS NULL)"
+        " SELECT * FROM counting WHERE id IN (SELECT max(id) FROM counting GROUP BY operator) ORDER BY first_id",
         frame_id,
-        through,
         through,
     )
     return [recorded_answer(row) for row in rows]

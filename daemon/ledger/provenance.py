@@ -51,7 +51,8 @@ def why(store: Store, ledger: Ledger, frame: JudgedFrame) -> dict[str, Any]:
     judged_by = next((v for v in history if v.number == frame.version), None)
     nearest: dict[str, Any] | None = None
     if frame.evidence is not None and frame.version is not None:
-        admitted = _admission(ledger, history, frame.evidence["sample"], frame.version)
+        sample = frame.evidence.get("sample")
+        admitted = _admission(ledger, history, sample, frame.version) if sample is not None else None
         nearest = {**frame.evidence, "admitted": admitted}
     first_ms = first_seen_ms(ledger, frame.regime)
     aside = set_aside_of(ledger, frame.frame_id)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -94,10 +93,11 @@ class Feed:
     def read_condition(self) -> Condition:
         """The line's condition now. Raises sqlite3.OperationalError or OSError where the disk refuses."""
         reported = self._ledger.service(clock.unix_ms(), self.settings.schedule.fresh_ms)
-        busy = False
-        with contextlib.suppress(RedisLost):  # what the status says
-            busy = self._streams.waiting(Stream.FRAMES) > 0
-        return Condition(service_status(reported, self._streams), busy)
+        try:
+            waiting, redis_answers = self._streams.waiting(Stream.FRAMES), True
+        except RedisLost:
+            waiting, redis_answers = 0, self._streams.answers()  # it may be there, and know no stream yet
+        return Condition(service_status(reported, redis_answers=redis_answers), waiting > 0)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
+from memory.detector import PATCH_BANK
+
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -35,7 +37,7 @@ class ExtractorSettings(Section):
 class MemorySettings(Section):
     """The bank and what proves it."""
 
-    detector: str = Field("patch-bank", description="kind of detector that `teach` makes")
+    detector: str = Field(PATCH_BANK, description="kind of detector that `teach` makes")
     bank_patches: int = Field(10_000, ge=1, description="patches in the bank at most")
     lesson_patches: int = Field(1_000, ge=1, description="new patches one lesson may add at most")
     held_out_parts: int = Field(200, ge=1, description="good parts that calibrate the threshold at most")

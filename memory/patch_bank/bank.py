@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from memory.detector import Arrays, Score
+from memory.detector import PATCH_BANK, Arrays, Score
 from memory.distances import Vectors
 from memory.features import Features, PatchMask, View
 from memory.patch_bank.defect_memory import DefectMemory
 from memory.patch_bank.good_patches import GoodPatches
 from memory.patch_bank.neighbours import NeighbourCache, PatchScores
 
-KIND = "patch-bank"
 RECHECKED = 16
 
 
@@ -33,7 +32,7 @@ class PatchBank:
 
     neighbours: NeighbourCache = field(repr=False)
     defect_memory: DefectMemory
-    kind: str = field(default=KIND, init=False)
+    kind: str = field(default=PATCH_BANK, init=False)
 
     @classmethod
     def of(cls, good: GoodPatches) -> PatchBank:

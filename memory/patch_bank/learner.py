@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from memory.calibration import CalibrationSet
 from memory.defects import Defect
-from memory.detector import Arrays, Bounds, Capacity, Detector, Extension, GoodPart, Repair
+from memory.detector import PATCH_BANK, Arrays, Bounds, Capacity, Detector, Extension, GoodPart, Repair
 from memory.distances import squared_distances
-from memory.patch_bank.bank import KIND, PatchBank, load
+from memory.patch_bank.bank import PatchBank, load
 from memory.patch_bank.coreset import redundant, select
 from memory.patch_bank.defect_memory import DefectMemory
 from memory.patch_bank.good_patches import LANDMARKS, GoodPatches, gather
@@ -28,7 +28,7 @@ REPAIR_REACH = 1.05
 class PatchBankLearner:
     """The learner of patch banks: keeps the good patches that cover all best (greedy k-centre)."""
 
-    kind = KIND
+    kind = PATCH_BANK
     split_calibration = False
 
     def fit(self, goods: Sequence[GoodPart], capacity: Capacity, seed: int) -> PatchBank:
