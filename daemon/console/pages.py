@@ -38,7 +38,7 @@ templates.env.autoescape = True  # by itself it escapes what ends in .html alone
 
 
 def readable_time(at_ms: int) -> str:
-    """A time for people."""
+    """A time as people read it."""
     return f"{minute(at_ms)} UTC"
 
 
