@@ -66,10 +66,10 @@ def live(line: Service, rows: list[Shot]) -> None:
     """The whole stream, with an operator who answers when asked."""
     for number, shot in enumerate(row for row in rows if row.role == "stream"):
         name = f"{number}:{shot.image.name}"
-        frame = playback.verdict(line, name, {"part_id": shot.part, "path": str(shot.image)})
+        frame = playback.send_frame(line, name, {"part_id": shot.part, "path": str(shot.image)})
         if frame.asked:
             label = "defect" if shot.defective else "good"
-            playback.tell(line, answers.answer(name, label, FIRST if shot.stage == 1 else LATER))
+            playback.send_answer(line, answers.answer(name, label, FIRST if shot.stage == 1 else LATER))
         line.lesson_if_due()
     line.recalibrate()
 

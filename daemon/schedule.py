@@ -48,7 +48,9 @@ def scheduler(service: Service) -> BackgroundScheduler:
         jobs.modify_job("recalibration", next_run_time=datetime.fromtimestamp(next_s, UTC))
     every(times.snapshot_s, lambda: snapshot(service), "snapshot")
     every(times.retention_s, lambda: retain(service, time.time()), "retention")
-    jobs.add_listener(lambda event: _tell(service, event), EVENT_JOB_ERROR | EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)
+    jobs.add_listener(
+        lambda event: _record_event(service, event), EVENT_JOB_ERROR | EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES
+    )
     return jobs
 
 
@@ -58,7 +60,7 @@ def snapshot(service: Service) -> None:
     service.engine.ledger.set_status("service", service.status())
 
 
-def _tell(service: Service, event: JobEvent) -> None:
+def _record_event(service: Service, event: JobEvent) -> None:
     kind, error = EVENT_KINDS[event.code], getattr(event, "exception", None)
     log.error(kind, job=event.job_id, error=repr(error) if error else None)
     service.engine.ledger.event(service.engine.clock_ms(), kind, job=event.job_id, error=repr(error))

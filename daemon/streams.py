@@ -124,7 +124,7 @@ class RedisStreams:
 
     @_guarded
     def acknowledge(self, message: Message) -> None:
-        """Say that a message's effect is durable."""
+        """Acknowledge a message, whose effect is durable now."""
         self._client.xack(self._names[message.stream], GROUP, message.entry)
 
     @_guarded

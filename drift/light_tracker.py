@@ -38,7 +38,7 @@ class LightTracker:
         self._flagged = self._flagged + 1 if flagged else 0
         if not 0 < self._flagged <= BURST_FRAMES:
             self._sums = accumulate(self._sums, evidence(as_interval(left), self._limits))
-            self.light = self._followed(seen)
+            self.light = self._tracked(seen)
         return left
 
     def _left(self, lights: Vector) -> Vector:
@@ -48,7 +48,7 @@ class LightTracker:
         spreads: Vector = np.stack(apart, axis=-1) / self._spread
         return spreads
 
-    def _followed(self, seen: Vector) -> LightEstimate:
+    def _tracked(self, seen: Vector) -> LightEstimate:
         """The estimate after a frame: moved slowly, but where the chart shows a step, set at once to the median of the
         levels since then.
         """

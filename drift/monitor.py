@@ -123,8 +123,8 @@ class Monitor:
         """
         z = frame.signals.z(self.reference)
         left = self._light_tracker.update(frame.signals.light, flagged=frame.flagged)
-        known, look = self._alarms.regime.name, self._alarms.update(z, frame.number, frame.at_ms, regimes)
-        over = self._explain() if look else ()
+        known, alarms_changed = self._alarms.regime.name, self._alarms.update(z, frame.number, frame.at_ms, regimes)
+        over = self._explain() if alarms_changed else ()
         regime = self._alarms.regime
         if regime.name == known:
             seen = np.clip(np.concatenate([left, nearest(regime.apart(z))[len(LIGHT) :]]), -Z_CLIP, Z_CLIP)
@@ -181,7 +181,9 @@ class Monitor:
             before = [c for c in self._changes if c not in COMPENSATED]
             cause = self._likely_cause(self._alarms.since(beyond_light), {*causes, *before})
             if cause is Cause.MATERIAL and not high & set(MATERIAL):
-                causes |= dict.fromkeys(before)  # ten defects look like a new material until its own chart says so
+                causes |= dict.fromkeys(
+                    before
+                )  # ten defects look like a new material until its own chart raises an alarm
             elif cause not in COMPENSATED or not causes:
                 causes[cause] = None
         return {cause: self._change(cause, high) for cause in causes}

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from drift.causes import Cause, Marks, simulate_causes
 from drift.chart import TILTS, Evidence, bound
-from drift.registration import Template, join, pictured, without
+from drift.registration import Template, join, template_of, without
 from drift.signals import (
     AXES,
     CAMERA,
@@ -125,7 +125,7 @@ def measure(raw: Image, compensated: Image, features: Features, reference: Refer
     return Signals(np.concatenate([seen, material_coordinates(material(features), reference.axes)]), levels, reach)
 
 
-def refer(
+def fit_reference(
     images: Sequence[Image], features: Sequence[Features], extract: Callable[[Image], Features], seed: int
 ) -> Reference:
     """The reference of at least two taught parts, images (H, W, 3) u8 and their features.
@@ -136,11 +136,11 @@ def refer(
     parts that hardly differ must not give charts that raise alarms at nothing.
     """
     seen = [material(one) for one in features]
-    values = left_out(images, seen, seed)
+    values = leave_one_out_signals(images, seen, seed)
     axes, mean = principal(seen, seed), values.mean(axis=0)
     floor = np.concatenate([FLOOR, np.full(len(SIGNALS) - len(FLOOR), MATERIAL_FLOOR * np.linalg.norm(axes.centre))])
     spread = np.maximum(values.std(axis=0), floor)
-    template = join([pictured(grey_of(image)) for image in images])
+    template = join([template_of(grey_of(image)) for image in images])
     marks: dict[tuple[Cause, int], list[Vector]] = {}
     chosen = np.linspace(0, len(images) - 1, min(SIMULATED_PARTS, len(images))).round().astype(int)
     for part in chosen.tolist():
@@ -159,9 +159,9 @@ def refer(
     )
 
 
-def left_out(images: Sequence[Image], seen: Sequence[Vector], seed: int) -> Vector:
+def leave_one_out_signals(images: Sequence[Image], seen: Sequence[Vector], seed: int) -> Vector:
     """The signals (n, S) of n parts, images (H, W, 3) u8 and their materials (D,), each against all the others."""
-    pictures = [pictured(grey_of(image)) for image in images]
+    pictures = [template_of(grey_of(image)) for image in images]
     joined, values = join(pictures), []
     for i, image in enumerate(images):
         axes = principal([*seen[:i], *seen[i + 1 :]], seed)
@@ -195,7 +195,7 @@ def _blind(arrays: Mapping[str, npt.NDArray[np.float64]]) -> Reference:
     mean, spread = np.zeros(len(SIGNALS)), np.full(len(SIGNALS), np.inf)
     mean[0], spread[0] = brightness, arrays["spread"][0]
     gaussian = np.broadcast_to(TILTS + TILTS**2, (len(SIGNALS), 2, len(TILTS))).copy()
-    nothing = pictured(np.eye(2, dtype=np.uint8))
+    nothing = template_of(np.eye(2, dtype=np.uint8))
     axes = Axes(arrays["centre"], arrays["axes"][:AXES])
     return Reference(mean, spread, np.array([green + red, green, green + blue]), nothing, axes, gaussian, {})
 

@@ -35,7 +35,7 @@ class Template:
     spectrum: Picture
 
 
-def pictured(image: npt.NDArray[np.uint8]) -> Template:
+def template_of(image: npt.NDArray[np.uint8]) -> Template:
     """The template of one image (H, W) u8."""
     picture = _windowed(image)
     return Template(picture, _spectrum(picture))
@@ -62,7 +62,7 @@ def register(image: npt.NDArray[np.uint8], against: Template) -> tuple[float, fl
     Where taught parts have nothing in common the result is noise, as it was when the reference's spread was measured.
     An image without any structure is neither shifted nor turned.
     """
-    seen = pictured(image)
+    seen = template_of(image)
     (x, y), _ = cv2.phaseCorrelate(against.picture, seen.picture)
     (_, turn), _ = cv2.phaseCorrelate(_tapered(against.spectrum), _tapered(seen.spectrum))
     if not np.isfinite([x, y, turn]).all():

@@ -2,6 +2,6 @@
 
 import os
 
-from memory.runtime import tell_libraries
+from memory.runtime import configure_libraries
 
-tell_libraries(os.environ)  # they read it while they are loaded, and every package of ours imports this one first
+configure_libraries(os.environ)  # they read it while they are loaded, and every package of ours imports this one first

@@ -12,7 +12,7 @@ from pathlib import Path
 from memory.errors import StoreError
 
 
-def drafted(target: Path, data: bytes) -> Path:
+def write_draft(target: Path, data: bytes) -> Path:
     """Write `data` durably beside `target`, under a name that no other writer uses. Raises OSError, and leaves
     nothing."""
     path = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")

@@ -28,7 +28,7 @@ def kernels(flags: Collection[str]) -> str | None:
     return "Haswell" if {"avx2", "fma"} <= set(flags) else None
 
 
-def tell_libraries(environ: MutableMapping[str, str], cpuinfo: Path = CPUINFO) -> None:
+def configure_libraries(environ: MutableMapping[str, str], cpuinfo: Path = CPUINFO) -> None:
     """Set in `environ`, where not set already, the kernels to use and that idle threads sleep at once."""
     for variable, value in SLEEPING.items():
         environ.setdefault(variable, value)

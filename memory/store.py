@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from memory import blobs
-from memory.durable import disk, drafted, sync
+from memory.durable import disk, sync, write_draft
 from memory.errors import Damaged, StaleParent, StoreError, UnknownDetector
 from memory.version import Model, Snapshot, Version, VersionDraft, decode
 
@@ -117,7 +117,7 @@ class Store:
             sync(self._blobs)
         version = draft.numbered(number, digests, snapshot.detector)
         with disk(self._versions):
-            manifest = drafted(self._path(number), version.encode())
+            manifest = write_draft(self._path(number), version.encode())
             try:
                 os.link(manifest, self._path(number))
             except FileExistsError:
@@ -194,7 +194,7 @@ class Store:
         digest = hashlib.sha256(data).hexdigest()
         target = self._blobs / digest
         if not target.exists() or hashlib.sha256(target.read_bytes()).hexdigest() != digest:
-            drafted(target, data).replace(target)
+            write_draft(target, data).replace(target)
         else:
             os.utime(target)  # `prune` spares what was touched lately
         return digest

@@ -46,7 +46,7 @@ def check(proposal: Proposal) -> GateReport | Hold:
         return Hold(
             f"{len(forgotten)} of {len(proposal.snapshot.confirmed_defects)} confirmed defects would be missed:"
             f" {names}",
-            blamed(proposal, forgotten),
+            blamed_samples(proposal, forgotten),
         )
     return prove(proposal.snapshot, after)
 
@@ -58,7 +58,7 @@ def prove(snapshot: Snapshot, threshold: Threshold) -> GateReport:
     return GateReport(len(defects) - len(missed), missed)
 
 
-def blamed(proposal: Proposal, forgotten: list[Defect]) -> tuple[str, ...]:
+def blamed_samples(proposal: Proposal, forgotten: list[Defect]) -> tuple[str, ...]:
     """The samples because of which these defects would be missed.
 
     Where the base would flag the defect under the new threshold, newly learned samples hide it, which the detector's

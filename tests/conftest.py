@@ -29,7 +29,7 @@ from daemon.ledger.state import open_state
 from daemon.service import Service
 from daemon.settings.load import Settings
 from daemon.streams import RedisStreams
-from drift.reference import Reference, refer
+from drift.reference import Reference, fit_reference
 from memory.features import Features, Image
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _refer_once(monkeypatch: pytest.MonkeyPatch) -> None:
         for image in images:
             digest.update(image.tobytes())
         if digest.digest() not in _referred:
-            _referred[digest.digest()] = refer(images, seen, look, seed)
+            _referred[digest.digest()] = fit_reference(images, seen, look, seed)
         return _referred[digest.digest()]
 
     monkeypatch.setattr("daemon.learning.teach.refer", once)
@@ -91,7 +91,7 @@ def _refer_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def reference() -> Reference:
     """What sixteen good parts look like, by plain colours."""
     parts = [part(number) for number in range(16)]
-    return refer(parts, [material_of(each) for each in parts], material_of, seed=0)
+    return fit_reference(parts, [material_of(each) for each in parts], material_of, seed=0)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from servers import fresh_python
 
-from memory.runtime import SLEEPING, VARIABLE, kernels, tell_libraries
+from memory.runtime import SLEEPING, VARIABLE, configure_libraries, kernels
 
 WIDE = "avx2 fma avx512f avx512bw avx512dq avx512vl avx512_bf16"
 
@@ -23,29 +23,29 @@ def test_what_the_user_set_stays(tmp_path: Path) -> None:
     cpuinfo = tmp_path / "cpuinfo"
     cpuinfo.write_text(f"processor : 0\nflags : {WIDE}\n")
     mine = {VARIABLE: "Zen", "OMP_WAIT_POLICY": "ACTIVE"}
-    tell_libraries(mine, cpuinfo)
+    configure_libraries(mine, cpuinfo)
     assert mine == SLEEPING | {VARIABLE: "Zen", "OMP_WAIT_POLICY": "ACTIVE"}
     empty: dict[str, str] = {}
-    tell_libraries(empty, cpuinfo)
+    configure_libraries(empty, cpuinfo)
     assert empty == SLEEPING | {VARIABLE: "SkylakeX"}
 
 
 def test_where_the_processor_is_not_told_no_kernels_are_named(tmp_path: Path) -> None:
     environ: dict[str, str] = {}
-    tell_libraries(environ, tmp_path / "nothing")
+    configure_libraries(environ, tmp_path / "nothing")
     (tmp_path / "arm").write_text("processor : 0\nFeatures : asimd\n")
-    tell_libraries(environ, tmp_path / "arm")
+    configure_libraries(environ, tmp_path / "arm")
     assert environ == SLEEPING
 
 
 def test_libraries_are_told_before_any_is_loaded() -> None:
     script = (
         "import sys, memory.runtime as processor\n"
-        "told = processor.tell_libraries\n"
+        "told = processor.configure_libraries\n"
         "def first(*given):\n"
         "    assert not {'numpy', 'torch', 'faiss'} & set(sys.modules), sorted(sys.modules)\n"
         "    told(*given)\n"
-        "processor.tell_libraries = first\n"
+        "processor.configure_libraries = first\n"
         "del sys.modules['memory']\n"
         "import daemon.cli.main\n"
     )

@@ -10,8 +10,8 @@ from daemon.datasets.rendered import Flaw, Scene, part
 from drift.alarms import nearest
 from drift.causes import Cause, amount, likely_cause, simulate_causes
 from drift.light import compensate
-from drift.reference import Reference, measure, refer
-from drift.registration import SIDE_PX, join, pictured, register, without
+from drift.reference import Reference, fit_reference, measure
+from drift.registration import SIDE_PX, join, register, template_of, without
 from drift.signals import CAMERA, LIGHT, MATERIAL, SIGNALS, Image, Vector
 from memory.features import Features
 
@@ -126,7 +126,7 @@ def test_every_cause_is_tried_in_images_of_the_same_shape() -> None:
 
 def test_a_part_is_registered_to_a_tenth_of_a_pixel() -> None:
     grey = part(3)[:, :, 1]
-    template = join([pictured(grey)])
+    template = join([template_of(grey)])
     for x, y in ((0, 0), (4, 0), (-12, 20)):
         moved = np.roll(grey, (y, x), axis=(0, 1))
         offset = register(moved, template)
@@ -135,14 +135,14 @@ def test_a_part_is_registered_to_a_tenth_of_a_pixel() -> None:
 
 
 def test_a_template_can_be_had_without_one_of_its_parts() -> None:
-    one, two, three = (pictured(part(i)[:, :, 1]) for i in range(3))
+    one, two, three = (template_of(part(i)[:, :, 1]) for i in range(3))
     rest, wanted = without(join([one, two, three]), two, 3), join([one, three])
     assert rest.picture == pytest.approx(wanted.picture, abs=1e-3)
     assert rest.spectrum == pytest.approx(wanted.spectrum, abs=1e-3)
 
 
 def test_parts_that_hardly_differ_make_a_reference_that_does_not_fire_at_nothing() -> None:
-    alike = refer([PARTS[0]] * 2, [material_of(PARTS[0])] * 2, material_of, seed=0)
+    alike = fit_reference([PARTS[0]] * 2, [material_of(PARTS[0])] * 2, material_of, seed=0)
     assert alike.spread.min() > 0
     assert np.isfinite(alike.limits).all()
     assert np.abs(spreads(alike, PARTS[0])).max() < 1

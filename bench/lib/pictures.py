@@ -14,7 +14,7 @@ from bench.lib.material import Material
 from bench.lib.scenes import Setting
 from drift.light import compensate
 from drift.monitor import DriftState, MeasuredFrame, Monitor
-from drift.reference import measure, refer
+from drift.reference import fit_reference, measure
 from drift.signals import Vector
 from memory.extract import Extractor
 from policies.notices import notices
@@ -46,7 +46,7 @@ def real_exposures(on: Material, backbone: Extractor, path: Path, rng: np.random
     rows = on.shots()
 
     setup = [on.load(s) for s in rows if s.role == "setup"]
-    reference = refer(setup, [backbone(image) for image in setup], backbone, 0)
+    reference = fit_reference(setup, [backbone(image) for image in setup], backbone, 0)
     monitor, z, states, marks = Monitor(reference), [], [], []
     for number in (1, 2, 3, 4, 5, 6, 1):
         marks.append((len(states), f"exposure {number}"))

@@ -17,7 +17,7 @@ from bench.lib.material import Material
 from daemon.datasets.rendered import STEADY, Flaw, Scene, part
 from drift.light import compensate
 from drift.monitor import Monitor
-from drift.reference import Reference, Signals, left_out, measure, refer
+from drift.reference import Reference, Signals, fit_reference, leave_one_out_signals, measure
 from drift.signals import LIGHT, Vector, light, material
 from memory.extract import Extractor
 from memory.features import Features, Image
@@ -175,8 +175,8 @@ def tiles(on: Material, backbone: Extractor, extent: Extent, seed: int) -> Setti
 def _taught(images: Sequence[Image], look: Look) -> tuple[Reference, Vector]:
     """The reference of taught images, and their own signals (n, S) in spreads, each against the others."""
     features = [look(image) for image in images]
-    reference = refer(images, features, look, 0)
-    values = left_out(images, [material(each) for each in features], 0)
+    reference = fit_reference(images, features, look, 0)
+    values = leave_one_out_signals(images, [material(each) for each in features], 0)
     return reference, reference.z(values)
 
 

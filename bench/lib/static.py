@@ -15,7 +15,7 @@ from bench.lib.metrics import aupro, auroc
 from bench.lib.protocol import STAGES, Shot, mask
 from drift.light import compensate
 from drift.monitor import MeasuredFrame, Monitor
-from drift.reference import Reference, measure, refer
+from drift.reference import Reference, fit_reference, measure
 from memory.extract import Extractor
 from memory.features import View
 
@@ -43,7 +43,7 @@ def teach(
     images = [material.load(shot) for shot in setup]
     features = [backbone(image) for image in images]
     parts = [(str(number), each) for number, each in enumerate(features)]
-    reference = refer(images, features, backbone, 0)
+    reference = fit_reference(images, features, backbone, 0)
     return calibrated(taught_bank(parts, budget, 0), parts, rate), reference
 
 

@@ -1,1 +1,1 @@
-"""What people and other programs see of a line over HTTP: a process of its own, beside the service."""
+"""The console: a line's pages and API over HTTP, in a process of its own beside the service."""

@@ -39,8 +39,8 @@ class DraftWorkflow:
         return _summary(self._draft) if self._draft else None
 
     def teach(self, batch: str, who: str) -> None:
-        """Begin to make a draft of a batch of uploaded images. Raises Busy, Superseded where another was begun since,
-        and NothingTaught where it is empty."""
+        """Start to teach a draft from a batch of uploaded images. Raises Busy, Superseded where another batch was begun
+        since, and NothingTaught where it is empty."""
         paths = self.uploads.paths(batch)
         if not paths:
             raise NothingTaught(expected="images of good parts", came="none", do="choose a folder first")

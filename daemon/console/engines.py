@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class Engines:
     """Makes engines over one backbone, which is loaded when it is first needed.
 
-    `load` gives the backbone, `live` an engine that judges by the chosen backend, and `reference` one that proves and
-    compares, by torch alone.
+    `load` gives the backbone, `live` an engine on the configured backend, and `reference` one on the reference backend,
+    for learning and comparisons.
     """
 
     def __init__(
@@ -39,9 +39,9 @@ class Engines:
             return self._backbone
 
     def live(self) -> Engine:
-        """A new engine that judges as the service does; nothing is active yet."""
+        """A new engine that judges as the service does; no version is active yet."""
         return self._live(self.backbone())
 
     def reference(self) -> Engine:
-        """A new engine for proofs and comparisons; nothing is active yet."""
+        """A new engine on the reference backend; no version is active yet."""
         return self._reference(self.backbone())

@@ -44,8 +44,8 @@ class FrameImages:
             return self._drawn[seq, heat]
 
     def _picture(self, seq: int, *, heat: bool) -> Image | None:
-        """The pixels (H, W, 3) u8. The scale of the map is fixed by the good parts of the version that judged it, so a
-        calm part looks calm."""
+        """The pixels (H, W, 3) u8. The scale of the map is fixed by the good parts of the version that judged it, so
+        that a calm part looks calm."""
         state = self._line.state
         frame = frame_numbered(state.ledger, seq)
         data = state.kept.image(frame.kept) if frame and frame.kept else None

@@ -23,7 +23,7 @@ class UploadRefused(DriftlineError):
 
 
 class Superseded(DriftlineError):
-    """Somebody has begun to send another folder since."""
+    """Another batch was begun since."""
 
 
 class Uploads:

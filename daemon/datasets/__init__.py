@@ -1,1 +1,1 @@
-"""Images that did not come from the line: labelled, rendered, played, imported and exported."""
+"""Data sets: labelled, rendered, played, imported and exported images."""

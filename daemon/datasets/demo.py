@@ -13,7 +13,7 @@ import numpy as np
 
 from daemon import build, clock
 from daemon.datasets.labelled import box_of
-from daemon.datasets.playback import tell, verdict
+from daemon.datasets.playback import send_answer, send_frame
 from daemon.datasets.rendered import STEADY, Flaw, Scene, part
 from daemon.learning import answers, revocation
 from daemon.learning.rollback import roll_back
@@ -175,10 +175,10 @@ def png(image: Image) -> bytes:
 def _shoot(service: Service, shot: Shot, done: Callable[[Shot, JudgedFrame], None]) -> None:
     """Judge a part; who is asked answers, and a flaw that passed is found by hand and reported."""
     image = png(part(shot.number, shot.scene, shot.flaw))
-    frame = verdict(service, shot.frame_id, {"part_id": shot.part_id, "image": image})
+    frame = send_frame(service, shot.frame_id, {"part_id": shot.part_id, "image": image})
     if frame.asked or shot.truth == "defect":
         marked = _marked(shot) if shot.truth == "defect" and frame.verdict is Verdict.OK else None
-        tell(service, answers.answer(shot.frame_id, shot.truth, shot.operator, marked))
+        send_answer(service, answers.answer(shot.frame_id, shot.truth, shot.operator, marked))
     done(shot, frame)
 
 
@@ -194,8 +194,8 @@ def _bad_shift(service: Service) -> None:
     """Before any defect is known, a careless operator confirms a stained part as good, also when it goes round again:
     one answer would teach nothing new, two parts that show the same do, and the next such part passes.
 
-    It is found by hand and reported: the patches that hid it leave the bank. Then all that this operator said is
-    taken back, and the version is rebuilt without it.
+    It is found by hand and reported: the patches that hid it leave the bank. Then all answers of this operator are
+    revoked, and the version is rebuilt without them.
     """
 
     def unseen(*_: object) -> None:

@@ -74,7 +74,7 @@ def reviewed(ledger: Ledger, kept: KeptFrames, max_pixels: int) -> Iterator[Revi
 
 def label_studio(frames: Iterator[Reviewed], kept: KeptFrames, out: Path) -> dict[str, int]:
     """Write `images/`, `tasks.json` (import it; serve the folder as local files, whose root is `out`) and `labels.xml`,
-    the labelling interface. Driftline's verdict is each task's prediction, what people said its annotation.
+    the labelling interface. Driftline's verdict is each task's prediction, people's answer its annotation.
 
     https://labelstud.io/guide/task_format
     """
@@ -144,7 +144,7 @@ def _results(one: Reviewed, label: Label, box: Box | None) -> list[dict[str, Any
 
 def _mask(one: Reviewed) -> npt.NDArray[np.uint8]:
     mask = np.zeros((one.height, one.width), dtype=np.uint8)
-    assert one.box  # noqa: S101  # its caller looked
+    assert one.box  # noqa: S101  # its caller has checked
     left, top, right, bottom = one.box
     mask[round(top * one.height) : round(bottom * one.height), round(left * one.width) : round(right * one.width)] = 255
     return mask

@@ -12,7 +12,7 @@ from pathlib import Path
 from daemon.datasets.labelled import Box
 from daemon.inference.engine import Engine
 from daemon.inference.shadow import Trial
-from daemon.intake.decode import ImageRejected, named, read_allowed
+from daemon.intake.decode import ImageRejected, path_text, read_allowed
 from daemon.intake.sources import MAX_STEM_CHARS, Frame
 from daemon.learning import answers, lesson
 from daemon.learning.teach import Track
@@ -51,7 +51,7 @@ def learn(engine: Engine, store: Store, defects: Mapping[Path, Box | None], oper
     frames: dict[str, JudgedFrame] = {}
     refused: dict[str, str] = {}
     for path in track(list(defects), "defects"):
-        file = named(path)
+        file = path_text(path)
         try:
             frames[file] = _confirmed(engine, path, defects[path], operator)
         except ImageRejected as error:
@@ -74,7 +74,7 @@ def _confirmed(engine: Engine, path: Path, region: Box | None, operator: str) ->
     later.
     """
     data = read_allowed(path, (path.parent,), engine.settings.source.max_bytes)
-    stem = Path(named(path)).stem[-MAX_STEM_CHARS:]
+    stem = Path(path_text(path)).stem[-MAX_STEM_CHARS:]
     name = f"{SOURCE}:{stem}@{hashlib.sha256(data).hexdigest()[:12]}"
     judged = engine.judge(Frame(name, stem, SOURCE, engine.clock_ms(), data, imported=True))
     marked = json.dumps(region) if region else None

@@ -153,15 +153,15 @@ def play(service: Service, stream: Sequence[Item], done: Callable[[Item, JudgedF
     gives the same verdicts, scores and versions as one that was not.
     """
     for item in stream:
-        frame = verdict(service, item.frame_id, {"part_id": item.part_id, "path": str(item.path)})
+        frame = send_frame(service, item.frame_id, {"part_id": item.part_id, "path": str(item.path)})
         if frame.asked and item.answer is not None:
-            tell(service, answers.answer(item.frame_id, item.answer, OPERATOR))
+            send_answer(service, answers.answer(item.frame_id, item.answer, OPERATOR))
         service.lesson_if_due()
         done(item, frame)
     service.turn(BLOCK_MS)
 
 
-def verdict(service: Service, frame_id: str, fields: dict[str, str | bytes]) -> JudgedFrame:
+def send_frame(service: Service, frame_id: str, fields: dict[str, str | bytes]) -> JudgedFrame:
     """Send a frame and wait for its verdict; a frame judged before is not sent again."""
     ledger = service.engine.ledger
     if ledger.frame(frame_id) is None:
@@ -171,7 +171,7 @@ def verdict(service: Service, frame_id: str, fields: dict[str, str | bytes]) -> 
     return frame
 
 
-def tell(service: Service, answer: answers.Answer) -> None:
+def send_answer(service: Service, answer: answers.Answer) -> None:
     """Send an answer and wait until it is recorded; one recorded before is not sent again."""
     ledger = service.engine.ledger
     if not is_recorded(ledger, answer.key):

@@ -1,1 +1,1 @@
-"""A frame's path: scored, observed, recorded."""
+"""Inference: a frame is scored, observed and recorded."""

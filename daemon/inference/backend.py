@@ -65,7 +65,7 @@ class AcceleratedBackend:
             else None
         )
         if parity is None or parity.gone:  # what was gone may be back
-            parity = compare(model, lambda sample: _look(accelerated, pictures, sample))
+            parity = compare(model, lambda sample: _features_of(accelerated, pictures, sample))
             ledger.certify(version.sha256, self.name, accelerated.backend.description, now_ms, parity.to_json())
             ledger.event(
                 now_ms,
@@ -111,6 +111,6 @@ def parity_summary(parity: Parity) -> dict[str, object]:
     }
 
 
-def _look(accelerated: Extractor, pictures: Pictures, sample: str) -> Features | None:
+def _features_of(accelerated: Extractor, pictures: Pictures, sample: str) -> Features | None:
     image = pictures.sample(sample)
     return None if image is None else accelerated(image)

@@ -194,7 +194,7 @@ class Engine:
             )
         )
         if drift:
-            scene_records.tell(self.ledger, judgement.believed, drift, frame.frame_id, now_ms)
+            scene_records.record_events(self.ledger, judgement.believed, drift, frame.frame_id, now_ms)
         if disputed:
             detail = {"frame_id": frame.frame_id, "head": recorded.verdict, "trial": trial}
             self.ledger.event(now_ms, "trial_disagrees", **detail)

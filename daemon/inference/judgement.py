@@ -52,8 +52,8 @@ class Scored:
 class Judgement:
     """The judgement of a frame. `scored` is None where it could not be scored.
 
-    `light` and `believed` are the monitor's as they were before the frame, None and calm where nothing is active;
-    `drift` is the monitor's state after it, None where the frame did not move it.
+    `light` and `believed` are the monitor's estimate and state before the frame, None and calm where no version is
+    active; `drift` is the monitor's state after it, None where the frame did not move it.
     """
 
     decision: Decision

@@ -45,7 +45,7 @@ def monitor(ledger: Ledger, store: Store, model: Model, seed: int) -> Monitor:
     if rebuilt.reference.blind:
         log.warning("taught before causes of drift were known: only the light is watched", do="teach again")
     frames = measured_under(ledger, reference_id(model), REWARM_FRAMES)
-    # Under another reference until now (a new teach, a rollback) the lamp is still the same.
+    # After a new teach or a rollback, frames under the other reference still tell what the light is now.
     last = frames[-1] if frames else newest_measured(ledger)
     light = _light(last.scene, rebuilt.reference) if last else rebuilt.light
     rebuilt.rewarm(_past(frames, _known_to(store, model, seed, frames)), light, _away(frames[-1]) if frames else None)
@@ -80,7 +80,7 @@ def gain_under(scene: SceneRecord, reference: Reference) -> Vector:
     return scene.gain + brighter
 
 
-def tell(ledger: Ledger, before: DriftState, after: DriftState, frame_id: str, now_ms: int) -> None:
+def record_events(ledger: Ledger, before: DriftState, after: DriftState, frame_id: str, now_ms: int) -> None:
     """Record events of what has changed, is over, or was noticed, of a known regime that is back, and of trust."""
     known = {change.cause for change in before.changes}
     for notice in notices(after):

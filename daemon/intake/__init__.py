@@ -1,1 +1,1 @@
-"""Where frames come from, and how their bytes become pixels."""
+"""Intake: the sources of frames, and the decoding of images."""

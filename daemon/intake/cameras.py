@@ -53,7 +53,7 @@ class Camera:
         self._newest: tuple[int, Image] | None = None
         self._last_ns = 0
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="camera", daemon=True)
+        self._thread = threading.Thread(target=self._grab_images, name="camera", daemon=True)
         self._thread.start()
 
     def read(self, block_ms: int) -> list[Frame]:
@@ -85,7 +85,7 @@ class Camera:
         data = cv2.imencode(".png", image[:, :, ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
         return Frame(name, name, "camera", at_ns // 1_000_000, data)
 
-    def _watch(self) -> None:
+    def _grab_images(self) -> None:
         backoff_s = BACKOFF_FIRST_S
         while not self._closing.is_set():
             try:

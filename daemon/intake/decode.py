@@ -99,7 +99,7 @@ def _rejected(expected: str, came: str, do: str) -> ImageRejected:
     return ImageRejected(expected=expected, came=came, do=do)
 
 
-def named(path: Path) -> str:
+def path_text(path: Path) -> str:
     """A path as text; bytes that are not UTF-8, as from another system's code page, are escaped."""
     return os.fsencode(path).decode(errors="backslashreplace")
 
@@ -112,9 +112,9 @@ def read_allowed(path: Path, roots: tuple[Path, ...], max_bytes: int) -> bytes:
     try:
         real = path.resolve(strict=True)
         if not any(real.is_relative_to(root.resolve()) for root in roots):
-            raise _rejected("a path under source.allowed_roots", named(path), "add its folder there, or send bytes")
+            raise _rejected("a path under source.allowed_roots", path_text(path), "add its folder there, or send bytes")
         if not real.is_file() or real.stat().st_size > max_bytes:
-            raise _rejected(f"a file of at most {max_bytes:,} bytes", named(path), "raise source.max_bytes")
+            raise _rejected(f"a file of at most {max_bytes:,} bytes", path_text(path), "raise source.max_bytes")
         return real.read_bytes()
     except (OSError, ValueError) as error:
-        raise _rejected("a readable file", f"{named(path)}: {error}", "check the path and its owner") from error
+        raise _rejected("a readable file", f"{path_text(path)}: {error}", "check the path and its owner") from error

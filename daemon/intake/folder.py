@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from daemon.intake.decode import SUFFIXES, ImageRejected, named, read_allowed
+from daemon.intake.decode import SUFFIXES, ImageRejected, path_text, read_allowed
 from daemon.intake.sources import MAX_STEM_CHARS, Frame
 from daemon.settings.load import Settings
 from daemon.streams import RedisStreams
@@ -45,7 +45,7 @@ class WatchedFolder:
             path.replace(self._folder / "judged" / f"{frame.sent_ms}.{path.stem[-MAX_STEM_CHARS:]}{path.suffix}")
 
     def tidy(self, keep: int) -> None:
-        """Delete judged files but the newest `keep`: Driftline has its own copies, as retention says."""
+        """Delete judged files beyond the newest `keep`: Driftline has its own copies, by its retention settings."""
         judged = sorted((self._folder / "judged").iterdir(), key=lambda path: path.name.split(".")[0].zfill(20))
         for path in judged[: max(len(judged) - keep, 0)]:
             path.unlink(missing_ok=True)
@@ -66,7 +66,7 @@ class WatchedFolder:
         return sorted(settled)
 
     def _frame(self, path: Path, modified_ns: int) -> Frame:
-        name = named(Path(path.name))
+        name = path_text(Path(path.name))
         frame = Frame(f"{modified_ns}@{name}", Path(name).stem, "folder", modified_ns // 1_000_000, None, receipt=path)
         try:
             return replace(frame, data=read_allowed(path, (self._folder,), self._max_bytes))

@@ -1,1 +1,1 @@
-"""A lesson's path, and every other way to a new version."""
+"""Learning: teaching, lessons, and every other way to a new version."""

@@ -15,7 +15,7 @@ from daemon.inference.shadow import LessonTicket, Trial
 from daemon.learning import trials
 from daemon.learning.answers import agreed_in_span, agreed_on
 from daemon.learning.operating_point import in_force
-from daemon.learning.publish import current, gate_record, published
+from daemon.learning.publish import current, gate_record, put_into_effect
 from daemon.ledger.answers import answers_after, last_answer, operators_in
 from daemon.ledger.frames import last_seq
 from daemon.ledger.history import learned_through, set_aside
@@ -37,7 +37,7 @@ log = structlog.get_logger()
 
 
 def due(engine: Engine, at_least: int) -> bool:
-    """Whether a lesson is due: a trial is under way, or there are `at_least` so many unlearned answers."""
+    """Whether a lesson is due: a trial is under way, or there are `at_least` that many unlearned answers."""
     if engine.active is None:
         return False
     head = engine.active.model.version
@@ -70,7 +70,7 @@ def learn(engine: Engine, store: Store, cause: str) -> Version | Hold | Trial:
         rate = in_force(store, engine.settings.policy.false_reject_rate)
         outcome = propose_and_gate(engine, base, spans, CALM if before else engine.drift(), rate)
         if isinstance(outcome, Hold):
-            return _held(engine, lesson, outcome)
+            return _record_hold(engine, lesson, outcome)
         trial = Trial(outcome, lesson)
         if frames and not before:
             trials.begin(engine.ledger, lesson)
@@ -84,7 +84,7 @@ def learn(engine: Engine, store: Store, cause: str) -> Version | Hold | Trial:
     if isinstance(report, Hold):
         return report
     try:
-        return _committed(engine, store, trial, report)
+        return _commit(engine, store, trial, report)
     except StaleParent:
         _drop(engine, "another version came first")
         raise
@@ -108,12 +108,12 @@ def _outcome(engine: Engine, trial: Trial) -> ShadowReport | Hold:
     answers = {a.frame_id: a.label for a in agreed_on(engine.ledger, [d.frame_id for d in disagreed], latest)}
     report = weigh(trials.seen(engine.ledger, lesson), disagreed, answers)
     if isinstance(report, Hold):
-        _tell(engine, report)
-        return _held(engine, lesson, report)
+        _report_hold(engine, report)
+        return _record_hold(engine, lesson, report)
     return report
 
 
-def _committed(engine: Engine, store: Store, trial: Trial, report: ShadowReport | None) -> Version:
+def _commit(engine: Engine, store: Store, trial: Trial, report: ShadowReport | None) -> Version:
     proposal, lesson = trial.approved.proposal, trial.ticket
     head = proposal.base.version
     gate = gate_record(proposal, trial.approved.gate_report)
@@ -135,7 +135,7 @@ def _committed(engine: Engine, store: Store, trial: Trial, report: ShadowReport 
         ),
     )
     engine.trial = None
-    published(engine, Model(version, proposal.snapshot), proposal.refused)
+    put_into_effect(engine, Model(version, proposal.snapshot), proposal.refused)
     return version
 
 
@@ -147,7 +147,7 @@ def _drop(engine: Engine, reason: str) -> Hold:
     return Hold(reason)
 
 
-def _held(engine: Engine, lesson: LessonTicket, hold: Hold) -> Hold:
+def _record_hold(engine: Engine, lesson: LessonTicket, hold: Hold) -> Hold:
     """Record a held lesson. Its answers are no longer due only from now on, or a crash would lose a lesson."""
     engine.ledger.record_lesson(engine.clock_ms(), lesson.base, lesson.through, None, hold.reason)
     _end(engine)
@@ -159,7 +159,7 @@ def _end(engine: Engine) -> None:
     trials.end(engine.ledger)
 
 
-def _tell(engine: Engine, hold: Hold) -> None:
+def _report_hold(engine: Engine, hold: Hold) -> None:
     engine.ledger.event(engine.clock_ms(), "hold", reason=hold.reason, blamed=list(hold.blamed))
     log.warning("lesson held", reason=hold.reason, blamed=list(hold.blamed))
 
@@ -178,7 +178,7 @@ def propose_and_gate(
     seed = engine.settings.memory.seed + base.version.number
     outcome, holds = decide(base, _confirmed(engine, base, spans), drift, limits, seed)
     for hold in holds:
-        _tell(engine, hold)
+        _report_hold(engine, hold)
         engine.ledger.quarantine(hold.blamed, engine.clock_ms(), hold.reason)
     return outcome
 

@@ -23,7 +23,7 @@ def current(store: Store) -> Model:
     return store.load(head)
 
 
-def published(engine: Engine, model: Model, refused: tuple[str, ...]) -> None:
+def put_into_effect(engine: Engine, model: Model, refused: tuple[str, ...]) -> None:
     """Put a committed lesson into effect: set refused parts aside, record it in the ledger, judge with it."""
     version = model.version
     if refused:

@@ -12,7 +12,7 @@ from daemon.inference.engine import Engine
 from daemon.learning.answers import agreed_in_span
 from daemon.learning.lesson import propose_and_gate
 from daemon.learning.operating_point import in_force
-from daemon.learning.publish import current, gate_record, published
+from daemon.learning.publish import current, gate_record, put_into_effect
 from daemon.ledger.answers import answers_by, frames_of_answers
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Span
@@ -101,7 +101,7 @@ def revoke(engine: Engine, store: Store, ids: tuple[int, ...], who: str, reason:
             spans=tuple((span.after, span.through) for span in spans),
         ),
     )
-    published(engine, Model(version, proposal.snapshot), proposal.refused)
+    put_into_effect(engine, Model(version, proposal.snapshot), proposal.refused)
     return version
 
 

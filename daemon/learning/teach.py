@@ -12,11 +12,11 @@ import structlog
 
 from daemon.clock import iso
 from daemon.inference.engine import Engine
-from daemon.intake.decode import SUFFIXES, ImageRejected, decode, named, read_allowed
+from daemon.intake.decode import SUFFIXES, ImageRejected, decode, path_text, read_allowed
 from daemon.learning.publish import announce
 from daemon.ledger.kept import keep_taught
 from daemon.settings.load import Settings
-from drift.reference import refer
+from drift.reference import fit_reference
 from memory.defects import ConfirmedDefects
 from memory.detector import GoodPart
 from memory.errors import DriftlineError, ExtractorMismatch
@@ -105,7 +105,7 @@ def draft(paths: Sequence[Path], engine: Engine, store: Store, track: Track) -> 
             came=f"{len(features)} usable, {len(refused)} refused",
             do="add good parts; a false-reject rate r needs at least 1/r - 1 of them",
         )
-    reference = refer(images, features, extractor, settings.memory.seed).arrays()
+    reference = fit_reference(images, features, extractor, settings.memory.seed).arrays()
     head = store.head()
     base = store.load(head) if head else None
     confirmed_defects = base.snapshot.confirmed_defects if base else ConfirmedDefects()
@@ -154,12 +154,12 @@ def _read(
             data = read_allowed(path, (path.parent,), settings.source.max_bytes)
             image = decode(data, extractor.input_px, settings.source.max_pixels)
         except ImageRejected as error:
-            refused[named(path)] = str(error)
-            log.warning("image refused", file=named(path), reason=str(error))
+            refused[path_text(path)] = str(error)
+            log.warning("image refused", file=path_text(path), reason=str(error))
             continue
         images.append(image)
         features.append(extractor(image))
-        names.append(named(path))
+        names.append(path_text(path))
     return images, features, names, refused
 
 

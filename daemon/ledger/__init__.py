@@ -1,1 +1,1 @@
-"""What was judged, answered and learned: the only room with SQL."""
+"""The ledger of verdicts, answers and lessons, and the kept frames; the only package with SQL."""

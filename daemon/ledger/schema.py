@@ -76,10 +76,10 @@ CREATE TABLE revoked (
 # The label budget counts an hour's questions at every frame.
 THIRD = "CREATE INDEX frames_asked ON frames (judged_ms) WHERE asked = 1 AND audited = 0"
 
-# What a proposal on trial would have said of a frame that was judged.
+# The verdict of a proposal on trial on a judged frame.
 FOURTH = "ALTER TABLE frames ADD COLUMN trial TEXT"
 
-# Light by channel, three doubles each: as believed before a frame, as its version was taught, as believed after it.
+# Light by channel, three doubles each: as estimated before a frame, as its version was taught, as estimated after it.
 FIFTH = """
 ALTER TABLE frames ADD COLUMN light BLOB;
 ALTER TABLE frames ADD COLUMN taught_light BLOB;

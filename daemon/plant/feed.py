@@ -20,7 +20,7 @@ from daemon.ledger.records import PlantVerdict
 from daemon.settings.load import Settings
 from daemon.status import ServiceStatus, service_status
 from daemon.streams import RedisLost, RedisStreams, Stream
-from memory.durable import drafted, sync
+from memory.durable import sync, write_draft
 
 log = structlog.get_logger()
 POLL_S = 0.02
@@ -50,7 +50,7 @@ class Feed:
         self._streams = streams
         self._folder = settings.state_dir / "plant"
 
-    async def watch(self) -> None:
+    async def follow_condition(self) -> None:
         """Keep `condition` fresh until cancelled."""
         while True:
             try:
@@ -83,7 +83,7 @@ class Feed:
         """Put a frame on the line. Raises RedisLost without Redis."""
         await asyncio.to_thread(self._streams.send, Stream.FRAMES, fields)
 
-    def tell(self, kind: str, **detail: Any) -> None:
+    def record_event(self, kind: str, **detail: Any) -> None:
         """Record an event; it is only logged where the disk refuses."""
         try:
             self._ledger.event(clock.unix_ms(), kind, **detail)
@@ -124,7 +124,7 @@ class Cursor:
         digits = str(seq).zfill(DIGITS).encode()
         if not self.path.exists():
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            drafted(self.path, digits).replace(self.path)
+            write_draft(self.path, digits).replace(self.path)
             sync(self.path.parent)
             sync(self.path.parent.parent)
             return

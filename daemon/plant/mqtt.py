@@ -101,7 +101,7 @@ async def serve(feed: Feed) -> None:
 
 
 def _leave(client: paho.Client, root: str) -> None:
-    """Say goodbye, if anybody hears it, and end paho's thread."""
+    """Publish that the line is offline, if still connected, and end paho's thread."""
     if client.is_connected():
         with contextlib.suppress(RuntimeError, ValueError):  # the broker has just gone away: its last will tells
             client.publish(f"{root}/availability", OFFLINE, qos=1, retain=True).wait_for_publish(GOODBYE_S)
@@ -143,7 +143,7 @@ async def _frames(feed: Feed, client: paho.Client, frames: asyncio.Queue[paho.MQ
         message = await frames.get()
         fields = _fields(message, root, feed.settings.source.max_bytes)
         if fields is None:
-            feed.tell("mqtt_refused", topic=message.topic, bytes=len(message.payload))
+            feed.record_event("mqtt_refused", topic=message.topic, bytes=len(message.payload))
             log.warning("MQTT message refused", topic=message.topic)
         while fields is not None:
             try:

@@ -42,7 +42,7 @@ def enabled(settings: Settings) -> dict[str, Serve]:
 async def supervise(feed: Feed, connectors: dict[str, Serve]) -> None:
     """Run all connectors until cancelled, and restart those that end."""
     async with asyncio.TaskGroup() as together:
-        together.create_task(feed.watch())
+        together.create_task(feed.follow_condition())
         for name, serve in connectors.items():
             together.create_task(_keep_serving(feed, name, serve))
 
@@ -64,7 +64,7 @@ async def _keep_serving(feed: Feed, name: str, serve: Serve) -> None:
         if loop.time() - began_s > BACKOFF_LAST_S:
             backoff_s, away = BACKOFF_FIRST_S, False  # it ran for a while, so its end is recorded again
         if not away:
-            feed.tell("plant_away", wire=name, error=reason)
+            feed.record_event("plant_away", wire=name, error=reason)
         log.error("connector away", connector=name, error=reason, again_in_s=backoff_s)
         away = True
         await asyncio.sleep(backoff_s)

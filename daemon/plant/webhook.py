@@ -57,7 +57,7 @@ async def _post(feed: Feed, client: httpx.AsyncClient, signer: Webhook | None, v
     if reply.is_success:
         return
     if reply.status_code in PASSED_OVER:
-        feed.tell("webhook_refused", frame_id=verdict.frame_id, status=reply.status_code)
+        feed.record_event("webhook_refused", frame_id=verdict.frame_id, status=reply.status_code)
         log.error("webhook refused a verdict", frame=verdict.frame_id, status=reply.status_code)
         return
     raise _undelivered(url, f"status {reply.status_code}")

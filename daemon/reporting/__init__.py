@@ -1,1 +1,1 @@
-"""What people look at: heat maps, plots and the report."""
+"""Reporting: heatmaps, plots and the report."""

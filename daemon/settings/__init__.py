@@ -1,1 +1,1 @@
-"""What an engineer may set."""
+"""The settings of a line."""

@@ -1,1 +1,1 @@
-"""The patch bank: good patches searched for the nearest one (PatchCore), its learning and its un-learning."""
+"""The patch bank: a detector by distance to the nearest good patch (PatchCore), and its learner."""

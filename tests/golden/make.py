@@ -13,7 +13,7 @@ from pictures import material_of
 from versions import commit, contents, features, good_of
 
 from daemon.datasets.rendered import part
-from drift.reference import Reference, refer
+from drift.reference import Reference, fit_reference
 from drift.regimes import Sighting, extended
 from drift.signals import SIGNALS
 from memory.defects import ConfirmedDefects, Defect
@@ -35,7 +35,7 @@ if __name__ == "__main__":
     good = replace(good, landmarks=good.vectors[:3], scale_range=(2.0, 5.0))
     bank = PatchBank(NeighbourCache(good), DefectMemory(good.vectors[:2] + 1, 0.1, 2.0))
     parts = [part(i) for i in range(3)]
-    reference = refer(parts, [material_of(p) for p in parts], material_of, seed=0).arrays()
+    reference = fit_reference(parts, [material_of(p) for p in parts], material_of, seed=0).arrays()
     night = extended({}, [Sighting(99, i, np.full(len(SIGNALS), i / 7), fault=False) for i in range(9)])
     held_out = replace(snapshot.calibration_set, regimes=(0, 99))
     snapshot = Snapshot(bank, ConfirmedDefects().remember(defect, 9), held_out, reference, regimes=night)
