@@ -9,7 +9,7 @@ from pictures import png
 
 from daemon.datasets.rendered import Flaw, Scene
 from daemon.learning import answers, lesson
-from daemon.learning.teach import images_in, teach
+from daemon.learning.teach import Taught, images_in, teach
 from daemon.ledger.records import JudgedFrame, RecordedAnswer
 from daemon.service import Service
 from memory.version import Version
@@ -19,22 +19,27 @@ WORN = Scene(wear=1.0, warmth=1.0)
 
 
 def judge(service: Service, frame_id: str, number: int, scene: Scene = WORN, flaw: Flaw | None = None) -> JudgedFrame:
+    """Judge a rendered part, worn unless another scene is named."""
     return service.engine.judge(frame(frame_id, png(number, scene, flaw)))
 
 
 def answer(service: Service, frame_id: str, verdict: str, operator: str = "anna") -> RecordedAnswer | None:
+    """Record a person's answer; None where it says nothing new."""
     return answers.record(service.engine.ledger, answers.answer(frame_id, verdict, operator), NOW_MS)
 
 
 def learn(service: Service) -> Version | Hold:
+    """Learn what was answered: the new version, or why there is none."""
     return lesson.learn(service.engine, service.store, "test")
 
 
 def confirm(service: Service, count: int = 3, first: int = 600) -> None:
+    """Judge worn parts and confirm each as good."""
     for number in range(first, first + count):
         judge(service, f"g{number}", number)
         answer(service, f"g{number}", "good")
 
 
-def teach_from(service: Service, folder: Path):  # type: ignore[no-untyped-def]  # the return type is teach's own
+def teach_from(service: Service, folder: Path) -> Taught:
+    """Teach a line the good parts of a folder."""
     return teach(images_in(folder), service.engine, service.store, "x", untracked)

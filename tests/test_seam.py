@@ -42,7 +42,7 @@ from memory.store import Store
 from memory.version import Version
 from policies.admission import LabelledParts, Proposal, propose
 from policies.fitting import fit
-from policies.gate import blamed
+from policies.gate import blamed_samples
 from policies.threshold import calibrate
 
 KIND = "mean-map"
@@ -199,7 +199,7 @@ def test_of_another_kind_everything_is_new_to_the_gate(line: Service) -> None:
     seen = base.snapshot.calibration_set.features[0]
     defect = Defect("d", seen, np.ones(seen.grid, dtype=bool))
     proposal = Proposal(base, replace(base.snapshot, detector=bank), calibrate([99.0], 0.5), (), (), ())
-    assert blamed(proposal, [defect]) == ("new0", "new1")
+    assert blamed_samples(proposal, [defect]) == ("new0", "new1")
 
 
 def test_who_cannot_leave_a_part_out_does_not_learn_from_what_calibrates(
