@@ -75,7 +75,7 @@ class Alarms:
         return int(self._numbers[frame])
 
     def time_ms(self, frame: int) -> int:
-        """When a remembered frame was seen."""
+        """The time when a remembered frame was seen (Unix, ms)."""
         return int(self._times[frame])
 
     def newest(self) -> Vector:

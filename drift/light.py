@@ -48,7 +48,7 @@ class LightEstimate:
         return cls((red, green, blue))
 
     def gain(self, reference: Vector) -> Vector:
-        """How much brighter each channel (3,) is than the reference (3,), as a logarithm."""
+        """The logarithm by which each channel (3,) is brighter than the reference (3,)."""
         return np.array(self.levels) - reference
 
 

@@ -25,7 +25,7 @@ _CAUSE_OF_LIGHT = {name: (Cause.LIGHT if name == "exposure" else Cause.COLOUR) f
 
 
 class Trust(StrEnum):
-    """How far this version can still be trusted to judge the scene."""
+    """The degree to which a version can be trusted to judge the scene."""
 
     STABLE = "stable"
     COMPENSATING = "compensating"

@@ -39,7 +39,7 @@ _MARKS = "marks."
 
 @dataclass(frozen=True)
 class Reference:
-    """What drift is measured against; fixed for a version.
+    """The reference that drift is measured against; fixed for a version.
 
     `mean` and `spread` (S,) of good parts' signals; `light` (3,), their brightness by channel; `template` and `axes`,
     which frames are registered and measured against; `limits` (S, 2, T) of the charts; `marks` of every cause, the

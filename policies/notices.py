@@ -10,7 +10,7 @@ from drift.monitor import Change, DriftState, Trust
 
 
 class Action(StrEnum):
-    """What the service does about a change."""
+    """The service's response to a change."""
 
     COMPENSATED = "compensated"
     PAUSED = "learning paused"

@@ -21,7 +21,8 @@ FeatureLookup = Callable[[str], Features | None]
 
 @dataclass(frozen=True)
 class Parity:
-    """How a backend's scores compare with the reference's, on a version's calibration parts and confirmed defects.
+    """The comparison of a backend's scores with the reference's, on a version's calibration parts and confirmed
+    defects.
 
     `worst` is the largest difference of a score, as a share of the threshold, or of the score where that is larger, and
     `worst_at` whose; `shift` is how far the mean material of good parts moves, in the reference's spreads. `differing`

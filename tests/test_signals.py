@@ -77,7 +77,7 @@ def test_a_change_of_contrast_is_named(reference: Reference, factor: float) -> N
 
 def test_what_light_does_before_it_is_compensated_is_laid_to_the_light(reference: Reference) -> None:
     moved = np.stack([spreads(reference, part(i, Scene(light=1.3))) for i in range(50, 62)]).mean(axis=0)
-    assert likely_cause(moved, 12, reference.marks, {"light": None}) == "light"
+    assert likely_cause(moved, 12, reference.marks, {Cause.LIGHT}) == "light"
 
 
 @pytest.mark.parametrize("bright", [0.75, 1.3])

@@ -28,7 +28,7 @@ BUILT_AT_S = 1_767_225_600  # 2026-01-01: a clock before it has lost its battery
 
 
 class Severity(StrEnum):
-    """How serious a finding is."""
+    """The severity of a finding."""
 
     OK = "ok"
     WARN = "warn"

@@ -33,7 +33,7 @@ class Role(IntEnum):
 
 @dataclass(frozen=True)
 class Caller:
-    """Who sends a request, with the name for the audit log."""
+    """The sender of a request, by the name for the audit log."""
 
     name: str
     role: Role
@@ -52,7 +52,7 @@ class Access:
         return not self.tokens and not self.proxies
 
     def caller(self, request: Request) -> Caller | None:
-        """Who sent a request; None where that is not known."""
+        """The caller who sent a request; None where that is not known."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         credential = token if scheme.lower() == "bearer" else request.cookies.get(COOKIE, "")
         if credential:

@@ -116,5 +116,5 @@ def _csv(rows: Iterator[dict[str, Any]]) -> Iterator[str]:
 
 
 def _plain(value: str) -> str:
-    """As text even to a spreadsheet, which takes what begins so for a formula."""
+    """A cell that a spreadsheet takes for text, not for a formula."""
     return f"'{value}" if value.startswith(("=", "+", "-", "@", "\t", "\r")) else value

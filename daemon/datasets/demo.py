@@ -136,7 +136,7 @@ def play(
 
 
 def story(service: Service) -> dict[str, object]:
-    """How the demo went, in a few lines for the terminal."""
+    """The outcome of the demo, in a few lines for the terminal."""
     ledger = service.engine.ledger
     frames, answers_given = newest_frames(ledger, EVERYTHING), {a.frame_id: a.label for a in every_answer(ledger)}
     chapters: dict[str, object] = {}

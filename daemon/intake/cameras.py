@@ -36,7 +36,7 @@ class Grabber(Protocol):
         """The next image (H, W, 3) u8, RGB; waits for it. Raises CameraLost."""
 
     def close(self) -> None:
-        """Let the camera go."""
+        """Release the camera."""
 
 
 class Camera:
@@ -70,13 +70,13 @@ class Camera:
             time.sleep(POLL_S)
 
     def acknowledge(self, frame: Frame) -> None:
-        """Nothing: a camera keeps no frame."""
+        """Does nothing: a camera keeps no frame."""
 
     def tidy(self, keep: int) -> None:
-        """Nothing to tidy."""
+        """Does nothing: a camera keeps no frame."""
 
     def close(self) -> None:
-        """Let the camera go."""
+        """Release the camera."""
         self._closing.set()
         self._thread.join(CLOSE_S)  # a driver may hang for ever; the thread ends with the process
 
@@ -120,7 +120,7 @@ class OpenCv:
         return np.ascontiguousarray(image[:, :, ::-1], dtype=np.uint8)
 
     def close(self) -> None:
-        """Let the camera go."""
+        """Release the camera."""
         self._camera.release()
 
 

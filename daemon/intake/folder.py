@@ -51,7 +51,7 @@ class WatchedFolder:
             path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Nothing: a folder is not held."""
+        """Does nothing: a folder is not held open."""
 
     def _settled(self) -> list[tuple[int, Path]]:
         limit_ns = time.time_ns() - self._settle_ms * 1_000_000

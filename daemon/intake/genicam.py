@@ -48,7 +48,7 @@ class GenICam:
         return np.ascontiguousarray(image[:, :, ::-1] if kind == "BGR8" else image)
 
     def close(self) -> None:
-        """Let the camera and its driver go."""
+        """Release the camera and its driver."""
         self._camera.stop()
         self._camera.destroy()
         self._harvester.reset()

@@ -42,10 +42,10 @@ class RedisFrames:
             self._streams.bury(message, frame.problem)
 
     def tidy(self, keep: int) -> None:
-        """Nothing: streams are trimmed by retention."""
+        """Does nothing: streams are trimmed by retention."""
 
     def close(self) -> None:
-        """Nothing: the service's own streams go on until its end."""
+        """Does nothing: the service owns the streams."""
 
     def _frame(self, message: Message) -> Frame:
         sent_ms = int(message.entry.partition("-")[0])

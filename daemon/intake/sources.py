@@ -53,7 +53,7 @@ class Source(Protocol):
         """The next frames, in order; waits up to `block_ms` for the first. Raises RedisLost."""
 
     def acknowledge(self, frame: Frame) -> None:
-        """Tell the source that the frame's verdict is durable. Raises RedisLost."""
+        """Acknowledge a frame, whose verdict is durable now. Raises RedisLost."""
 
     def tidy(self, keep: int) -> None:
         """Delete what the source set aside beyond its newest `keep` frames."""

@@ -70,6 +70,6 @@ def count_scored_since(ledger: Ledger, at_ms: int) -> int:
 
 
 def judging_times(ledger: Ledger, limit: int) -> list[float]:
-    """How long (ms) the newest frames took to judge, newest first."""
+    """The times (ms) that judging the newest frames took, newest first."""
     rows = ledger.database.rows("SELECT timings FROM line_frames ORDER BY seq DESC LIMIT ?", limit)
     return [json.loads(row["timings"])["judge_ms"] for row in rows]

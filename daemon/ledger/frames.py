@@ -25,7 +25,7 @@ def newest_scored(ledger: Ledger, limit: int) -> list[JudgedFrame]:
 
 
 def first_seen_ms(ledger: Ledger, regime: int) -> int:
-    """When a regime was first seen (Unix, ms), 0 for the taught parts'.
+    """The time when a regime was first seen (Unix, ms), 0 for the taught parts'.
 
     Where retention has removed that frame, it is the time of the next one on record: the parts that made a regime
     known are among them.
