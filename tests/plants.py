@@ -23,7 +23,7 @@ GIVE_UP_S = 60.0
 @asynccontextmanager
 async def running(feed: Feed, serve: Callable[[Feed], Awaitable[None]]) -> AsyncIterator[None]:
     """A connector that is served meanwhile; what it raises fails the test."""
-    tasks = [asyncio.ensure_future(serve(feed)), asyncio.ensure_future(feed.watch())]
+    tasks = [asyncio.ensure_future(serve(feed)), asyncio.ensure_future(feed.follow_condition())]
     try:
         yield
     finally:
