@@ -106,7 +106,7 @@ class Service:
         except DISK_ERRORS as error:
             self._away(self._disk, str(error))
             self._unsure = True
-            self.streams.ready = False  # what was read and not recorded is read again
+            self.streams.prepared = False  # what was read and not recorded is read again
             self.stopping.wait(self._disk.wait_s)
 
     def lesson_if_due(self) -> None:

@@ -55,11 +55,11 @@ def _guarded(call: Callable[Concatenate[RedisStreams, P], T]) -> Callable[Concat
 
     def guarded(self: RedisStreams, /, *args: P.args, **kwargs: P.kwargs) -> T:
         try:
-            if not self.ready:
+            if not self.prepared:
                 self.prepare()
             return call(self, *args, **kwargs)
         except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
-            self.ready = False
+            self.prepared = False
             raise RedisLost(
                 expected=f"Redis at {self.url}",
                 came=str(error),
@@ -67,7 +67,7 @@ def _guarded(call: Callable[Concatenate[RedisStreams, P], T]) -> Callable[Concat
             ) from error
         except redis.RedisError as error:
             # NOGROUP after a restart without persistence, MISCONF on a full disk, OOM, READONLY, NOAUTH, ...
-            self.ready = False
+            self.prepared = False
             raise RedisLost(
                 expected="Redis to take our commands",
                 came=str(error),
@@ -86,7 +86,7 @@ class RedisStreams:
     def __init__(self, client: redis.Redis, url: str, prefix: str, line: str) -> None:
         self._client: Any = client  # redis-py's own annotations mix the sync and async clients
         self.url = url
-        self.ready = False
+        self.prepared = False
         self._names = {stream: f"{prefix}:{line}:{stream}" for stream in Stream}
         self._caught_up: set[Stream] = set()
 
@@ -103,7 +103,7 @@ class RedisStreams:
                 if "BUSYGROUP" not in str(error):
                     raise
         self._caught_up.clear()
-        self.ready = True
+        self.prepared = True
 
     @_guarded
     def read(self, stream: Stream, block_ms: int = 0) -> list[Message]:

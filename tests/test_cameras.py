@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 from conftest import rows
 
-from daemon.intake.cameras import Camera, CameraLost, OpenCv
+from daemon.intake.cameras import Camera, CameraLost
 from daemon.intake.decode import decode
 from daemon.intake.genicam import GenICam
+from daemon.intake.opencv import OpenCv
 from daemon.intake.registry import open_source
 from daemon.service import Service
 from daemon.settings.load import ConfigError, Settings

@@ -54,5 +54,5 @@ def test_what_is_exported_as_a_folder_can_be_imported(reviewed: Service, tmp_pat
     counts = export.mvtec(export.reviewed(engine.ledger, engine.kept, 10**8), tmp_path)
     assert counts == {"good": 1, "defect": 1, "masks": 1, "unanswered": 2}
     images = {one.defective: one for one in labelled(tmp_path, None)}
-    assert images[True].region == pytest.approx((0.25, 0.25, 0.5, 0.75))
+    assert images[True].box == pytest.approx((0.25, 0.25, 0.5, 0.75))
     assert images[False].path.read_bytes() == png(50)

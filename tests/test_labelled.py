@@ -53,7 +53,7 @@ def test_an_mvtec_folder_is_read(tmp_path: Path) -> None:
     assert [one.defective for one in images].count(False) == 11
     (defect,) = (one for one in images if one.defective)
     assert defect.path == tmp_path / "test/burr/000.png"
-    assert defect.region == pytest.approx((0.1, 0.1, 0.6, 0.6))
+    assert defect.box == pytest.approx((0.1, 0.1, 0.6, 0.6))
 
 
 def lookout(image: str, kind: str, **also: object) -> str:
@@ -78,7 +78,7 @@ def test_a_lookout_manifest_is_read(tmp_path: Path) -> None:
     images = labelled(manifest, None)
     assert [one.defective for one in images] == [False] * 10 + [True] * 2
     for one in images[10:]:
-        assert one.region == pytest.approx((0, 0.5, 0.1, 1))
+        assert one.box == pytest.approx((0, 0.5, 0.1, 1))
 
 
 @pytest.mark.parametrize(

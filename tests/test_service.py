@@ -318,7 +318,7 @@ def test_redis_absent_at_start_and_a_real_one_killed_in_mid_run(
         real_redis.stop()
         service.turn(0)
         real_redis.start()
-        settle(service, lambda: service.streams.ready and len(service.streams.entries("verdicts")) == 6)
+        settle(service, lambda: service.streams.prepared and len(service.streams.entries("verdicts")) == 6)
         assert [f["frame_id"] for _, f in service.streams.entries("verdicts")] == [str(n).encode() for n in range(6)]
 
 

@@ -31,7 +31,7 @@ def import_labelled(
 
     settings = terminal.settings(config, overrides)
     parts = labelled(source, images)
-    defects = {one.path: one.region for one in parts if one.defective}
+    defects = {one.path: one.box for one in parts if one.defective}
     with build.only_one(settings.state_dir), terminal.progress() as bars:
         track, opened = terminal.tracker(bars), open_state(settings.state_dir)
         engine = build.engine(settings, opened, build.extractor(settings))

@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from daemon.intake.decode import SUFFIXES
+from daemon.ledger.records import Box
 from memory.errors import DriftlineError
 
 GOOD = "good"
 BLACK, WHITE, HEX = "#000000", "#ffffff", re.compile("#[0-9a-fA-F]{6}")
-Box = tuple[float, float, float, float]
 
 
 class LabelsError(DriftlineError):
@@ -35,7 +35,7 @@ class Labelled:
     background: str = BLACK
 
     @property
-    def region(self) -> Box | None:
+    def box(self) -> Box | None:
         """The box around the mask: left, top, right, bottom as shares of the image; None without a mask. Raises
         LabelsError for a mask that is no image."""
         if self.mask is None:

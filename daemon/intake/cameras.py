@@ -1,4 +1,7 @@
-"""Cameras as a source of frames, by OpenCV (RTSP, HTTP, USB); a lost camera is tried again for ever."""
+"""A camera as a source of frames: what each kind of camera needs besides its driver.
+
+The newest image is given, never a queue; a lost camera is tried again for ever.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,14 @@ from collections.abc import Callable
 from typing import Protocol
 
 import cv2
-import numpy as np
 import structlog
 
 from daemon.intake.sources import Frame
 from daemon.settings.load import ConfigError, Settings
-from daemon.streams import RedisStreams
 from memory.errors import DriftlineError
 from memory.features import Image
 
-OPEN_MS, READ_MS = 5_000, 5_000
+READ_MS = 5_000
 BACKOFF_FIRST_S, BACKOFF_LAST_S = 0.2, 10.0
 POLL_S = 0.005
 CLOSE_S = 5.0
@@ -101,29 +102,6 @@ class Camera:
                 backoff_s = min(2 * backoff_s, BACKOFF_LAST_S)
 
 
-class OpenCv:
-    """A camera that OpenCV opens: a URL (RTSP, HTTP) or the number of a device."""
-
-    def __init__(self, address: str) -> None:
-        limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, OPEN_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, READ_MS]
-        number = address.isdecimal()
-        self._address = address
-        self._camera = cv2.VideoCapture(int(address)) if number else cv2.VideoCapture(address, cv2.CAP_FFMPEG, limits)
-        if not self._camera.isOpened():
-            raise lost(address, "it cannot be opened")
-
-    def grab(self) -> Image:
-        """The next image (H, W, 3) u8, RGB. Raises CameraLost."""
-        there, image = self._camera.read()
-        if not there:
-            raise lost(self._address, "it gives no image any more")
-        return np.ascontiguousarray(image[:, :, ::-1], dtype=np.uint8)
-
-    def close(self) -> None:
-        """Release the camera."""
-        self._camera.release()
-
-
 def lost(camera: str, came: str) -> CameraLost:
     """The error of a camera that cannot be used, with what came instead of its images."""
     return CameraLost(
@@ -136,9 +114,3 @@ def address_of(settings: Settings) -> str:
     if settings.source.camera is None:
         raise ConfigError(expected="source.camera", came="no address", do="name the camera in config.yaml")
     return settings.source.camera
-
-
-def open_source(settings: Settings, _: RedisStreams) -> Camera:
-    """The camera that OpenCV opens. Raises ConfigError where none is named."""
-    address = address_of(settings)
-    return Camera(settings.line, lambda: OpenCv(address), settings.source.every_ms)

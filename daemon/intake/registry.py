@@ -12,7 +12,7 @@ from daemon.streams import RedisStreams
 SOURCES = {
     "redis": "daemon.intake.redis_frames",
     "folder": "daemon.intake.folder",
-    "camera": "daemon.intake.cameras",
+    "camera": "daemon.intake.opencv",
     "genicam": "daemon.intake.genicam",
 }
 
