@@ -12,13 +12,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from daemon.datasets.labelled import Box, box_of
+from daemon.datasets.labelled import box_of
 from daemon.intake.decode import ImageRejected, pictured
 from daemon.learning.answers import agreed_on
 from daemon.ledger.frames import review_set
 from daemon.ledger.kept import KeptFrames
 from daemon.ledger.ledger import Ledger
-from daemon.ledger.records import JudgedFrame
+from daemon.ledger.records import Box, JudgedFrame
 from policies.verdict import Label, Verdict
 
 MOST_PX = 100_000

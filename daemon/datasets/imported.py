@@ -9,14 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from daemon.datasets.labelled import Box
 from daemon.inference.engine import Engine
 from daemon.inference.shadow import Trial
 from daemon.intake.decode import ImageRejected, path_text, read_allowed
 from daemon.intake.sources import MAX_STEM_CHARS, Frame
 from daemon.learning import answers, lesson
 from daemon.learning.teach import Track
-from daemon.ledger.records import JudgedFrame
+from daemon.ledger.records import Box, JudgedFrame
 from drift.monitor import Monitor
 from memory.store import Store
 from memory.version import Version
