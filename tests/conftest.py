@@ -85,7 +85,7 @@ def _refer_once(monkeypatch: pytest.MonkeyPatch) -> None:
             _referred[digest.digest()] = fit_reference(images, seen, look, seed)
         return _referred[digest.digest()]
 
-    monkeypatch.setattr("daemon.learning.teach.refer", once)
+    monkeypatch.setattr("daemon.learning.teach.fit_reference", once)
 
 
 def features(patches: object, grid: tuple[int, int] | None = None) -> Features:
