@@ -65,7 +65,7 @@ class Extractor:
             raise DriftlineError(
                 expected=f"an image of ({self.input_px}, {self.input_px}, 3)",
                 came=f"{image.shape}",
-                do="decode it with daemon.frames.decode",
+                do="decode it with daemon.intake.decode",
             )
         patches = torch.from_numpy(self.backend(image)).half().float()
         if not bool(torch.isfinite(patches).all()):

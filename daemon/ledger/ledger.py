@@ -23,9 +23,9 @@ from daemon.ledger.rows import (
 class Ledger:
     """The durable record of one line: every write, and what judging a frame reads.
 
-    Other queries are functions of this room's other files, one file for each thing that is asked; they return records. Every method is one
-    transaction, safe from any thread. Raises sqlite3.OperationalError where the disk refuses; then nothing was written.
-    `database` is for this package alone.
+    Other queries are functions of this room's other files, one file for each thing that is asked; they return records.
+    Every method is one transaction, safe from any thread. Raises sqlite3.OperationalError where the disk refuses; then
+    nothing was written. `database` is for this package alone.
     """
 
     def __init__(self, path: Path) -> None:
