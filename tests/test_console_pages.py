@@ -122,10 +122,10 @@ def answers(service: Service) -> list[tuple[str, str, str]]:
 
 
 def until(holds: Callable[[], bool]) -> None:
-    for _ in range(200):
+    for _ in range(1_000):
         if holds():
             return
-        time.sleep(0.05)
+        time.sleep(0.01)
     raise AssertionError("it did not come to pass")
 
 
