@@ -13,7 +13,7 @@ import pytest
 import uvicorn
 from conftest import frame
 from pictures import png
-from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Error, Page, Route, expect, sync_playwright
 from servers import RealRedis, free_port, need
 
 from daemon import build, clock
@@ -148,6 +148,22 @@ def test_the_newest_part_is_shown_as_it_is_judged(page: Page, url: str, line: tu
     expect(page.locator("#part")).to_have_text("4711")
     expect(page.locator("#verdict")).to_have_text("OK")
     until(lambda: page.evaluate("document.getElementById('image').naturalWidth > 0"))
+
+
+def test_a_part_judged_while_the_list_is_under_way_is_not_hidden_by_it(
+    page: Page, url: str, line: tuple[Service, Settings]
+) -> None:
+    def late(route: Route) -> None:
+        before = route.fetch()
+        line[0].streams.send("frames", {"frame_id": "new", "part_id": "4711", "image": png(504)})
+        time.sleep(1)  # longer than the page waits to draw
+        route.fulfill(response=before)
+
+    page.route("**/api/frames*", late, times=1)
+    page.goto(url)
+    expect(page.locator("#strip li").nth(1)).to_contain_text("part-f612")
+    expect(page.locator("#part")).to_have_text("4711")
+    expect(page.locator("#strip li", has_text="4711")).to_have_count(1)
 
 
 def test_a_picture_that_a_browser_keeps_is_told_from_another_line_s(

@@ -4,6 +4,7 @@ const STRIP = 14;
 const EVERY_MS = 500;
 let come = [];
 let drawnAt = 0;
+let filling = 0;
 
 function show(frame) {
   const image = by("image");
@@ -41,15 +42,20 @@ function scene(status) {
   }));
 }
 
+// Parts that are judged while the list is under way wait for it: drawn after it, they are not hidden by it.
 async function fill() {
+  filling += 1;
   const frames = await get(`/api/frames?limit=${STRIP}`).catch(() => null);
+  filling -= 1;
   if (!frames) return;
+  const listed = new Set(frames.map((frame) => frame.frame_id));
+  come = come.filter((frame) => !listed.has(frame.frame_id));
   by("strip").replaceChildren(...frames.map((frame) => tile(frame, true)));
   if (frames.length) show(frames[0]);
 }
 
 function draw() {
-  if (!come.length || Date.now() - drawnAt < EVERY_MS) return;
+  if (filling || !come.length || Date.now() - drawnAt < EVERY_MS) return;
   drawnAt = Date.now();
   const newest = come.at(-1);
   for (const frame of come) if (frame === newest || frame.verdict !== "OK") add(frame);
