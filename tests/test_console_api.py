@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import csv
 import io
@@ -26,17 +25,13 @@ from daemon import build
 from daemon.cli.console import line_view
 from daemon.console.access import Role, access, grant
 from daemon.console.app import CHANGES_A_MINUTE, ROUTERS, application
-from daemon.console.events import EventBroadcaster
 from daemon.console.line import LineView
-from daemon.console.status_view import StatusView
 from daemon.datasets.rendered import STEADY, Flaw, Scene
 from daemon.intake.decode import decode
 from daemon.learning import answers, operating_point
 from daemon.learning.publish import current
 from daemon.learning.rollback import roll_back
 from daemon.ledger.answers import every_answer
-from daemon.ledger.frames import last_seq
-from daemon.ledger.ledger import Ledger
 from daemon.ledger.state import open_state
 from daemon.service import Service
 from daemon.settings.load import ConfigError, Settings
@@ -538,27 +533,3 @@ def test_every_answer_forbids_foreign_content(client: TestClient) -> None:
         headers = client.get(path).headers
         assert "default-src 'none'" in headers["content-security-policy"]
         assert headers["x-content-type-options"] == "nosniff"
-
-
-def test_news_go_on_after_trouble(line: LineView, monkeypatch: pytest.MonkeyPatch) -> None:
-    news, failed = EventBroadcaster(StatusView(line)), threading.Event()
-    monkeypatch.setattr("daemon.console.events.POLL_S", 0.01)
-
-    def broken(ledger: Ledger) -> int:
-        if failed.is_set():
-            return last_seq(ledger)
-        failed.set()
-        raise OSError("no more files")
-
-    monkeypatch.setattr("daemon.console.events.last_seq", broken)
-
-    async def scenario() -> str | None:
-        reading = asyncio.create_task(news.run())
-        with news.subscribed() as mine:
-            message = await asyncio.wait_for(mine.get(), 10)
-        news.end()
-        await reading
-        return message
-
-    assert "event: status" in (asyncio.run(scenario()) or "")
-    assert failed.is_set()

@@ -31,6 +31,7 @@ class EventBroadcaster:
         self._status = status
         self._queues: set[asyncio.Queue[str | None]] = set()
         self._ending = False
+        self._polls = 0
 
     @property
     def crowded(self) -> bool:
@@ -40,9 +41,11 @@ class EventBroadcaster:
     @contextmanager
     def subscribed(self) -> Iterator[asyncio.Queue[str | None]]:
         """A queue of events as text, and of None at the end. A subscriber that lets `WAITING` of them pile up loses the
-        oldest."""
+        oldest. The next poll tells the status to all: a frame judged after a subscriber's first status is in its
+        queue, so a list that is read after it leaves no gap."""
         queue: asyncio.Queue[str | None] = asyncio.Queue(WAITING)
         self._queues.add(queue)
+        self._polls = 0
         try:
             yield queue
         finally:
@@ -55,7 +58,7 @@ class EventBroadcaster:
 
     async def run(self) -> None:
         """Read and send until cancelled or ended."""
-        newest, polls = None, 0
+        newest = None
         while True:
             await asyncio.sleep(POLL_S)
             if self._ending:
@@ -64,12 +67,14 @@ class EventBroadcaster:
             if not self._queues:
                 newest = None
                 continue
+            status = self._polls % STATUS_EVERY == 0
+            self._polls += 1
             try:
-                newest, text = await asyncio.to_thread(self._read, newest, polls % STATUS_EVERY == 0)
+                newest, text = await asyncio.to_thread(self._read, newest, status)
             except Exception:  # a full disk, no more files: it is logged and tried again
                 log.exception("news could not be read")
+                self._polls = 0
                 continue
-            polls += 1
             if text:
                 await self._send(text)
 

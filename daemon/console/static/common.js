@@ -53,10 +53,11 @@ const SILENT_MS = 10000; // the status comes every two seconds
 function listen() {
   const source = new EventSource("/events");
   let silence;
+  let back = false;
   const lost = () => { clearTimeout(silence); connected(false); };
   const anew = () => { source.close(); setTimeout(listen, AGAIN_MS); };
   const heard = () => { clearTimeout(silence); silence = setTimeout(() => { lost(); anew(); }, SILENT_MS); };
-  source.onopen = () => { connected(true); heard(); news.dispatchEvent(new Event("back")); };
+  source.onopen = () => { back = false; connected(true); heard(); };
   source.onerror = () => {
     lost();
     if (source.readyState === EventSource.CLOSED) anew(); // refused: a browser leaves it at that
@@ -64,6 +65,8 @@ function listen() {
   for (const kind of ["frame", "status"]) {
     source.addEventListener(kind, (event) => { heard(); news.dispatchEvent(new CustomEvent(kind, { detail: JSON.parse(event.data) })); });
   }
+  // Not when it opens: only what is judged after the first status is sure to come as news, so a list is read after it.
+  source.addEventListener("status", () => { if (!back) news.dispatchEvent(new Event("back")); back = true; });
 }
 
 function tile(frame, heat) {

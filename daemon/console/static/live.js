@@ -4,6 +4,7 @@ const STRIP = 14;
 const EVERY_MS = 500;
 let come = [];
 let drawnAt = 0;
+let newest = 0; // the highest number in the strip
 let filling = 0;
 
 function show(frame) {
@@ -24,6 +25,7 @@ function show(frame) {
 }
 
 function add(frame) {
+  newest = frame.seq;
   const strip = by("strip");
   strip.prepend(tile(frame, true));
   while (strip.children.length > STRIP) strip.lastElementChild.remove();
@@ -48,18 +50,19 @@ async function fill() {
   const frames = await get(`/api/frames?limit=${STRIP}`).catch(() => null);
   filling -= 1;
   if (!frames) return;
-  const listed = new Set(frames.map((frame) => frame.frame_id));
-  come = come.filter((frame) => !listed.has(frame.frame_id));
+  newest = frames.length ? frames[0].seq : 0;
   by("strip").replaceChildren(...frames.map((frame) => tile(frame, true)));
   if (frames.length) show(frames[0]);
 }
 
 function draw() {
-  if (filling || !come.length || Date.now() - drawnAt < EVERY_MS) return;
+  if (filling || Date.now() - drawnAt < EVERY_MS) return;
+  come = come.filter((frame) => frame.seq > newest); // the list may hold it already
+  if (!come.length) return;
   drawnAt = Date.now();
-  const newest = come.at(-1);
-  for (const frame of come) if (frame === newest || frame.verdict !== "OK") add(frame);
-  show(newest);
+  const last = come.at(-1);
+  for (const frame of come) if (frame === last || frame.verdict !== "OK") add(frame);
+  show(last);
   come = [];
 }
 
