@@ -5,6 +5,7 @@ It imports nothing of ours, so `drift` may import it too, and reading a version 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +19,9 @@ PatchMask = npt.NDArray[np.bool_]
 Cells = npt.NDArray[np.int64]
 
 EVERY_CELL: Cells = np.empty(0, dtype=np.int64)
+MOST_PATCHES = 4_096  # of larger images, what is stored or taught is a part of the patches
+LATTICE = 1_024
+MOST_ANOMALOUS = 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +46,9 @@ class Features:
         last = self.grid[0] * self.grid[1] - 1
         if len(self) and (self.cells[0] < 0 or self.cells[-1] > last or (np.diff(self.cells) <= 0).any()):
             raise ValueError(f"expected ascending cells from 0 to {last}; came {self.cells.tolist()[:20]}")
+        object.__setattr__(self, "whole", self.whole or len(self))
+        if not len(self) <= self.whole <= last + 1:
+            raise ValueError(f"expected {len(self)} to {last + 1} patches in all; came {self.whole}")
 
     def __len__(self) -> int:
         return len(self.patches)
@@ -62,6 +69,39 @@ class Features:
     def of_map(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """The values (n,) of a map (rows, columns) at the patches."""
         return values.reshape(-1)[self.cells]  # (rows, columns) -> (rows * columns,) -> (n,)
+
+    @property
+    def large(self) -> bool:
+        """Whether the image has so many patches that only some of them are stored or taught."""
+        return self.whole > MOST_PATCHES
+
+    @property
+    def lattice(self) -> npt.NDArray[np.bool_]:
+        """Which patches (n,) lie on a regular lattice of about `LATTICE` of them, which `thinned` always keeps; all of
+        them where the image is not large. What is measured on it is the same before and after."""
+        if not self.large:
+            return np.ones(len(self), dtype=bool)
+        step = math.ceil(math.sqrt(self.whole / LATTICE))
+        rows, columns = np.divmod(self.cells, self.grid[1])
+        on: npt.NDArray[np.bool_] = (rows % step == 0) & (columns % step == 0)
+        return on
+
+    def thinned(self, keep: npt.NDArray[np.bool_]) -> Features:
+        """The patches to `keep` (n,) and those on the lattice; itself where the image is not large."""
+        if not self.large:
+            return self
+        kept = keep | self.lattice
+        return Features(self.patches[kept], self.grid, self.cells[kept], self.whole)
+
+    def telling(self, anomaly: Map) -> Features:
+        """Thinned to what tells most about how it is scored: the `MOST_ANOMALOUS` patches by an anomaly map (rows,
+        columns), and those that are 0 in it, which a detector holds."""
+        if not self.large:
+            return self
+        values = self.of_map(anomaly)
+        keep = values == 0
+        keep[np.argsort(-values, kind="stable")[:MOST_ANOMALOUS]] = True
+        return self.thinned(keep)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,174 @@
+"""A version's geometry: the size of its images, their region of interest, and the canvas on which they are judged."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from memory.errors import DriftlineError
+from memory.features import Image
+from memory.region import Inside, Region
+from memory.tiles import tile_side
+
+MAJORITY = 0.8
+PATCHES_PER_DEFECT = 3
+MOST_SQUARES = 4  # of the network's input in a canvas whose scale nobody chose
+OUTSIDE = 114  # a grey that is neither black nor white, so that the region's edge is as faint as can be
+WHOLE_IMAGE = Region()
+Size = tuple[int, int]
+
+
+class GeometryError(DriftlineError):
+    """An image that does not have the geometry of the version, or images that make none."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """The shapes that a backbone takes: `stride_px` is the side of a patch, `multiple_px` what the sides of its input
+    are multiples of, `input_px` its usual side; `fixed` networks take that square alone."""
+
+    stride_px: int
+    multiple_px: int
+    input_px: int
+    fixed: bool
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """The geometry that all images of a version have.
+
+    Sizes are (height, width) in pixels. `image_px` is the size of upright images, None where the taught ones had many
+    sizes and any is taken. Each is resampled to the `canvas_px`, which is judged in tiles of `tile_px`; `bits` is the
+    intensity window of images whose files do not state one, None where all of them do.
+    """
+
+    image_px: Size | None
+    canvas_px: Size
+    tile_px: Size
+    bits: int | None = None
+    region: Region = WHOLE_IMAGE
+
+    @classmethod
+    def squeezed(cls, input_px: int) -> Geometry:
+        """The geometry of versions that state none: any image, squeezed to a square."""
+        return cls(None, (input_px, input_px), (input_px, input_px))
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any], input_px: int) -> Geometry:
+        """The geometry that `to_json` wrote; that of older versions where it is empty."""
+        if not record:
+            return cls.squeezed(input_px)
+        image_px = None if record["image"] is None else _size(record["image"])
+        return cls(
+            image_px, _size(record["canvas"]), _size(record["tile"]), record["bits"], Region.of(record["region"])
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The geometry as JSON for the manifest."""
+        return {
+            "image": list(self.image_px) if self.image_px else None,
+            "canvas": list(self.canvas_px),
+            "tile": list(self.tile_px),
+            "bits": self.bits,
+            "region": self.region.to_json(),
+        }
+
+    @property
+    def scale(self) -> float | None:
+        """How many pixels of the canvas there are for one of the image; None where images have many sizes."""
+        return None if self.image_px is None else math.sqrt(math.prod(self.canvas_px) / math.prod(self.image_px))
+
+    def inside(self) -> Inside | None:
+        """The pixels (H, W) of the canvas in the region; None where it is the whole image."""
+        return None if self.region.everything else self.region.inside(*self.canvas_px)
+
+    def check(self, height_px: int, width_px: int) -> None:
+        """Raises GeometryError for an image of another size."""
+        if self.image_px not in {None, (height_px, width_px)}:
+            assert self.image_px is not None  # noqa: S101  # None is in the set
+            raise GeometryError(
+                expected=f"images of {_text(self.image_px)}, as taught",
+                came=_text((height_px, width_px)),
+                do="set the camera as it was, or teach again from its new images",
+            )
+
+
+def painted(image: Image, inside: Inside | None) -> Image:
+    """The image (H, W, 3) u8 with one grey wherever it is not `inside` (H, W), so that nothing there can matter."""
+    return image if inside is None else np.where(inside[:, :, None], image, np.uint8(OUTSIDE))
+
+
+def common_size(sizes: Sequence[Size]) -> Size | None:
+    """The size that at least `MAJORITY` of images have; None where there is none."""
+    size, count = Counter(sizes).most_common(1)[0]
+    return size if count >= MAJORITY * len(sizes) else None
+
+
+def geometry_of(
+    sizes: Sequence[Size],
+    network: Network,
+    region: Region,
+    bits: int | None,
+    scale: float | None = None,
+    smallest_defect_px: float | None = None,
+) -> Geometry:
+    """The geometry for taught images of these upright sizes (height, width).
+
+    `scale` is how many pixels of the canvas there are for one of the image. Where it is None, the smallest defect that
+    must be found decides, by `scale_for`; where that is None too, the shorter side becomes as long as the network's
+    input, in a canvas of at most `MOST_SQUARES` of its squares. Aspect is kept, but for the rounding to whole cells of
+    the network. Raises GeometryError where the region holds no patch of it.
+    """
+    image_px = common_size(sizes)
+    height, width = image_px or (int(np.median([size[0] for size in sizes])), int(np.median([s[1] for s in sizes])))
+    if scale is None and smallest_defect_px is not None:
+        scale = scale_for(smallest_defect_px, network.stride_px)
+    if scale is None:
+        most = math.sqrt(MOST_SQUARES * network.input_px**2 / (height * width))
+        scale = min(network.input_px / min(height, width), most)
+    canvas = (_rounded(height * scale, network), _rounded(width * scale, network))
+    geometry = Geometry(image_px, canvas, (_tile(canvas[0], network), _tile(canvas[1], network)), bits, region)
+    inside = geometry.inside()
+    if inside is not None and not cells_inside(inside, network.stride_px).any():
+        raise GeometryError(
+            expected=f"a region of at least one patch, {network.stride_px / scale:.0f} px a side",
+            came="a smaller or empty one",
+            do="draw a larger region, or ignore less",
+        )
+    return geometry
+
+
+def scale_for(smallest_defect_px: float, stride_px: int) -> float:
+    """The scale at which a square defect of that side has the area of `PATCHES_PER_DEFECT` patches; never above 1."""
+    return min(math.sqrt(PATCHES_PER_DEFECT) * stride_px / smallest_defect_px, 1.0)
+
+
+def cells_inside(inside: Inside, stride_px: int) -> Inside:
+    """The cells (rows, columns) of a grid of patches at least half of whose pixels are `inside` (H, W)."""
+    rows, columns = inside.shape[0] // stride_px, inside.shape[1] // stride_px
+    parted = inside[: rows * stride_px, : columns * stride_px].reshape(rows, stride_px, columns, stride_px)
+    covered: Inside = parted.mean(axis=(1, 3)) >= 0.5  # (rows, stride, columns, stride) -> (rows, columns)
+    return covered
+
+
+def _rounded(side_px: float, network: Network) -> int:
+    least = network.input_px if network.fixed else network.multiple_px
+    return max(round(side_px / network.multiple_px) * network.multiple_px, least)
+
+
+def _tile(side_px: int, network: Network) -> int:
+    return network.input_px if network.fixed else tile_side(side_px, network.multiple_px)
+
+
+def _size(value: Sequence[int]) -> Size:
+    height, width = value
+    return int(height), int(width)
+
+
+def _text(size: Size) -> str:
+    return f"{size[1]}×{size[0]} px"

@@ -1,0 +1,98 @@
+"""The geometry of a version: found from its taught images, and what it asks of later ones."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from memory.geometry import Geometry, GeometryError, Network, cells_inside, common_size, geometry_of, painted, scale_for
+from memory.region import Region
+
+TINY = Network(stride_px=8, multiple_px=16, input_px=256, fixed=False)
+VIT = Network(stride_px=14, multiple_px=14, input_px=224, fixed=True)
+SMALL = ((0.5, 0.5), (0.501, 0.5), (0.501, 0.501), (0.5, 0.501))
+
+
+def box(left: float, top: float, right: float, bottom: float) -> tuple[tuple[float, float], ...]:
+    return ((left, top), (right, top), (right, bottom), (left, bottom))
+
+
+@pytest.mark.parametrize(
+    ("size", "canvas", "tile"),
+    [
+        ((256, 256), (256, 256), (256, 256)),
+        ((1250, 500), (640, 256), (352, 256)),
+        ((2048, 2448), (256, 304), (256, 304)),
+        ((100, 2000), (112, 2288), (112, 512)),
+    ],
+)
+def test_the_shorter_side_becomes_the_network_s_input(
+    size: tuple[int, int], canvas: tuple[int, int], tile: tuple[int, int]
+) -> None:
+    found = geometry_of([size] * 5, TINY, Region(), None)
+    assert (found.image_px, found.canvas_px, found.tile_px) == (size, canvas, tile)
+
+
+def test_the_smallest_defect_chooses_the_scale() -> None:
+    found = geometry_of([(2048, 2448)] * 5, TINY, Region(), None, smallest_defect_px=6)
+    assert found.canvas_px == (2048, 2448)
+    assert found.scale == 1.0
+    assert scale_for(28, 8) == pytest.approx(np.sqrt(3) * 8 / 28)
+
+
+def test_a_network_of_fixed_size_has_tiles_of_it() -> None:
+    found = geometry_of([(1000, 700)] * 5, VIT, Region(), None)
+    assert (found.canvas_px, found.tile_px) == ((322, 224), (224, 224))
+
+
+def test_images_of_many_sizes_have_one_canvas_and_any_size_is_taken() -> None:
+    found = geometry_of([(200, 300), (220, 310), (210, 330)], TINY, Region(), None)
+    assert (found.image_px, found.canvas_px) == (None, (256, 384))
+    found.check(17, 4000)
+
+
+def test_one_image_of_another_camera_does_not_change_the_geometry() -> None:
+    assert common_size([(480, 640)] * 99 + [(1024, 1280)]) == (480, 640)
+    assert common_size([(480, 640), (1024, 1280)]) is None
+
+
+def test_another_size_is_refused_with_what_to_do() -> None:
+    found = geometry_of([(480, 640)] * 5, TINY, Region(), None)
+    found.check(480, 640)
+    with pytest.raises(GeometryError, match=r"640×480 px, as taught; came 480×640 px; .*teach again"):
+        found.check(640, 480)
+
+
+def test_a_region_without_a_patch_is_refused() -> None:
+    with pytest.raises(GeometryError, match="at least one patch"):
+        geometry_of([(480, 640)] * 5, TINY, Region((SMALL,)), None)
+    with pytest.raises(GeometryError, match="at least one patch"):
+        geometry_of([(480, 640)] * 5, TINY, Region(ignore=(box(0, 0, 1, 1),)), None)
+
+
+def test_what_is_outside_the_region_is_painted_over(rng: np.random.Generator) -> None:
+    inside = Region((box(0, 0, 0.5, 1),)).inside(32, 32)
+    one, other = (rng.integers(0, 256, (32, 32, 3), dtype=np.uint8) for _ in range(2))
+    other[:, :16] = one[:, :16]
+    assert np.array_equal(painted(one, inside), painted(other, inside))
+    assert np.array_equal(painted(one, inside)[:, :16], one[:, :16])
+    assert painted(one, None) is one
+
+
+def test_a_cell_belongs_to_the_region_by_half_of_its_pixels() -> None:
+    inside = np.zeros((16, 24), dtype=bool)
+    inside[:, :12] = True
+    assert cells_inside(inside, 8).tolist() == [[True, True, False]] * 2
+
+
+def test_json_gives_the_same_geometry() -> None:
+    for region in (Region(), Region((box(0.1, 0.1, 0.9, 0.9),), (box(0.2, 0.2, 0.3, 0.3),))):
+        found = geometry_of([(480, 640)] * 5, TINY, region, 12, scale=0.5)
+        assert Geometry.of(found.to_json(), 256) == found
+    mixed = geometry_of([(480, 640), (400, 640)], TINY, Region(), None)
+    assert Geometry.of(mixed.to_json(), 256) == mixed
+
+
+def test_versions_that_state_no_geometry_squeeze_images() -> None:
+    assert Geometry.of({}, 128).canvas_px == (128, 128)
+    Geometry.of({}, 128).check(40, 4000)
