@@ -12,13 +12,14 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from drift.signals import Vector
+from drift.signals import Inside, Vector
 from memory.features import Image
 
 RATE = 0.05
 STEP_LIMIT = 0.35
 REACH_LIMIT = math.log(4.0)
 BALANCE_LIMIT = math.log(1.35)
+OUTSIDE = 114  # neither black nor white, so that the region's edge is faint
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,12 @@ class LightEstimate:
         return np.array(self.levels) - reference
 
 
-def compensate(image: Image, gain: Vector) -> Image:
-    """The image (H, W, 3) u8 as the reference light would have shown it, rounded and clipped to u8."""
+def compensate(image: Image, gain: Vector, inside: Inside = None) -> Image:
+    """The image (H, W, 3) u8 as the reference light would have shown it, rounded and clipped to u8, and `painted`."""
     tables = np.clip(np.rint(np.arange(256)[:, None] * np.exp(-gain)), 0, 255).astype(np.uint8)
-    return cv2.LUT(image, tables[None]).astype(np.uint8, copy=False)  # (256, 3) -> (1, 256, 3)
+    return painted(cv2.LUT(image, tables[None]).astype(np.uint8, copy=False), inside)  # (256, 3) -> (1, 256, 3)
+
+
+def painted(image: Image, inside: Inside) -> Image:
+    """The image (H, W, 3) u8 with one grey wherever it is not `inside` (H, W), so that nothing there can matter."""
+    return image if inside is None else np.where(inside[:, :, None], image, np.uint8(OUTSIDE))

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from drift.causes import Cause, Marks, simulate_causes
 from drift.chart import TILTS, Evidence, bound
+from drift.light import painted
 from drift.registration import Template, join, template_of, without
 from drift.signals import (
     AXES,
@@ -18,6 +19,7 @@ from drift.signals import (
     LIGHT,
     SIGNALS,
     Axes,
+    Inside,
     Vector,
     grains,
     grey_of,
@@ -113,22 +115,30 @@ class Signals:
         return reference.z(np.stack([self.values - self.reach, self.values + self.reach]))
 
 
-def measure(raw: Image, compensated: Image, features: Features, reference: Reference) -> Signals:
+def measure(raw: Image, compensated: Image, features: Features, reference: Reference, inside: Inside = None) -> Signals:
     """The signals of one frame: images (H, W, 3) u8 before and after compensation, and its features.
 
-    A defect on the part hardly moves them.
+    Where only what lies `inside` counts, `compensated` is painted over elsewhere. A defect on the part hardly moves
+    them.
     """
-    levels = light(raw)
-    as_it_is, scaled = grains(raw, np.array([0.0, (levels - light(compensated)).mean()]))
-    seen, reach = picture(levels, compensated, reference.template, (as_it_is + scaled) / 2), np.zeros(len(SIGNALS))
+    levels = light(raw, inside)
+    as_it_is, scaled = grains(raw, np.array([0.0, (levels - light(compensated, inside)).mean()]), inside)
+    detail, reach = (as_it_is + scaled) / 2, np.zeros(len(SIGNALS))
+    seen = picture(levels, compensated, reference.template, detail, inside)
     reach[GRAINY] = np.abs(as_it_is - scaled) / 2
     return Signals(np.concatenate([seen, material_coordinates(material(features), reference.axes)]), levels, reach)
 
 
 def fit_reference(
-    images: Sequence[Image], features: Sequence[Features], extract: Callable[[Image], Features], seed: int
+    images: Sequence[Image],
+    features: Sequence[Features],
+    extract: Callable[[Image], Features],
+    seed: int,
+    inside: Inside = None,
 ) -> Reference:
     """The reference of at least two taught parts, images (H, W, 3) u8 and their features.
+
+    Where only what lies `inside` (H, W) counts, the images are painted over elsewhere.
 
     `extract` is the extractor that made these; it is used again for some of the images under every simulated cause.
 
@@ -136,7 +146,7 @@ def fit_reference(
     parts that hardly differ must not give charts that raise alarms at nothing.
     """
     seen = [material(one) for one in features]
-    values = leave_one_out_signals(images, seen, seed)
+    values = leave_one_out_signals(images, seen, seed, inside)
     axes, mean = principal(seen, seed), values.mean(axis=0)
     floor = np.concatenate([FLOOR, np.full(len(SIGNALS) - len(FLOOR), MATERIAL_FLOOR * np.linalg.norm(axes.centre))])
     spread = np.maximum(values.std(axis=0), floor)
@@ -144,14 +154,16 @@ def fit_reference(
     marks: dict[tuple[Cause, int], list[Vector]] = {}
     chosen = np.linspace(0, len(images) - 1, min(SIMULATED_PARTS, len(images))).round().astype(int)
     for part in chosen.tolist():
-        plain = _values(images[part], seen[part], template, axes)
-        for variant, (cause, image) in enumerate(simulate_causes(images[part], seed)):
-            changed = _values(image, material(extract(image)), template, axes)
+        original = images[part]
+        plain = _values(original, material(extract(original)), template, axes, inside)
+        for variant, (cause, simulated) in enumerate(simulate_causes(original, seed)):
+            image = painted(simulated, inside)
+            changed = _values(image, material(extract(image)), template, axes, inside)
             marks.setdefault((cause, variant), []).append((changed - plain) / spread)
     return Reference(
         mean=mean,
         spread=spread,
-        light=np.mean([light(image) for image in images], axis=0),
+        light=np.mean([light(image, inside) for image in images], axis=0),
         template=template,
         axes=axes,
         limits=bound((values - mean) / spread, floor / spread, seed),
@@ -159,20 +171,21 @@ def fit_reference(
     )
 
 
-def leave_one_out_signals(images: Sequence[Image], seen: Sequence[Vector], seed: int) -> Vector:
+def leave_one_out_signals(images: Sequence[Image], seen: Sequence[Vector], seed: int, inside: Inside = None) -> Vector:
     """The signals (n, S) of n parts, images (H, W, 3) u8 and their materials (D,), each against all the others."""
     pictures = [template_of(grey_of(image)) for image in images]
     joined, values = join(pictures), []
     for i, image in enumerate(images):
         axes = principal([*seen[:i], *seen[i + 1 :]], seed)
-        values.append(_values(image, seen[i], without(joined, pictures[i], len(images)), axes))
+        values.append(_values(image, seen[i], without(joined, pictures[i], len(images)), axes, inside))
     return np.stack(values)
 
 
-def _values(image: Image, seen: Vector, template: Template, axes: Axes) -> Vector:
+def _values(image: Image, seen: Vector, template: Template, axes: Axes, inside: Inside) -> Vector:
     """The signals (S,) of an image (H, W, 3) u8 that needs no compensation, and of its material (D,)."""
+    detail = grains(image, np.zeros(1), inside)[0]
     return np.concatenate(
-        [picture(light(image), image, template, grains(image, np.zeros(1))[0]), material_coordinates(seen, axes)]
+        [picture(light(image, inside), image, template, detail, inside), material_coordinates(seen, axes)]
     )
 
 

@@ -25,6 +25,8 @@ QUANTUM = 0.5  # half a grey level: what an 8-bit image cannot show
 _NOISE = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], dtype=np.float32)
 
 Vector = npt.NDArray[np.float64]
+# Which pixels (H, W) of an image lie in its region of interest; None where it is the whole image.
+Inside = npt.NDArray[np.bool_] | None
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,10 @@ def grey_of(image: Image) -> Image:
     return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)
 
 
-def light(raw: Image) -> Vector:
-    """The logarithm of each colour channel's brightness (3,) in an image (H, W, 3) u8: mean of its middle 80 %."""
-    levels: Vector = np.log([_trimmed_mean(_histogram(raw, channel)) + 1 for channel in range(3)])
+def light(raw: Image, inside: Inside = None) -> Vector:
+    """The logarithm of each colour channel's brightness (3,) in an image (H, W, 3) u8: mean of the middle 80 % of its
+    pixels `inside`."""
+    levels: Vector = np.log([_trimmed_mean(_histogram(raw, channel, inside)) + 1 for channel in range(3)])
     return levels
 
 
@@ -65,23 +68,23 @@ def material(features: Features) -> Vector:
     return _middle(blocks, 0.25, 0.75)  # (blocks, D) -> (D,)
 
 
-def picture(levels: Vector, compensated: Image, template: Template, detail: Vector) -> Vector:
+def picture(levels: Vector, compensated: Image, template: Template, detail: Vector, inside: Inside = None) -> Vector:
     """The signals (10,) of `LIGHT` and `CAMERA`, and the texture, as measured: logarithms, pixels, degrees.
 
-    Light is measured by the `levels` (3,) of the raw image, contrast and registration on the compensated one (H, W, 3)
-    u8; `detail` (3,) are sharpness, noise and texture, as by `grains`.
+    Light is measured by the `levels` (3,) of the raw image, contrast `inside` and registration on the compensated one
+    (H, W, 3) u8, painted over elsewhere; `detail` (3,) are sharpness, noise and texture, as by `grains`.
     """
     red, green, blue = levels
     sharpness, noise, texture = detail
     grey = grey_of(compensated)
-    low, high = _quantiles(_histogram(grey), (0.1, 0.9))
+    low, high = _quantiles(_histogram(grey, inside=inside), (0.1, 0.9))
     exposure, contrast = np.log(GREY @ np.exp(levels)), np.log(high - low + 1)
     shift_and_turn = register(grey, template)
     return np.array([exposure, red - green, blue - green, contrast, sharpness, noise, *shift_and_turn, texture])
 
 
-def grains(image: Image, darker: Vector) -> Vector:
-    """Sharpness, noise and texture (n, 3), as logarithms, of an image (H, W, 3) u8 darkened by n factors, whose
+def grains(image: Image, darker: Vector, inside: Inside = None) -> Vector:
+    """Sharpness, noise and texture (n, 3), as logarithms, `inside` an image (H, W, 3) u8 darkened by n factors, whose
     logarithms are `darker` (n,).
 
     Sharpness is fine detail in the blocks that have most of it, edges where there are any: it tells a blurred image
@@ -89,8 +92,8 @@ def grains(image: Image, darker: Vector) -> Vector:
     matters. Scaling happens here and not in the image, whose rounding would add grain.
     """
     grey = grey_of(image)
-    detail = _blocks(cv2.Laplacian(grey, cv2.CV_16S))
-    noise = _blocks(cv2.filter2D(grey, cv2.CV_16S, _NOISE))
+    detail = _blocks(cv2.Laplacian(grey, cv2.CV_16S), inside)
+    noise = _blocks(cv2.filter2D(grey, cv2.CV_16S, _NOISE), inside)
     seen = np.array([_middle(detail, 0.75, 0.95), _middle(noise, 0.0, 0.25), _middle(detail, 0.25, 0.75)])
     scaled: Vector = np.log(seen * np.exp(-darker)[:, None] + QUANTUM)
     return scaled
@@ -123,9 +126,10 @@ def principal(seen: Sequence[Vector], seed: int) -> Axes:
     return Axes(centre, basis)
 
 
-def _histogram(image: Image, channel: int = 0) -> Vector:
+def _histogram(image: Image, channel: int = 0, inside: Inside = None) -> Vector:
+    mask = None if inside is None else inside.view(np.uint8)
     # OpenCV 4 answers (256, 1), OpenCV 5 (256,).
-    counts: Vector = cv2.calcHist([image], [channel], None, [256], [0, 256]).ravel().astype(np.float64)
+    counts: Vector = cv2.calcHist([image], [channel], mask, [256], [0, 256]).ravel().astype(np.float64)
     return counts
 
 
@@ -143,9 +147,21 @@ def _quantiles(counts: Vector, shares: tuple[float, ...]) -> Vector:
     return quantiles
 
 
-def _blocks(response: cv2.typing.MatLike) -> Vector:
-    """Mean magnitude by block (BLOCKS²,)."""
-    means = cv2.resize(np.abs(response).astype(np.float32), (BLOCKS, BLOCKS), interpolation=cv2.INTER_AREA)
+def _blocks(response: cv2.typing.MatLike, inside: Inside = None) -> Vector:
+    """Mean magnitude by block (BLOCKS²,), or by those blocks that lie `inside` most."""
+    magnitude = np.abs(response).astype(np.float32)
+    if inside is None:
+        return _by_block(magnitude)
+    # Not at the border, where the filters saw pixels beyond it.
+    seen = cv2.erode(inside.view(np.uint8), np.ones((3, 3), dtype=np.uint8), borderValue=1).astype(np.float32)
+    share = _by_block(seen)
+    chosen = share >= min(0.5, share.max())
+    blocks: Vector = _by_block(magnitude * seen)[chosen] / np.maximum(share[chosen], np.finfo(np.float32).tiny)
+    return blocks
+
+
+def _by_block(values: npt.NDArray[np.float32]) -> Vector:
+    means = cv2.resize(values, (BLOCKS, BLOCKS), interpolation=cv2.INTER_AREA)
     return means.reshape(-1).astype(np.float64)  # (BLOCKS, BLOCKS) -> (BLOCKS²,)
 
 

@@ -31,12 +31,14 @@ class Features:
     `patches` is (n, D) float32; every value is exactly representable in float16, so a blob stored as float16 loses
     nothing and a stored image scores bit-identically to a live one. `grid` is (rows, columns), and `cells` (n,) says in
     which of its cells, counted row by row, each patch lies; by default all of them in order. A region of interest is a
-    shorter `patches`. Raises ValueError where the three do not fit together.
+    shorter `patches`. `whole` is how many patches the image has in all, more than there are where only some were kept
+    (`thinned`). Raises ValueError where these do not fit together.
     """
 
     patches: Patches
     grid: tuple[int, int]
     cells: Cells = field(default_factory=lambda: EVERY_CELL)
+    whole: int = 0
 
     def __post_init__(self) -> None:
         if not len(self.cells):

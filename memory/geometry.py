@@ -11,14 +11,12 @@ from typing import Any
 import numpy as np
 
 from memory.errors import DriftlineError
-from memory.features import Image
 from memory.region import Inside, Region
 from memory.tiles import tile_side
 
 MAJORITY = 0.8
 PATCHES_PER_DEFECT = 3
 MOST_SQUARES = 4  # of the network's input in a canvas whose scale nobody chose
-OUTSIDE = 114  # a grey that is neither black nor white, so that the region's edge is as faint as can be
 WHOLE_IMAGE = Region()
 Size = tuple[int, int]
 
@@ -96,11 +94,6 @@ class Geometry:
                 came=_text((height_px, width_px)),
                 do="set the camera as it was, or teach again from its new images",
             )
-
-
-def painted(image: Image, inside: Inside | None) -> Image:
-    """The image (H, W, 3) u8 with one grey wherever it is not `inside` (H, W), so that nothing there can matter."""
-    return image if inside is None else np.where(inside[:, :, None], image, np.uint8(OUTSIDE))
 
 
 def common_size(sizes: Sequence[Size]) -> Size | None:

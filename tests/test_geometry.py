@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from memory.geometry import Geometry, GeometryError, Network, cells_inside, common_size, geometry_of, painted, scale_for
+from memory.geometry import Geometry, GeometryError, Network, cells_inside, common_size, geometry_of, scale_for
 from memory.region import Region
 
 TINY = Network(stride_px=8, multiple_px=16, input_px=256, fixed=False)
@@ -68,15 +68,6 @@ def test_a_region_without_a_patch_is_refused() -> None:
         geometry_of([(480, 640)] * 5, TINY, Region((SMALL,)), None)
     with pytest.raises(GeometryError, match="at least one patch"):
         geometry_of([(480, 640)] * 5, TINY, Region(ignore=(box(0, 0, 1, 1),)), None)
-
-
-def test_what_is_outside_the_region_is_painted_over(rng: np.random.Generator) -> None:
-    inside = Region((box(0, 0, 0.5, 1),)).inside(32, 32)
-    one, other = (rng.integers(0, 256, (32, 32, 3), dtype=np.uint8) for _ in range(2))
-    other[:, :16] = one[:, :16]
-    assert np.array_equal(painted(one, inside), painted(other, inside))
-    assert np.array_equal(painted(one, inside)[:, :16], one[:, :16])
-    assert painted(one, None) is one
 
 
 def test_a_cell_belongs_to_the_region_by_half_of_its_pixels() -> None:
