@@ -96,13 +96,19 @@ class Features:
         return Features(self.patches[kept], self.grid, self.cells[kept], self.whole)
 
     def telling(self, anomaly: Map) -> Features:
-        """Thinned to what tells most about how it is scored: the `MOST_ANOMALOUS` patches by an anomaly map (rows,
-        columns), and those that are 0 in it, which a detector holds."""
+        """Thinned to what decides its score: the `MOST_ANOMALOUS` patches by an anomaly map (rows, columns)."""
         if not self.large:
             return self
-        values = self.of_map(anomaly)
-        keep = values == 0
-        keep[np.argsort(-values, kind="stable")[:MOST_ANOMALOUS]] = True
+        keep = np.zeros(len(self), dtype=bool)
+        keep[np.argsort(-self.of_map(anomaly), kind="stable")[:MOST_ANOMALOUS]] = True
+        return self.thinned(keep)
+
+    def drawn(self, most: int, rng: np.random.Generator) -> Features:
+        """Thinned to a random draw of `most` patches."""
+        if not self.large or len(self) <= most:
+            return self
+        keep = np.zeros(len(self), dtype=bool)
+        keep[rng.choice(len(self), most, replace=False)] = True
         return self.thinned(keep)
 
 

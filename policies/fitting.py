@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from memory.calibration import CalibrationSet
 from memory.defects import Defect
 from memory.detector import Capacity, Detector, GoodPart, Learner
+from memory.features import Features, View
 from memory.learners import learner_of
 from memory.version import Snapshot
 from policies.threshold import Threshold, conformal_threshold
@@ -38,8 +39,17 @@ class Fitted:
     threshold: Threshold
 
 
-def fit(kind: str, goods: Sequence[GoodPart], defects: Sequence[Defect], limits: Limits, seed: int) -> Fitted:
+def fit(
+    kind: str,
+    goods: Sequence[GoodPart],
+    defects: Sequence[Defect],
+    limits: Limits,
+    seed: int,
+    whole: Callable[[GoodPart], View] = lambda good: good.view,
+) -> Fitted:
     """Teach a detector of this kind from at least two good parts; deterministic in its arguments.
+
+    The views of large images may hold a draw of their patches (`Features.drawn`); `whole` gives those that hold all.
 
     All parts calibrate the threshold, or a seeded draw where there are more than `limits.calibration_parts`. A kind
     that cannot leave a part out of its scores is taught only by parts that do not calibrate; then at most `SPLIT_SHARE`
@@ -49,11 +59,19 @@ def fit(kind: str, goods: Sequence[GoodPart], defects: Sequence[Defect], limits:
     calibrating = _calibrating(len(goods), learner, limits.calibration_parts, seed)
     left_out = set(calibrating) if learner.split_calibration else set()
     taught = [good for i, good in enumerate(goods) if i not in left_out]
+    detector = learner.fit(taught, limits.capacity, seed)
     chosen = [goods[i] for i in calibrating]
-    calibration_set = CalibrationSet(
-        tuple(good.sample for good in chosen), tuple(good.view.features for good in chosen)
-    )
-    return calibrated(learner.fit(taught, limits.capacity, seed), calibration_set, defects, limits.rate)
+    features = tuple(telling(detector, whole(good), good.sample) for good in chosen)
+    calibration_set = CalibrationSet(tuple(good.sample for good in chosen), features)
+    return calibrated(detector, calibration_set, defects, limits.rate)
+
+
+def telling(detector: Detector, view: View, sample: str) -> Features:
+    """The features that are kept of a taught part: all of them, or of a large image those that decide its score
+    (`Features.telling`)."""
+    if not view.features.large:
+        return view.features
+    return view.features.telling(detector.score_without(view, sample).map)
 
 
 def calibrated(detector: Detector, calibration_set: CalibrationSet, defects: Sequence[Defect], rate: float) -> Fitted:

@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 from memory.detector import PATCH_BANK, Arrays, Score
 from memory.distances import Vectors
-from memory.features import Features, PatchMask, View
+from memory.features import MOST_PATCHES, Features, PatchMask, View
 from memory.patch_bank.defect_memory import DefectMemory
 from memory.patch_bank.good_patches import GoodPatches
-from memory.patch_bank.neighbours import NeighbourCache, PatchScores
+from memory.patch_bank.neighbours import NeighbourCache, PatchScores, rows_of_others
 
 RECHECKED = 16
 
@@ -65,20 +65,14 @@ class PatchBank:
         most anomalous on, until the maximum is exact. So the value is that of an exact search, and the map elsewhere is
         at most a little too high.
         """
-        features = view.features
-        distance, nearest = self.good.index.search_ivf(features.patches)
-        exact, scale = np.zeros(len(distance), dtype=bool), self.good.scale(features)
-        while True:
-            scores = self._amplified(PatchScores(features, _normalised(distance, scale), nearest, scale))
-            worst = np.argsort(-scores.distance, kind="stable")
-            if exact[worst[0]]:
-                return self._scored(scores)
-            rows = worst[:RECHECKED][~exact[worst[:RECHECKED]]]
-            distance[rows], nearest[rows] = self.good.index.search_flat(features.patches[rows], candidates=2)
-            exact[rows] = True
+        return self._scored(self._exact_at_most(view.features, amplified=True))
 
     def score_without(self, view: View, sample: str) -> Score:
         """The score by the patches of all other samples; by all patches where there is no other sample."""
+        if len(view.features) > MOST_PATCHES:
+            return self._scored(
+                self._exact_at_most(view.features, amplified=True, without=sample, reference=view.reference)
+            )
         scores = self.neighbours.score(view.features, without=sample, reference=view.reference)
         return self._scored(self._amplified(scores))
 
@@ -95,9 +89,29 @@ class PatchBank:
 
     def normalised_distance(self, features: Features) -> PatchScores:
         """Normalised distances of an image, without the defect memory; not cached."""
+        if len(features) > MOST_PATCHES:
+            return self._exact_at_most(features, amplified=False)
         distance, nearest = self.good.index.search_flat(features.patches)
         scale = self.good.scale(features)
         return PatchScores(features, _normalised(distance, scale), nearest, scale)
+
+    def _exact_at_most(
+        self, features: Features, *, amplified: bool, without: str | None = None, reference: Features | None = None
+    ) -> PatchScores:
+        """Normalised distances to the patches of all samples but `without`, exact where they are largest."""
+        rows = rows_of_others(self.good, without)
+        index, scale = self.good.index_of(rows), self.good.scale(features, reference)
+        distance, nearest = index.search_ivf(features.patches)
+        exact = np.zeros(len(distance), dtype=bool)
+        while True:
+            scores = PatchScores(features, _normalised(distance, scale), rows[nearest], scale)
+            scores = self._amplified(scores) if amplified else scores
+            worst = np.argsort(-scores.distance, kind="stable")
+            if exact[worst[0]]:
+                return scores
+            again = worst[:RECHECKED][~exact[worst[:RECHECKED]]]
+            distance[again], nearest[again] = index.search_flat(features.patches[again], candidates=2)
+            exact[again] = True
 
     def with_good(self, good: GoodPatches) -> PatchBank:
         """A bank of other good patches that reuses this one's neighbours. Its defect memory is empty until it is

@@ -68,7 +68,7 @@ class GoodPatches:
         """The image's scale: its quantile of distances to landmarks, within `scale_range`; 1 without landmarks.
 
         Where `features` are another backend's, `reference` are those that the image was taught by: they tell which
-        landmarks are its own.
+        landmarks are its own. Of a large image only the patches on its lattice count.
         """
         if len(self.landmarks) == 0:
             return 1.0
@@ -79,14 +79,17 @@ class GoodPatches:
         """The `SCALE_QUANTILE` of the patches' distances to the landmarks, without the image's own ones, by which it
         would seem nearer than any other part. Own ones are those at distance 0 from `reference`; None leaves none
         out."""
-        distance, nearest = self._landmark_index.search_flat(features.patches)
-        if reference is None or reference is features:
+        patches = features.patches[features.lattice]
+        distance, nearest = self._landmark_index.search_flat(patches)
+        if reference is None:
+            return float(np.quantile(distance, SCALE_QUANTILE))
+        if reference is features:
             reference_distance, landmark = distance, nearest
         else:
-            reference_distance, landmark = self._landmark_index.search_flat(reference.patches)
+            reference_distance, landmark = self._landmark_index.search_flat(reference.patches[reference.lattice])
         own = np.unique(landmark[reference_distance == 0])
-        if reference is not None and 0 < len(own) < len(self.landmarks):
-            distance, _ = Index(np.delete(self.landmarks, own, axis=0)).search_flat(features.patches)
+        if 0 < len(own) < len(self.landmarks):
+            distance, _ = Index(np.delete(self.landmarks, own, axis=0)).search_flat(patches)
         return float(np.quantile(distance, SCALE_QUANTILE))
 
     def with_landmarks(self, landmarks: Vectors, taught: Sequence[Features]) -> GoodPatches:

@@ -32,13 +32,15 @@ class PatchBankLearner:
     split_calibration = False
 
     def fit(self, goods: Sequence[GoodPart], capacity: Capacity, seed: int) -> PatchBank:
-        """A bank of the parts' patches: a coreset, whose first choices are the landmarks."""
+        """A bank of the parts' patches: a coreset, whose first choices are the landmarks; of large images the first on
+        their lattices, since own landmarks must be known for own in a thinned image too."""
         features = [good.view.features for good in goods]
         parts = [(good.sample, good.view.features.patches) for good in goods]
         every = gather(parts, [each.cells for each in features])
         rows = select(every.vectors[:0], every.vectors, capacity.size, seed)
         chosen = every.subset(rows)
-        marked = chosen.with_landmarks(every.vectors[rows[:LANDMARKS]], features)
+        on_lattice = np.concatenate([each.lattice for each in features])[rows]
+        marked = chosen.with_landmarks(every.vectors[rows[on_lattice][:LANDMARKS]], features)
         return PatchBank.of(marked)
 
     def finish(

@@ -88,7 +88,7 @@ class NeighbourCache:
             neighbours = self._known.get(features, {}).get(key)
         if neighbours is None:
             indices = np.arange(len(features)) if mask is None else np.flatnonzero(features.of_map(mask))
-            distance, nearest = _search(self.good, features.patches[indices], _rows_of_others(self.good, without))
+            distance, nearest = _search(self.good, features.patches[indices], rows_of_others(self.good, without))
             scale = self.good.scale(features, reference)
             neighbours = _Neighbours(without, mask, indices, distance, nearest, scale)
             with self._changing:
@@ -121,7 +121,7 @@ class NeighbourCache:
 def _updated(one: _Neighbours, features: Features, good: GoodPatches, row: Rows, new: Rows) -> _Neighbours:
     """The neighbours in `good`. `row` (N,) gives each old row's number in it, -1 where it has left; `new` are the rows
     of `good` that are not among the old ones."""
-    among, patches = _rows_of_others(good, one.without), features.patches[one.indices]
+    among, patches = rows_of_others(good, one.without), features.patches[one.indices]
     distance, nearest = one.distance.copy(), row[one.nearest]
     left, stayed = np.flatnonzero(nearest < 0), np.flatnonzero(nearest >= 0)
     if len(left):
@@ -141,7 +141,7 @@ def _search(good: GoodPatches, patches: Patches, among: Rows) -> tuple[Vectors, 
     return distance, among[nearest]
 
 
-def _rows_of_others(good: GoodPatches, sample: str | None) -> Rows:
+def rows_of_others(good: GoodPatches, sample: str | None) -> Rows:
     """The rows of all samples but this one; all rows where it has every row or none."""
     if sample not in good.samples or len(good.samples) == 1:
         return np.arange(len(good))
