@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import structlog
 
 from daemon.inference.engine import Engine
+from daemon.intake.onto_canvas import Decoded
 from daemon.intake.sources import Frame, Source, reused
 from daemon.learning import answers, lesson, publish, trials
 from daemon.ledger import outbox
@@ -20,7 +21,6 @@ from daemon.outages import Resource
 from daemon.status import probe, status_report
 from daemon.streams import RedisLost, RedisStreams, Stream
 from memory.errors import StaleParent, StoreError
-from memory.features import Image
 from memory.store import Store
 from memory.version import Model
 
@@ -176,7 +176,7 @@ class Service:
             if behind:
                 behind.result()
 
-    def _frame(self, frame: Frame, image: Future[Image] | None) -> Frame:
+    def _frame(self, frame: Frame, image: Future[Decoded] | None) -> Frame:
         ledger, now_ms = self.engine.ledger, self.engine.clock_ms()
         earlier = ledger.frame(frame.frame_id)
         if earlier is not None and frame.data is not None:

@@ -14,6 +14,7 @@ import structlog
 from daemon import clock
 from daemon.inference.engine import Engine
 from daemon.inference.judgement import Active
+from daemon.intake.onto_canvas import Decoded
 from daemon.learning import trials
 from daemon.ledger.frames import first_seen_ms
 from policies.notices import notices
@@ -86,11 +87,13 @@ def probe(engine: Engine, active: Active) -> float | None:
 
     So libraries that set up at their first image have done so when the first part comes.
     """
-    version, side = active.model.version, engine.extractor.input_px
-    image = engine.pictures.sample(active.model.snapshot.calibration_set.samples[0])
+    version, canvas = active.model.version, active.canvas
+    image = engine.pictures(canvas.geometry).sample(active.model.snapshot.calibration_set.samples[0])
+    if image is None:
+        image = np.zeros((*canvas.geometry.canvas_px, 3), dtype=np.uint8)
     started = time.perf_counter()
     try:
-        engine.score_image(np.zeros((side, side, 3), dtype=np.uint8) if image is None else image, active)
+        engine.score_image(Decoded(b"", image, canvas.geometry), active)
     except Exception as error:  # whatever a device raises: it is recorded, and the line is not ready
         log.exception("the probe image could not be scored", version=version.number)
         engine.ledger.event(engine.clock_ms(), "probe_failed", version=version.number, error=repr(error))

@@ -14,9 +14,12 @@ import torch
 from memory import tiny
 from memory.backends import Backend, PatchNetwork, Torch
 from memory.errors import DriftlineError, WeightsError
-from memory.features import Features, Image
+from memory.features import Features, Image, Patches
+from memory.geometry import InputShapes
+from memory.tiles import Tiling
 
 UNTRAINED_SEED = 0
+BATCH = 4  # tiles at once: more are not quicker on a CPU, and need more memory
 
 
 class Extractor:
@@ -47,7 +50,8 @@ class Extractor:
         scaling = (config["mean"], config["std"]) if normalize else ((0.0,) * 3, (1.0,) * 3)
         self.fingerprint = _fingerprint(network, model, tuple(layers), input_px, scaling)
         self.network = PatchNetwork(network, *scaling).eval()
-        self.grid = self.network.grid(input_px)
+        rows = [grid[0] for grid in self.network.grids(input_px)]
+        self.shapes = InputShapes(input_px // rows[0], input_px // min(rows), input_px, fixed=False)
         self.backend: Backend = Torch(self.network, self.device)
 
     def on(self, backend: Backend) -> Extractor:
@@ -57,24 +61,44 @@ class Extractor:
         return other
 
     def __call__(self, image: Image) -> Features:
-        """Features of an RGB image (input_px, input_px, 3) u8.
+        """Features of an RGB image (H, W, 3) u8 in one piece.
 
-        Raises DriftlineError for another shape, or when the backbone returns values beyond float16.
+        Raises DriftlineError for a shape that the backbone does not take, or when it returns values beyond float16.
         """
-        if image.shape != (self.input_px, self.input_px, 3):
+        height, width = image.shape[:2]
+        self._check(height, width)
+        grid = (height // self.shapes.stride_px, width // self.shapes.stride_px)
+        return Features(patches=self._patches(image[None])[0], grid=grid)
+
+    def features(self, image: Image, tiling: Tiling) -> Features:
+        """Features of a canvas (H, W, 3) u8 by its tiles. Raises as for an image in one piece."""
+        self._check(*tiling.tile_px)
+        return Features(tiling.patches(image, self._patches, BATCH), tiling.grid, tiling.cells)
+
+    def _check(self, height_px: int, width_px: int) -> None:
+        shapes = self.shapes
+        square = (shapes.input_px, shapes.input_px)
+        if (height_px, width_px) != square and (
+            shapes.fixed or height_px % shapes.multiple_px or width_px % shapes.multiple_px
+        ):
+            takes = f"({square[0]}, {square[1]})" if shapes.fixed else f"multiples of {shapes.multiple_px} px"
             raise DriftlineError(
-                expected=f"an image of ({self.input_px}, {self.input_px}, 3)",
-                came=f"{image.shape}",
-                do="decode it with daemon.intake.decode",
+                expected=f"an image of {takes}",
+                came=f"({height_px}, {width_px})",
+                do="bring it onto a version's canvas",
             )
-        patches = torch.from_numpy(self.backend(image)).half().float()
+
+    def _patches(self, images: Image) -> Patches:
+        """The patches (N, P, D) f32 of images (N, H, W, 3) u8."""
+        patches = torch.from_numpy(self.backend(images)).half().float()
         if not bool(torch.isfinite(patches).all()):
             raise DriftlineError(
                 expected="finite features within ±65504 (float16)",
                 came="an overflow or NaN from the backbone",
                 do="choose other extractor.layers or another extractor.model",
             )
-        return Features(patches=patches.numpy(), grid=self.grid)
+        every: Patches = patches.numpy()
+        return every
 
 
 def _device(name: str) -> torch.device:

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ class GeometryError(DriftlineError):
 
 
 @dataclass(frozen=True)
-class Network:
+class InputShapes:
     """The shapes that a backbone takes: `stride_px` is the side of a patch, `multiple_px` what the sides of its input
     are multiples of, `input_px` its usual side; `fixed` networks take that square alone."""
 
@@ -83,7 +84,7 @@ class Geometry:
 
     def inside(self) -> Inside | None:
         """The pixels (H, W) of the canvas in the region; None where it is the whole image."""
-        return None if self.region.everything else self.region.inside(*self.canvas_px)
+        return None if self.region.everything else _inside(self.region, self.canvas_px)
 
     def check(self, height_px: int, width_px: int) -> None:
         """Raises GeometryError for an image of another size."""
@@ -96,6 +97,11 @@ class Geometry:
             )
 
 
+@lru_cache(maxsize=8)
+def _inside(region: Region, canvas_px: Size) -> Inside:
+    return region.inside(*canvas_px)
+
+
 def common_size(sizes: Sequence[Size]) -> Size | None:
     """The size that at least `MAJORITY` of images have; None where there is none."""
     size, count = Counter(sizes).most_common(1)[0]
@@ -104,7 +110,7 @@ def common_size(sizes: Sequence[Size]) -> Size | None:
 
 def geometry_of(
     sizes: Sequence[Size],
-    network: Network,
+    shapes: InputShapes,
     region: Region,
     bits: int | None,
     scale: float | None = None,
@@ -120,16 +126,16 @@ def geometry_of(
     image_px = common_size(sizes)
     height, width = image_px or (int(np.median([size[0] for size in sizes])), int(np.median([s[1] for s in sizes])))
     if scale is None and smallest_defect_px is not None:
-        scale = scale_for(smallest_defect_px, network.stride_px)
+        scale = scale_for(smallest_defect_px, shapes.stride_px)
     if scale is None:
-        most = math.sqrt(MOST_SQUARES * network.input_px**2 / (height * width))
-        scale = min(network.input_px / min(height, width), most)
-    canvas = (_rounded(height * scale, network), _rounded(width * scale, network))
-    geometry = Geometry(image_px, canvas, (_tile(canvas[0], network), _tile(canvas[1], network)), bits, region)
+        most = math.sqrt(MOST_SQUARES * shapes.input_px**2 / (height * width))
+        scale = min(shapes.input_px / min(height, width), most)
+    canvas = (_rounded(height * scale, shapes), _rounded(width * scale, shapes))
+    geometry = Geometry(image_px, canvas, (_tile(canvas[0], shapes), _tile(canvas[1], shapes)), bits, region)
     inside = geometry.inside()
-    if inside is not None and not cells_inside(inside, network.stride_px).any():
+    if inside is not None and not cells_inside(inside, shapes.stride_px).any():
         raise GeometryError(
-            expected=f"a region of at least one patch, {network.stride_px / scale:.0f} px a side",
+            expected=f"a region of at least one patch, {shapes.stride_px / scale:.0f} px a side",
             came="a smaller or empty one",
             do="draw a larger region, or ignore less",
         )
@@ -149,13 +155,13 @@ def cells_inside(inside: Inside, stride_px: int) -> Inside:
     return covered
 
 
-def _rounded(side_px: float, network: Network) -> int:
-    least = network.input_px if network.fixed else network.multiple_px
-    return max(round(side_px / network.multiple_px) * network.multiple_px, least)
+def _rounded(side_px: float, shapes: InputShapes) -> int:
+    least = shapes.input_px if shapes.fixed else shapes.multiple_px
+    return max(round(side_px / shapes.multiple_px) * shapes.multiple_px, least)
 
 
-def _tile(side_px: int, network: Network) -> int:
-    return network.input_px if network.fixed else tile_side(side_px, network.multiple_px)
+def _tile(side_px: int, shapes: InputShapes) -> int:
+    return shapes.input_px if shapes.fixed else tile_side(side_px, shapes.multiple_px)
 
 
 def _size(value: Sequence[int]) -> Size:

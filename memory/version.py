@@ -16,7 +16,7 @@ from memory.defects import ConfirmedDefects
 from memory.detector import PATCH_BANK, Detector
 from memory.errors import Damaged
 
-LATER_FIELDS = frozenset({"revoked", "spans", "waiting"})
+LATER_FIELDS = frozenset({"geometry", "revoked", "spans", "waiting"})
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Version:
     account. `restores` names the version that a rollback or a revocation started from; a revocation then learned the
     answers of `spans` (after, through] anew, without `revoked` (feedback ids). `waiting` are confirmed samples with
     patches that a later lesson may learn. `detector` is the kind of its detector; manifests that do not name it hold a
-    patch bank.
+    patch bank. `geometry` is that of its images (`memory.geometry`); manifests that state none squeeze any image.
     """
 
     number: int
@@ -63,6 +63,7 @@ class Version:
     spans: tuple[tuple[int, int], ...] = ()
     waiting: tuple[str, ...] = ()
     detector: str = PATCH_BANK
+    geometry: Mapping[str, Any] = field(default_factory=dict)
 
     def encode(self) -> bytes:
         """Canonical JSON, closed by the SHA-256 of everything before it."""
@@ -93,6 +94,7 @@ class VersionDraft:
     who: str
     created_at: str
     extractor: str
+    geometry: Mapping[str, Any]
     threshold: Mapping[str, Any]
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
@@ -109,7 +111,7 @@ class VersionDraft:
         values = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "parent"}
         return Version(
             **values
-            | {"threshold": dict(self.threshold), "gate": dict(self.gate)}
+            | {"threshold": dict(self.threshold), "gate": dict(self.gate), "geometry": dict(self.geometry)}
             | {
                 "number": number,
                 "parent": self.parent.number if self.parent else None,

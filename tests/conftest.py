@@ -30,6 +30,7 @@ from daemon.service import Service
 from daemon.settings.load import Settings
 from daemon.streams import RedisStreams
 from drift.reference import Reference, fit_reference
+from drift.signals import Inside
 from memory.features import Features, Image
 
 if TYPE_CHECKING:
@@ -76,12 +77,13 @@ _referred: dict[bytes, Reference] = {}
 def _refer_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A reference is made once of the same parts by the same backbone: trying every cause on them takes time."""
 
-    def once(images: Sequence[Image], seen: Sequence[Features], look: Look, seed: int) -> Reference:
+    def once(images: Sequence[Image], seen: Sequence[Features], look: Look, seed: int, inside: Inside) -> Reference:
         digest = hashlib.sha256(seen[0].patches.tobytes() + bytes([seed]))
+        digest.update(b"" if inside is None else inside.tobytes())
         for image in images:
             digest.update(image.tobytes())
         if digest.digest() not in _referred:
-            _referred[digest.digest()] = fit_reference(images, seen, look, seed)
+            _referred[digest.digest()] = fit_reference(images, seen, look, seed, inside)
         return _referred[digest.digest()]
 
     monkeypatch.setattr("daemon.learning.teach.fit_reference", once)

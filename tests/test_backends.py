@@ -26,7 +26,7 @@ def images() -> list[Image]:
 
 
 def made(name: str, extractor: Extractor, kept: Path, images: list[Image]) -> Backend:
-    return compiled(name, extractor.network, extractor.input_px, THREADS, kept, images)
+    return compiled(name, extractor.network, (extractor.input_px,) * 2, THREADS, kept, images)
 
 
 def apart(one: Extractor, other: Extractor, images: list[Image]) -> float:

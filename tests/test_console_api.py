@@ -27,7 +27,7 @@ from daemon.console.access import Role, access, grant
 from daemon.console.app import CHANGES_A_MINUTE, ROUTERS, application
 from daemon.console.line import LineView
 from daemon.datasets.rendered import STEADY, Flaw, Scene
-from daemon.intake.decode import decode
+from daemon.intake.onto_canvas import Decoded, decode_onto
 from daemon.learning import answers, operating_point
 from daemon.learning.publish import current
 from daemon.learning.rollback import roll_back
@@ -35,10 +35,10 @@ from daemon.ledger.answers import every_answer
 from daemon.ledger.state import open_state
 from daemon.service import Service
 from daemon.settings.load import ConfigError, Settings
-from daemon.settings.models import ConsoleSettings
+from daemon.settings.models import ConsoleSettings, SourceSettings
 from daemon.streams import RedisStreams
 from memory.extract import Extractor
-from memory.features import Image
+from memory.geometry import Geometry
 from policies.threshold import Threshold
 
 HERE = "http://127.0.0.1"
@@ -327,14 +327,14 @@ def test_two_images_are_decoded_at_once(
     monkeypatch.setattr(build, "extractor", lambda _: extractor)
     both, under_way, most = threading.Barrier(2), [0], [0]
 
-    def counted(data: bytes, input_px: int, max_pixels: int) -> Image:
+    def counted(data: bytes, geometry: Geometry, source: SourceSettings) -> Decoded:
         under_way[0] += 1
         most[0] = max(most[0], under_way[0])
         both.wait(30)  # six in pairs: a third at once would be seen
         under_way[0] -= 1
-        return decode(data, input_px, max_pixels)
+        return decode_onto(data, geometry, source)
 
-    monkeypatch.setattr("daemon.console.services.decode", counted)
+    monkeypatch.setattr("daemon.console.live_scorer.decode_onto", counted)
     with ThreadPoolExecutor() as people:
         sent = [people.submit(client.post, "/api/score", content=png(n)) for n in range(6)]
         assert [one.result().status_code for one in sent] == [200] * 6

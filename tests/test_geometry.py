@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from memory.geometry import Geometry, GeometryError, Network, cells_inside, common_size, geometry_of, scale_for
+from memory.geometry import Geometry, GeometryError, InputShapes, cells_inside, common_size, geometry_of, scale_for
 from memory.region import Region
 
-TINY = Network(stride_px=8, multiple_px=16, input_px=256, fixed=False)
-VIT = Network(stride_px=14, multiple_px=14, input_px=224, fixed=True)
+TINY = InputShapes(stride_px=8, multiple_px=16, input_px=256, fixed=False)
+VIT = InputShapes(stride_px=14, multiple_px=14, input_px=224, fixed=True)
 SMALL = ((0.5, 0.5), (0.501, 0.5), (0.501, 0.501), (0.5, 0.501))
 
 

@@ -101,7 +101,8 @@ def head(service: Service) -> Model:
 
 def test_the_reference_agrees_with_itself_to_the_bit(service: Service, extractor: Extractor) -> None:
     teach_defect(service)
-    model, pictures = head(service), service.engine.pictures
+    model = head(service)
+    pictures = service.engine.pictures(service.engine.canvas(model.version).geometry)
 
     def look(sample: str) -> object:
         image = pictures.sample(sample)
@@ -224,8 +225,9 @@ def test_what_is_learned_is_the_reference_s(
     bank = good_of(quick.store.load(version).snapshot)
     assert set(version.added) & set(bank.samples)
     assert quick.status()["backend"] == "one"
+    pictures = quick.engine.pictures(quick.engine.canvas(version).geometry)
     for row in np.flatnonzero(np.isin(bank.sample_index, [bank.samples.index(name) for name in version.added])):
-        image = quick.engine.pictures.sample(bank.sample_of(int(row)))
+        image = pictures.sample(bank.sample_of(int(row)))
         assert image is not None
         assert np.array_equal(bank.vectors[row], extractor(image).patches[bank.patch_index[row]])
     assert comparisons(quick)[-1]["number"] == 2

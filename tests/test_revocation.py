@@ -76,6 +76,7 @@ def other(service: Service, settings: Settings, extractor: Extractor, wire: Redi
             who="pytest",
             created_at=first.created_at,
             extractor=first.extractor,
+            geometry=first.geometry,
             threshold=first.threshold,
             added=first.added,
         ),

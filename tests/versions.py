@@ -55,6 +55,7 @@ def commit(store: Store, snapshot: Snapshot, parent: Version | None = None, **al
         "who": "pytest",
         "created_at": "2026-01-01T00:00:00.000+00:00",
         "extractor": "e" * 64,
+        "geometry": {},
         "threshold": {"value": 1.0, "rate": 0.1, "guaranteed_rate": 0.1, "scores": [0.5, 1.0]},
     }
     return store.commit(snapshot, VersionDraft(parent=parent, **(defaults | also)))  # type: ignore[arg-type]  # plain values by name

@@ -95,7 +95,7 @@ def audit(
 @router.post("/score", openapi_extra=IMAGE)
 async def score(services: Injected, request: Request, _: Operator) -> dict[str, Any]:
     """What the newest version says of the image in the body; nothing is recorded."""
-    return await services.scoring(services.scorer.score, await request.body())
+    return await services.scoring(services.scorer.decode, services.scorer.score, await request.body())
 
 
 def _json_lines(rows: Iterator[dict[str, Any]]) -> Iterator[str]:

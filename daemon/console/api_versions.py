@@ -108,7 +108,7 @@ def teach(services: Injected, caller: Engineer, sent: Sent) -> dict[str, Any]:
 @router.post("/setup/check", openapi_extra=IMAGE)
 async def check(services: Injected, request: Request, _: Engineer) -> dict[str, Any]:
     """What the version that was taught and does not judge yet says of the image in the body."""
-    return await services.scoring(services.drafts.check, await request.body())
+    return await services.scoring(services.drafts.decode, services.drafts.check, await request.body())
 
 
 @router.post("/setup/live", status_code=201)

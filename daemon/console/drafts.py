@@ -12,11 +12,13 @@ from daemon.console.images import encoded
 from daemon.console.jobs import Jobs, Work
 from daemon.console.line import LineView
 from daemon.console.uploads import Uploads
+from daemon.intake.onto_canvas import Decoded, decode_onto
 from daemon.learning import teach as teaching
 from daemon.reporting.heatmap import overlay
+from drift.light import painted
 from drift.monitor import CALM
 from memory.errors import DriftlineError
-from memory.features import Image, View
+from memory.features import View
 from policies.verdict import decide
 
 
@@ -52,13 +54,21 @@ class DraftWorkflow:
 
         self._jobs.start("teach", who, run)
 
-    def check(self, image: Image) -> dict[str, Any]:
+    def decode(self, data: bytes) -> Decoded:
+        """The image as the draft takes it. Raises ImageRejected, and NothingTaught without a draft."""
+        return decode_onto(data, self._current().canvas.geometry, self._line.settings.source)
+
+    def check(self, seen: Decoded) -> dict[str, Any]:
         """The draft's verdict on an image, with its anomaly map laid over as a JPEG in base64.
 
         Raises NothingTaught without a draft.
         """
         draft = self._current()
-        score = draft.snapshot.detector.score(View(self._line.engines.backbone()(image), image))
+        if seen.geometry != draft.canvas.geometry:
+            seen = self.decode(seen.data)  # another draft was taught meanwhile
+        image = painted(seen.image, draft.canvas.inside)
+        features = self._line.engines.backbone().features(image, draft.canvas.tiling)
+        score = draft.snapshot.detector.score(View(features, image))
         decision = decide(score.value, draft.threshold, CALM)
         jpeg = encoded(overlay(image, score.map, draft.threshold))
         return {

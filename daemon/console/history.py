@@ -14,6 +14,7 @@ from daemon.learning.rollback import roll_back
 from daemon.ledger.frame_list import count_scored_since
 from daemon.ledger.kept import Pictures
 from memory.features import Image
+from memory.geometry import Geometry
 from memory.version import Version
 from policies.outlook import choices
 from policies.threshold import Threshold
@@ -44,7 +45,9 @@ class History:
         None where it is gone or there is no such place. Raises StoreError where there is no such version."""
         samples = samples_of(self.line.state.store.version(number)).get(kind, ())
         settings, state = self.line.settings, self.line.state
-        pictures = Pictures(state.ledger, state.kept, settings.extractor.input_px, settings.source.max_pixels)
+        version = state.store.version(number)
+        geometry = Geometry.of(version.geometry, settings.extractor.input_px)
+        pictures = Pictures(state.ledger, state.kept, geometry, settings.source)
         return pictures.sample(samples[place]) if place < len(samples) else None
 
     def compare(self, number: int, who: str) -> None:

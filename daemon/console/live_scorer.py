@@ -7,7 +7,8 @@ from typing import Any
 
 from daemon.console.line import LineView
 from daemon.inference.engine import Engine
-from memory.features import Image
+from daemon.intake.onto_canvas import Decoded, decode_onto
+from memory.geometry import Geometry
 from policies.verdict import decide
 
 LIGHT_S = 5.0
@@ -21,8 +22,13 @@ class LiveScorer:
         self._engine: Engine | None = None
         self._rebuilt_s = 0.0
 
-    def score(self, image: Image) -> dict[str, Any]:
-        """The verdict and score of an image (H, W, 3) u8 by the newest version.
+    def decode(self, data: bytes) -> Decoded:
+        """The image as the newest version takes it. Raises ImageRejected, and StoreError before anything was taught."""
+        settings, version = self._line.settings, self._line.model().version
+        return decode_onto(data, Geometry.of(version.geometry, settings.extractor.input_px), settings.source)
+
+    def score(self, image: Decoded) -> dict[str, Any]:
+        """The verdict and score of an image by the newest version.
 
         Not thread-safe: `Services.scoring` lets one call run at a time. Raises StoreError before anything was taught.
         """

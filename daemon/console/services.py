@@ -19,8 +19,7 @@ from daemon.console.line import LineView
 from daemon.console.live_scorer import LiveScorer
 from daemon.console.reviews import Reviews
 from daemon.console.status_view import StatusView
-from daemon.intake.decode import decode
-from memory.features import Image
+from daemon.intake.onto_canvas import Decoded
 
 IMAGES_AT_ONCE = 2
 Args = TypeVarTuple("Args")
@@ -49,13 +48,12 @@ class Services:
         memory."""
         return await to_thread.run_sync(call, *args, limiter=self._images)
 
-    async def scoring(self, call: Callable[[Image], T], data: bytes) -> T:
-        """Run `call` in a thread with a decoded image; for calls that use the backbone, one after the other. A waiting
-        call takes neither a thread nor a place for decoding, which pages need for their images. Raises
+    async def scoring(self, decode: Callable[[bytes], Decoded], call: Callable[[Decoded], T], data: bytes) -> T:
+        """Run `call` in a thread with the decoded image; for calls that use the backbone, one after the other. A
+        waiting call takes neither a thread nor a place for decoding, which pages need for their images. Raises
         ImageRejected."""
-        settings = self.line.settings
-        image = await self.decoding(decode, data, settings.extractor.input_px, settings.source.max_pixels)
-        return await to_thread.run_sync(call, image, limiter=self._backbone)
+        seen = await self.decoding(decode, data)
+        return await to_thread.run_sync(call, seen, limiter=self._backbone)
 
 
 def services_of(line: LineView, access: Access) -> Services:

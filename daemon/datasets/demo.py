@@ -17,7 +17,8 @@ from daemon.datasets.playback import send_answer, send_frame
 from daemon.datasets.rendered import STEADY, Flaw, Scene, part
 from daemon.learning import answers, revocation
 from daemon.learning.rollback import roll_back
-from daemon.learning.teach import Track, images_in, teach
+from daemon.learning.survey import Track
+from daemon.learning.teach import images_in, teach
 from daemon.ledger.answers import every_answer
 from daemon.ledger.frames import newest_frames
 from daemon.ledger.history import newest_events, set_aside

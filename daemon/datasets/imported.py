@@ -14,7 +14,7 @@ from daemon.inference.shadow import Trial
 from daemon.intake.decode import ImageRejected, path_text, read_allowed
 from daemon.intake.sources import MAX_STEM_CHARS, Frame
 from daemon.learning import answers, lesson
-from daemon.learning.teach import Track
+from daemon.learning.survey import Track
 from daemon.ledger.records import Box, JudgedFrame
 from drift.monitor import Monitor
 from memory.store import Store

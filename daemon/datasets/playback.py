@@ -14,7 +14,8 @@ import structlog
 from daemon.clock import iso
 from daemon.learning import answers
 from daemon.learning.publish import announce
-from daemon.learning.teach import Taught, Track, images_in, teach
+from daemon.learning.survey import Track
+from daemon.learning.teach import Taught, images_in, teach
 from daemon.ledger.answers import is_recorded
 from daemon.ledger.records import JudgedFrame
 from daemon.service import Service
@@ -139,6 +140,7 @@ def prepare(service: Service, data: Dataset, live: Store, track: Track) -> Taugh
             who=OPERATOR,
             created_at=iso(engine.clock_ms()),
             extractor=head.extractor,
+            geometry=head.geometry,
             threshold=head.threshold,
         ),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +12,9 @@ import structlog
 from daemon.inference import scene_records
 from daemon.ledger.kept import Pictures
 from daemon.ledger.ledger import Ledger
+from memory.canvas import Canvas
 from memory.features import Features, Image
+from memory.tiles import Tiling
 from memory.version import Model, Version
 from policies.parity import Parity, compare
 from policies.threshold import Threshold
@@ -20,6 +22,7 @@ from policies.threshold import Threshold
 if TYPE_CHECKING:
     from memory.extract import Extractor
 
+TILES_A_PART = 2  # that calibrate eight bits
 log = structlog.get_logger()
 
 
@@ -47,7 +50,7 @@ class AcceleratedBackend:
         self._folder = folder
         self._compiled_for: dict[str, Extractor] = {}
 
-    def select_backend(self, model: Model, pictures: Pictures, ledger: Ledger, now_ms: int) -> Scorer:
+    def select_backend(self, model: Model, canvas: Canvas, pictures: Pictures, ledger: Ledger, now_ms: int) -> Scorer:
         """The scorer for this version; a certificate that is not on record is made first, which takes seconds.
 
         Raises DriftlineError where the backend's library is not installed.
@@ -56,8 +59,13 @@ class AcceleratedBackend:
         parts = model.snapshot.calibration_set.samples
         if all(pictures.sample(part) is None for part in parts):
             return self._refused(version, "the images of its calibration parts were not kept: teach again")
-        taught = (image for part in parts if (image := pictures.sample(part)) is not None)
-        accelerated = self._compiled(scene_records.reference_id(model), taught)
+        tiles = (
+            tile
+            for part in parts
+            if (image := pictures.sample(part)) is not None
+            for tile in _tiles(canvas.tiling, image)
+        )
+        accelerated = self._compiled(scene_records.reference_id(model), canvas, tiles)
         certificate = ledger.certificate(version.sha256, self.name)
         parity = (
             Parity.of(certificate["parity"])
@@ -65,7 +73,7 @@ class AcceleratedBackend:
             else None
         )
         if parity is None or parity.gone:  # what was gone may be back
-            parity = compare(model, lambda sample: _features_of(accelerated, pictures, sample))
+            parity = compare(model, lambda sample: _features_of(accelerated, canvas.tiling, pictures.sample(sample)))
             ledger.certify(version.sha256, self.name, accelerated.backend.description, now_ms, parity.to_json())
             ledger.event(
                 now_ms,
@@ -85,16 +93,18 @@ class AcceleratedBackend:
         log.error("backend refused: torch judges", backend=self.name, reason=reason)
         return Scorer(self._reference, Threshold.of(version.threshold), reason)
 
-    def _compiled(self, reference: str, taught: Iterable[Image]) -> Extractor:
-        """The extractor on this backend for a version with this reference; eight bits are calibrated by its taught
-        parts."""
+    def _compiled(self, reference: str, canvas: Canvas, taught: Iterable[Image]) -> Extractor:
+        """The extractor on this backend for tiles of the canvas of a version with this reference; eight bits are
+        calibrated by tiles of its `taught` parts."""
         from memory.backends import compiled
 
         if reference not in self._compiled_for:
-            base = self._reference
-            kept = self._folder / f"{self.name}-{base.fingerprint[:12]}-{reference}"
+            base, (height, width) = self._reference, canvas.geometry.tile_px
+            kept = self._folder / f"{self.name}-{base.fingerprint[:12]}-{reference}-{height}x{width}"
             self._compiled_for = {
-                reference: base.on(compiled(self.name, base.network, base.input_px, self._threads, kept, taught))
+                reference: base.on(
+                    compiled(self.name, base.network, canvas.geometry.tile_px, self._threads, kept, taught)
+                )
             }
         return self._compiled_for[reference]
 
@@ -111,6 +121,11 @@ def parity_summary(parity: Parity) -> dict[str, object]:
     }
 
 
-def _features_of(accelerated: Extractor, pictures: Pictures, sample: str) -> Features | None:
-    image = pictures.sample(sample)
-    return None if image is None else accelerated(image)
+def _features_of(accelerated: Extractor, tiling: Tiling, image: Image | None) -> Features | None:
+    return None if image is None else accelerated.features(image, tiling)
+
+
+def _tiles(tiling: Tiling, image: Image) -> Iterator[Image]:
+    height, width = tiling.tile_px
+    for top, left in tiling.some(TILES_A_PART).starts.tolist():
+        yield image[top : top + height, left : left + width]

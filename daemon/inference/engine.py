@@ -15,7 +15,8 @@ import structlog
 from daemon.inference import scene_records, shadow
 from daemon.inference.backend import AcceleratedBackend, Scorer
 from daemon.inference.judgement import Active, Judgement, Scored
-from daemon.intake.decode import ImageRejected, decode
+from daemon.intake.decode import ImageRejected
+from daemon.intake.onto_canvas import Decoded, decode_onto, onto_canvas
 from daemon.intake.sources import Frame
 from daemon.ledger.kept import Pictures
 from daemon.ledger.records import JudgedFrame, NewVerdict
@@ -24,9 +25,11 @@ from daemon.settings.load import Settings
 from drift.light import compensate
 from drift.monitor import CALM, DriftState, MeasuredFrame, Monitor
 from drift.reference import measure
+from memory.canvas import Canvas, canvas_of
 from memory.errors import ExtractorMismatch
-from memory.features import Image, View
-from memory.version import Model
+from memory.features import View
+from memory.geometry import Geometry
+from memory.version import Model, Version
 from policies.ask import asked, audited
 from policies.threshold import Threshold
 from policies.verdict import Decision, Verdict, decide, unknown
@@ -54,7 +57,6 @@ class Engine:
         self.store, self.ledger, self.kept = opened.store, opened.ledger, opened.kept
         self.clock_ms = clock_ms
         self.accelerated = accelerated
-        self.pictures = Pictures(opened.ledger, opened.kept, extractor.input_px, settings.source.max_pixels)
         self.active: Active | None = None
         self.trial: shadow.Trial | None = None
         self._switching = threading.Lock()
@@ -78,7 +80,7 @@ class Engine:
             before = self.active
             same = before is not None and scene_records.reference_id(before.model) == scene_records.reference_id(model)
             monitor = before.monitor if before and same else self._monitor(model)
-            self.active = Active(model, scorer, monitor, regimes)
+            self.active = Active(model, self.canvas(model.version), scorer, monitor, regimes)
             dropped, self.trial = self.trial, None
         if dropped is not None:
             self.ledger.event(self.clock_ms(), "trial_dropped", reason=f"version {model.version.number} came first")
@@ -89,7 +91,17 @@ class Engine:
         torch."""
         if self.accelerated is None:
             return Scorer(self.extractor, Threshold.of(model.version.threshold))
-        return self.accelerated.select_backend(model, self.pictures, self.ledger, self.clock_ms())
+        canvas = self.canvas(model.version)
+        pictures = self.pictures(canvas.geometry)
+        return self.accelerated.select_backend(model, canvas, pictures, self.ledger, self.clock_ms())
+
+    def canvas(self, version: Version) -> Canvas:
+        """The canvas of a version."""
+        return canvas_of(Geometry.of(version.geometry, self.extractor.input_px), self.extractor.shapes)
+
+    def pictures(self, geometry: Geometry) -> Pictures:
+        """The kept images, on the canvas of this geometry."""
+        return Pictures(self.ledger, self.kept, geometry, self.settings.source)
 
     def rebuild_monitor(self) -> None:
         """Rebuild the monitor from the ledger, after a frame was measured but could not be recorded."""
@@ -100,7 +112,7 @@ class Engine:
     def _monitor(self, model: Model) -> Monitor:
         return scene_records.monitor(self.ledger, self.store, model, self.settings.memory.seed)
 
-    def judge(self, frame: Frame, decoded: Future[Image] | None = None) -> JudgedFrame:
+    def judge(self, frame: Frame, decoded: Future[Decoded] | None = None) -> JudgedFrame:
         """Give a frame its one verdict, durable in the ledger; a frame judged before keeps its earlier verdict.
 
         Its image may be `decoded` beforehand. Never raises for a bad image, unless it was imported: then ImageRejected,
@@ -118,7 +130,7 @@ class Engine:
         return self._record(frame, judgement, active, now_ms, judge_ms)
 
     def _score(
-        self, frame: Frame, decoded: Future[Image] | None, active: Active | None, now_ms: int
+        self, frame: Frame, decoded: Future[Decoded] | None, active: Active | None, now_ms: int
     ) -> Scored | Decision:
         """A frame's score, or the decision that it has none, with the reason."""
         if frame.data is None or frame.problem is not None:
@@ -207,16 +219,23 @@ class Engine:
         used = self.ledger.asked_since(now_ms - HOUR_MS) / policy.asks_per_hour if policy.asks_per_hour else 1.0
         return asked(decision.verdict, decision.p_value or 1.0, used, policy.review_rate, disputed)
 
-    def decode(self, data: bytes) -> Image:
-        """The decoded image, as the extractor takes it. Raises ImageRejected."""
-        return decode(data, self.extractor.input_px, self.settings.source.max_pixels)
+    def decode(self, data: bytes) -> Decoded:
+        """The image on the canvas of the version that judges now. Raises ImageRejected."""
+        active = self.active
+        geometry = active.canvas.geometry if active else Geometry.squeezed(self.extractor.input_px)
+        return decode_onto(data, geometry, self.settings.source)
 
-    def score_image(self, raw: Image, active: Active) -> Scored:
-        """Score a decoded image under the light as estimated now; nothing is recorded or changed."""
-        image = compensate(raw, active.monitor.gain)
-        view = View(active.scorer.extractor(image), image)
+    def score_image(self, seen: Decoded, active: Active) -> Scored:
+        """Score a decoded image under the light as estimated now; nothing is recorded or changed. Raises ImageRejected
+        where a version of another geometry has come since it was decoded, which does not take it."""
+        canvas = active.canvas
+        stale = seen.geometry != canvas.geometry
+        raw = onto_canvas(seen.data, canvas.geometry, self.settings.source) if stale else seen.image
+        image = compensate(raw, active.monitor.gain, canvas.inside)
+        view = View(active.scorer.extractor.features(image, canvas.tiling), image)
         score = active.model.snapshot.detector.score(view)
-        return Scored(view, image, score, measure(raw, image, view.features, active.monitor.reference))
+        signals = measure(raw, image, view.features, active.monitor.reference, canvas.inside)
+        return Scored(view, image, score, signals)
 
     def view(self, frame: JudgedFrame) -> View | None:
         """The view of a judged frame, by the reference backend's features; None where its image is gone or was altered.
@@ -225,8 +244,12 @@ class Engine:
         """
         reference = self.active.monitor.reference if self.active else None
         gain = scene_records.gain_under(frame.scene, reference) if reference else frame.scene.gain
-        image = self.pictures.of(frame, gain)
-        return None if image is None else View(self.extractor(image), image)
+        version = self.active.model.version if self.active else self.store.head()
+        if version is None:
+            return None
+        canvas = self.canvas(version)
+        image = self.pictures(canvas.geometry).of(frame, gain)
+        return None if image is None else View(self.extractor.features(image, canvas.tiling), image)
 
     def drift(self) -> DriftState:
         """The drift state now; stable where no version is active yet."""

@@ -9,6 +9,7 @@ from drift.light import LightEstimate
 from drift.monitor import DriftState, Monitor
 from drift.reference import Signals
 from drift.regimes import Regime
+from memory.canvas import Canvas
 from memory.detector import Score
 from memory.features import Image, View
 from memory.version import Model
@@ -18,10 +19,11 @@ from policies.verdict import Decision
 
 @dataclass(frozen=True)
 class Active:
-    """The version that judges now, with its scorer and monitor. It is replaced as a whole; only the monitor changes, in
-    the judging thread."""
+    """The version that judges now, with its canvas, scorer and monitor. It is replaced as a whole; only the monitor
+    changes, in the judging thread."""
 
     model: Model
+    canvas: Canvas
     scorer: Scorer
     monitor: Monitor
     regimes: tuple[Regime, ...]

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import os
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import PIL.Image
 
 from memory.errors import DriftlineError
@@ -27,16 +30,49 @@ class ImageRejected(DriftlineError):
 
 
 def decode(data: bytes, input_px: int, max_pixels: int) -> Image:
-    """The image as RGB (input_px, input_px, 3) u8, resized to the square whatever its shape.
+    """The image as RGB (input_px, input_px, 3) u8, resized to the square whatever its shape. Raises ImageRejected."""
+    raw = read(data, max_pixels, (input_px, input_px))
+    return resized(eight_bits(raw, None), input_px, input_px)
 
-    Grey, RGBA (alpha dropped), CMYK and palette images are converted; 16-bit grey is divided by 257, never
-    stretched, so exposure keeps its meaning. Raises ImageRejected for anything truncated, animated, smaller
-    than `MIN_SIDE_PX`, larger than `max_pixels` (nothing is decoded then), or no image at all.
-    """
-    pixels = _pixels(data, input_px, max_pixels)
-    shrinks = max(pixels.shape[:2]) > input_px
-    resized = cv2.resize(pixels, (input_px, input_px), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    return np.ascontiguousarray(resized, dtype=np.uint8)
+
+@dataclass(frozen=True, eq=False)
+class RawImage:
+    """The pixels (H, W) or (H, W, 3) of an image, u8 or u16, upright, and its bit depth by its own word."""
+
+    pixels: npt.NDArray[Any]
+    bits: int | None
+
+
+def read(data: bytes, max_pixels: int, least_px: tuple[int, int] | None = None, page: int | None = None) -> RawImage:
+    """The image. Raises ImageRejected."""
+    del page
+    return RawImage(_pixels(data, max(least_px) if least_px else 1 << 20, max_pixels), 8)
+
+
+def eight_bits(raw: RawImage, bits: int | None) -> Image:
+    """The image in eight bits."""
+    del bits
+    return raw.pixels.astype(np.uint8)
+
+
+def found_bits(largest: int) -> int:
+    """The bit depth that holds the largest value."""
+    return next(bits for bits in (8, 10, 12, 14, 16) if largest < 1 << bits)
+
+
+def resized(image: Image, width_px: int, height_px: int) -> Image:
+    """The image resampled along each axis."""
+    height, width = image.shape[:2]
+    if (height_px < height) == (width_px < width):
+        way = cv2.INTER_AREA if height_px < height else cv2.INTER_LINEAR
+        return cv2.resize(image, (width_px, height_px), interpolation=way).astype(np.uint8, copy=False)
+    return resized(resized(image, width, height_px), width_px, height_px)
+
+
+def blank(image: Image, inside: npt.NDArray[np.bool_] | None = None) -> bool:
+    """Whether an image shows nothing."""
+    seen = image if inside is None else image[inside]
+    return int(seen.max()) - int(seen.min()) < 3
 
 
 def pictured(data: bytes, most_px: int, max_pixels: int) -> Image:

@@ -125,6 +125,7 @@ def _commit(engine: Engine, store: Store, trial: Trial, report: ShadowReport | N
             who=_teachers(engine, head, lesson.through),
             created_at=iso(engine.clock_ms()),
             extractor=engine.extractor.fingerprint,
+            geometry=head.geometry,
             threshold=proposal.threshold.to_json(),
             added=proposal.added,
             removed=proposal.removed,

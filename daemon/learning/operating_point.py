@@ -55,6 +55,7 @@ def change(head: Model, store: Store, ledger: Ledger, rate: float, configured: f
             who=who,
             created_at=iso(now_ms),
             extractor=head.version.extractor,
+            geometry=head.version.geometry,
             threshold=threshold.to_json(),
             gate={**outcome.to_json(), "configured_rate": configured},
             waiting=head.version.waiting,

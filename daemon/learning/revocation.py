@@ -89,6 +89,7 @@ def revoke(engine: Engine, store: Store, ids: tuple[int, ...], who: str, reason:
             who=who,
             created_at=iso(engine.clock_ms()),
             extractor=head.version.extractor,
+            geometry=base.version.geometry,
             threshold=proposal.threshold.to_json(),
             added=tuple(s for s in now if s not in set(then)),
             removed=tuple(s for s in then if s not in set(now)),

@@ -7,9 +7,10 @@ from dataclasses import replace
 from daemon.clock import iso
 from daemon.learning.publish import announce, current
 from daemon.ledger.ledger import Ledger
+from memory.defects import ConfirmedDefects
 from memory.errors import StoreError
 from memory.store import Store
-from memory.version import Version, VersionDraft
+from memory.version import Model, Version, VersionDraft
 from policies.gate import prove
 from policies.threshold import Threshold
 
@@ -27,7 +28,7 @@ def roll_back(store: Store, ledger: Ledger, number: int, who: str, now_ms: int) 
             came=f"version {number}, taught with another",
             do="teach again instead: confirmed defects cannot be compared across extractors",
         )
-    snapshot = replace(old.snapshot, confirmed_defects=head.snapshot.confirmed_defects)
+    snapshot = replace(old.snapshot, confirmed_defects=_todays_defects(old, head))
     then, now = old.snapshot.detector.samples, head.snapshot.detector.samples
     version = store.commit(
         snapshot,
@@ -37,6 +38,7 @@ def roll_back(store: Store, ledger: Ledger, number: int, who: str, now_ms: int) 
             who=who,
             created_at=iso(now_ms),
             extractor=head.version.extractor,
+            geometry=old.version.geometry,
             threshold=old.version.threshold,
             added=tuple(s for s in then if s not in set(now)),
             removed=tuple(s for s in now if s not in set(then)),
@@ -47,3 +49,18 @@ def roll_back(store: Store, ledger: Ledger, number: int, who: str, now_ms: int) 
     )
     announce(ledger, version, now_ms)
     return version
+
+
+def _todays_defects(old: Model, head: Model) -> ConfirmedDefects:
+    """Today's confirmed defects, as seen under the geometry of `old`. Raises StoreError for one that never was."""
+    todays, known = head.snapshot.confirmed_defects, old.snapshot.confirmed_defects
+    if old.version.geometry == head.version.geometry:
+        return todays
+    unknown = set(todays.samples) - set(known.samples)
+    if unknown:
+        raise StoreError(
+            expected="a version of today's geometry, for defects confirmed since",
+            came=f"version {old.version.number}, of another; {len(unknown)} defects were never seen under it",
+            do="teach again instead, from the folder and with the region of then",
+        )
+    return ConfirmedDefects(tuple(defect for defect in known.defects if defect.sample in todays.samples))

@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+import numpy as np
 import structlog
 
 from daemon.clock import iso
 from daemon.inference.engine import Engine
-from daemon.intake.decode import SUFFIXES, ImageRejected, decode, path_text, read_allowed
+from daemon.intake.decode import SUFFIXES, ImageRejected, path_text, read_allowed
+from daemon.intake.onto_canvas import onto_canvas, refuse_blank
 from daemon.learning.publish import announce
+from daemon.learning.seen_again import seen_on
+from daemon.learning.spool import Spool
+from daemon.learning.survey import Survey, Track, survey
 from daemon.ledger.kept import keep_taught
 from daemon.settings.load import Settings
+from drift.light import painted
 from drift.reference import fit_reference
+from memory.canvas import Canvas, canvas_of
 from memory.defects import ConfirmedDefects
 from memory.detector import GoodPart
 from memory.errors import DriftlineError, ExtractorMismatch
-from memory.features import Features, Image, View
+from memory.features import LATTICE, MOST_PATCHES, View
+from memory.geometry import Geometry
 from memory.learners import learner_of
+from memory.region import Region
 from memory.store import Store
 from memory.version import Model, Snapshot, Version, VersionDraft
 from policies.admission import Hold, Proposal
@@ -33,7 +44,8 @@ if TYPE_CHECKING:
     from memory.extract import Extractor
 
 MIN_PARTS = 2
-Track = Callable[[Sequence[Path], str], Iterable[Path]]
+MOST_DRAWN = 250_000  # patches of all large images together, of which a bank is made
+LOOKED_AT_TILES = 4  # of each image under a simulated cause of drift
 log = structlog.get_logger()
 
 
@@ -44,16 +56,17 @@ class TeachError(DriftlineError):
 @dataclass(frozen=True)
 class Draft:
     """A taught version before it is published: its snapshot, threshold and gate record, the names of its parts, and the
-    files that could not be used, each with the reason. `base` is the version that it follows, and `pictures` are the
-    images (H, W, 3) u8 of its calibration parts."""
+    files that could not be used, each with the reason. `base` is the version that it follows, `canvas` the canvas of
+    its geometry, and `calibrating` are the files of its calibration parts, by name."""
 
     base: Model | None
+    canvas: Canvas
     snapshot: Snapshot
     threshold: Threshold
     gate: dict[str, object]
     names: tuple[str, ...]
     refused: dict[str, str]
-    pictures: dict[str, Image]
+    calibrating: dict[str, Path]
 
     @property
     def id(self) -> str:
@@ -83,46 +96,62 @@ def images_in(folder: Path) -> list[Path]:
     return paths
 
 
-def teach(paths: Sequence[Path], engine: Engine, store: Store, who: str, track: Track) -> Taught:
+def teach(
+    paths: Sequence[Path], engine: Engine, store: Store, who: str, track: Track, region: Region | None = None
+) -> Taught:
     """Make a version of the good parts in `paths` (`draft`) and publish it (`publish`)."""
-    return publish(draft(paths, engine, store, track), engine, store, who)
+    return publish(draft(paths, engine, store, track, region), engine, store, who)
 
 
-def draft(paths: Sequence[Path], engine: Engine, store: Store, track: Track) -> Draft:
+def draft(paths: Sequence[Path], engine: Engine, store: Store, track: Track, region: Region | None = None) -> Draft:
     """Teach a detector from the good parts in `paths`, with its threshold, and return it as a draft.
 
-    After an earlier version, its confirmed defects are kept and the gate applies: a draft that would miss one is
-    refused. Unreadable files are logged and listed in the draft, not fatal. Raises TeachError with fewer than
-    `MIN_PARTS` usable images, ExtractorMismatch over a version of another extractor, UnknownDetector for a kind that is
-    not installed.
+    It judges the `region`, or that of the version before. After an earlier version, its confirmed defects are kept and
+    the gate applies: a draft that would miss one is refused. Files that cannot be used are logged and listed in the
+    draft, not fatal. Raises TeachError with fewer than `MIN_PARTS` usable images, GeometryError for a region without a
+    patch, ExtractorMismatch over a version of another extractor, UnknownDetector for a kind that is not installed.
     """
     extractor, settings = engine.extractor, engine.settings
     learner_of(settings.memory.detector)  # an unknown kind is told before the backbone has seen a thousand images
-    images, features, names, refused = _read(paths, extractor, settings, track)
-    if len(features) < MIN_PARTS:
-        raise TeachError(
-            expected=f"at least {MIN_PARTS} usable images of good parts",
-            came=f"{len(features)} usable, {len(refused)} refused",
-            do="add good parts; a false-reject rate r needs at least 1/r - 1 of them",
-        )
-    reference = fit_reference(images, features, extractor, settings.memory.seed).arrays()
     head = store.head()
     base = store.load(head) if head else None
-    confirmed_defects = base.snapshot.confirmed_defects if base else ConfirmedDefects()
-    goods = [GoodPart(name, View(f, image)) for name, f, image in zip(names, features, images, strict=True)]
-    fitted = fit(settings.memory.detector, goods, confirmed_defects.defects, settings.limits, settings.memory.seed)
-    snapshot = Snapshot(fitted.detector, confirmed_defects, fitted.calibration_set, reference)
-    gate = _prove(base, snapshot, fitted.threshold, extractor)
-    calibrating = set(fitted.calibration_set.samples)
-    pictures = {name: image for name, image in zip(names, images, strict=True) if name in calibrating}
-    return Draft(base, snapshot, fitted.threshold, gate, tuple(names), refused, pictures)
+    if base is not None:
+        _same_extractor(base, extractor)
+        region = region or Geometry.of(base.version.geometry, extractor.input_px).region
+    found = survey(paths, settings.source, track)
+    _enough(len(found.usable), len(found.refused))
+    geometry = found.geometry(extractor.shapes, region or Region(), settings.scene, settings.source.bits)
+    canvas = canvas_of(geometry, extractor.shapes)
+    with TemporaryDirectory(dir=settings.state_dir, prefix="teach-") as folder:
+        spool = Spool(canvas.tiling, Path(folder), large=len(canvas.tiling.cells) > MOST_PATCHES)
+        files, goods = _read(found, canvas, extractor, settings, track, spool)
+        _enough(len(goods), len(found.refused))
+        place = {good.sample: i for i, good in enumerate(goods)}
+        look = partial(extractor.features, tiling=canvas.tiling.some(LOOKED_AT_TILES))
+        reference = fit_reference(spool.images, spool.features, look, settings.memory.seed, canvas.inside)
+        defects = seen_on(engine, base, canvas, reference) if base else ConfirmedDefects()
+        fitted = fit(
+            settings.memory.detector,
+            goods,
+            defects.defects,
+            settings.limits,
+            settings.memory.seed,
+            lambda good: View(spool.features[place[good.sample]], good.view.image),
+        )
+    snapshot = Snapshot(fitted.detector, defects, fitted.calibration_set, reference.arrays())
+    gate = _prove(base, snapshot, fitted.threshold)
+    calibrating = {name: files[name] for name in fitted.calibration_set.samples}
+    return Draft(base, canvas, snapshot, fitted.threshold, gate, tuple(files), found.refused, calibrating)
 
 
 def publish(draft: Draft, engine: Engine, store: Store, who: str) -> Taught:
     """Commit a draft; the service takes it up by itself. Raises StaleParent where another version came first since."""
     base, now_ms = draft.base.version if draft.base else None, engine.clock_ms()
-    for name, image in draft.pictures.items():
-        keep_taught(engine.kept, name, image)
+    for name, path in draft.calibrating.items():
+        try:
+            keep_taught(engine.kept, name, read_allowed(path, (path.parent,), engine.settings.source.max_bytes))
+        except ImageRejected as error:  # since it was taught: what needs it later says that it is gone
+            log.warning("taught image not kept", file=name, reason=str(error))
     version = store.commit(
         draft.snapshot,
         VersionDraft(
@@ -131,6 +160,7 @@ def publish(draft: Draft, engine: Engine, store: Store, who: str) -> Taught:
             who=who,
             created_at=iso(now_ms),
             extractor=engine.extractor.fingerprint,
+            geometry=draft.canvas.geometry.to_json(),
             threshold=draft.threshold.to_json(),
             added=tuple(sorted(draft.names)),
             removed=draft.base.snapshot.detector.samples if draft.base else (),
@@ -146,32 +176,54 @@ def publish(draft: Draft, engine: Engine, store: Store, who: str) -> Taught:
 
 
 def _read(
-    paths: Sequence[Path], extractor: Extractor, settings: Settings, track: Track
-) -> tuple[list[Image], list[Features], list[str], dict[str, str]]:
-    images, features, names, refused = [], [], [], {}
+    found: Survey, canvas: Canvas, extractor: Extractor, settings: Settings, track: Track, spool: Spool
+) -> tuple[dict[str, Path], list[GoodPart]]:
+    """The usable files by name, and their good parts, of large images with a draw of their patches; all their patches
+    go to the `spool`. Images without structure are refused too."""
+    paths = [one.path for one in found.usable]
+    files: dict[str, Path] = {}
+    goods: list[GoodPart] = []
+    most = max(LATTICE, min(MOST_PATCHES, MOST_DRAWN // len(paths)))
     for path in track(paths, "features"):
+        name = path_text(path)
         try:
             data = read_allowed(path, (path.parent,), settings.source.max_bytes)
-            image = decode(data, extractor.input_px, settings.source.max_pixels)
+            raw = onto_canvas(data, canvas.geometry, settings.source)
+            refuse_blank(raw, canvas.inside)
         except ImageRejected as error:
-            refused[path_text(path)] = str(error)
-            log.warning("image refused", file=path_text(path), reason=str(error))
+            found.refused[name] = str(error)
+            log.warning("image refused", file=name, reason=str(error))
             continue
-        images.append(image)
-        features.append(extractor(image))
-        names.append(path_text(path))
-    return images, features, names, refused
+        image = painted(raw, canvas.inside)
+        features = extractor.features(image, canvas.tiling)
+        spool.add(image, features)
+        drawn = features.drawn(most, np.random.default_rng((settings.memory.seed, len(goods))))
+        goods.append(GoodPart(name, View(drawn, None if features.large else image)))
+        files[name] = path
+    return files, goods
 
 
-def _prove(base: Model | None, snapshot: Snapshot, threshold: Threshold, extractor: Extractor) -> dict[str, object]:
-    if base is None:
-        return {}
+def _enough(usable: int, refused: int) -> None:
+    if usable < MIN_PARTS:
+        raise TeachError(
+            expected=f"at least {MIN_PARTS} usable images of good parts",
+            came=f"{usable} usable, {refused} refused",
+            do="add good parts; a false-reject rate r needs at least 1/r - 1 of them",
+        )
+
+
+def _same_extractor(base: Model, extractor: Extractor) -> None:
     if base.version.extractor != extractor.fingerprint:
         raise ExtractorMismatch(
             expected=f"the extractor of version {base.version.number}, {base.version.extractor[:12]}",
             came=f"the configured one, {extractor.fingerprint[:12]}",
             do="teach into a new state_dir: confirmed defects cannot be compared across extractors",
         )
+
+
+def _prove(base: Model | None, snapshot: Snapshot, threshold: Threshold) -> dict[str, object]:
+    if base is None:
+        return {}
     outcome = check(Proposal(base, snapshot, threshold, (), (), ()))
     if isinstance(outcome, Hold):
         raise TeachError(

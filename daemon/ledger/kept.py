@@ -8,16 +8,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
-from daemon.intake.decode import ImageRejected, decode
+from daemon.intake.decode import ImageRejected
+from daemon.intake.onto_canvas import onto_canvas
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import JudgedFrame
-from drift.light import compensate
+from daemon.settings.models import SourceSettings
+from drift.light import compensate, painted
 from drift.signals import Vector
 from memory.features import Image
+from memory.geometry import Geometry
 
 
 class KeptFrames:
@@ -70,12 +72,13 @@ class KeptFrames:
 
 @dataclass(frozen=True)
 class Pictures:
-    """The images of frames and samples, with their light divided out; those of taught parts by `keep_taught`."""
+    """The images of frames and samples on the canvas of a version, with their light divided out and painted over
+    outside its region; those of taught parts by `keep_taught`."""
 
     ledger: Ledger
     kept: KeptFrames
-    input_px: int
-    max_pixels: int
+    geometry: Geometry
+    source: SourceSettings
 
     def of(self, frame: JudgedFrame, gain: Vector) -> Image | None:
         """The image of a judged frame, compensated by a gain by channel (3,); None where it is gone or was altered."""
@@ -83,7 +86,7 @@ class Pictures:
         if data is None or hashlib.sha256(data).hexdigest() != frame.image_sha256:
             return None
         image = self._decoded(data)
-        return None if image is None else compensate(image, gain)
+        return None if image is None else compensate(image, gain, self.geometry.inside())
 
     def sample(self, name: str) -> Image | None:
         """The image of a taught part, or of a frame that was learned, as it was scored; None where it is gone or
@@ -92,18 +95,19 @@ class Pictures:
         if frame is not None:
             return self.of(frame, frame.scene.gain)
         data = self.kept.image(KeptFrames.name(_taught(name)))
-        return self._decoded(data) if data else None
+        image = self._decoded(data) if data else None
+        return None if image is None else painted(image, self.geometry.inside())
 
     def _decoded(self, data: bytes) -> Image | None:
         try:
-            return decode(data, self.input_px, self.max_pixels)
+            return onto_canvas(data, self.geometry, self.source)
         except ImageRejected:
             return None
 
 
-def keep_taught(kept: KeptFrames, name: str, image: Image) -> None:
-    """Keep a taught part's image (H, W, 3) u8, since its folder may be gone when the image is needed again."""
-    kept.keep(_taught(name), cv2.imencode(".png", image[:, :, ::-1])[1].tobytes(), None, durable=True)
+def keep_taught(kept: KeptFrames, name: str, data: bytes) -> None:
+    """Keep a taught part's image file, since its folder may be gone when the image is needed again."""
+    kept.keep(_taught(name), data, None, durable=True)
 
 
 def _taught(name: str) -> str:

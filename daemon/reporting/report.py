@@ -12,7 +12,7 @@ import jinja2
 
 from daemon.clock import minute, to_the_minute
 from daemon.inference.engine import Engine
-from daemon.intake.decode import decode
+from daemon.intake.decode import pictured
 from daemon.ledger.answers import every_answer
 from daemon.ledger.frames import newest_frames
 from daemon.ledger.history import newest_events
@@ -30,6 +30,7 @@ from policies.verdict import Label, Verdict
 
 NEWEST_FRAMES = 3_000
 SHEET_TILES = 24
+TILED_PX = 256  # of a picture before its map is laid over
 TILE_PX = 160
 NEWEST_DRIFTS = 100
 NEWEST_REGIMES = 20
@@ -197,7 +198,7 @@ def tile(engine: Engine, frame: JudgedFrame, threshold: Threshold | None) -> byt
     data, anomaly = engine.kept.image(frame.kept), engine.kept.anomaly(frame.kept)
     if data is None or anomaly is None or threshold is None:
         return None
-    raw = decode(data, engine.extractor.input_px, engine.settings.source.max_pixels)
+    raw = pictured(data, TILED_PX, engine.settings.source.max_pixels)
     picture = overlay(compensate(raw, frame.scene.gain), anomaly, threshold)
     small = cv2.resize(picture, (TILE_PX, TILE_PX), interpolation=cv2.INTER_AREA)
     return cv2.imencode(".jpg", small[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()

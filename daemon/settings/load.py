@@ -21,6 +21,7 @@ from daemon.settings.models import (
     PolicySettings,
     RedisSettings,
     RetentionSettings,
+    SceneSettings,
     ScheduleSettings,
     Section,
     SourceSettings,
@@ -54,6 +55,7 @@ class Settings(BaseSettings):
     state_dir: Path = Field(Path("state"), description="folder of versions, ledger and kept frames")
     log_format: Literal["console", "json"] = Field("console", description="for people or for machines")
     extractor: ExtractorSettings = ExtractorSettings()
+    scene: SceneSettings = SceneSettings()
     memory: MemorySettings = MemorySettings()
     policy: PolicySettings = PolicySettings()
     source: SourceSettings = SourceSettings()

@@ -34,6 +34,19 @@ class ExtractorSettings(Section):
     threads: int = Field(2, ge=1, description="CPU threads for backbone and search")
 
 
+class SceneSettings(Section):
+    """How finely images are judged; a version keeps what it was taught with."""
+
+    scale: float | None = Field(
+        None, gt=0, le=4, description="pixels judged for one of the image; null: by smallest_defect_px"
+    )
+    smallest_defect_px: float | None = Field(
+        None,
+        gt=0,
+        description="side of the smallest defect to find, in pixels of the image; null: about input_px a side",
+    )
+
+
 class MemorySettings(Section):
     """The bank and what proves it."""
 
@@ -73,6 +86,8 @@ class SourceSettings(Section):
     every_ms: int = Field(1000, ge=1, description="a camera's newest image is judged once in this time")
     allowed_roots: tuple[Path, ...] = Field((), description="folders a frame message may refer to by path")
     max_bytes: int = Field(64_000_000, ge=1, description="larger image files are refused unread")
+    bits: int | None = Field(None, description="bit depth")
+    page: int | None = Field(None, ge=0, description="page")
     max_pixels: int = Field(100_000_000, ge=1, description="images with more pixels are refused undecoded")
 
 

@@ -1,0 +1,50 @@
+"""From an image's bytes to the canvas of a version: read, checked, in eight bits, resampled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from daemon.intake.decode import ImageRejected, blank, eight_bits, read, resized
+from daemon.settings.models import SourceSettings
+from memory.features import Image
+from memory.geometry import Geometry, GeometryError
+from memory.region import Inside
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """An image's bytes with its pixels (H, W, 3) u8 on the canvas of a geometry."""
+
+    data: bytes
+    image: Image
+    geometry: Geometry
+
+
+def decode_onto(data: bytes, geometry: Geometry, source: SourceSettings) -> Decoded:
+    """Decode an image onto the canvas of a geometry (`onto_canvas`). Raises ImageRejected."""
+    return Decoded(data, onto_canvas(data, geometry, source), geometry)
+
+
+def onto_canvas(data: bytes, geometry: Geometry, source: SourceSettings) -> Image:
+    """The image (H, W, 3) u8 on the canvas, upright. Raises ImageRejected for no usable image, one of another size than
+    was taught, or values beyond its intensity window."""
+    height_px, width_px = geometry.canvas_px
+    # Only the size of a whole image can be compared with the taught one.
+    least_px = (width_px, height_px) if geometry.image_px is None else None
+    raw = read(data, source.max_pixels, least_px, source.page)
+    try:
+        geometry.check(*raw.pixels.shape[:2])
+    except GeometryError as error:
+        raise ImageRejected(expected=error.expected, came=error.came, do=error.do) from error
+    return resized(eight_bits(raw, geometry.bits), width_px, height_px)
+
+
+def refuse_blank(image: Image, inside: Inside | None) -> None:
+    """Raises ImageRejected for an image (H, W, 3) u8 that shows nothing where it is `inside`: black, white or grey all
+    over."""
+    if blank(image, inside):
+        raise ImageRejected(
+            expected="an image that shows a part",
+            came="one shade all over",
+            do="look at lamp, lens cap and exposure",
+        )

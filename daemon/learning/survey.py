@@ -1,0 +1,87 @@
+"""The survey of a folder of good parts before it is taught: which files can be used, and the geometry they make."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from daemon.intake.decode import ImageRejected, RawImage, found_bits, path_text, read, read_allowed
+from daemon.settings.models import SceneSettings, SourceSettings
+from memory.geometry import Geometry, InputShapes, common_size, geometry_of
+from memory.region import Region
+
+Track = Callable[[Sequence[Path], str], Iterable[Path]]
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Surveyed:
+    """A usable image file: its upright size (height, width) in pixels, and its largest value where it does not state
+    its bit depth."""
+
+    path: Path
+    size_px: tuple[int, int]
+    largest: int | None
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The usable files of a folder, and why each of the others is `refused`, by its path as text."""
+
+    usable: tuple[Surveyed, ...]
+    refused: dict[str, str]
+
+    def geometry(self, shapes: InputShapes, region: Region, scene: SceneSettings, bits: int | None) -> Geometry:
+        """The geometry that the files make; `bits` is the depth of those that do not state it, None to find it. Raises
+        GeometryError."""
+        unstated = [one.largest for one in self.usable if one.largest is not None]
+        window = (bits or found_bits(max(unstated))) if unstated else None
+        sizes = [one.size_px for one in self.usable]
+        return geometry_of(sizes, shapes, region, window, scene.scale, scene.smallest_defect_px)
+
+
+def survey(paths: Sequence[Path], source: SourceSettings, track: Track) -> Survey:
+    """Look at every file once. Refused are those that cannot be read, that repeat another's image, and, where most have
+    one size, those of another."""
+    usable: list[Surveyed] = []
+    seen: dict[str, str] = {}
+    refused: dict[str, str] = {}
+    for path in track(paths, "images"):
+        name = path_text(path)
+        try:
+            raw = read(read_allowed(path, (path.parent,), source.max_bytes), source.max_pixels, None, source.page)
+        except ImageRejected as error:
+            refused[name] = str(error)
+            continue
+        digest = hashlib.sha256(raw.pixels.tobytes()).hexdigest()
+        if digest in seen:
+            refused[name] = f"it is the same image as {seen[digest]}; photograph each part once"
+            continue
+        seen[digest] = name
+        usable.append(Surveyed(path, (raw.pixels.shape[0], raw.pixels.shape[1]), _largest(raw)))
+    usable = _of_one_size(usable, refused)
+    for name, reason in refused.items():
+        log.warning("image refused", file=name, reason=reason)
+    return Survey(tuple(usable), refused)
+
+
+def _of_one_size(usable: list[Surveyed], refused: dict[str, str]) -> list[Surveyed]:
+    size_px = common_size([one.size_px for one in usable]) if usable else None
+    if size_px is None:
+        return usable
+    for one in usable:
+        if one.size_px != size_px:
+            height, width = one.size_px
+            refused[path_text(one.path)] = (
+                f"expected {size_px[1]}×{size_px[0]} px, as most of the folder; came {width}×{height} px;"
+                " teach the images of one camera at a time"
+            )
+    return [one for one in usable if one.size_px == size_px]
+
+
+def _largest(raw: RawImage) -> int | None:
+    return None if raw.bits is not None else int(raw.pixels.max())
