@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import sys
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -20,6 +20,8 @@ from memory.errors import DriftlineError
 from memory.features import Image, Patches
 from memory.runtime import processor
 
+Shape = tuple[int, int]  # of an image: height_px, width_px
+
 # The library of each backend, by its name in Python and on PyPI, and the extra of ours that installs it.
 LIBRARIES = {
     "openvino": ("openvino", "openvino"),
@@ -33,20 +35,21 @@ IN_FLOAT = ("AvgPool", "Interpolate", "Concat")
 
 
 class Backend(Protocol):
-    """Computes a `PatchNetwork`: images (H, W, 3) u8 become patches (P, D) f32, in any thread.
+    """Computes a `PatchNetwork`: images (N, H, W, 3) u8 become patches (N, P, D) f32, in any thread.
 
-    `name` is what configurations call it; `description` names what computes: the library, its version, and the
-    processor.
+    Torch takes images of any shape that the network takes; the others are compiled for one shape and raise
+    DriftlineError for another. `name` is what configurations call it; `description` names what computes: the library,
+    its version, and the processor.
     """
 
     name: str
     description: str
 
-    def __call__(self, image: Image) -> Patches: ...
+    def __call__(self, images: Image) -> Patches: ...
 
 
 class PatchNetwork(nn.Module):
-    """A network from an image (H, W, 3) u8 to patches (P, D) f32, in row-major order of the grid.
+    """A network from images (N, H, W, 3) u8 to patches (N, P, D) f32, in row-major order of each image's grid.
 
     The backbone's maps are averaged over 3×3 neighbourhoods, brought to the first map's grid and concatenated: the
     locally aware patch features of PatchCore (Roth et al., "Towards Total Recall in Industrial Anomaly Detection", CVPR
@@ -61,23 +64,24 @@ class PatchNetwork(nn.Module):
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Patches (P, D) of an image (H, W, 3) u8."""
-        maps = [nn.functional.avg_pool2d(m, kernel_size=3, stride=1, padding=1) for m in self._maps(image)]
+    def forward(self, images: Tensor) -> Tensor:
+        """Patches (N, P, D) of images (N, H, W, 3) u8."""
+        maps = [nn.functional.avg_pool2d(m, kernel_size=3, stride=1, padding=1) for m in self._maps(images)]
         grid = maps[0].shape[-2:]
         aligned = [maps[0]] + [
             nn.functional.interpolate(m, size=grid, mode="bilinear", align_corners=False) for m in maps[1:]
         ]
-        return torch.cat(aligned, dim=1)[0].flatten(1).T  # (1, D, rows, columns) -> (P, D)
+        return torch.cat(aligned, dim=1).flatten(2).transpose(1, 2)  # (N, D, rows, columns) -> (N, P, D)
 
     @torch.inference_mode()
-    def grid(self, input_px: int) -> tuple[int, int]:
-        """Rows and columns of the patches of an image (input_px, input_px, 3)."""
-        rows, columns = self._maps(torch.zeros((input_px, input_px, 3), dtype=torch.uint8))[0].shape[-2:]
+    def grid(self, height_px: int, width_px: int) -> tuple[int, int]:
+        """Rows and columns of the patches of an image (height_px, width_px, 3); it computes one."""
+        blank = torch.zeros((1, height_px, width_px, 3), dtype=torch.uint8, device=self.mean.device)
+        rows, columns = self._maps(blank)[0].shape[-2:]
         return int(rows), int(columns)
 
-    def _maps(self, image: Tensor) -> list[Tensor]:
-        batch = image.permute(2, 0, 1)[None].float() / 255  # (H, W, 3) -> (1, 3, H, W)
+    def _maps(self, images: Tensor) -> list[Tensor]:
+        batch = images.permute(0, 3, 1, 2).float() / 255  # (N, H, W, 3) -> (N, 3, H, W)
         maps: list[Tensor] = self.network((batch - self.mean) / self.std)
         return maps
 
@@ -95,8 +99,8 @@ class Torch:
         torch.backends.cudnn.allow_tf32 = False  # a GPU's features must be those of a PC without one
 
     @torch.inference_mode()
-    def __call__(self, image: Image) -> Patches:
-        patches: Patches = self._network(torch.from_numpy(image).to(self._device)).contiguous().cpu().numpy()
+    def __call__(self, images: Image) -> Patches:
+        patches: Patches = self._network(torch.from_numpy(images).to(self._device)).contiguous().cpu().numpy()
         return patches
 
 
@@ -104,7 +108,7 @@ class OpenVino:
     """OpenVINO, Intel's library: `openvino` computes in float32, `openvino-bf16` in bfloat16 where the processor can,
     `openvino-int8` the network of `quantized` in eight bits."""
 
-    def __init__(self, name: str, model: Any, threads: int) -> None:
+    def __init__(self, name: str, model: Any, shape: Shape, threads: int) -> None:
         core = library(name).Core()
         precision = "bf16" if name == "openvino-bf16" else "f32"
         if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
@@ -121,8 +125,12 @@ class OpenVino:
         self.name, self.description = name, _description(name)
         self._request = core.compile_model(model, "CPU", wanted).create_infer_request()
         self._busy = threading.Lock()  # a version is compared while frames are judged
+        self._shape = shape
 
-    def __call__(self, image: Image) -> Patches:
+    def __call__(self, images: Image) -> Patches:
+        return _one_by_one(images, self._shape, self._patches)
+
+    def _patches(self, image: Image) -> Patches:
         with self._busy:
             self._request.infer([image], share_inputs=True)
             patches: Patches = np.array(self._request.get_output_tensor().data)  # the next image overwrites its own
@@ -134,9 +142,9 @@ class OnnxRuntime:
 
     name = "onnx"
 
-    def __init__(self, network: PatchNetwork, input_px: int, threads: int) -> None:
+    def __init__(self, network: PatchNetwork, shape: Shape, threads: int) -> None:
         ort = library(self.name)
-        program = torch.onnx.export(_exported(network, input_px), verbose=False)
+        program = torch.onnx.export(_exported(network, shape), verbose=False)
         assert program is not None  # noqa: S101  # only writing to a file returns none
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
@@ -145,36 +153,40 @@ class OnnxRuntime:
         )
         self._input = self._session.get_inputs()[0].name
         self.description = _description(self.name)
+        self._shape = shape
 
-    def __call__(self, image: Image) -> Patches:
+    def __call__(self, images: Image) -> Patches:
+        return _one_by_one(images, self._shape, self._patches)
+
+    def _patches(self, image: Image) -> Patches:
         patches: Patches = self._session.run(None, {self._input: image})[0]
         return patches
 
 
 def compiled(
-    name: str, network: PatchNetwork, input_px: int, threads: int, kept: Path, taught: Iterable[Image]
+    name: str, network: PatchNetwork, shape: Shape, threads: int, kept: Path, taught: Iterable[Image]
 ) -> Backend:
-    """The network on the backend of this `name`, which may use so many `threads`.
+    """The network on the backend of this `name`, for images of this shape; it may use so many `threads`.
 
-    A network in eight bits is quantized once, with the images `taught` (input_px, input_px, 3) u8, and stored in the
-    folder `kept`. Raises DriftlineError where the library is not installed or the processor cannot do it.
+    A network in eight bits is quantized once, with images `taught` of the same shape, (height_px, width_px, 3) u8, and
+    stored in the folder `kept`. Raises DriftlineError where the library is not installed or the processor cannot do it.
     """
     if name == OnnxRuntime.name:
-        return OnnxRuntime(network, input_px, threads)
-    model = quantized(network, input_px, kept, taught) if name == "openvino-int8" else _converted(network, input_px)
-    return OpenVino(name, model, threads)
+        return OnnxRuntime(network, shape, threads)
+    model = quantized(network, shape, kept, taught) if name == "openvino-int8" else _converted(network, shape)
+    return OpenVino(name, model, shape, threads)
 
 
-def quantized(network: PatchNetwork, input_px: int, kept: Path, taught: Iterable[Image]) -> Any:
+def quantized(network: PatchNetwork, shape: Shape, kept: Path, taught: Iterable[Image]) -> Any:
     """The network in eight bits, read from the folder `kept`, or made and stored there; NNCF corrects each layer's
     bias."""
     ov, file = library("openvino-int8"), "network.xml"
     if not kept.exists():
-        nncf, model, images = import_module("nncf"), _converted(network, input_px), list(taught)
+        nncf, model, images = import_module("nncf"), _converted(network, shape), list(taught)
         first = next(op.get_friendly_name() for op in model.get_ordered_ops() if op.get_type_name() == "Convolution")
         model = nncf.quantize(
             model,
-            nncf.Dataset(images, lambda image: image),
+            nncf.Dataset(images, lambda image: image[None]),
             subset_size=len(images),
             fast_bias_correction=False,
             ignored_scope=nncf.IgnoredScope([first], types=list(IN_FLOAT), validate=False),
@@ -209,13 +221,24 @@ def library(name: str) -> Any:
         ) from error
 
 
-def _converted(network: PatchNetwork, input_px: int) -> Any:
-    return library("openvino").convert_model(_exported(network, input_px))
+def _one_by_one(images: Image, shape: Shape, patches_of: Callable[[Image], Patches]) -> Patches:
+    """Patches (N, P, D) of images (N, H, W, 3), each computed as a batch of one, (1, H, W, 3)."""
+    if images.shape[1:] != (*shape, 3):
+        raise DriftlineError(
+            expected=f"images of {(*shape, 3)}, for which the backend is compiled",
+            came=f"{images.shape[1:]}",
+            do="set extractor.backend to torch, which takes images of any shape",
+        )
+    return np.concatenate([patches_of(image[None]) for image in images])
 
 
-def _exported(network: PatchNetwork, input_px: int) -> torch.export.ExportedProgram:
+def _converted(network: PatchNetwork, shape: Shape) -> Any:
+    return library("openvino").convert_model(_exported(network, shape))
+
+
+def _exported(network: PatchNetwork, shape: Shape) -> torch.export.ExportedProgram:
     # On the CPU: only the reference may use a GPU.
-    return torch.export.export(copy.deepcopy(network).cpu(), (torch.zeros((input_px, input_px, 3), dtype=torch.uint8),))
+    return torch.export.export(copy.deepcopy(network).cpu(), (torch.zeros((1, *shape, 3), dtype=torch.uint8),))
 
 
 def _description(name: str) -> str:

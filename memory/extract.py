@@ -14,17 +14,19 @@ import torch
 from memory import tiny
 from memory.backends import Backend, PatchNetwork, Torch
 from memory.errors import DriftlineError, WeightsError
-from memory.features import Features, Image
+from memory.features import Features, Image, Patches
 
 UNTRAINED_SEED = 0
 
 
 class Extractor:
-    """Extracts mid-level patch features with a frozen backbone, one image at a time; deterministic on one machine.
+    """Extracts mid-level patch features with a frozen backbone; deterministic on one machine.
 
     `model` is any timm model, or driftline-tiny, whose weights are `shipped` with Driftline (memory/tiny.py).
 
-    The maps of `layers` become the locally aware patch features of PatchCore (`memory.backends.PatchNetwork`).
+    The maps of `layers` become the locally aware patch features of PatchCore (`memory.backends.PatchNetwork`): a patch
+    covers `stride_px`, that of the finest map. `multiple_px` is the stride of the coarsest: an image whose sides are
+    multiples of it is divided into patches exactly.
 
     `weights` is `hub` (timm's hub or its local cache), `shipped`, a path to a .safetensors or .pth file, or `untrained`
     (seeded random weights: for demonstrations, by explicit name only). `normalize` applies the backbone's own
@@ -47,7 +49,9 @@ class Extractor:
         scaling = (config["mean"], config["std"]) if normalize else ((0.0,) * 3, (1.0,) * 3)
         self.fingerprint = _fingerprint(network, model, tuple(layers), input_px, scaling)
         self.network = PatchNetwork(network, *scaling).eval()
-        self.grid = self.network.grid(input_px)
+        strides_px = tiny.STRIDES_PX if model == tiny.NAME else network.feature_info.reduction()
+        self.stride_px, self.multiple_px = min(strides_px), max(strides_px)
+        self._grids: dict[tuple[int, int], tuple[int, int]] = {}
         self.backend: Backend = Torch(self.network, self.device)
 
     def on(self, backend: Backend) -> Extractor:
@@ -56,25 +60,38 @@ class Extractor:
         other.backend = backend
         return other
 
-    def __call__(self, image: Image) -> Features:
-        """Features of an RGB image (input_px, input_px, 3) u8.
+    def grid_of(self, height_px: int, width_px: int) -> tuple[int, int]:
+        """Rows and columns of the patches of an image of this shape; the first time it computes one."""
+        shape = (height_px, width_px)
+        if shape not in self._grids:
+            self._grids[shape] = self.network.grid(*shape)
+        return self._grids[shape]
 
-        Raises DriftlineError for another shape, or when the backbone returns values beyond float16.
+    def __call__(self, image: Image) -> Features:
+        """Features of one RGB image (height_px, width_px, 3) u8, row by row of its grid; raises as `tiles` does."""
+        return Features(patches=self.tiles(image[None])[0], grid=self.grid_of(*image.shape[:2]))
+
+    def tiles(self, images: Image) -> Patches:
+        """Patches (N, P, D) f32 of RGB images (N, height_px, width_px, 3) u8, row by row of each image's grid.
+
+        The values are those of float16. Raises DriftlineError for another shape, or when the backbone returns values
+        beyond float16.
         """
-        if image.shape != (self.input_px, self.input_px, 3):
+        if images.ndim != 4 or images.shape[3] != 3:
             raise DriftlineError(
-                expected=f"an image of ({self.input_px}, {self.input_px}, 3)",
-                came=f"{image.shape}",
+                expected="an image of (height_px, width_px, 3)",
+                came=f"{images.shape[1:]}",
                 do="decode it with daemon.intake.decode",
             )
-        patches = torch.from_numpy(self.backend(image)).half().float()
+        patches = torch.from_numpy(self.backend(images)).half().float()
         if not bool(torch.isfinite(patches).all()):
             raise DriftlineError(
                 expected="finite features within ±65504 (float16)",
                 came="an overflow or NaN from the backbone",
                 do="choose other extractor.layers or another extractor.model",
             )
-        return Features(patches=patches.numpy(), grid=self.grid)
+        rounded: Patches = patches.numpy()
+        return rounded
 
 
 def _device(name: str) -> torch.device:

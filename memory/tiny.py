@@ -18,6 +18,7 @@ NAME = "driftline-tiny"
 STAGES = (24, 48, 64, 128)  # channels at strides 2, 4, 8 and 16
 BLOCKS = 3
 OUTPUTS = (32, 96)  # channels at strides 8 and 16, as in its teacher
+STRIDES_PX = (8, 16)
 LAYERS = (2, 3)  # the teacher's names for these
 
 

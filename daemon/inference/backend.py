@@ -91,10 +91,10 @@ class AcceleratedBackend:
         from memory.backends import compiled
 
         if reference not in self._compiled_for:
-            base = self._reference
-            kept = self._folder / f"{self.name}-{base.fingerprint[:12]}-{reference}"
+            base, shape = self._reference, (self._reference.input_px, self._reference.input_px)
+            kept = self._folder / f"{self.name}-{base.fingerprint[:12]}-{reference}-{shape[0]}x{shape[1]}"
             self._compiled_for = {
-                reference: base.on(compiled(self.name, base.network, base.input_px, self._threads, kept, taught))
+                reference: base.on(compiled(self.name, base.network, shape, self._threads, kept, taught))
             }
         return self._compiled_for[reference]
 
