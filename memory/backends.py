@@ -56,9 +56,12 @@ class PatchNetwork(nn.Module):
     2022, section 3.1, equation 2). All of it is one graph, which a backend can compile as a whole.
     """
 
-    def __init__(self, network: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
+    def __init__(
+        self, network: nn.Module, mean: Sequence[float], std: Sequence[float], *, channels_last: bool = False
+    ) -> None:
         super().__init__()
         self.network = network
+        self._channels_last = channels_last  # of the network's maps: (N, rows, columns, D)
         self.mean: Tensor
         self.std: Tensor
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
@@ -83,7 +86,7 @@ class PatchNetwork(nn.Module):
     def _maps(self, images: Tensor) -> list[Tensor]:
         batch = images.permute(0, 3, 1, 2).float() / 255  # (N, H, W, 3) -> (N, 3, H, W)
         maps: list[Tensor] = self.network((batch - self.mean) / self.std)
-        return maps
+        return [m.permute(0, 3, 1, 2) for m in maps] if self._channels_last else maps
 
 
 class Torch:

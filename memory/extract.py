@@ -1,4 +1,4 @@
-"""The extractor: patch features of images; the only module that imports timm."""
+"""The extractor: patch features of images."""
 
 from __future__ import annotations
 
@@ -6,23 +6,21 @@ import copy
 import hashlib
 import json
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
+import numpy as np
 import torch
 
-from memory import tiny
+from memory.backbone import REFUSALS, backbone
 from memory.backends import Backend, PatchNetwork, Torch
-from memory.errors import DriftlineError, WeightsError
+from memory.errors import DriftlineError
 from memory.features import Features, Image, Patches
-
-UNTRAINED_SEED = 0
 
 
 class Extractor:
     """Extracts mid-level patch features with a frozen backbone; deterministic on one machine.
 
-    `model` is any timm model, or driftline-tiny, whose weights are `shipped` with Driftline (memory/tiny.py).
+    `model` is any timm model, or driftline-tiny, whose weights are `shipped` with Driftline (memory/tiny.py). One of a
+    fixed input size is made for images (input_px, input_px).
 
     The maps of `layers` become the locally aware patch features of PatchCore (`memory.backends.PatchNetwork`): a patch
     covers `stride_px`, that of the finest map. `multiple_px` is the stride of the coarsest: an image whose sides are
@@ -35,7 +33,8 @@ class Extractor:
 
     Torch computes it in full float32, the reference that every other `backend` must agree with: see `on`.
 
-    Raises WeightsError when weights are missing or do not fit, DriftlineError for a model timm does not know.
+    Raises WeightsError when weights are missing or do not fit, DriftlineError for a model that timm does not know, or
+    for layers or an `input_px` that the model does not have.
     """
 
     def __init__(
@@ -44,15 +43,15 @@ class Extractor:
         self.input_px = input_px
         self.untrained = weights == "untrained"
         self.device = _device(device)
-        network = _network(model, tuple(layers), weights).eval().requires_grad_(requires_grad=False)
-        config = network.pretrained_cfg
-        scaling = (config["mean"], config["std"]) if normalize else ((0.0,) * 3, (1.0,) * 3)
+        made = backbone(model, tuple(layers), weights, input_px)
+        network = made.network.eval().requires_grad_(requires_grad=False)
+        scaling = (made.mean, made.std) if normalize else ((0.0,) * 3, (1.0,) * 3)
         self.fingerprint = _fingerprint(network, model, tuple(layers), input_px, scaling)
-        self.network = PatchNetwork(network, *scaling).eval()
-        strides_px = tiny.STRIDES_PX if model == tiny.NAME else network.feature_info.reduction()
-        self.stride_px, self.multiple_px = min(strides_px), max(strides_px)
-        self._grids: dict[tuple[int, int], tuple[int, int]] = {}
+        self.network = PatchNetwork(network, *scaling, channels_last=made.channels_last).eval()
+        self.stride_px, self.multiple_px = min(made.strides_px), max(made.strides_px)
         self.backend: Backend = Torch(self.network, self.device)
+        self._fixed_size = made.fixed_size
+        self._grids = {(input_px, input_px): self._own_grid(model, made.own_px)}
 
     def on(self, backend: Backend) -> Extractor:
         """The same extractor on another backend: nearly the same features, computed faster."""
@@ -60,12 +59,34 @@ class Extractor:
         other.backend = backend
         return other
 
-    def grid_of(self, height_px: int, width_px: int) -> tuple[int, int]:
-        """Rows and columns of the patches of an image of this shape; the first time it computes one."""
+    def takes(self, height_px: int, width_px: int) -> bool:
+        """Whether the network takes images of this shape: (input_px, input_px), and unless its size is fixed, any that
+        it divides into patches exactly. The first time it computes one."""
         shape = (height_px, width_px)
-        if shape not in self._grids:
-            self._grids[shape] = self.network.grid(*shape)
-        return self._grids[shape]
+        if shape in self._grids:
+            return True
+        if self._fixed_size or height_px % self.multiple_px or width_px % self.multiple_px:
+            return False
+        try:
+            grid = self.network.grid(*shape)
+        except REFUSALS:
+            return False
+        if grid != (height_px // self.stride_px, width_px // self.stride_px):
+            return False  # a convolution without a margin: its patches do not lie where a share of the image would
+        self._grids[shape] = grid
+        return True
+
+    def grid_of(self, height_px: int, width_px: int) -> tuple[int, int]:
+        """Rows and columns of the patches of an image of this shape. Raises DriftlineError for one it does not take."""
+        if not self.takes(height_px, width_px):
+            own = f"({self.input_px}, {self.input_px}, 3)"
+            others = "" if self._fixed_size else f", or one whose sides are multiples of {self.multiple_px}"
+            raise DriftlineError(
+                expected=f"an image of {own}{others}",
+                came=f"({height_px}, {width_px}, 3)",
+                do="bring it to such a shape, or choose another extractor.model",
+            )
+        return self._grids[height_px, width_px]
 
     def __call__(self, image: Image) -> Features:
         """Features of one RGB image (height_px, width_px, 3) u8, row by row of its grid; raises as `tiles` does."""
@@ -74,15 +95,16 @@ class Extractor:
     def tiles(self, images: Image) -> Patches:
         """Patches (N, P, D) f32 of RGB images (N, height_px, width_px, 3) u8, row by row of each image's grid.
 
-        The values are those of float16. Raises DriftlineError for another shape, or when the backbone returns values
-        beyond float16.
+        The values are those of float16. Raises DriftlineError for a shape that the network does not take, or when the
+        backbone returns values beyond float16.
         """
-        if images.ndim != 4 or images.shape[3] != 3:
+        if images.ndim != 4 or images.shape[3] != 3 or images.dtype != np.uint8:
             raise DriftlineError(
-                expected="an image of (height_px, width_px, 3)",
-                came=f"{images.shape[1:]}",
+                expected="an image of (height_px, width_px, 3) in 8 bits",
+                came=f"{images.shape[1:]} of {images.dtype}",
                 do="decode it with daemon.intake.decode",
             )
+        self.grid_of(*images.shape[1:3])
         patches = torch.from_numpy(self.backend(images)).half().float()
         if not bool(torch.isfinite(patches).all()):
             raise DriftlineError(
@@ -92,6 +114,19 @@ class Extractor:
             )
         rounded: Patches = patches.numpy()
         return rounded
+
+    def _own_grid(self, model: str, own_px: int) -> tuple[int, int]:
+        try:
+            if self._fixed_size and self.input_px % self.multiple_px:
+                raise ValueError("the last rows and columns would not be seen")  # timm's patches leave them out
+            return self.network.grid(self.input_px, self.input_px)
+        except REFUSALS as error:
+            near_px = max(1, round(self.input_px / self.multiple_px)) * self.multiple_px
+            raise DriftlineError(
+                expected=f"an input size that {model} takes, a multiple of {self.multiple_px} px",
+                came=f"extractor.input_px={self.input_px}: {str(error)[:200]}",
+                do=f"set extractor.input_px to {near_px if near_px != self.input_px else own_px}",
+            ) from error
 
 
 def _device(name: str) -> torch.device:
@@ -103,68 +138,6 @@ def _device(name: str) -> torch.device:
             expected="a CUDA device", came="none on this machine", do="set extractor.device to auto or cpu"
         )
     return device
-
-
-def _network(model: str, layers: tuple[int, ...], weights: str) -> Any:
-    if (model == tiny.NAME) != (weights == "shipped"):
-        raise WeightsError(
-            expected=f"weights `shipped` with {tiny.NAME}, and with no other model",
-            came=f"{model} with weights {weights!r}",
-            do="set extractor.model and extractor.weights to go together",
-        )
-    if model == tiny.NAME:
-        return tiny.trained(layers)
-    import timm  # it takes seconds: driftline-tiny does not need it
-
-    if model not in timm.list_models():
-        raise DriftlineError(
-            expected="a timm model with features_only support",
-            came=f"extractor.model={model!r}",
-            do="see timm.list_models()",
-        )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(UNTRAINED_SEED)
-        try:
-            network = timm.create_model(model, features_only=True, out_indices=layers, pretrained=weights == "hub")
-        except (OSError, RuntimeError, ValueError, IndexError, AssertionError) as error:
-            raise WeightsError(
-                expected=f"{model} with feature layers {list(layers)} and weights {weights!r}",
-                came=f"{type(error).__name__}: {str(error)[:300]}",
-                do="on a PC without internet copy the weights to a file and set extractor.weights to its path",
-            ) from error
-    if weights not in {"hub", "untrained"}:
-        _load(network, Path(weights))
-    return network
-
-
-def _load(network: torch.nn.Module, path: Path) -> None:
-    """Load a local weights file strictly: every tensor of the feature network must be in it."""
-    from timm.models import load_state_dict
-
-    try:
-        tensors = load_state_dict(str(path), use_ema=False, weights_only=True)
-    except Exception as error:  # safetensors, zip and pickle readers each raise their own types
-        raise WeightsError(
-            expected="a .safetensors or .pth file of weights",
-            came=f"{path}: {type(error).__name__}: {error}",
-            do="check extractor.weights in config.yaml",
-        ) from error
-    # timm joins nested module names with `_` in feature networks, with `.` in weight files.
-    flat = {name.replace(".", "_"): tensor for name, tensor in tensors.items()}
-    wanted = network.state_dict()
-    state = {name: flat.get(name.replace(".", "_")) for name in wanted}
-    wrong = [
-        name
-        for name, tensor in state.items()
-        if not name.endswith("num_batches_tracked") and (tensor is None or tensor.shape != wanted[name].shape)
-    ]
-    if wrong:
-        raise WeightsError(
-            expected=f"{len(wanted)} tensors of this architecture in {path}",
-            came=f"{len(wrong)} missing or misshapen, the first {wrong[0]!r}",
-            do="check that extractor.model names the architecture of this file",
-        )
-    network.load_state_dict({name: tensor for name, tensor in state.items() if tensor is not None}, strict=False)
 
 
 def _fingerprint(network: torch.nn.Module, model: str, layers: tuple[int, ...], input_px: int, scaling: object) -> str:
