@@ -19,7 +19,7 @@ STAGES = (24, 48, 64, 128)  # channels at strides 2, 4, 8 and 16
 BLOCKS = 3
 OUTPUTS = (32, 96)  # channels at strides 8 and 16, as in its teacher
 STRIDES_PX = (8, 16)
-INPUT_PX = 256  # of the images that it was trained with
+INPUT_PX = 160  # of the pictures that it was trained with
 MEAN, STD = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)  # it takes RGB in [0, 1] as it is
 LAYERS = (2, 3)  # the teacher's names for these
 
