@@ -69,7 +69,7 @@ def gflop(extract: Extractor) -> float:
     from torch.utils.flop_counter import FlopCounterMode
 
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        extract.network(torch.zeros((INPUT_PX, INPUT_PX, 3), dtype=torch.uint8))
+        extract.network(torch.zeros((1, INPUT_PX, INPUT_PX, 3), dtype=torch.uint8))
     return float(counter.get_total_flops()) / 1e9
 
 

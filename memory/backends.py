@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import sys
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -20,6 +20,8 @@ from memory.errors import DriftlineError
 from memory.features import Image, Patches
 from memory.runtime import processor
 
+Shape = tuple[int, int]  # of an image: height_px, width_px
+
 # The library of each backend, by its name in Python and on PyPI, and the extra of ours that installs it.
 LIBRARIES = {
     "openvino": ("openvino", "openvino"),
@@ -27,7 +29,6 @@ LIBRARIES = {
     "openvino-int8": ("openvino", "openvino"),
     "onnx": ("onnxruntime", "onnx"),
 }
-Shape = tuple[int, int]
 # Left in float, as the first convolution is. Pooling and resampling are cheap and round badly: zeros around the map
 # are not among its values. With the first convolution in eight bits scores on tiles differ by 7 %, without it by 1 %.
 IN_FLOAT = ("AvgPool", "Interpolate", "Concat")
@@ -36,8 +37,9 @@ IN_FLOAT = ("AvgPool", "Interpolate", "Concat")
 class Backend(Protocol):
     """Computes a `PatchNetwork`: images (N, H, W, 3) u8 become patches (N, P, D) f32, in any thread.
 
-    `name` is what configurations call it; `description` names what computes: the library, its version, and the
-    processor.
+    Torch takes images of any shape that the network takes; the others are compiled for one shape and raise
+    DriftlineError for another. `name` is what configurations call it; `description` names what computes: the library,
+    its version, and the processor.
     """
 
     name: str
@@ -47,16 +49,19 @@ class Backend(Protocol):
 
 
 class PatchNetwork(nn.Module):
-    """A network from images (N, H, W, 3) u8 to patches (N, P, D) f32, in row-major order of the grid.
+    """A network from images (N, H, W, 3) u8 to patches (N, P, D) f32, in row-major order of each image's grid.
 
     The backbone's maps are averaged over 3×3 neighbourhoods, brought to the first map's grid and concatenated: the
     locally aware patch features of PatchCore (Roth et al., "Towards Total Recall in Industrial Anomaly Detection", CVPR
     2022, section 3.1, equation 2). All of it is one graph, which a backend can compile as a whole.
     """
 
-    def __init__(self, network: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
+    def __init__(
+        self, network: nn.Module, mean: Sequence[float], std: Sequence[float], *, channels_last: bool = False
+    ) -> None:
         super().__init__()
         self.network = network
+        self._channels_last = channels_last  # of the network's maps: (N, rows, columns, D)
         self.mean: Tensor
         self.std: Tensor
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
@@ -69,18 +74,19 @@ class PatchNetwork(nn.Module):
         aligned = [maps[0]] + [
             nn.functional.interpolate(m, size=grid, mode="bilinear", align_corners=False) for m in maps[1:]
         ]
-        return torch.cat(aligned, dim=1).flatten(2).mT  # (N, D, rows, columns) -> (N, P, D)
+        return torch.cat(aligned, dim=1).flatten(2).transpose(1, 2)  # (N, D, rows, columns) -> (N, P, D)
 
     @torch.inference_mode()
-    def grids(self, input_px: int) -> list[tuple[int, int]]:
-        """Rows and columns of each map of an image (input_px, input_px, 3), the finest first: that of the patches."""
-        maps = self._maps(torch.zeros((1, input_px, input_px, 3), dtype=torch.uint8))
-        return [(int(one.shape[-2]), int(one.shape[-1])) for one in maps]
+    def grid(self, height_px: int, width_px: int) -> tuple[int, int]:
+        """Rows and columns of the patches of an image (height_px, width_px, 3); it computes one."""
+        blank = torch.zeros((1, height_px, width_px, 3), dtype=torch.uint8, device=self.mean.device)
+        rows, columns = self._maps(blank)[0].shape[-2:]
+        return int(rows), int(columns)
 
     def _maps(self, images: Tensor) -> list[Tensor]:
         batch = images.permute(0, 3, 1, 2).float() / 255  # (N, H, W, 3) -> (N, 3, H, W)
         maps: list[Tensor] = self.network((batch - self.mean) / self.std)
-        return maps
+        return [m.permute(0, 3, 1, 2) for m in maps] if self._channels_last else maps
 
 
 class Torch:
@@ -105,7 +111,7 @@ class OpenVino:
     """OpenVINO, Intel's library: `openvino` computes in float32, `openvino-bf16` in bfloat16 where the processor can,
     `openvino-int8` the network of `quantized` in eight bits."""
 
-    def __init__(self, name: str, model: Any, threads: int) -> None:
+    def __init__(self, name: str, model: Any, shape: Shape, threads: int) -> None:
         core = library(name).Core()
         precision = "bf16" if name == "openvino-bf16" else "f32"
         if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
@@ -122,14 +128,15 @@ class OpenVino:
         self.name, self.description = name, _description(name)
         self._request = core.compile_model(model, "CPU", wanted).create_infer_request()
         self._busy = threading.Lock()  # a version is compared while frames are judged
+        self._shape = shape
 
     def __call__(self, images: Image) -> Patches:
-        with self._busy:
-            return np.concatenate([self._one(images[i : i + 1]) for i in range(len(images))])
+        return _one_by_one(images, self._shape, self._patches)
 
-    def _one(self, image: Image) -> Patches:
-        self._request.infer([image], share_inputs=True)
-        patches: Patches = np.array(self._request.get_output_tensor().data)  # the next image overwrites its own
+    def _patches(self, image: Image) -> Patches:
+        with self._busy:
+            self._request.infer([image], share_inputs=True)
+            patches: Patches = np.array(self._request.get_output_tensor().data)  # the next image overwrites its own
         return patches
 
 
@@ -138,9 +145,9 @@ class OnnxRuntime:
 
     name = "onnx"
 
-    def __init__(self, network: PatchNetwork, shape_px: Shape, threads: int) -> None:
+    def __init__(self, network: PatchNetwork, shape: Shape, threads: int) -> None:
         ort = library(self.name)
-        program = torch.onnx.export(_exported(network, shape_px), verbose=False)
+        program = torch.onnx.export(_exported(network, shape), verbose=False)
         assert program is not None  # noqa: S101  # only writing to a file returns none
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
@@ -149,34 +156,36 @@ class OnnxRuntime:
         )
         self._input = self._session.get_inputs()[0].name
         self.description = _description(self.name)
+        self._shape = shape
 
     def __call__(self, images: Image) -> Patches:
-        every = [self._session.run(None, {self._input: images[i : i + 1]})[0] for i in range(len(images))]
-        patches: Patches = np.concatenate(every)
+        return _one_by_one(images, self._shape, self._patches)
+
+    def _patches(self, image: Image) -> Patches:
+        patches: Patches = self._session.run(None, {self._input: image})[0]
         return patches
 
 
 def compiled(
-    name: str, network: PatchNetwork, shape_px: Shape, threads: int, kept: Path, taught: Iterable[Image]
+    name: str, network: PatchNetwork, shape: Shape, threads: int, kept: Path, taught: Iterable[Image]
 ) -> Backend:
-    """The network on the backend of this `name` for images of one shape (height, width) in pixels, which may use so
-    many `threads`.
+    """The network on the backend of this `name`, for images of this shape; it may use so many `threads`.
 
-    A network in eight bits is quantized once, with images `taught` of that shape, (H, W, 3) u8, and stored in the
-    folder `kept`. Raises DriftlineError where the library is not installed or the processor cannot do it.
+    A network in eight bits is quantized once, with images `taught` of the same shape, (height_px, width_px, 3) u8, and
+    stored in the folder `kept`. Raises DriftlineError where the library is not installed or the processor cannot do it.
     """
     if name == OnnxRuntime.name:
-        return OnnxRuntime(network, shape_px, threads)
-    model = quantized(network, shape_px, kept, taught) if name == "openvino-int8" else _converted(network, shape_px)
-    return OpenVino(name, model, threads)
+        return OnnxRuntime(network, shape, threads)
+    model = quantized(network, shape, kept, taught) if name == "openvino-int8" else _converted(network, shape)
+    return OpenVino(name, model, shape, threads)
 
 
-def quantized(network: PatchNetwork, shape_px: Shape, kept: Path, taught: Iterable[Image]) -> Any:
+def quantized(network: PatchNetwork, shape: Shape, kept: Path, taught: Iterable[Image]) -> Any:
     """The network in eight bits, read from the folder `kept`, or made and stored there; NNCF corrects each layer's
     bias."""
     ov, file = library("openvino-int8"), "network.xml"
     if not kept.exists():
-        nncf, model, images = import_module("nncf"), _converted(network, shape_px), list(taught)
+        nncf, model, images = import_module("nncf"), _converted(network, shape), list(taught)
         first = next(op.get_friendly_name() for op in model.get_ordered_ops() if op.get_type_name() == "Convolution")
         model = nncf.quantize(
             model,
@@ -215,13 +224,24 @@ def library(name: str) -> Any:
         ) from error
 
 
-def _converted(network: PatchNetwork, shape_px: Shape) -> Any:
-    return library("openvino").convert_model(_exported(network, shape_px))
+def _one_by_one(images: Image, shape: Shape, patches_of: Callable[[Image], Patches]) -> Patches:
+    """Patches (N, P, D) of images (N, H, W, 3), each computed as a batch of one, (1, H, W, 3)."""
+    if images.shape[1:] != (*shape, 3):
+        raise DriftlineError(
+            expected=f"images of {(*shape, 3)}, for which the backend is compiled",
+            came=f"{images.shape[1:]}",
+            do="set extractor.backend to torch, which takes images of any shape",
+        )
+    return np.concatenate([patches_of(image[None]) for image in images])
 
 
-def _exported(network: PatchNetwork, shape_px: Shape) -> torch.export.ExportedProgram:
+def _converted(network: PatchNetwork, shape: Shape) -> Any:
+    return library("openvino").convert_model(_exported(network, shape))
+
+
+def _exported(network: PatchNetwork, shape: Shape) -> torch.export.ExportedProgram:
     # On the CPU: only the reference may use a GPU.
-    return torch.export.export(copy.deepcopy(network).cpu(), (torch.zeros((1, *shape_px, 3), dtype=torch.uint8),))
+    return torch.export.export(copy.deepcopy(network).cpu(), (torch.zeros((1, *shape, 3), dtype=torch.uint8),))
 
 
 def _description(name: str) -> str:

@@ -1,4 +1,4 @@
-"""The extractor: patch features of images; the only module that imports timm."""
+"""The extractor: patch features of images."""
 
 from __future__ import annotations
 
@@ -6,28 +6,30 @@ import copy
 import hashlib
 import json
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from functools import cached_property
 
+import numpy as np
 import torch
 
-from memory import tiny
+from memory.backbone import REFUSALS, backbone
 from memory.backends import Backend, PatchNetwork, Torch
-from memory.errors import DriftlineError, WeightsError
+from memory.errors import DriftlineError
 from memory.features import Features, Image, Patches
 from memory.geometry import InputShapes
 from memory.tiles import Tiling
 
-UNTRAINED_SEED = 0
-BATCH = 4  # tiles at once: more are not quicker on a CPU, and need more memory
+BATCH = 4  # tiles at once: more are hardly quicker on a CPU, and need more memory
 
 
 class Extractor:
-    """Extracts mid-level patch features with a frozen backbone, one image at a time; deterministic on one machine.
+    """Extracts mid-level patch features with a frozen backbone; deterministic on one machine.
 
-    `model` is any timm model, or driftline-tiny, whose weights are `shipped` with Driftline (memory/tiny.py).
+    `model` is any timm model, or driftline-tiny, whose weights are `shipped` with Driftline (memory/tiny.py). One of a
+    fixed input size is made for images (input_px, input_px).
 
-    The maps of `layers` become the locally aware patch features of PatchCore (`memory.backends.PatchNetwork`).
+    The maps of `layers` become the locally aware patch features of PatchCore (`memory.backends.PatchNetwork`): a patch
+    covers `stride_px`, that of the finest map. `multiple_px` is the stride of the coarsest: an image whose sides are
+    multiples of it is divided into patches exactly.
 
     `weights` is `hub` (timm's hub or its local cache), `shipped`, a path to a .safetensors or .pth file, or `untrained`
     (seeded random weights: for demonstrations, by explicit name only). `normalize` applies the backbone's own
@@ -36,7 +38,8 @@ class Extractor:
 
     Torch computes it in full float32, the reference that every other `backend` must agree with: see `on`.
 
-    Raises WeightsError when weights are missing or do not fit, DriftlineError for a model timm does not know.
+    Raises WeightsError when weights are missing or do not fit, DriftlineError for a model that timm does not know, or
+    for layers or an `input_px` that the model does not have.
     """
 
     def __init__(
@@ -45,14 +48,15 @@ class Extractor:
         self.input_px = input_px
         self.untrained = weights == "untrained"
         self.device = _device(device)
-        network = _network(model, tuple(layers), weights).eval().requires_grad_(requires_grad=False)
-        config = network.pretrained_cfg
-        scaling = (config["mean"], config["std"]) if normalize else ((0.0,) * 3, (1.0,) * 3)
+        made = backbone(model, tuple(layers), weights, input_px)
+        network = made.network.eval().requires_grad_(requires_grad=False)
+        scaling = (made.mean, made.std) if normalize else ((0.0,) * 3, (1.0,) * 3)
         self.fingerprint = _fingerprint(network, model, tuple(layers), input_px, scaling)
-        self.network = PatchNetwork(network, *scaling).eval()
-        rows = [grid[0] for grid in self.network.grids(input_px)]
-        self.shapes = InputShapes(input_px // rows[0], input_px // min(rows), input_px, fixed=False)
+        self.network = PatchNetwork(network, *scaling, channels_last=made.channels_last).eval()
+        self.stride_px, self.multiple_px = min(made.strides_px), max(made.strides_px)
         self.backend: Backend = Torch(self.network, self.device)
+        self._fixed_size = made.fixed_size
+        self._grids = {(input_px, input_px): self._own_grid(model, made.own_px)}
 
     def on(self, backend: Backend) -> Extractor:
         """The same extractor on another backend: nearly the same features, computed faster."""
@@ -60,36 +64,62 @@ class Extractor:
         other.backend = backend
         return other
 
-    def __call__(self, image: Image) -> Features:
-        """Features of an RGB image (H, W, 3) u8 in one piece.
+    @cached_property
+    def shapes(self) -> InputShapes:
+        """The shapes that the network takes."""
+        fixed = not self.takes(self.input_px + self.multiple_px, self.input_px)
+        return InputShapes(self.stride_px, self.multiple_px, self.input_px, fixed)
 
-        Raises DriftlineError for a shape that the backbone does not take, or when it returns values beyond float16.
-        """
-        height, width = image.shape[:2]
-        self._check(height, width)
-        grid = (height // self.shapes.stride_px, width // self.shapes.stride_px)
-        return Features(patches=self._patches(image[None])[0], grid=grid)
+    def takes(self, height_px: int, width_px: int) -> bool:
+        """Whether the network takes images of this shape: (input_px, input_px), and unless its size is fixed, any that
+        it divides into patches exactly. The first time it computes one."""
+        shape = (height_px, width_px)
+        if shape in self._grids:
+            return True
+        if self._fixed_size or height_px % self.multiple_px or width_px % self.multiple_px:
+            return False
+        try:
+            grid = self.network.grid(*shape)
+        except REFUSALS:
+            return False
+        if grid != (height_px // self.stride_px, width_px // self.stride_px):
+            return False  # a convolution without a margin: its patches do not lie where a share of the image would
+        self._grids[shape] = grid
+        return True
+
+    def grid_of(self, height_px: int, width_px: int) -> tuple[int, int]:
+        """Rows and columns of the patches of an image of this shape. Raises DriftlineError for one it does not take."""
+        if not self.takes(height_px, width_px):
+            own = f"({self.input_px}, {self.input_px}, 3)"
+            others = "" if self._fixed_size else f", or one whose sides are multiples of {self.multiple_px}"
+            raise DriftlineError(
+                expected=f"an image of {own}{others}",
+                came=f"({height_px}, {width_px}, 3)",
+                do="bring it to such a shape, or choose another extractor.model",
+            )
+        return self._grids[height_px, width_px]
+
+    def __call__(self, image: Image) -> Features:
+        """Features of one RGB image (height_px, width_px, 3) u8, row by row of its grid; raises as `tiles` does."""
+        return Features(patches=self.tiles(image[None])[0], grid=self.grid_of(*image.shape[:2]))
 
     def features(self, image: Image, tiling: Tiling) -> Features:
-        """Features of a canvas (H, W, 3) u8 by its tiles. Raises as for an image in one piece."""
-        self._check(*tiling.tile_px)
-        return Features(tiling.patches(image, self._patches, BATCH), tiling.grid, tiling.cells)
+        """Features of a canvas (height_px, width_px, 3) u8 by its tiles; raises as `tiles` does."""
+        return Features(tiling.patches(image, self.tiles, BATCH), tiling.grid, tiling.cells)
 
-    def _check(self, height_px: int, width_px: int) -> None:
-        shapes = self.shapes
-        square = (shapes.input_px, shapes.input_px)
-        if (height_px, width_px) != square and (
-            shapes.fixed or height_px % shapes.multiple_px or width_px % shapes.multiple_px
-        ):
-            takes = f"({square[0]}, {square[1]})" if shapes.fixed else f"multiples of {shapes.multiple_px} px"
+    def tiles(self, images: Image) -> Patches:
+        """Patches (N, P, D) f32 of RGB images (N, height_px, width_px, 3) u8, row by row of each image's grid.
+
+        The values are those of float16. Raises DriftlineError for a shape that the network does not take, or when the
+        backbone returns values beyond float16.
+        """
+        if images.ndim != 4 or images.shape[3] != 3 or images.dtype != np.uint8:
             raise DriftlineError(
-                expected=f"an image of {takes}",
-                came=f"({height_px}, {width_px})",
-                do="bring it onto a version's canvas",
+                expected="an image of (height_px, width_px, 3) in 8 bits",
+                came=f"{images.shape[1:]} of {images.dtype}",
+                do="decode it with daemon.intake.decode",
             )
-
-    def _patches(self, images: Image) -> Patches:
-        """The patches (N, P, D) f32 of images (N, H, W, 3) u8."""
+        self.grid_of(*images.shape[1:3])
         patches = torch.from_numpy(self.backend(images)).half().float()
         if not bool(torch.isfinite(patches).all()):
             raise DriftlineError(
@@ -97,8 +127,21 @@ class Extractor:
                 came="an overflow or NaN from the backbone",
                 do="choose other extractor.layers or another extractor.model",
             )
-        every: Patches = patches.numpy()
-        return every
+        rounded: Patches = patches.numpy()
+        return rounded
+
+    def _own_grid(self, model: str, own_px: int) -> tuple[int, int]:
+        try:
+            if self._fixed_size and self.input_px % self.multiple_px:
+                raise ValueError("the last rows and columns would not be seen")  # timm's patches leave them out
+            return self.network.grid(self.input_px, self.input_px)
+        except REFUSALS as error:
+            near_px = max(1, round(self.input_px / self.multiple_px)) * self.multiple_px
+            raise DriftlineError(
+                expected=f"an input size that {model} takes, a multiple of {self.multiple_px} px",
+                came=f"extractor.input_px={self.input_px}: {str(error)[:200]}",
+                do=f"set extractor.input_px to {near_px if near_px != self.input_px else own_px}",
+            ) from error
 
 
 def _device(name: str) -> torch.device:
@@ -110,68 +153,6 @@ def _device(name: str) -> torch.device:
             expected="a CUDA device", came="none on this machine", do="set extractor.device to auto or cpu"
         )
     return device
-
-
-def _network(model: str, layers: tuple[int, ...], weights: str) -> Any:
-    if (model == tiny.NAME) != (weights == "shipped"):
-        raise WeightsError(
-            expected=f"weights `shipped` with {tiny.NAME}, and with no other model",
-            came=f"{model} with weights {weights!r}",
-            do="set extractor.model and extractor.weights to go together",
-        )
-    if model == tiny.NAME:
-        return tiny.trained(layers)
-    import timm  # it takes seconds: driftline-tiny does not need it
-
-    if model not in timm.list_models():
-        raise DriftlineError(
-            expected="a timm model with features_only support",
-            came=f"extractor.model={model!r}",
-            do="see timm.list_models()",
-        )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(UNTRAINED_SEED)
-        try:
-            network = timm.create_model(model, features_only=True, out_indices=layers, pretrained=weights == "hub")
-        except (OSError, RuntimeError, ValueError, IndexError, AssertionError) as error:
-            raise WeightsError(
-                expected=f"{model} with feature layers {list(layers)} and weights {weights!r}",
-                came=f"{type(error).__name__}: {str(error)[:300]}",
-                do="on a PC without internet copy the weights to a file and set extractor.weights to its path",
-            ) from error
-    if weights not in {"hub", "untrained"}:
-        _load(network, Path(weights))
-    return network
-
-
-def _load(network: torch.nn.Module, path: Path) -> None:
-    """Load a local weights file strictly: every tensor of the feature network must be in it."""
-    from timm.models import load_state_dict
-
-    try:
-        tensors = load_state_dict(str(path), use_ema=False, weights_only=True)
-    except Exception as error:  # safetensors, zip and pickle readers each raise their own types
-        raise WeightsError(
-            expected="a .safetensors or .pth file of weights",
-            came=f"{path}: {type(error).__name__}: {error}",
-            do="check extractor.weights in config.yaml",
-        ) from error
-    # timm joins nested module names with `_` in feature networks, with `.` in weight files.
-    flat = {name.replace(".", "_"): tensor for name, tensor in tensors.items()}
-    wanted = network.state_dict()
-    state = {name: flat.get(name.replace(".", "_")) for name in wanted}
-    wrong = [
-        name
-        for name, tensor in state.items()
-        if not name.endswith("num_batches_tracked") and (tensor is None or tensor.shape != wanted[name].shape)
-    ]
-    if wrong:
-        raise WeightsError(
-            expected=f"{len(wanted)} tensors of this architecture in {path}",
-            came=f"{len(wrong)} missing or misshapen, the first {wrong[0]!r}",
-            do="check that extractor.model names the architecture of this file",
-        )
-    network.load_state_dict({name: tensor for name, tensor in state.items() if tensor is not None}, strict=False)
 
 
 def _fingerprint(network: torch.nn.Module, model: str, layers: tuple[int, ...], input_px: int, scaling: object) -> str:

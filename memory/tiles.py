@@ -51,6 +51,11 @@ class Tiling:
             every[own] = patches
         return every
 
+    def first(self, image: Image) -> Image:
+        """The first tile (h, w, 3) of a canvas."""
+        top, left = self.starts[0].tolist()
+        return image[top : top + self.tile_px[0], left : left + self.tile_px[1]]
+
     def some(self, most: int) -> Tiling:
         """At most `most` of the tiles, spread evenly, with the cells that come from them."""
         if len(self.starts) <= most:

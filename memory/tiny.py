@@ -18,13 +18,14 @@ NAME = "driftline-tiny"
 STAGES = (24, 48, 64, 128)  # channels at strides 2, 4, 8 and 16
 BLOCKS = 3
 OUTPUTS = (32, 96)  # channels at strides 8 and 16, as in its teacher
+STRIDES_PX = (8, 16)
+INPUT_PX = 160  # of the pictures that it was trained with
+MEAN, STD = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)  # it takes RGB in [0, 1] as it is
 LAYERS = (2, 3)  # the teacher's names for these
 
 
 class Tiny(nn.Module):
     """A network from RGB images (N, 3, H, W) in [0, 1] to feature maps (N, 32, H/8, W/8) and (N, 96, H/16, W/16)."""
-
-    pretrained_cfg = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}  # noqa: RUF012  # timm's name for it
 
     def __init__(self) -> None:
         super().__init__()

@@ -26,7 +26,7 @@ def images() -> list[Image]:
 
 
 def made(name: str, extractor: Extractor, kept: Path, images: list[Image]) -> Backend:
-    return compiled(name, extractor.network, (extractor.input_px,) * 2, THREADS, kept, images)
+    return compiled(name, extractor.network, (INPUT_PX, INPUT_PX), THREADS, kept, images)
 
 
 def apart(one: Extractor, other: Extractor, images: list[Image]) -> float:
@@ -48,13 +48,28 @@ def test_a_backend_is_near_the_reference(
     assert np.array_equal(first, quick(images[0]).patches)
 
 
+@pytest.mark.parametrize("name", ["openvino", "onnx"])
+def test_a_batch_of_tiles_is_that_of_its_tiles_in_the_shape_compiled_for(
+    name: str, extractor: Extractor, images: list[Image], tmp_path: Path
+) -> None:
+    wide = np.stack(images)[:, :32]
+    quick = extractor.on(compiled(name, extractor.network, (32, INPUT_PX), THREADS, tmp_path, []))
+    patches = quick.tiles(wide)
+    assert patches.shape == extractor.tiles(wide).shape
+    assert np.allclose(patches, extractor.tiles(wide), atol=0.01, rtol=0.01)
+    assert all(np.array_equal(quick(one).patches, patches[number]) for number, one in enumerate(wide))
+    with pytest.raises(DriftlineError, match=r"\(32, 64, 3\), for which the backend is compiled"):
+        quick.tiles(np.stack(images))
+
+
 def test_frames_are_judged_while_a_version_is_compared(
     extractor: Extractor, images: list[Image], tmp_path: Path
 ) -> None:
     quick = made("openvino", extractor, tmp_path / "kept", images)
-    alone = [quick(image) for image in images]
+    batches = [image[None] for image in images]
+    alone = [quick(batch) for batch in batches]
     with ThreadPoolExecutor(4) as threads:
-        together = list(threads.map(quick, images * 20))
+        together = list(threads.map(quick, batches * 20))
     assert all(np.array_equal(one, alone[i % len(images)]) for i, one in enumerate(together))
 
 
@@ -62,7 +77,8 @@ def test_eight_bits_are_spread_once(extractor: Extractor, images: list[Image], t
     kept = tmp_path / "backends" / "kept"
     first = made("openvino-int8", extractor, kept, images)
     again = made("openvino-int8", extractor, kept, [])
-    assert np.array_equal(first(images[0]), again(images[0]))
+    batch = np.stack(images)
+    assert np.array_equal(first(batch), again(batch))
     assert [p.name for p in kept.parent.iterdir()] == ["kept"]
     (kept / "network.xml").write_text("torn")
     with pytest.raises(DriftlineError, match="remove that folder"):

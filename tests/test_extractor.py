@@ -29,6 +29,23 @@ def test_features_are_deterministic_exact_in_float16_and_row_major(extractor: Ex
     assert row < one.grid[0] / 2 < column
 
 
+def test_tiles_of_another_shape_have_a_grid_of_their_own(extractor: Extractor) -> None:
+    wide = np.stack([part(number)[:32, :96] for number in (1, 2)])
+    patches = extractor.tiles(wide)
+    assert extractor.grid_of(32, 96) == (8, 24)
+    assert (extractor.stride_px, extractor.multiple_px) == (4, 4)
+    assert patches.shape == (2, 8 * 24, 64)
+    for number, image in enumerate(wide):
+        alone = extractor(image)
+        assert alone.grid == (8, 24)
+        assert np.allclose(alone.patches, patches[number], atol=0.01, rtol=0.01)
+    marked = wide[0].copy()
+    marked[8:16, 72:80] = 255
+    moved = np.abs(extractor(marked).patches - extractor(wide[0]).patches).sum(1).reshape(8, 24)
+    row, column = np.unravel_index(moved.argmax(), moved.shape)
+    assert (row in (2, 3), column in (18, 19)) == (True, True)
+
+
 TINY: dict[str, object] = {
     "model": "driftline-tiny",
     "layers": (2, 3),
@@ -89,8 +106,9 @@ def test_an_unknown_model_layer_or_image_is_told(extractor: Extractor) -> None:
     for model, layers in (("resnet-eighteen", (1,)), ("resnet18", (99,))):
         with pytest.raises(DriftlineError, match="expected"):
             Extractor(model=model, layers=layers, weights="untrained", input_px=64, normalize=True, device="cpu")
-    with pytest.raises(DriftlineError, match="expected an image"):
-        extractor(np.zeros((10, 10, 3), dtype=np.uint8))
+    for shape in ((64, 64), (64, 64, 4)):
+        with pytest.raises(DriftlineError, match="expected an image"):
+            extractor(np.zeros(shape, dtype=np.uint8))
 
 
 def test_the_shipped_backbone_needs_no_network_and_sees_what_its_teacher_s_layers_would() -> None:

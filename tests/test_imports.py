@@ -33,11 +33,11 @@ FLOORS = (
     {"cli"},
 )
 DOORS = {
-    "torch": {"memory/backends.py", "memory/extract.py", "memory/runtime.py", "memory/tiny.py"},
+    "torch": {"memory/backbone.py", "memory/backends.py", "memory/extract.py", "memory/runtime.py", "memory/tiny.py"},
     "openvino": set(),  # with the next two, imported by name in memory/backends.py alone: they are extras
     "onnxruntime": set(),
     "nncf": set(),
-    "timm": {"memory/extract.py"},
+    "timm": {"memory/backbone.py"},
     "faiss": {"memory/patch_bank/index.py", "memory/runtime.py"},
     "river": {"drift/river_detectors.py"},
     "redis": {"daemon/streams.py", "daemon/build.py", "daemon/cli/doctor.py"},

@@ -40,8 +40,8 @@ class StandIn:
         self._reference = reference
         self._change = change
 
-    def __call__(self, image: Image) -> Patches:
-        return self._change(self._reference(image))
+    def __call__(self, images: Image) -> Patches:
+        return self._change(self._reference(images))
 
 
 def nearly(patches: Patches) -> Patches:
@@ -54,7 +54,7 @@ def noisy(patches: Patches) -> Patches:
 
 def grey(patches: Patches) -> Patches:
     """Everything looks like the middle of the image: no defect is seen."""
-    return np.broadcast_to(patches.mean(axis=0), patches.shape).astype(np.float32)
+    return np.broadcast_to(patches.mean(axis=1, keepdims=True), patches.shape).astype(np.float32)
 
 
 def start(
@@ -162,10 +162,10 @@ def test_a_backend_that_misses_a_confirmed_defect_is_refused(
     """It agrees on every good part; the first defect that it would pass costs it its place, and the line does not
     stop: torch judges the version that learned the defect."""
     good, *flawed = (decode(data, extractor.input_px, 10**6) for data in (png(0), *map(burred, (610, 611))))
-    missed = {extractor.backend(image).tobytes() for image in flawed}
+    missed = {extractor.backend(image[None]).tobytes() for image in flawed}
 
     def blind(patches: Patches) -> Patches:
-        return extractor.backend(good) if patches.tobytes() in missed else patches
+        return extractor.backend(good[None]) if patches.tobytes() in missed else patches
 
     quick = start(settings, extractor, wire, monkeypatch, blind)
     assert quick.status()["backend"] == "one"

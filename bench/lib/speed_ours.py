@@ -35,7 +35,8 @@ def main() -> None:
     extract, threshold, by_bank = extractor(task.backbone), calibrate([1.0], 0.5), []
     if backend != "torch":
         taught = [decode(Path(path).read_bytes(), extract.input_px, MAX_PIXELS) for path in task.taught]
-        extract = extract.on(compiled(backend, extract.network, (extract.input_px,) * 2, 2, folder / backend, taught))
+        shape = (extract.input_px, extract.input_px)
+        extract = extract.on(compiled(backend, extract.network, shape, 2, folder / backend, taught))
 
     def score(data: bytes) -> float:
         scored = bank.score(View(extract(decode(data, extract.input_px, MAX_PIXELS))))

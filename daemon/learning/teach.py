@@ -31,6 +31,7 @@ from memory.detector import GoodPart
 from memory.errors import DriftlineError, ExtractorMismatch
 from memory.features import LATTICE, MOST_PATCHES, View
 from memory.geometry import Geometry
+from memory.grid_check import check_grid
 from memory.learners import learner_of
 from memory.region import Region
 from memory.store import Store
@@ -195,6 +196,8 @@ def _read(
             log.warning("image refused", file=name, reason=str(error))
             continue
         image = painted(raw, canvas.inside)
+        if not goods:
+            check_grid(extractor, canvas.tiling.first(image))
         features = extractor.features(image, canvas.tiling)
         spool.add(image, features)
         drawn = features.drawn(most, np.random.default_rng((settings.memory.seed, len(goods))))

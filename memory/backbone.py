@@ -1,0 +1,199 @@
+"""Backbones: a frozen network by its name in timm, or driftline-tiny, with its weights; the only module with timm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from memory import tiny
+from memory.errors import DriftlineError, WeightsError
+
+UNTRAINED_SEED = 0
+# What timm's networks raise for a layer, a size or weights that they do not have.
+REFUSALS = (OSError, RuntimeError, ValueError, IndexError, AssertionError, TypeError)
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A network from normalised images (N, 3, H, W) f32 to feature maps, the finest first.
+
+    Maps are (N, D, rows, columns), or (N, rows, columns, D) where `channels_last`. `strides_px` says how many pixels of
+    the image a cell of each map covers. `mean` and `std` normalise RGB in [0, 1]. `own_px` is the side of the images
+    that it was trained with. A network of `fixed_size` takes only images of the size that it was made for.
+    """
+
+    network: Any
+    strides_px: tuple[int, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    own_px: int
+    channels_last: bool = False
+    fixed_size: bool = False
+
+
+def backbone(model: str, layers: tuple[int, ...], weights: str, input_px: int) -> Backbone:
+    """The backbone of this name with its `layers` and `weights`, for images (input_px, input_px).
+
+    Where timm has networks of a fixed size it makes them for this one, and resamples their position embeddings. Raises
+    WeightsError when weights are missing or do not fit, DriftlineError for a model that timm does not know and for
+    layers or an input size that the model does not have.
+    """
+    if (model == tiny.NAME) != (weights == "shipped"):
+        raise WeightsError(
+            expected=f"weights `shipped` with {tiny.NAME}, and with no other model",
+            came=f"{model} with weights {weights!r}",
+            do="set extractor.model and extractor.weights to go together",
+        )
+    if model == tiny.NAME:
+        network = tiny.trained(layers)
+        return Backbone(network, tiny.STRIDES_PX, tiny.MEAN, tiny.STD, tiny.INPUT_PX)
+    return _of_timm(model, layers, weights, input_px)
+
+
+def _of_timm(model: str, layers: tuple[int, ...], weights: str, input_px: int) -> Backbone:
+    import timm  # it takes seconds: driftline-tiny does not need it
+
+    config = _config(model)
+    create: Callable[..., Any] = partial(timm.create_model, model, features_only=True, out_indices=layers)
+    if config.fixed_input_size:
+        create = partial(create, img_size=input_px)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(UNTRAINED_SEED)
+        try:
+            network = create(pretrained=False)
+        except REFUSALS as error:
+            own = f", and extractor.input_px to {config.input_size[-1]}" if config.fixed_input_size else ""
+            raise DriftlineError(
+                expected=f"feature layers and an input size that {model} has",
+                came=f"layers {list(layers)}, input_px {input_px}; {type(error).__name__}: {str(error)[:300]}",
+                do=f"set extractor.layers to its own{own}",
+            ) from error
+        if weights == "hub":
+            network = _of_hub(create, model)
+        elif weights != "untrained":
+            _load(network, create, Path(weights))
+    return Backbone(
+        network,
+        tuple(sorted(network.feature_info.reduction())),
+        config.mean,
+        config.std,
+        config.input_size[-1],
+        channels_last=_channels_last(network, model),
+        fixed_size=config.fixed_input_size,
+    )
+
+
+def _config(model: str) -> Any:
+    """What timm says of a model: its own input size, and the mean and standard deviation that normalise images."""
+    import timm
+
+    try:
+        config = timm.get_pretrained_cfg(model)  # raises for a tag that it does not know: `vit_small.any`
+    except RuntimeError:
+        config = None
+    if config is None:
+        raise DriftlineError(
+            expected="a timm model with features_only support",
+            came=f"extractor.model={model!r}",
+            do="see timm.list_models() and timm.list_pretrained()",
+        )
+    return config
+
+
+def _of_hub(create: Callable[..., Any], model: str) -> Any:
+    try:
+        return create(pretrained=True)
+    except REFUSALS as error:
+        raise WeightsError(
+            expected=f"{model} with weights of timm's hub",
+            came=f"{type(error).__name__}: {str(error)[:300]}",
+            do="on a PC without internet copy the weights to a file and set extractor.weights to its path",
+        ) from error
+
+
+def _channels_last(network: Any, model: str) -> bool:
+    # Networks of timm that say nothing have an interface of their own and are convolutional: NCHW.
+    order = str(getattr(network, "output_fmt", "NCHW")).removeprefix("Format.")
+    if order not in {"NCHW", "NHWC"}:
+        raise DriftlineError(
+            expected="feature maps with rows and columns (NCHW or NHWC)",
+            came=f"{order} from {model}",
+            do="choose another extractor.model",
+        )
+    return order == "NHWC"
+
+
+def _load(network: Any, create: Callable[..., Any], path: Path) -> None:
+    """Load a local weights file strictly: every tensor of the feature network must be in it.
+
+    A file whose tensors have other names or sizes, as position embeddings for images of another size, is brought to the
+    network by timm, as weights of its hub are.
+    """
+    tensors, wanted = _read(path), network.state_dict()
+    state, wrong = _matched(wanted, tensors)
+    if wrong:
+        try:
+            state, wrong = _matched(wanted, _adapted(create, tensors))
+        except (*REFUSALS, KeyError, AttributeError) as error:
+            raise _unfit(path, len(wanted), wrong, f"; {str(error)[:300]}") from error
+    if wrong:
+        raise _unfit(path, len(wanted), wrong)
+    network.load_state_dict(state, strict=False)
+
+
+def _unfit(path: Path, wanted: int, wrong: list[str], reason: str = "") -> WeightsError:
+    return WeightsError(
+        expected=f"{wanted} tensors of this architecture in {path}",
+        came=f"{len(wrong)} missing or misshapen, the first {wrong[0]!r}{reason}",
+        do="check that extractor.model names the architecture of this file",
+    )
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    from timm.models import load_state_dict
+
+    try:
+        tensors: dict[str, Tensor] = load_state_dict(str(path), use_ema=False, weights_only=True)
+    except Exception as error:  # safetensors, zip and pickle readers each raise their own types
+        raise WeightsError(
+            expected="a .safetensors or .pth file of weights",
+            came=f"{path}: {type(error).__name__}: {error}",
+            do="check extractor.weights in config.yaml",
+        ) from error
+    return tensors
+
+
+def _matched(wanted: dict[str, Tensor], tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
+    """The tensors by the network's names, and the names of those that are missing or misshapen."""
+    # timm joins nested module names with `_` in feature networks, with `.` in weight files.
+    flat = {name.replace(".", "_"): tensor for name, tensor in tensors.items()}
+    found = {name: flat.get(name.replace(".", "_")) for name in wanted}
+    wrong = [
+        name
+        for name, tensor in found.items()
+        if not name.endswith("num_batches_tracked") and (tensor is None or tensor.shape != wanted[name].shape)
+    ]
+    return {name: tensor for name, tensor in found.items() if tensor is not None}, wrong
+
+
+def _adapted(create: Callable[..., Any], tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The network's tensors as timm makes them of the file's, without those that the file lacks."""
+
+    def loaded(state: dict[str, Tensor]) -> dict[str, Tensor]:
+        network = create(pretrained=True, pretrained_cfg_overlay={"state_dict": state})
+        tensors: dict[str, Tensor] = network.state_dict()
+        return tensors
+
+    # timm does not say what a file lacked. Made of a file of NaN, the tensors that are still numbers came from nowhere.
+    nowhere = loaded({name: t * torch.nan if t.is_floating_point() else t for name, t in tensors.items()})
+    return {
+        name: tensor
+        for name, tensor in loaded(tensors).items()
+        if not tensor.is_floating_point() or bool(nowhere[name].isnan().all())
+    }
