@@ -1,102 +1,106 @@
-"""Safe decoding of image bytes, and reading of image files from allowed folders."""
+"""From image bytes to what is judged: one intensity window, one size; and image files from allowed folders."""
 
 from __future__ import annotations
 
-import io
 import os
+from functools import cache
 from pathlib import Path
 
 import cv2
 import numpy as np
-import PIL.Image
 
-from memory.errors import DriftlineError
+from daemon.intake.raw_image import MIN_SIDE_PX, ImageRejected, Pixels, RawImage, rejected
+from daemon.intake.readers import read
 from memory.features import Image
 
-# Pillow's own limit only warns below twice its value; ours is checked before a pixel is decoded.
-PIL.Image.MAX_IMAGE_PIXELS = None
+__all__ = ["MIN_SIDE_PX", "SUFFIXES", "ImageRejected", "RawImage", "blank", "decode", "eight_bits", "found_bits"]
+__all__ += ["path_text", "pictured", "read", "read_allowed", "resized"]
 
-MIN_SIDE_PX = 16
-FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")  # the other formats run programs, or decode in Python
-TO_EIGHT_BITS = np.rint(np.arange(65_536) / 257).astype(np.uint8)
-SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+DEPTHS = (8, 10, 12, 14, 16)
+NOISE_PX = 4.0  # a blur of this many pixels takes white noise down to a fourteenth
+NOISE_LEVELS, STRUCTURE_LEVELS = 16.0, 1.0
+SUFFIXES = frozenset(
+    {".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".mpo", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"}
+)
 
 
-class ImageRejected(DriftlineError):
-    """Bytes that are no usable still image."""
+def eight_bits(raw: RawImage, bits: int | None) -> Image:
+    """The image as RGB (H, W, 3) u8: every value divided by the intensity window 2^bits − 1, and rounded.
+
+    `bits` is what the version fixed; the file's own word wins over it; without either, 16. The window never depends
+    on the image, so exposure keeps its meaning. Raises ImageRejected where a value lies beyond the window.
+    """
+    pixels = raw.pixels if raw.pixels.dtype == np.uint8 else _windowed(raw.pixels, raw.bits or bits or 16)
+    colours = np.repeat(pixels[:, :, None], 3, axis=2) if pixels.ndim == 2 else pixels  # (H, W) -> (H, W, 3)
+    return np.asarray(colours, dtype=np.uint8)
+
+
+def _windowed(pixels: Pixels, bits: int) -> Image:
+    white, largest = 2**bits - 1, int(pixels.max())
+    if largest > white:
+        expected = f"values up to {white} ({bits} bits), as taught"
+        raise rejected(expected, f"a value of {largest}", "set source.bits and teach again")
+    return np.asarray(_to_eight_bits(bits)[pixels], dtype=np.uint8)
+
+
+@cache
+def _to_eight_bits(bits: int) -> Image:
+    """(2^bits,) u8: the 8-bit value of every value. None lies half-way, for 2^bits − 1 is odd."""
+    return np.asarray(np.rint(np.arange(2**bits) * 255 / (2**bits - 1)), dtype=np.uint8)
+
+
+def found_bits(largest: int) -> int:
+    """The smallest usual depth (8, 10, 12, 14 or 16 bits) that holds the largest value of all taught parts.
+
+    8 is among them, though such an image came in 16 bits: a window that is too small is told at the first brighter
+    image, one that is too large takes contrast away in silence.
+    """
+    return next(bits for bits in DEPTHS if largest < 2**bits)
+
+
+def resized(image: Image, width_px: int, height_px: int) -> Image:
+    """The image as (height_px, width_px, 3) u8, anti-aliased along each axis of its own: averaged over areas where
+    the axis shrinks, linear where it grows.
+
+    OpenCV averages only where both axes shrink: in one call, a line of one pixel would be lost between samples.
+    """
+    height, width = image.shape[:2]
+    if width_px > width and height_px < height:
+        image = cv2.resize(image, (width, height_px), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    elif width_px < width and height_px > height:
+        image = cv2.resize(image, (width_px, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    height, width = image.shape[:2]
+    shrinks = width_px < width or height_px < height
+    by = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.ascontiguousarray(cv2.resize(image, (width_px, height_px), interpolation=by), dtype=np.uint8)
+
+
+def blank(image: Image) -> bool:
+    """Whether an image (H, W, 3) u8 shows nothing: one grey all over, as behind a lens cap or beside a dead lamp.
+
+    It does where a blurred copy varies by less than one level (standard deviation, each channel) and the pixels
+    themselves by less than 16: the blur takes sensor noise away, and finer structure than the blur is stronger than
+    noise.
+    """
+    blurred = cv2.GaussianBlur(image.astype(np.float32), (0, 0), NOISE_PX)
+    return bool(blurred.std(axis=(0, 1)).max() < STRUCTURE_LEVELS and image.std(axis=(0, 1)).max() < NOISE_LEVELS)
 
 
 def decode(data: bytes, input_px: int, max_pixels: int) -> Image:
     """The image as RGB (input_px, input_px, 3) u8, resized to the square whatever its shape.
 
-    Grey, RGBA (alpha dropped), CMYK and palette images are converted; 16-bit grey is divided by 257, never
-    stretched, so exposure keeps its meaning. Raises ImageRejected for anything truncated, animated, smaller
-    than `MIN_SIDE_PX`, larger than `max_pixels` (nothing is decoded then), or no image at all.
+    A 16-bit file that states no depth is divided by 257, never stretched. Raises ImageRejected as `read` does.
     """
-    pixels = _pixels(data, input_px, max_pixels)
-    shrinks = max(pixels.shape[:2]) > input_px
-    resized = cv2.resize(pixels, (input_px, input_px), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    return np.ascontiguousarray(resized, dtype=np.uint8)
+    return resized(eight_bits(read(data, max_pixels, (input_px, input_px)), None), input_px, input_px)
 
 
 def pictured(data: bytes, most_px: int, max_pixels: int) -> Image:
     """The image for people: in its own shape, RGB (H, W, 3) u8, at most `most_px` high and wide. Raises
     ImageRejected."""
-    pixels = _pixels(data, most_px, max_pixels)
+    pixels = eight_bits(read(data, max_pixels, (most_px, most_px)), None)
     shrink = min(most_px / max(pixels.shape[:2]), 1.0)
     smaller = cv2.resize(pixels, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA) if shrink < 1 else pixels
     return np.ascontiguousarray(smaller, dtype=np.uint8)
-
-
-def _pixels(data: bytes, least_px: int, max_pixels: int) -> Image:
-    """The decoded pixels (H, W, 3) u8; a JPEG may be decoded smaller, but at least `least_px` a side where it is as
-    large."""
-    try:
-        with PIL.Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            width, height = image.size
-            if width * height > max_pixels:
-                raise _rejected(f"at most {max_pixels:,} pixels", f"{width}×{height}", "raise source.max_pixels")
-            if min(width, height) < MIN_SIDE_PX:
-                raise _rejected(f"at least {MIN_SIDE_PX} px a side", f"{width}×{height}", "check the camera")
-            if _moves(image):
-                raise _rejected("a still image", "several frames", "send single frames")
-            if image.format == "JPEG":
-                image.draft(None, (least_px, least_px))  # decode at a fraction of the size where that suffices
-            return _rgb(image)
-    except ImageRejected:
-        raise
-    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, ...
-        raise _rejected(
-            "a readable image",
-            f"{len(data)} bytes, {type(error).__name__}: {error}",
-            "check the camera or cable",
-        ) from error
-
-
-def _moves(image: PIL.Image.Image) -> bool:
-    """Whether there is a second frame; counting all frames of a crafted file would take minutes."""
-    try:
-        image.seek(1)
-    except EOFError:
-        image.seek(0)
-        return False
-    return True
-
-
-def _rgb(image: PIL.Image.Image) -> Image:
-    if image.mode.startswith("I;16") or image.mode == "I":
-        grey = np.asarray(image)
-        if grey.max(initial=0) > 65535 or grey.min(initial=0) < 0:
-            raise _rejected("8 or 16 bits a channel", "32-bit values", "convert to 16 bits")
-        eight = TO_EIGHT_BITS[grey]
-        return np.repeat(eight[:, :, None], 3, axis=2)  # (H, W) -> (H, W, 3)
-    if image.mode == "F":
-        raise _rejected("8 or 16 bits a channel", "floating-point pixels", "convert to 16 bits")
-    return np.asarray(image.convert("RGB"))
-
-
-def _rejected(expected: str, came: str, do: str) -> ImageRejected:
-    return ImageRejected(expected=expected, came=came, do=do)
 
 
 def path_text(path: Path) -> str:
@@ -112,9 +116,9 @@ def read_allowed(path: Path, roots: tuple[Path, ...], max_bytes: int) -> bytes:
     try:
         real = path.resolve(strict=True)
         if not any(real.is_relative_to(root.resolve()) for root in roots):
-            raise _rejected("a path under source.allowed_roots", path_text(path), "add its folder there, or send bytes")
+            raise rejected("a path under source.allowed_roots", path_text(path), "add its folder there, or send bytes")
         if not real.is_file() or real.stat().st_size > max_bytes:
-            raise _rejected(f"a file of at most {max_bytes:,} bytes", path_text(path), "raise source.max_bytes")
+            raise rejected(f"a file of at most {max_bytes:,} bytes", path_text(path), "raise source.max_bytes")
         return real.read_bytes()
     except (OSError, ValueError) as error:
-        raise _rejected("a readable file", f"{path_text(path)}: {error}", "check the path and its owner") from error
+        raise rejected("a readable file", f"{path_text(path)}: {error}", "check the path and its owner") from error
