@@ -79,6 +79,12 @@ class SourceSettings(Section):
     )
     page: int | None = Field(None, ge=0, description="which page of a TIFF is judged, from 0; null: its only one")
 
+    @field_validator("bits", mode="before")
+    @classmethod
+    def _number(cls, bits: object) -> object:
+        # The environment gives text, which a Literal of numbers would refuse.
+        return int(bits) if isinstance(bits, str) and bits.isdecimal() else bits
+
 
 class RedisSettings(Section):
     """The wire."""
