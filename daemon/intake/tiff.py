@@ -98,7 +98,7 @@ def _grey_or_rgb(page: TiffPage, pixels: npt.NDArray[Any]) -> Pixels:
     """Pixels (H, W) or (H, W, 3), u8 or u16, of what the page holds."""
     if page.photometric == PHOTOMETRIC.PALETTE:
         assert page.colormap is not None  # noqa: S101  # asarray would have raised
-        colours = np.rint(page.colormap.T / 257).astype(np.uint8)  # (3, N) -> (N, 3)
+        colours = (page.colormap.T >> 8).astype(np.uint8)  # some programs write 256, some 257 times the value
         return np.asarray(colours[without_alpha(pixels)], dtype=np.uint8)  # (H, W) -> (H, W, 3)
     if page.photometric == PHOTOMETRIC.SEPARATED:
         if page.bitspersample != 8:
