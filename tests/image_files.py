@@ -13,6 +13,14 @@ import tifffile
 
 SIDE_PX = 48
 U16 = npt.NDArray[np.uint16]
+LAYOUTS: dict[str, dict[str, object]] = {
+    "one strip": {},
+    "strips, LZW": {"rowsperstrip": 7, "compression": "lzw"},
+    "strips, deflate and predictor": {"rowsperstrip": 7, "compression": "zlib", "predictor": 2},
+    "strips, packbits": {"rowsperstrip": 7, "compression": "packbits"},
+    "tiles": {"tile": (16, 32)},
+    "tiles, LZW and predictor": {"tile": (16, 32), "compression": "lzw", "predictor": 2},
+}
 
 
 def scene(bits: int, channels: int = 1) -> npt.NDArray[Any]:

@@ -38,6 +38,7 @@ def read_tiff(data: bytes, max_pixels: int, page: int | None) -> RawImage:
     """
     with TiffFile(io.BytesIO(data)) as file:
         chosen = _page(file, page)
+        _check_numbers(chosen)
         check_size(chosen.imagewidth, chosen.imagelength, max_pixels)
         _check_kind(chosen)
         _check_whole(chosen, len(data), max_pixels)
@@ -70,6 +71,13 @@ def _page(file: TiffFile, page: int | None) -> TiffPage:
     if page is not None:
         raise rejected(f"page {page} of a TIFF", f"one of {len(real)} pages", "set source.page, 0 is the first")
     return real[0]
+
+
+def _check_numbers(page: TiffPage) -> None:
+    """Raise ImageRejected where a damaged tag holds a list of numbers: a list times a number would be a longer list."""
+    for name in ("imagewidth", "imagelength", "imagedepth", "samplesperpixel", "tilewidth", "tilelength"):
+        if not isinstance(getattr(page, name), int):
+            raise rejected("a readable image", f"a TIFF with several values of {name}", "check the camera or cable")
 
 
 def _check_kind(page: TiffPage) -> None:
