@@ -82,7 +82,7 @@ def status_report(engine: Engine, probe_ms: float | None, broker: str, trouble: 
 
 
 def probe(engine: Engine, active: Active) -> float | None:
-    """Let a version that was just activated score one of its calibration parts, or a black image where none was kept.
+    """Let a version that was just activated score one of its calibration parts, or drawn slopes where none was kept.
     Returns how long that took (ms); None, with an event, where it failed: then each frame is answered UNKNOWN.
 
     So libraries that set up at their first image have done so when the first part comes.
@@ -90,7 +90,8 @@ def probe(engine: Engine, active: Active) -> float | None:
     version, canvas = active.model.version, active.canvas
     image = engine.pictures(canvas.geometry).sample(active.model.snapshot.calibration_set.samples[0])
     if image is None:
-        image = np.zeros((*canvas.geometry.canvas_px, 3), dtype=np.uint8)
+        height, width = canvas.geometry.canvas_px
+        image = np.indices((height, width, 3)).sum(axis=0).astype(np.uint8)  # slopes: one grey all over is refused
     started = time.perf_counter()
     try:
         engine.score_image(Decoded(b"", image, canvas.geometry), active)

@@ -56,6 +56,16 @@ def test_environment_overrides_the_file_and_set_overrides_both(tmp_path: Path, m
     assert loaded.redis.prefix == "driftline"
 
 
+def test_a_camera_s_depth_is_one_of_the_usual_from_every_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load(None, ["source.bits=12"]).source.bits == 12
+    monkeypatch.setenv("DRIFTLINE_SOURCE__BITS", "14")
+    assert load(None).source.bits == 14
+    with pytest.raises(ConfigError, match="8, 10, 12, 14 or 16"):
+        load(None, ["source.bits=11"])
+    with pytest.raises(ConfigError, match=r"source\.page"):
+        load(None, ["source.page=-1"])
+
+
 @pytest.mark.parametrize(
     ("text", "came", "near"),
     [

@@ -1,4 +1,4 @@
-"""Image bytes of every bad kind: refused with a reason, or converted as documented."""
+"""From image bytes to 8 bits and one size: bad bytes are refused with a reason, good ones keep what they show."""
 
 from __future__ import annotations
 
@@ -6,14 +6,28 @@ import io
 import struct
 from pathlib import Path
 
+import cv2
 import numpy as np
 import PIL.Image
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from image_files import packed_tiff, scene, tiff
 from pictures import UNUSABLE, encoded, grey
 
-from daemon.intake.decode import ImageRejected, decode, read_allowed
+from daemon.datasets.rendered import part
+from daemon.intake.decode import (
+    ImageRejected,
+    RawImage,
+    blank,
+    decode,
+    eight_bits,
+    found_bits,
+    pictured,
+    read,
+    read_allowed,
+    resized,
+)
 
 LIMIT = 1_000_000
 
@@ -89,9 +103,107 @@ def test_a_crafted_file_of_many_frames_is_refused_without_counting_them() -> Non
         decode(one + body, 32, 10_000)
 
 
-@pytest.mark.parametrize("kind", ["EPS", "PPM", "TGA"])
+@pytest.mark.parametrize("kind", ["EPS", "ICNS", "TGA"])
 def test_formats_that_no_camera_sends_are_not_read(kind: str) -> None:
     buffer = io.BytesIO()
     PIL.Image.new("RGB", (32, 32)).save(buffer, kind)
     with pytest.raises(ImageRejected):
         decode(buffer.getvalue(), 32, 10_000)
+
+
+def test_8_bits_stay_and_16_bits_are_divided_by_257() -> None:
+    every = np.arange(65_536, dtype=np.uint16).reshape(256, 256)
+    np.testing.assert_array_equal(eight_bits(RawImage(every, None), None)[:, :, 0], np.rint(every / 257))
+    eight = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    for bits in (None, 8, 12, 16):
+        np.testing.assert_array_equal(eight_bits(RawImage(eight, 8), bits)[:, :, 2], eight)
+
+
+@given(value=st.integers(0, 65_535), bits=st.sampled_from([8, 10, 12, 14, 16]))
+def test_the_window_is_the_version_s_and_never_the_image_s(value: int, bits: int) -> None:
+    raw = RawImage(np.full((16, 16), value, np.uint16), None)
+    if value < 2**bits:
+        assert eight_bits(raw, bits)[0, 0].tolist() == [round(value * 255 / (2**bits - 1))] * 3
+    else:
+        with pytest.raises(ImageRejected):
+            eight_bits(raw, bits)
+
+
+def test_a_value_beyond_the_taught_window_is_told_in_plain_words() -> None:
+    with pytest.raises(ImageRejected) as raised:
+        eight_bits(RawImage(np.full((16, 16), 5000, np.uint16), None), 12)
+    assert raised.value.expected == "values up to 4095 (12 bits), as taught"
+    assert raised.value.came == "a value of 5000"
+    assert raised.value.do == "set source.bits and teach again"
+
+
+def test_the_file_s_own_word_on_its_depth_wins() -> None:
+    raw = read(packed_tiff(scene(12), 12, "<"), LIMIT)
+    np.testing.assert_array_equal(eight_bits(raw, 16), eight_bits(raw, None))
+    assert eight_bits(raw, 16).max() == 255
+
+
+@pytest.mark.parametrize(
+    ("largest", "bits"), [(0, 8), (255, 8), (256, 10), (1023, 10), (1024, 12), (4096, 14), (16_384, 16), (65_535, 16)]
+)
+def test_the_depth_found_is_the_smallest_that_holds_every_value(largest: int, bits: int) -> None:
+    assert found_bits(largest) == bits
+
+
+LINES = [(230, 630), (2000, 100), (630, 230), (100, 2000)]
+
+
+@pytest.mark.parametrize(("width", "height"), LINES)
+@pytest.mark.parametrize("vertical", [True, False])
+def test_a_line_of_one_pixel_is_found_at_every_place(width: int, height: int, vertical: bool) -> None:
+    length = width if vertical else height
+    shrinks = length > 256
+    for place in range(length):
+        image = np.zeros((height, width, 3), np.uint8)
+        image[(slice(None), place) if vertical else (place, slice(None))] = 255
+        across = resized(image, 256, 256)[:, :, 0].max(axis=0 if vertical else 1)
+        if shrinks:  # averaged: all of the line's light is there, on two pixels at most
+            assert abs(int(across.sum()) - 255 * 256 / length) <= 1, place
+            assert np.count_nonzero(across) <= 2
+        else:
+            assert across.max() >= 127, place
+
+
+@given(size=st.tuples(*[st.integers(16, 90)] * 2), to=st.tuples(*[st.integers(16, 90)] * 2), seed=st.integers(0, 99))
+def test_where_both_axes_shrink_or_grow_it_is_opencv_s_one_resize(
+    size: tuple[int, int], to: tuple[int, int], seed: int
+) -> None:
+    (width, height), (to_width, to_height) = size, to
+    image = np.random.default_rng(seed).integers(0, 256, (height, width, 3)).astype(np.uint8)
+    got = resized(image, *to)
+    assert got.shape == (to_height, to_width, 3)
+    if to_width <= width and to_height <= height and size != to:
+        np.testing.assert_array_equal(got, cv2.resize(image, to, interpolation=cv2.INTER_AREA))
+    elif to_width >= width and to_height >= height:
+        np.testing.assert_array_equal(got, cv2.resize(image, to, interpolation=cv2.INTER_LINEAR))
+
+
+@given(level=st.floats(0, 255), noise=st.floats(0, 6), side=st.sampled_from([64, 256]), seed=st.integers(0, 999))
+def test_one_grey_all_over_is_blank_whatever_the_noise(level: float, noise: float, side: int, seed: int) -> None:
+    seen = np.random.default_rng(seed).normal(level, noise, (side, side, 3))
+    assert blank(np.clip(np.rint(seen), 0, 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize("exposure", [1.0, 0.3, 0.1])
+def test_a_part_is_not_blank_even_in_little_light(exposure: float) -> None:
+    noise = np.random.default_rng(0).normal(0, 2, part(1).shape)
+    assert not blank(np.clip(part(1) * exposure + noise, 0, 255).astype(np.uint8))
+    stripes = np.zeros((256, 256, 3), np.uint8)
+    stripes[::2] = 60  # finer than the blur
+    assert not blank(stripes)
+    line = np.zeros((256, 256, 3), np.uint8)
+    line[:, 100:103] = 60
+    assert not blank(line)
+
+
+def test_a_picture_for_people_is_upright_in_its_own_shape() -> None:
+    data = tiff(scene(16), extratags=[(274, "H", 1, 6, True)])
+    seen = pictured(data, 32, LIMIT)
+    assert seen.shape == (32, 24, 3)
+    assert seen[0, -1, 0] < 20, "the dark corner, stored at the top left, is at the top right"
+    assert seen[-1, 0, 0] > 235

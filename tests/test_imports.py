@@ -51,6 +51,9 @@ DOORS = {
     "pymodbus": {"daemon/plant/modbus.py"},
     "asyncua": {"daemon/plant/opcua.py"},
     "scipy": {"policies/outlook.py", "policies/threshold.py"},
+    "imagecodecs": {"daemon/intake/jpeg2000.py", "daemon/intake/readers.py"},
+    "simplejpeg": {"daemon/intake/readers.py"},
+    "tifffile": {"daemon/intake/tiff.py"},
     "pickle": set(),
 }
 

@@ -16,7 +16,7 @@ from daemon.inference import scene_records, shadow
 from daemon.inference.backend import AcceleratedBackend, Scorer
 from daemon.inference.judgement import Active, Judgement, Scored
 from daemon.intake.decode import ImageRejected
-from daemon.intake.onto_canvas import Decoded, decode_onto, onto_canvas
+from daemon.intake.onto_canvas import Decoded, decode_onto, onto_canvas, refuse_blank
 from daemon.intake.sources import Frame
 from daemon.ledger.kept import Pictures
 from daemon.ledger.records import JudgedFrame, NewVerdict
@@ -227,10 +227,12 @@ class Engine:
 
     def score_image(self, seen: Decoded, active: Active) -> Scored:
         """Score a decoded image under the light as estimated now; nothing is recorded or changed. Raises ImageRejected
-        where a version of another geometry has come since it was decoded, which does not take it."""
+        for an image that shows nothing, and where a version of another geometry has come since, which does not take
+        it."""
         canvas = active.canvas
         stale = seen.geometry != canvas.geometry
         raw = onto_canvas(seen.data, canvas.geometry, self.settings.source) if stale else seen.image
+        refuse_blank(raw, canvas.inside)
         image = compensate(raw, active.monitor.gain, canvas.inside)
         view = View(active.scorer.extractor.features(image, canvas.tiling), image)
         score = active.model.snapshot.detector.score(view)

@@ -1,138 +1,114 @@
-"""Safe decoding of image bytes, and reading of image files from allowed folders."""
+"""From image bytes to what is judged: one intensity window, one size; and image files from allowed folders."""
 
 from __future__ import annotations
 
-import io
 import os
-from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
-import PIL.Image
 
-from memory.errors import DriftlineError
+from daemon.intake.raw_image import MIN_SIDE_PX, ImageRejected, Pixels, RawImage, rejected
+from daemon.intake.readers import read
 from memory.features import Image
+from memory.region import Inside
 
-# Pillow's own limit only warns below twice its value; ours is checked before a pixel is decoded.
-PIL.Image.MAX_IMAGE_PIXELS = None
+__all__ = ["MIN_SIDE_PX", "SUFFIXES", "ImageRejected", "RawImage", "blank", "decode", "eight_bits", "found_bits"]
+__all__ += ["path_text", "pictured", "read", "read_allowed", "resized"]
 
-MIN_SIDE_PX = 16
-FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")  # the other formats run programs, or decode in Python
-TO_EIGHT_BITS = np.rint(np.arange(65_536) / 257).astype(np.uint8)
-SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
-
-
-class ImageRejected(DriftlineError):
-    """Bytes that are no usable still image."""
-
-
-def decode(data: bytes, input_px: int, max_pixels: int) -> Image:
-    """The image as RGB (input_px, input_px, 3) u8, resized to the square whatever its shape. Raises ImageRejected."""
-    raw = read(data, max_pixels, (input_px, input_px))
-    return resized(eight_bits(raw, None), input_px, input_px)
-
-
-@dataclass(frozen=True, eq=False)
-class RawImage:
-    """The pixels (H, W) or (H, W, 3) of an image, u8 or u16, upright, and its bit depth by its own word."""
-
-    pixels: npt.NDArray[Any]
-    bits: int | None
-
-
-def read(data: bytes, max_pixels: int, least_px: tuple[int, int] | None = None, page: int | None = None) -> RawImage:
-    """The image. Raises ImageRejected."""
-    del page
-    return RawImage(_pixels(data, max(least_px) if least_px else 1 << 20, max_pixels), 8)
+DEPTHS = (8, 10, 12, 14, 16)
+BLUR_PX = 4.0
+MAX_NOISE_LEVELS = 8.0
+SUFFIXES = frozenset(
+    {".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".mpo", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"}
+)
 
 
 def eight_bits(raw: RawImage, bits: int | None) -> Image:
-    """The image in eight bits."""
-    del bits
-    return raw.pixels.astype(np.uint8)
+    """The image as RGB (H, W, 3) u8: every value divided by the intensity window 2^bits − 1, and rounded.
+
+    `bits` is what the version fixed; the file's own word wins over it; without either, 16. The window never depends
+    on the image, so exposure keeps its meaning. Raises ImageRejected where a value lies beyond the window.
+    """
+    pixels = raw.pixels if raw.pixels.dtype == np.uint8 else _windowed(raw.pixels, raw.bits or bits or 16)
+    colours = np.repeat(pixels[:, :, None], 3, axis=2) if pixels.ndim == 2 else pixels  # (H, W) -> (H, W, 3)
+    return np.asarray(colours, dtype=np.uint8)
+
+
+def _windowed(pixels: Pixels, bits: int) -> Image:
+    white, largest = 2**bits - 1, int(pixels.max())
+    if largest > white:
+        expected = f"values up to {white} ({bits} bits), as taught"
+        raise rejected(expected, f"a value of {largest}", "set source.bits and teach again")
+    return np.asarray(_to_eight_bits(bits)[pixels], dtype=np.uint8)
+
+
+@cache
+def _to_eight_bits(bits: int) -> Image:
+    """(2^bits,) u8: the 8-bit value of every value. None lies half-way, for 2^bits − 1 is odd."""
+    return np.asarray(np.rint(np.arange(2**bits) * 255 / (2**bits - 1)), dtype=np.uint8)
 
 
 def found_bits(largest: int) -> int:
-    """The bit depth that holds the largest value."""
-    return next(bits for bits in (8, 10, 12, 14, 16) if largest < 1 << bits)
+    """The smallest usual depth (8, 10, 12, 14 or 16 bits) that holds the largest value of all taught parts.
+
+    8 is among them, though such an image came in 16 bits: a window that is too small is told at the first brighter
+    image, one that is too large takes contrast away in silence.
+    """
+    return next(bits for bits in DEPTHS if largest < 2**bits)
 
 
 def resized(image: Image, width_px: int, height_px: int) -> Image:
-    """The image resampled along each axis."""
+    """The image as (height_px, width_px, 3) u8, anti-aliased along each axis of its own: averaged over areas where
+    the axis shrinks, linear where it grows.
+
+    OpenCV averages only where both axes shrink: in one call, a line of one pixel would be lost between samples.
+    """
     height, width = image.shape[:2]
-    if (height_px < height) == (width_px < width):
-        way = cv2.INTER_AREA if height_px < height else cv2.INTER_LINEAR
-        return cv2.resize(image, (width_px, height_px), interpolation=way).astype(np.uint8, copy=False)
-    return resized(resized(image, width, height_px), width_px, height_px)
+    if width_px > width and height_px < height:
+        image = cv2.resize(image, (width, height_px), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    elif width_px < width and height_px > height:
+        image = cv2.resize(image, (width_px, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    height, width = image.shape[:2]
+    shrinks = width_px < width or height_px < height
+    by = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.ascontiguousarray(cv2.resize(image, (width_px, height_px), interpolation=by), dtype=np.uint8)
 
 
-def blank(image: Image, inside: npt.NDArray[np.bool_] | None = None) -> bool:
-    """Whether an image shows nothing."""
-    seen = image if inside is None else image[inside]
-    return int(seen.max()) - int(seen.min()) < 3
+def blank(image: Image, inside: Inside | None = None) -> bool:
+    """Whether an image (H, W, 3) u8 shows nothing `inside`: one grey all over, as behind a lens cap or beside a dead
+    lamp.
+
+    Noise is known by its spectrum: a Gaussian blur of 4 px leaves 1/14 of the standard deviation of white noise. A
+    channel shows nothing where its own deviation is below 8 levels, which no sensor's noise reaches, and the blurred
+    one's below twice that share, or below half a level.
+    """
+    mean, deviation = cv2.meanStdDev(image, mask=None if inside is None else inside.view(np.uint8))
+    noise = deviation[:, 0]
+    if (noise >= MAX_NOISE_LEVELS).any():
+        return False
+    levels = (image if inside is None else np.where(inside[:, :, None], image, mean[:, 0])).astype(np.float32)
+    blurred = cv2.GaussianBlur(levels, (0, 0), BLUR_PX)
+    structure = (blurred.reshape(-1, 3) if inside is None else blurred[inside]).std(axis=0)
+    return bool((structure < np.maximum(noise / 7, 0.5)).all())
+
+
+def decode(data: bytes, input_px: int, max_pixels: int) -> Image:
+    """The image as RGB (input_px, input_px, 3) u8, resized to the square whatever its shape.
+
+    A 16-bit file that states no depth is divided by 257, never stretched. Raises ImageRejected as `read` does.
+    """
+    return resized(eight_bits(read(data, max_pixels, (input_px, input_px)), None), input_px, input_px)
 
 
 def pictured(data: bytes, most_px: int, max_pixels: int) -> Image:
     """The image for people: in its own shape, RGB (H, W, 3) u8, at most `most_px` high and wide. Raises
     ImageRejected."""
-    pixels = _pixels(data, most_px, max_pixels)
+    pixels = eight_bits(read(data, max_pixels, (most_px, most_px)), None)
     shrink = min(most_px / max(pixels.shape[:2]), 1.0)
     smaller = cv2.resize(pixels, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA) if shrink < 1 else pixels
     return np.ascontiguousarray(smaller, dtype=np.uint8)
-
-
-def _pixels(data: bytes, least_px: int, max_pixels: int) -> Image:
-    """The decoded pixels (H, W, 3) u8; a JPEG may be decoded smaller, but at least `least_px` a side where it is as
-    large."""
-    try:
-        with PIL.Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            width, height = image.size
-            if width * height > max_pixels:
-                raise _rejected(f"at most {max_pixels:,} pixels", f"{width}×{height}", "raise source.max_pixels")
-            if min(width, height) < MIN_SIDE_PX:
-                raise _rejected(f"at least {MIN_SIDE_PX} px a side", f"{width}×{height}", "check the camera")
-            if _moves(image):
-                raise _rejected("a still image", "several frames", "send single frames")
-            if image.format == "JPEG":
-                image.draft(None, (least_px, least_px))  # decode at a fraction of the size where that suffices
-            return _rgb(image)
-    except ImageRejected:
-        raise
-    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, ...
-        raise _rejected(
-            "a readable image",
-            f"{len(data)} bytes, {type(error).__name__}: {error}",
-            "check the camera or cable",
-        ) from error
-
-
-def _moves(image: PIL.Image.Image) -> bool:
-    """Whether there is a second frame; counting all frames of a crafted file would take minutes."""
-    try:
-        image.seek(1)
-    except EOFError:
-        image.seek(0)
-        return False
-    return True
-
-
-def _rgb(image: PIL.Image.Image) -> Image:
-    if image.mode.startswith("I;16") or image.mode == "I":
-        grey = np.asarray(image)
-        if grey.max(initial=0) > 65535 or grey.min(initial=0) < 0:
-            raise _rejected("8 or 16 bits a channel", "32-bit values", "convert to 16 bits")
-        eight = TO_EIGHT_BITS[grey]
-        return np.repeat(eight[:, :, None], 3, axis=2)  # (H, W) -> (H, W, 3)
-    if image.mode == "F":
-        raise _rejected("8 or 16 bits a channel", "floating-point pixels", "convert to 16 bits")
-    return np.asarray(image.convert("RGB"))
-
-
-def _rejected(expected: str, came: str, do: str) -> ImageRejected:
-    return ImageRejected(expected=expected, came=came, do=do)
 
 
 def path_text(path: Path) -> str:
@@ -148,9 +124,9 @@ def read_allowed(path: Path, roots: tuple[Path, ...], max_bytes: int) -> bytes:
     try:
         real = path.resolve(strict=True)
         if not any(real.is_relative_to(root.resolve()) for root in roots):
-            raise _rejected("a path under source.allowed_roots", path_text(path), "add its folder there, or send bytes")
+            raise rejected("a path under source.allowed_roots", path_text(path), "add its folder there, or send bytes")
         if not real.is_file() or real.stat().st_size > max_bytes:
-            raise _rejected(f"a file of at most {max_bytes:,} bytes", path_text(path), "raise source.max_bytes")
+            raise rejected(f"a file of at most {max_bytes:,} bytes", path_text(path), "raise source.max_bytes")
         return real.read_bytes()
     except (OSError, ValueError) as error:
-        raise _rejected("a readable file", f"{path_text(path)}: {error}", "check the path and its owner") from error
+        raise rejected("a readable file", f"{path_text(path)}: {error}", "check the path and its owner") from error

@@ -86,9 +86,17 @@ class SourceSettings(Section):
     every_ms: int = Field(1000, ge=1, description="a camera's newest image is judged once in this time")
     allowed_roots: tuple[Path, ...] = Field((), description="folders a frame message may refer to by path")
     max_bytes: int = Field(64_000_000, ge=1, description="larger image files are refused unread")
-    bits: int | None = Field(None, description="bit depth")
-    page: int | None = Field(None, ge=0, description="page")
     max_pixels: int = Field(100_000_000, ge=1, description="images with more pixels are refused undecoded")
+    bits: Literal[8, 10, 12, 14, 16] | None = Field(
+        None, description="the camera's depth where its 16-bit files do not state it; null: found by teach"
+    )
+    page: int | None = Field(None, ge=0, description="which page of a TIFF is judged, from 0; null: its only one")
+
+    @field_validator("bits", mode="before")
+    @classmethod
+    def _number(cls, bits: object) -> object:
+        # The environment gives text, which a Literal of numbers would refuse.
+        return int(bits) if isinstance(bits, str) and bits.isdecimal() else bits
 
 
 class RedisSettings(Section):

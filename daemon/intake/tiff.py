@@ -1,0 +1,119 @@
+"""TIFF files: mono and RGB of 8 to 16 bits, packed or not, of either byte order, in strips or tiles, by tifffile."""
+
+from __future__ import annotations
+
+import io
+import logging
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import PIL.Image
+from tifffile import PHOTOMETRIC, TiffFile, TiffPage
+
+from daemon.intake.raw_image import Pixels, RawImage, check_size, rejected, stated_bits, upright, without_alpha
+
+MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+MAX_PAGES = 1000  # what a crafted chain of pages may cost
+THUMBNAIL_OR_MASK = 0b101  # NewSubfileType: a reduced copy, or a transparency mask
+ORIENTATION, MAX_SAMPLE_VALUE = 274, 281
+CHANNELS: dict[int, int] = {
+    PHOTOMETRIC.MINISWHITE: 1,
+    PHOTOMETRIC.MINISBLACK: 1,
+    PHOTOMETRIC.PALETTE: 1,
+    PHOTOMETRIC.RGB: 3,
+    PHOTOMETRIC.YCBCR: 3,  # compressed by JPEG; tifffile converts it, and raises for others
+    PHOTOMETRIC.SEPARATED: 4,
+}
+# tifffile logs what it tolerates; here each such file is refused with a reason, or what it lacks is not needed.
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+
+
+def read_tiff(data: bytes, max_pixels: int, page: int | None) -> RawImage:
+    """One page of a TIFF (TIFF 6.0 and BigTIFF), upright; MinIsWhite is turned round and palettes are looked up.
+
+    `page` counts from 0 without thumbnails; None is the only one. Raises ImageRejected, and what tifffile and its
+    decoders raise for damaged data.
+    """
+    with TiffFile(io.BytesIO(data)) as file:
+        chosen = _page(file, page)
+        _check_numbers(chosen)
+        check_size(chosen.imagewidth, chosen.imagelength, max_pixels)
+        _check_kind(chosen)
+        _check_whole(chosen, len(data), max_pixels)
+        pixels = chosen.asarray(maxworkers=1)
+        if chosen.planarconfig == 2 and pixels.ndim == 3:
+            pixels = np.moveaxis(pixels, 0, 2)  # (C, H, W) -> (H, W, C)
+        bits = chosen.bitspersample
+        orientation = int(chosen.tags.valueof(ORIENTATION, default=1))
+        white = int(chosen.tags.valueof(MAX_SAMPLE_VALUE, default=0)) if chosen.samplesperpixel == 1 else 0
+        pixels = upright(_grey_or_rgb(chosen, pixels), orientation)
+    return RawImage(pixels, max(bits, 8) if bits < 16 else stated_bits(white))
+
+
+def _page(file: TiffFile, page: int | None) -> TiffPage:
+    """The page that is asked for; no more pages are looked at than needed, nor than `MAX_PAGES`."""
+    real: list[TiffPage] = []
+    for index in range(MAX_PAGES):
+        try:
+            found = file.pages[index].aspage()
+        except IndexError:
+            break
+        if not found.subfiletype & THUMBNAIL_OR_MASK:
+            real.append(found)
+        if page is None and len(real) > 1:
+            raise rejected("a TIFF of one page", "several", "set source.page to the one to judge, 0 is the first")
+        if page is not None and len(real) > page:
+            return real[page]
+    if not real:
+        raise rejected("a readable image", "a TIFF without a readable page", "check the camera or cable")
+    if page is not None:
+        raise rejected(f"page {page} of a TIFF", f"one of {len(real)} pages", "set source.page, 0 is the first")
+    return real[0]
+
+
+def _check_numbers(page: TiffPage) -> None:
+    """Raise ImageRejected where a damaged tag holds a list of numbers: a list times a number would be a longer list."""
+    for name in ("imagewidth", "imagelength", "imagedepth", "samplesperpixel", "tilewidth", "tilelength"):
+        if not isinstance(getattr(page, name), int):
+            raise rejected("a readable image", f"a TIFF with several values of {name}", "check the camera or cable")
+
+
+def _check_kind(page: TiffPage) -> None:
+    """Raise ImageRejected for pixels that are no picture of 1 to 16 bits a channel."""
+    if page.dtype is None or page.dtype.kind not in "bu" or page.bitspersample > 16:
+        came = f"{page.bitspersample} bits, sample format {page.sampleformat}"
+        raise rejected("1 to 16 bits a channel, unsigned", came, "convert to 16 bits")
+    channels = CHANNELS.get(page.photometric, 0)
+    if page.imagedepth != 1 or page.samplesperpixel not in {channels, channels + 1} or not channels:
+        came = f"photometric interpretation {int(page.photometric)} with {page.samplesperpixel} channels"
+        raise rejected("grey, RGB, CMYK or a palette, and alpha at most", came, "save it as grey or RGB")
+
+
+def _check_whole(page: TiffPage, size: int, max_pixels: int) -> None:
+    """Raise ImageRejected where strips or tiles are missing or end beyond the file: tifffile would leave their place
+    as it finds it in memory."""
+    if prod(page.chunks) > 4 * max_pixels:
+        raise rejected(f"strips or tiles of at most {max_pixels:,} pixels", f"{page.chunks}", "check the camera")
+    parts = list(zip(page.dataoffsets, page.databytecounts, strict=False))
+    whole = len(page.dataoffsets) == len(page.databytecounts) == prod(page.chunked)
+    if not whole or any(count < 1 or offset + count > size for offset, count in parts):
+        raise rejected("every strip or tile of the image", f"{size:,} bytes, a part of them", "check camera and cable")
+
+
+def _grey_or_rgb(page: TiffPage, pixels: npt.NDArray[Any]) -> Pixels:
+    """Pixels (H, W) or (H, W, 3), u8 or u16, of what the page holds."""
+    if page.photometric == PHOTOMETRIC.PALETTE:
+        assert page.colormap is not None  # noqa: S101  # asarray would have raised
+        colours = (page.colormap.T >> 8).astype(np.uint8)  # some programs write 256, some 257 times the value
+        return np.asarray(colours[without_alpha(pixels)], dtype=np.uint8)  # (H, W) -> (H, W, 3)
+    if page.photometric == PHOTOMETRIC.SEPARATED:
+        if page.bitspersample != 8:
+            raise rejected("CMYK of 8 bits", f"{page.bitspersample} bits", "save it as RGB")
+        return np.asarray(PIL.Image.fromarray(np.ascontiguousarray(pixels[:, :, :4]), "CMYK").convert("RGB"))
+    pixels = without_alpha(pixels)
+    white = 2**page.bitspersample - 1
+    if page.bitspersample < 8:
+        pixels, white = np.rint(pixels * (255 / white)).astype(np.uint8), 255
+    return white - pixels if page.photometric == PHOTOMETRIC.MINISWHITE else pixels
