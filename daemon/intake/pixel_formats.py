@@ -74,16 +74,18 @@ FORMATS = {
 }
 
 
-def image_from_buffer(data: bytes, width: int, height: int, name: str | None, x_padding: int = 0) -> Pixels:
-    """The image in a buffer whose pixel format has this name: (H, W), or RGB (H, W, 3) for a colour format.
+def image_from_buffer(
+    data: bytes | memoryview, width: int, height: int, name: str | None, x_padding: int = 0
+) -> Pixels:
+    """The image in a buffer whose pixel format has this PFNC name: (H, W), or RGB (H, W, 3) for a colour format.
 
-    It is u8 for formats of 8 bits, else u16 over its full range: v × 65535 / (2^bits − 1), rounded. `x_padding` is the
-    number of bytes after each line. Bytes after the image, such as chunk data, do not matter.
+    It is u8 for formats of 8 bits, else u16 over its full range: v × 65535 / (2^bits − 1), rounded. It shares no memory
+    with `data`. `x_padding` is the number of bytes after each line. Bytes after the image, such as chunk data, do not
+    matter.
 
-    Where the lines of a packed format do not fill whole bytes, the standards leave open how lines follow each other,
-    and cameras do both. With padding each line starts with a byte of its own (as Basler's pylon has it,
-    `ComputeStride`); without, the next line follows in the same byte, except where `data` has exactly the size of
-    lines that start with a byte of their own. Raises PixelsRejected.
+    Where the lines of a packed format do not fill whole bytes: with padding each starts with a byte of its own;
+    without, the next line follows in the same byte (both as in `ComputeStride` of Basler's pylon), except where `data`
+    has exactly the size of lines that start with a byte of their own. Raises PixelsRejected.
     """
     format_ = FORMATS.get(name or "")
     if format_ is None:
@@ -129,7 +131,7 @@ def _values(lines: Bytes, format_: PixelFormat) -> Pixels:
     """The values of each line (R, at least as many as it has), as they are stored; a packed line's last group may hold
     some more."""
     if format_.stored_bits == 8:
-        return lines
+        return lines.copy()
     if not format_.packing:
         return np.ascontiguousarray(lines).view("<u2").astype(np.uint16)
     group_values, group_bytes = (4, 5) if format_.stored_bits == 10 else (2, 3)
