@@ -60,12 +60,16 @@ def gives(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Settled:
 
 
 def grabbed(producer: str, serial: str = "S1") -> Pixels:
-    """The second image of the camera. In a thread, as in the service: in the main one harvesters takes Ctrl-C over."""
+    """The camera's image after more than it has buffers.
+
+    In a thread, as in the service: in the main one harvesters takes Ctrl-C over.
+    """
 
     def grab() -> Pixels:
         camera = GenICam(producer, serial)
         try:
-            camera.grab()
+            for _ in range(4):
+                camera.grab()
             return camera.grab()
         finally:
             camera.close()

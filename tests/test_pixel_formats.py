@@ -25,7 +25,7 @@ def bits_of(name: str) -> int:
 
 
 def written(values: Iterable[int], name: str) -> bytes:
-    """Values bit by bit, as the standards' tables draw them; the last byte is filled with zeros."""
+    """Values bit by bit, as the standards' tables draw them; unused bits are ones, but zeros at the very end."""
     bits, stream = bits_of(name), []
     for index, value in enumerate(values):
         one = [value >> bit & 1 for bit in range(bits)]  # lowest first
@@ -34,7 +34,7 @@ def written(values: Iterable[int], name: str) -> bytes:
         elif not name.endswith("Packed"):
             stream += one + [0] * (-bits % 8)
         else:
-            low, high = one[: bits - 8] + [0] * (12 - bits), one[bits - 8 :]
+            low, high = one[: bits - 8] + [1] * (12 - bits), one[bits - 8 :]
             if index % 2 == 0:
                 stream += high + low
             else:
@@ -116,6 +116,14 @@ def test_a_bayer_mosaic_of_one_colour_gives_that_colour(name: str, channel: int)
     full = 255 if bits_of(name) == 8 else 65_535
     assert (inner[:, :, channel] == full).all()
     assert not np.delete(inner, channel, axis=2).any()
+
+
+@pytest.mark.parametrize("name", ["Mono8", "RGB8", "Mono16", "Mono12p"])
+def test_an_image_stays_when_the_driver_uses_its_buffer_again(name: str) -> None:
+    buffer = bytearray(4 * 4 * 3)
+    image = image_from_buffer(memoryview(buffer), 4, 4, name)
+    buffer[:] = b"\xff" * len(buffer)
+    assert not image.any()
 
 
 def test_a_camera_s_16_bits_survive_a_png() -> None:

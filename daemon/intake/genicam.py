@@ -49,10 +49,7 @@ class GenICam:
 
     def close(self) -> None:
         """Release the camera and its driver."""
-        try:
-            self._camera.destroy()
-        finally:
-            self._harvester.reset()
+        self._harvester.reset()
 
     def _complete_buffer(self) -> Any:
         """The next raw GenTL buffer that is complete.

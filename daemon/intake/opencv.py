@@ -41,7 +41,7 @@ class OpenCv:
 
 def connect(address: str, every_ms: int, max_bytes: int) -> Grabber:
     """The camera at an address: a Snapshot where HTTP gives a single image, else by OpenCV. Raises CameraLost."""
-    if address.startswith(("http://", "https://")) and is_image(content_type(address)):
+    if address.lower().startswith(("http://", "https://")) and is_image(content_type(address)):
         return Snapshot(address, every_ms, max_bytes)
     return OpenCv(address)
 
