@@ -1,39 +1,38 @@
-"""Cameras: the newest image at its time, a lost camera told once and tried again, GenICam behind the same source."""
+"""Cameras: the newest image at its time, 16 bits kept, a lost camera told once and tried again."""
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import ModuleType, SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from cameras import until, watched
 from conftest import rows
 
-from daemon.intake.cameras import Camera, CameraLost
+from daemon.intake.cameras import Camera, CameraLost, without_password
 from daemon.intake.decode import decode
-from daemon.intake.genicam import GenICam
 from daemon.intake.opencv import OpenCv
+from daemon.intake.pixel_formats import Pixels
 from daemon.intake.registry import open_source
 from daemon.service import Service
 from daemon.settings.load import ConfigError, Settings
 from daemon.streams import RedisStreams
-from memory.features import Image
 
 
 class Scripted:
     """A camera that gives what a test says, and fails when it says so."""
 
+    interval_s = 0.0
+
     def __init__(self) -> None:
         self.shown = 0
         self.broken = False
         self.opened = 0
+        self.image: Pixels | bytes | None = None
 
     def connect(self) -> Scripted:
         if self.broken:
@@ -41,31 +40,17 @@ class Scripted:
         self.opened += 1
         return self
 
-    def grab(self) -> Image:
+    def grab(self) -> Pixels | bytes:
         if self.broken:
             raise CameraLost(expected="an image", came="none", do="plug it in")
         time.sleep(0.002)
         self.shown += 1
+        if self.image is not None:
+            return self.image
         return np.full((32, 32, 3), self.shown % 256, dtype=np.uint8)
 
     def close(self) -> None:
         """Nothing."""
-
-
-@contextmanager
-def watched(camera: Camera) -> Iterator[Camera]:
-    try:
-        yield camera
-    finally:
-        camera.close()
-
-
-def until(holds: Any) -> None:
-    for _ in range(1000):
-        if holds():
-            return
-        time.sleep(0.01)
-    raise AssertionError("it did not come to pass")
 
 
 def test_the_newest_image_is_given_and_none_is_queued() -> None:
@@ -78,6 +63,60 @@ def test_the_newest_image_is_given_and_none_is_queued() -> None:
         (two,) = camera.read(1000)
         assert two.sent_ms > one.sent_ms
         assert two.frame_id != one.frame_id
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.array([[0, 1], [257, 65_535]], np.uint16),
+        np.array([[[0, 1, 2], [300, 400, 65_535]]], np.uint16),
+        np.array([[0, 255]], np.uint8),
+        np.array([[[1, 2, 3]]], np.uint8),
+    ],
+)
+def test_pixels_become_a_png_of_their_own_bits(image: Pixels) -> None:
+    scripted = Scripted()
+    scripted.image = image
+    with watched(Camera("cam", scripted.connect, 1)) as camera:
+        (frame,) = camera.read(5000)
+    png = cv2.imdecode(np.frombuffer(frame.data or b"", np.uint8), cv2.IMREAD_UNCHANGED)
+    assert png.dtype == image.dtype
+    assert np.array_equal(png if image.ndim == 2 else png[:, :, ::-1], image)
+
+
+def test_an_image_file_goes_on_as_it_came() -> None:
+    scripted = Scripted()
+    scripted.image = b"a file"
+    with watched(Camera("cam", scripted.connect, 1)) as camera:
+        (frame,) = camera.read(5000)
+    assert frame.data == b"a file"
+
+
+def test_a_camera_with_an_interval_is_not_asked_before() -> None:
+    scripted = Scripted()
+    scripted.interval_s = 3600.0
+    with watched(Camera("cam", scripted.connect, 1)) as camera:
+        assert len(camera.read(5000)) == 1
+        assert camera.read(50) == []
+    assert (scripted.shown, scripted.opened) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("0", "0"),
+        ("S1-2023", "S1-2023"),
+        ("rtsp://cam:554/live", "rtsp://cam:554/live"),
+        ("rtsp://me:secret@cam:554/live", "rtsp://cam:554/live"),
+        ("http://me:se@cret@cam/a?user=me&pwd=secret#x", "http://cam/a"),
+        ("http://[fe80::1]:80/a", "http://[fe80::1]:80/a"),
+        ("http://me:sec/ret@cam/a", "http://…"),
+        ("http://me:sec?ret@cam/a", "http://…"),
+        ("http://me:sec#ret@cam/a", "http://…"),
+    ],
+)
+def test_an_address_is_told_without_its_password(address: str, told: str) -> None:
+    assert without_password(address) == told
 
 
 def test_a_driver_that_hangs_does_not_keep_the_service_from_stopping(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,77 +201,6 @@ def test_a_network_camera_that_hangs_up_is_opened_again() -> None:
 def test_a_camera_that_is_not_there_is_told() -> None:
     with pytest.raises(CameraLost, match="cannot be opened"):
         OpenCv("http://127.0.0.1:1/")
-
-
-class FakeHarvester:
-    """As harvesters.core.Harvester behaves; the simulator of the GenICam group is not on PyPI."""
-
-    kind = "RGB8"
-    log: ClassVar[list[str]] = []
-
-    def add_file(self, path: str) -> None:
-        if not path.endswith(".cti"):
-            raise FileNotFoundError(path)
-
-    def update(self) -> None:
-        """Nothing."""
-
-    def create(self, wanted: dict[str, str]) -> FakeHarvester:
-        self.log.append(wanted["serial_number"])
-        return self
-
-    def start(self) -> None:
-        self.log.append("start")
-
-    def stop(self) -> None:
-        self.log.append("stop")
-
-    def destroy(self) -> None:
-        self.log.append("destroy")
-
-    def reset(self) -> None:
-        self.log.append("reset")
-
-    @contextmanager
-    def fetch(self, timeout: float) -> Iterator[SimpleNamespace]:
-        assert timeout > 0
-        channels = 1 if self.kind == "Mono8" else 3
-        part = SimpleNamespace(
-            height=4, width=6, data_format=self.kind, data=np.arange(4 * 6 * channels, dtype=np.uint8)
-        )
-        yield SimpleNamespace(payload=SimpleNamespace(components=[part]))
-
-
-@pytest.fixture
-def genicam(monkeypatch: pytest.MonkeyPatch) -> type[FakeHarvester]:
-    core = ModuleType("harvesters.core")
-    core.Harvester = FakeHarvester  # type: ignore[attr-defined]  # a stand-in
-    monkeypatch.setitem(sys.modules, "harvesters", ModuleType("harvesters"))
-    monkeypatch.setitem(sys.modules, "harvesters.core", core)
-    monkeypatch.setattr(FakeHarvester, "log", [])
-    return FakeHarvester
-
-
-@pytest.mark.parametrize(("kind", "first"), [("RGB8", (0, 1, 2)), ("BGR8", (2, 1, 0)), ("Mono8", (0, 0, 0))])
-def test_a_genicam_camera_gives_rgb(
-    genicam: type[FakeHarvester], monkeypatch: pytest.MonkeyPatch, kind: str, first: tuple[int, int, int]
-) -> None:
-    monkeypatch.setattr(genicam, "kind", kind)
-    camera = GenICam("maker.cti", "S1")
-    image = camera.grab()
-    assert (image.shape, tuple(image[0, 0])) == ((4, 6, 3), first)
-    camera.close()
-    assert genicam.log == ["S1", "start", "stop", "destroy", "reset"]
-
-
-def test_a_genicam_camera_that_cannot_be_used_says_why(
-    genicam: type[FakeHarvester], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with pytest.raises(CameraLost, match="FileNotFoundError"):
-        GenICam("none", "S1")
-    monkeypatch.setattr(genicam, "kind", "BayerRG8")
-    with pytest.raises(CameraLost, match="PixelFormat"):
-        GenICam("maker.cti", "S1").grab()
 
 
 @pytest.mark.parametrize(

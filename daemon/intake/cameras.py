@@ -6,6 +6,7 @@ The newest image is given, never a queue; a lost camera is tried again for ever.
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -14,10 +15,10 @@ from typing import Protocol
 import cv2
 import structlog
 
+from daemon.intake.pixel_formats import Pixels
 from daemon.intake.sources import Frame
 from daemon.settings.load import ConfigError, Settings
 from memory.errors import DriftlineError
-from memory.features import Image
 
 READ_MS = 5_000
 BACKOFF_FIRST_S, BACKOFF_LAST_S = 0.2, 10.0
@@ -31,18 +32,25 @@ class CameraLost(DriftlineError):
 
 
 class Grabber(Protocol):
-    """An open camera that gives images."""
+    """An open camera that gives images, and takes the next one `interval_s` after the last (0: as they come)."""
 
-    def grab(self) -> Image:
-        """The next image (H, W, 3) u8, RGB; waits for it. Raises CameraLost."""
+    interval_s: float
+
+    def grab(self) -> Pixels | bytes:
+        """The next image; waits for it. Raises CameraLost, or another DriftlineError that says why there is none.
+
+        Pixels are (H, W) grey or (H, W, 3) RGB, u8, or u16 over its full range; bytes are an image file.
+        """
 
     def close(self) -> None:
         """Release the camera."""
 
 
 class Camera:
-    """A source that gives the newest image every `every_ms`, as PNG. Images in between are dropped, never queued, so
-    that verdicts are current. `trouble` says why there are no images; the service records each loss and return.
+    """A source that gives the newest image every `every_ms`: pixels as PNG of 8 or 16 bits, files as they are.
+
+    Images in between are dropped, never queued, so that verdicts are current. `trouble` says why there are no images;
+    the service records each loss and return.
     """
 
     def __init__(self, name: str, connect: Callable[[], Grabber], every_ms: int) -> None:
@@ -51,7 +59,7 @@ class Camera:
         self._connect = connect
         self._every_s = every_ms / 1000
         self._due_s = time.monotonic()
-        self._newest: tuple[int, Image] | None = None
+        self._newest: tuple[int, Pixels | bytes] | None = None
         self._last_ns = 0
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._grab_images, name="camera", daemon=True)
@@ -81,9 +89,9 @@ class Camera:
         self._closing.set()
         self._thread.join(CLOSE_S)  # a driver may hang for ever; the thread ends with the process
 
-    def _frame(self, at_ns: int, image: Image) -> Frame:
+    def _frame(self, at_ns: int, image: Pixels | bytes) -> Frame:
         name = f"{self._name}@{at_ns}"
-        data = cv2.imencode(".png", image[:, :, ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
+        data = image if isinstance(image, bytes) else _png(image)
         return Frame(name, name, "camera", at_ns // 1_000_000, data)
 
     def _grab_images(self) -> None:
@@ -92,9 +100,11 @@ class Camera:
             try:
                 with contextlib.closing(self._connect()) as camera:
                     while not self._closing.is_set():
+                        next_s = time.monotonic() + camera.interval_s
                         image = camera.grab()
                         self._newest, self.trouble = (time.time_ns(), image), None
                         backoff_s = BACKOFF_FIRST_S
+                        self._closing.wait(next_s - time.monotonic())
             except Exception as error:  # whatever a camera's driver raises: it is reported, and the camera tried again
                 self.trouble = str(error)
                 log.debug("camera lost", camera=self._name, error=str(error))
@@ -102,11 +112,31 @@ class Camera:
                 backoff_s = min(2 * backoff_s, BACKOFF_LAST_S)
 
 
+def _png(image: Pixels) -> bytes:
+    ordered = image if image.ndim == 2 else image[:, :, ::-1]  # OpenCV writes BGR
+    return cv2.imencode(".png", ordered, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
+
+
 def lost(camera: str, came: str) -> CameraLost:
     """The error of a camera that cannot be used, with what came instead of its images."""
     return CameraLost(
         expected=f"images from camera {camera}", came=came, do="check cable, address and power; it is tried again"
     )
+
+
+def without_password(address: str) -> str:
+    """An address as it may be told: without user, password, and query, which often holds them too.
+
+    Only the scheme is left where a `/`, `?` or `#` that is not escaped hides where the password ends.
+    """
+    scheme, mark, rest = address.partition("://")
+    if not mark:
+        return address
+    host_and_user = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    host = host_and_user.rpartition("@")[2]
+    if "@" in rest and host == host_and_user:
+        return f"{scheme}://…"
+    return f"{scheme}://{host}{rest[len(host_and_user) :].partition('?')[0].partition('#')[0]}"
 
 
 def address_of(settings: Settings) -> str:

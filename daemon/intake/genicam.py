@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
-import numpy as np
-
-from daemon.intake.cameras import READ_MS, Camera, address_of, lost
+from daemon.intake.cameras import READ_MS, Camera, CameraLost, address_of, lost
+from daemon.intake.pixel_formats import Pixels, PixelsRejected, image_from_buffer
 from daemon.settings.load import ConfigError, Settings
 from daemon.streams import RedisStreams
-from memory.features import Image
 
 
 class GenICam:
     """A camera behind a GenTL producer (a .cti file of its maker), by harvesters; `serial` chooses among several."""
 
-    FORMATS = ("Mono8", "RGB8", "BGR8")
+    interval_s = 0.0
 
     def __init__(self, producer: str, serial: str) -> None:
         from harvesters.core import Harvester
@@ -24,34 +24,77 @@ class GenICam:
         self._serial = serial
         self._harvester = Harvester()
         try:
-            self._harvester.add_file(producer)
+            # harvesters only logs that a producer cannot be loaded, and then finds no device.
+            self._harvester.add_file(producer, check_validity=True)
             self._harvester.update()
+            serials = [device.serial_number for device in self._harvester.device_info_list]
+            if serial not in serials:
+                raise lost(serial, f"cameras {', '.join(serials) or '(none)'} of {producer}")
             self._camera: Any = self._harvester.create({"serial_number": serial})
             self._camera.start()
         except Exception as error:  # harvesters raises what its driver raises
             self._harvester.reset()
-            raise lost(serial, f"{type(error).__name__}: {error}") from error
+            raise _told(serial, error) from error
 
-    def grab(self) -> Image:
-        """The next image (H, W, 3) u8, RGB. Raises CameraLost."""
+    def grab(self) -> Pixels:
+        """The next image, as `image_from_buffer` gives it. Raises CameraLost and PixelsRejected."""
         try:
-            with self._camera.fetch(timeout=READ_MS / 1000) as buffer:
-                part = buffer.payload.components[0]
-                kind, flat = part.data_format, np.array(part.data, dtype=np.uint8)
-                image = flat.reshape(part.height, part.width, -1)  # (H * W * C,) -> (H, W, C)
-        except Exception as error:  # a timeout or a lost device, by the driver's own class
-            raise lost(self._serial, f"{type(error).__name__}: {error}") from error
-        if kind not in self.FORMATS:
-            raise lost(self._serial, f"images of format {kind}; set PixelFormat to one of {', '.join(self.FORMATS)}")
-        if kind == "Mono8":
-            return np.repeat(image, 3, axis=2)  # (H, W, 1) -> (H, W, 3)
-        return np.ascontiguousarray(image[:, :, ::-1] if kind == "BGR8" else image)
+            buffer = self._complete_buffer()
+            try:
+                return _image(buffer, self._camera.remote_device.node_map)
+            finally:
+                buffer.parent.queue_buffer(buffer)
+        except Exception as error:  # a lost device, by the driver's own class
+            raise _told(self._serial, error) from error
 
     def close(self) -> None:
         """Release the camera and its driver."""
-        self._camera.stop()
-        self._camera.destroy()
         self._harvester.reset()
+
+    def _complete_buffer(self) -> Any:
+        """The next raw GenTL buffer that is complete.
+
+        harvesters' own images do not serve: padding stays among the pixels, odd widths cannot be unpacked, many formats
+        are None. Its `fetch` never ends where every buffer is incomplete.
+        """
+        until_s = time.monotonic() + READ_MS / 1000
+        while (left_s := until_s - time.monotonic()) > 0:
+            if (buffer := self._camera.try_fetch(timeout=left_s, is_raw=True)) is not None:
+                return buffer
+        raise lost(self._serial, f"no complete image within {READ_MS / 1000:g} s")
+
+
+def _image(buffer: Any, nodes: Any) -> Pixels:
+    """The image of a raw GenTL buffer; of a multi-part one, its first part. What the producer does not say about the
+    buffer, the camera's own features say."""
+    from genicam.gentl import PAYLOADTYPE_INFO_IDS, GenericException
+    from harvesters.util.pfnc import dict_by_ints
+
+    def known(read: Callable[[], int], otherwise: Callable[[], int]) -> int:
+        try:
+            return read()
+        except GenericException:
+            return otherwise()
+
+    if buffer.payload_type == PAYLOADTYPE_INFO_IDS.PAYLOAD_TYPE_MULTI_PART:
+        part = buffer.parts[0]
+        number, width, height, x_padding = part.data_format, part.width, part.height, part.x_padding
+        start, size = part.data_offset, part.data_size
+    else:
+        number = known(lambda: buffer.pixel_format, lambda: int(nodes.PixelFormat.get_int_value()))
+        width = known(lambda: buffer.width, lambda: nodes.Width.value)
+        height = known(lambda: buffer.height, lambda: nodes.Height.value)
+        x_padding = known(lambda: buffer.padding_x, lambda: 0)
+        start = known(lambda: buffer.image_offset, lambda: 0)
+        size = known(lambda: buffer.size_filled, lambda: buffer.size) - start
+    data = memoryview(buffer.raw_buffer)[start : start + size]
+    return image_from_buffer(data, width, height, dict_by_ints.get(number, f"0x{number:08X}"), x_padding)
+
+
+def _told(serial: str, error: Exception) -> Exception:
+    """The error in our words, where it is not so already."""
+    ours = isinstance(error, CameraLost | PixelsRejected)
+    return error if ours else lost(serial, f"{type(error).__name__}: {error}")
 
 
 def open_source(settings: Settings, _: RedisStreams) -> Camera:
