@@ -22,6 +22,7 @@ from memory.detector import GoodPart
 from memory.errors import DriftlineError, ExtractorMismatch
 from memory.features import Features, Image, View
 from memory.learners import learner_of
+from memory.region import Region, region_of
 from memory.store import Store
 from memory.version import Model, Snapshot, Version, VersionDraft
 from policies.admission import Hold, Proposal
@@ -44,8 +45,8 @@ class TeachError(DriftlineError):
 @dataclass(frozen=True)
 class Draft:
     """A taught version before it is published: its snapshot, threshold and gate record, the names of its parts, and the
-    files that could not be used, each with the reason. `base` is the version that it follows, and `pictures` are the
-    images (H, W, 3) u8 of its calibration parts."""
+    files that could not be used, each with the reason. `base` is the version that it follows, `pictures` are the images
+    (H, W, 3) u8 of its calibration parts, and `region` is where it judges."""
 
     base: Model | None
     snapshot: Snapshot
@@ -54,11 +55,13 @@ class Draft:
     names: tuple[str, ...]
     refused: dict[str, str]
     pictures: dict[str, Image]
+    region: Region
 
     @property
     def id(self) -> str:
-        """An id made from the draft's parts, base and threshold."""
+        """An id made from the draft's parts, base, threshold and region."""
         parts = [*self.names, str(self.base.version.sha256 if self.base else ""), repr(self.threshold.value)]
+        parts.append(repr(self.region))
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
@@ -83,13 +86,16 @@ def images_in(folder: Path) -> list[Path]:
     return paths
 
 
-def teach(paths: Sequence[Path], engine: Engine, store: Store, who: str, track: Track) -> Taught:
+def teach(
+    paths: Sequence[Path], engine: Engine, store: Store, who: str, track: Track, region: Region | None = None
+) -> Taught:
     """Make a version of the good parts in `paths` (`draft`) and publish it (`publish`)."""
-    return publish(draft(paths, engine, store, track), engine, store, who)
+    return publish(draft(paths, engine, store, track, region), engine, store, who)
 
 
-def draft(paths: Sequence[Path], engine: Engine, store: Store, track: Track) -> Draft:
-    """Teach a detector from the good parts in `paths`, with its threshold, and return it as a draft.
+def draft(paths: Sequence[Path], engine: Engine, store: Store, track: Track, region: Region | None = None) -> Draft:
+    """Teach a detector from the good parts in `paths`, with its threshold, and return it as a draft. Without a region,
+    that of the version before is kept.
 
     After an earlier version, its confirmed defects are kept and the gate applies: a draft that would miss one is
     refused. Unreadable files are logged and listed in the draft, not fatal. Raises TeachError with fewer than
@@ -115,7 +121,9 @@ def draft(paths: Sequence[Path], engine: Engine, store: Store, track: Track) -> 
     gate = _prove(base, snapshot, fitted.threshold, extractor)
     calibrating = set(fitted.calibration_set.samples)
     pictures = {name: image for name, image in zip(names, images, strict=True) if name in calibrating}
-    return Draft(base, snapshot, fitted.threshold, gate, tuple(names), refused, pictures)
+    kept = region_of(head) if head else Region()
+    within = kept if region is None else region
+    return Draft(base, snapshot, fitted.threshold, gate, tuple(names), refused, pictures, within)
 
 
 def publish(draft: Draft, engine: Engine, store: Store, who: str) -> Taught:
