@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from memory.errors import DriftlineError
+
+if TYPE_CHECKING:
+    from memory.version import Version
 
 LEAST_POINTS, MOST_POINTS = 3, 64
 MOST_POLYGONS = 64
@@ -70,6 +73,11 @@ class Region:
         return mask
 
 
+def region_of(version: Version) -> Region:
+    """The region in which a version judges; the whole image where its manifest names none."""
+    return Region.of(version.geometry.get("region", {}))
+
+
 def _filled(polygon: Polygon, height_px: int, width_px: int) -> Inside:
     """Which pixels' centres lie in the polygon, by the parity of the edges to their left."""
     points = np.array(polygon) * (width_px, height_px) - 0.5  # a pixel's centre is at its whole number
@@ -115,7 +123,10 @@ def _polygon(value: object) -> Polygon:
         numbers = isinstance(point, list | tuple) and len(point) == 2
         if not numbers or not all(isinstance(v, int | float) and not isinstance(v, bool) for v in point):
             raise _rejected("points [x, y]", repr(point)[:80])
-    return tuple((float(x), float(y)) for x, y in points)
+    try:
+        return tuple((float(x), float(y)) for x, y in points)
+    except OverflowError as error:  # JSON has whole numbers of any length
+        raise _rejected("points inside the image, in shares from 0 to 1", "a number beyond all floats") from error
 
 
 def _rejected(expected: str, came: str) -> RegionRejected:

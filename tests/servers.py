@@ -1,4 +1,4 @@
-"""Programs that the tests need, and Redis: a real server that may be killed, and one that is not there."""
+"""Programs that the tests need and wait for, and Redis: a real server that may be killed, and one that is not there."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,15 @@ def free_port() -> int:
 def absent_redis() -> redis.Redis:
     """A client whose server is not there."""
     return redis.Redis(port=1, socket_connect_timeout=0.1, retry=AT_ONCE)
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait for something, ten seconds at most."""
+    for _ in range(1_000):
+        if holds():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it did not come to pass")
 
 
 class RealRedis:

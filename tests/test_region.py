@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from versions import version
 
-from memory.region import Region, RegionRejected
+from memory.region import Region, RegionRejected, region_of
 
 LEFT_HALF = ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))
 CORNER = ((0.0, 0.0), (0.25, 0.0), (0.25, 0.25), (0.0, 0.25))
@@ -64,7 +65,16 @@ def test_what_is_no_polygon_is_refused(polygon: tuple[tuple[float, float], ...],
         Region((polygon,))
 
 
-@pytest.mark.parametrize("record", [[], {"inside": []}, {"include": 3}, {"include": [[[0, 0], [1, "a"], [1, 1]]]}])
+@pytest.mark.parametrize(
+    "record",
+    [
+        [],
+        {"inside": []},
+        {"include": 3},
+        {"include": [[[0, 0], [1, "a"], [1, 1]]]},
+        {"include": [[[0, 0], [10**400, 0], [1, 1]]]},
+    ],
+)
 def test_other_json_is_refused(record: object) -> None:
     with pytest.raises(RegionRejected):
         Region.of(record)  # type: ignore[arg-type]  # what a person may have typed
@@ -73,3 +83,7 @@ def test_other_json_is_refused(record: object) -> None:
 def test_json_gives_the_same_region() -> None:
     region = Region((LEFT_HALF,), (CORNER,))
     assert Region.of(region.to_json()) == region
+
+
+def test_a_version_that_names_no_region_judges_the_whole_image() -> None:
+    assert region_of(version()).everything

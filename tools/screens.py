@@ -12,7 +12,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 from bench.lib.processes import DRIFTLINE, ROOT, free_port, redis_server, running, until_open
 
 DEMO = ROOT / "demo"
+AROUND_THE_PLATE = ((0.06, 0.06), (0.94, 0.06), (0.94, 0.94), (0.06, 0.94))
 PAGES = ("live", "review", "drift", "versions", "version", "threshold", "setup")
 
 
@@ -38,14 +39,29 @@ def count(page: Page, what: str) -> int:
     return int(page.evaluate(f"fetch('/api/{what}').then((reply) => reply.json()).then((list) => list.length)"))
 
 
+def draw(page: Page, corners: Sequence[tuple[float, float]]) -> None:
+    """Draw a polygon on the part, by shares of its picture."""
+    page.locator("#taught").scroll_into_view_if_needed()
+    until(lambda: bool(page.evaluate("document.getElementById('taught').naturalWidth > 0")))
+    box = page.locator("#taught").bounding_box()
+    assert box  # noqa: S101  # it was scrolled into view
+    for x, y in corners:
+        page.mouse.click(box["x"] + x * box["width"], box["y"] + y * box["height"])
+    page.keyboard.press("Enter")
+
+
 def tour(page: Page, url: str, inbox: Path, photograph: Callable[[str], None]) -> None:
     """What the README asks a new user to do."""
     page.goto(f"{url}/setup")
     page.locator("#goods").set_input_files(DEMO / "good-parts")
-    page.get_by_role("button", name="Teach").click()
+    page.get_by_role("button", name="Teach", exact=True).click()
     expect(page.locator("#told")).to_contain_text("60 parts", timeout=240_000)
+    draw(page, AROUND_THE_PLATE)
+    page.get_by_role("button", name="Teach in this region").click()
+    expect(page.locator("#region-told")).to_contain_text("60 parts", timeout=240_000)
     page.locator("#known").set_input_files(DEMO / "known-defects")
     expect(page.locator("#checked")).to_contain_text("of 8 known defects", timeout=60_000)
+    page.locator("#step-region").scroll_into_view_if_needed()
     photograph("setup")
     page.get_by_role("button", name="Go live").click()
     expect(page.locator("#live-told")).to_contain_text("Version 1")

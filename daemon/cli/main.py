@@ -15,6 +15,7 @@ from rich.text import Text
 
 from daemon import build, clock
 from daemon.cli import console, datasets, doctor, offline, plant, terminal
+from daemon.cli.region_file import read_region
 from daemon.cli.terminal import Config, Json, Set
 from daemon.cli.versions import config_app, versions_app
 from daemon.clock import iso
@@ -44,17 +45,25 @@ Who = Annotated[str, typer.Option("--operator", help="who says so, for the audit
 
 @app.command()
 def teach(
-    folder: Path, operator: Who = "line engineer", config: Config = None, overrides: Set = None, as_json: Json = False
+    folder: Path,
+    region: Annotated[
+        Path | None, typer.Option(help="JSON file of the region to judge in; default: as the version before")
+    ] = None,
+    operator: Who = "line engineer",
+    config: Config = None,
+    overrides: Set = None,
+    as_json: Json = False,
 ) -> None:
     """Make a version from a folder of images of good parts."""
     from daemon.learning import teach as teaching
 
     settings = terminal.settings(config, overrides)
+    drawn = read_region(region) if region else None
     paths = teaching.images_in(folder)
     opened, backbone = open_state(settings.state_dir), build.extractor(settings)
     engine = build.engine(settings, opened, backbone)
     with terminal.progress() as bars:
-        taught = teaching.teach(paths, engine, opened.store, operator, terminal.tracker(bars))
+        taught = teaching.teach(paths, engine, opened.store, operator, terminal.tracker(bars), drawn)
     threshold, scorer = taught.threshold, engine.select_backend(opened.store.load(taught.version))
     terminal.answer(
         {

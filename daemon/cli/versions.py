@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -15,6 +16,7 @@ from daemon.learning import compare
 from daemon.learning.rollback import roll_back
 from daemon.ledger.state import open_state
 from daemon.settings.load import Settings
+from memory.region import region_of
 from memory.version import Version
 
 versions_app = typer.Typer(help="The versions: the audit log of what was learned.", no_args_is_help=True)
@@ -41,10 +43,14 @@ def list_all(config: Config = None, overrides: Set = None, as_json: Json = False
 
 @versions_app.command()
 def show(number: int, config: Config = None, overrides: Set = None, as_json: Json = False) -> None:
-    """Show one version's whole manifest."""
-    manifest = asdict(open_state(terminal.settings(config, overrides).state_dir).store.version(number))
+    """Show one version's whole manifest, and the region in which it judges."""
+    version = open_state(terminal.settings(config, overrides).state_dir).store.version(number)
+    manifest, region = asdict(version), region_of(version).to_json()
+    rows = manifest | {"region": json.dumps(region) if region else "the whole image"}
     terminal.answer(
-        manifest, as_json=as_json, text=terminal.table(f"Version {number}", ["what", "is"], manifest.items())
+        manifest | {"region": region},
+        as_json=as_json,
+        text=terminal.table(f"Version {number}", ["what", "is"], rows.items()),
     )
 
 

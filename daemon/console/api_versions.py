@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from daemon.console.access import Engineer, Viewer
 from daemon.console.api import IMAGE
 from daemon.console.services import Injected, Services
+from memory.region import Region
 
 Number = Annotated[int, Path(ge=1, le=2**53)]
 Name = Annotated[str, Query(min_length=1, max_length=300)]
@@ -27,11 +28,16 @@ class Rate(BaseModel):
 
 
 class Sent(BaseModel):
-    """The images that were sent, by the batch that `/api/setup/begin` has named."""
+    """The images that were sent, by the batch that `/api/setup/begin` has named, and the region to judge them in."""
 
     model_config = ConfigDict(extra="forbid")
 
     batch: str = Field(max_length=64)
+    region: dict[str, Any] | None = Field(
+        None,
+        description="polygons of points [x, y], in shares of the image: `include` to judge in, `ignore` to leave out; "
+        "empty for the whole image, null for the region of the version before",
+    )
 
 
 class Checked(BaseModel):
@@ -101,7 +107,8 @@ async def add(services: Injected, request: Request, _: Engineer, batch: Batch, n
 @router.post("/setup/teach", status_code=202)
 def teach(services: Injected, caller: Engineer, sent: Sent) -> dict[str, Any]:
     """Begin to make a version of the images that were sent; it does not judge yet. See `/api/work`."""
-    services.drafts.teach(sent.batch, caller.name)
+    region = None if sent.region is None else Region.of(sent.region)
+    services.drafts.teach(sent.batch, region, caller.name)
     return _work(services)
 
 

@@ -32,6 +32,7 @@ from daemon.learning.operating_point import RateRefused
 from daemon.learning.teach import TeachError
 from daemon.streams import RedisLost
 from memory.errors import DriftlineError, ExtractorMismatch, StoreError
+from memory.region import RegionRejected
 
 CHANGES_A_MINUTE, READS_A_MINUTE = 600, 6_000
 SMALL_BODY_BYTES = 64_000
@@ -54,6 +55,7 @@ STATUS: tuple[tuple[type[DriftlineError], int], ...] = (
     (ExtractorMismatch, 409),
     (UploadRefused, 507),
     (ImageRejected, 422),
+    (RegionRejected, 422),
     (FeedbackRejected, 404),
     (RedisLost, 503),
     (StoreError, 409),

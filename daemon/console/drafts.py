@@ -8,10 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from daemon.console.images import encoded
+from daemon.console.images import PICTURE_PX, encoded
 from daemon.console.jobs import Jobs, Work
 from daemon.console.line import LineView
 from daemon.console.uploads import Uploads
+from daemon.intake.decode import path_text, pictured
 from daemon.intake.onto_canvas import Decoded, decode_onto
 from daemon.learning import teach as teaching
 from daemon.reporting.heatmap import overlay
@@ -19,6 +20,7 @@ from drift.light import painted
 from drift.monitor import CALM
 from memory.errors import DriftlineError
 from memory.features import View
+from memory.region import Region
 from policies.verdict import decide
 
 
@@ -34,23 +36,32 @@ class DraftWorkflow:
         self._line = line
         self._jobs = jobs
         self._draft: teaching.Draft | None = None
+        self._batch = ""
         self._publishing = threading.Lock()
 
     def summary(self) -> dict[str, Any] | None:
         """The draft as pages show it; None without one."""
-        return _summary(self._draft) if self._draft else None
+        return _summary(self._draft) | {"batch": self._batch} if self._draft else None
 
-    def teach(self, batch: str, who: str) -> None:
-        """Start to teach a draft from a batch of uploaded images. Raises Busy, Superseded where another batch was begun
-        since, and NothingTaught where it is empty."""
-        paths = self.uploads.paths(batch)
-        if not paths:
-            raise NothingTaught(expected="images of good parts", came="none", do="choose a folder first")
+    def picture(self, batch: str) -> Image:
+        """The first image of a batch that was not refused, upright (H, W, 3) u8, to draw a region on. Raises
+        Superseded, and NothingTaught where there is none."""
+        refused = self._draft.refused if self._draft else {}
+        path = next((each for each in self._paths(batch) if path_text(each) not in refused), None)
+        if path is None:
+            raise NothingTaught(expected="an image that was taught", came="none", do="choose another folder")
+        return pictured(path.read_bytes(), PICTURE_PX, self._line.settings.source.max_pixels)
+
+    def teach(self, batch: str, region: Region | None, who: str) -> None:
+        """Start to teach a draft from a batch of uploaded images, in this region, or in that of the version before.
+        Raises Busy, Superseded where another batch was begun since, and NothingTaught where it is empty."""
+        paths = self._paths(batch)
 
         def run(work: Work) -> None:
             with self._publishing:
                 self._draft = None
-            self._draft = teaching.draft(paths, self._line.engines.reference(), self._line.state.store, work.track)
+            engine, store = self._line.engines.reference(), self._line.state.store
+            self._batch, self._draft = batch, teaching.draft(paths, engine, store, work.track, region)
 
         self._jobs.start("teach", who, run)
 
@@ -70,7 +81,7 @@ class DraftWorkflow:
         features = self._line.engines.backbone().features(image, draft.canvas.tiling)
         score = draft.snapshot.detector.score(View(features, image))
         decision = decide(score.value, draft.threshold, CALM)
-        jpeg = encoded(overlay(image, score.map, draft.threshold))
+        jpeg = encoded(overlay(image, score.map, draft.threshold, draft.region))
         return {
             "verdict": decision.verdict,
             "score": score.value,
@@ -93,6 +104,12 @@ class DraftWorkflow:
             self._draft = None
         return {"version": taught.version.number}
 
+    def _paths(self, batch: str) -> list[Path]:
+        paths = self.uploads.paths(batch)
+        if not paths:
+            raise NothingTaught(expected="images of good parts", came="none", do="choose a folder first")
+        return paths
+
     def _current(self) -> teaching.Draft:
         if self._draft is None:
             raise NothingTaught(expected="a draft", came="none", do="teach good parts first")
@@ -108,5 +125,6 @@ def _summary(draft: teaching.Draft) -> dict[str, Any]:
         "patches": draft.snapshot.detector.size,
         "threshold": threshold.value,
         "promise": replace(threshold, pivot_part=Path(threshold.pivot_part).name).promise,
+        "region": draft.region.to_json(),
         "follows": draft.base.version.number if draft.base else None,
     }

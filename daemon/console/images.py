@@ -45,7 +45,7 @@ class FrameImages:
 
     def _picture(self, seq: int, *, heat: bool) -> Image | None:
         """The pixels (H, W, 3) u8. The scale of the map is fixed by the good parts of the version that judged it, so
-        that a calm part looks calm."""
+        that a calm part looks calm; where it did not judge, the picture is dimmed."""
         state = self._line.state
         frame = frame_numbered(state.ledger, seq)
         data = state.kept.image(frame.kept) if frame and frame.kept else None
@@ -57,7 +57,10 @@ class FrameImages:
             return None
         anomaly = state.kept.anomaly(frame.kept) if heat else None
         threshold = provenance.threshold_behind(state.store, frame)
-        return image if anomaly is None or threshold is None else overlay(image, anomaly, threshold)
+        region = provenance.region_behind(state.store, frame)
+        if anomaly is None or threshold is None or region is None:
+            return image
+        return overlay(image, anomaly, threshold, region)
 
 
 def encoded(pixels: Image) -> bytes:

@@ -105,6 +105,13 @@ async def sample(
     return _jpeg(encoded(pixels) if pixels is not None else None)
 
 
+@router.get("/setup/part.jpg")
+async def part(services: Injected, _: Engineer, batch: Annotated[str, Query(max_length=64)]) -> Response:
+    """An image of the batch that is taught, to draw a region on."""
+    pixels = await services.decoding(services.drafts.picture, batch)
+    return Response(await services.decoding(encoded, pixels), media_type="image/jpeg")
+
+
 @router.get("/events")
 def events(services: Injected, _: Viewer) -> StreamingResponse:
     """News as server-sent events: frames as they are judged, and the status."""

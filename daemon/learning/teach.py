@@ -30,10 +30,9 @@ from memory.defects import ConfirmedDefects
 from memory.detector import GoodPart
 from memory.errors import DriftlineError, ExtractorMismatch
 from memory.features import LATTICE, MOST_PATCHES, View
-from memory.geometry import Geometry
 from memory.grid_check import check_grid
 from memory.learners import learner_of
-from memory.region import Region
+from memory.region import Region, region_of
 from memory.store import Store
 from memory.version import Model, Snapshot, Version, VersionDraft
 from policies.admission import Hold, Proposal
@@ -70,9 +69,15 @@ class Draft:
     calibrating: dict[str, Path]
 
     @property
+    def region(self) -> Region:
+        """Where it judges."""
+        return self.canvas.geometry.region
+
+    @property
     def id(self) -> str:
-        """An id made from the draft's parts, base and threshold."""
+        """An id made from the draft's parts, base, threshold and region."""
         parts = [*self.names, str(self.base.version.sha256 if self.base else ""), repr(self.threshold.value)]
+        parts.append(repr(self.region))
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
@@ -118,7 +123,7 @@ def draft(paths: Sequence[Path], engine: Engine, store: Store, track: Track, reg
     base = store.load(head) if head else None
     if base is not None:
         _same_extractor(base, extractor)
-        region = region or Geometry.of(base.version.geometry, extractor.input_px).region
+        region = region or region_of(base.version)
     found = survey(paths, settings.source, track)
     _enough(len(found.usable), len(found.refused))
     geometry = found.geometry(extractor.shapes, region or Region(), settings.scene, settings.source.bits)

@@ -13,6 +13,7 @@ from daemon.ledger.history import set_aside_of
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import JudgedFrame
 from memory.errors import DriftlineError, StoreError
+from memory.region import Region, region_of
 from memory.store import Store
 from memory.version import Version
 from policies.threshold import Threshold
@@ -29,6 +30,16 @@ def threshold_behind(store: Store, frame: JudgedFrame) -> Threshold | None:
     except StoreError:
         return None
     return replace(pooled.for_regime(frame.regime), value=frame.threshold)
+
+
+def region_behind(store: Store, frame: JudgedFrame) -> Region | None:
+    """The region in which a frame was judged; None where its version cannot be read any more, or none judged it."""
+    if frame.version is None:
+        return None
+    try:
+        return region_of(store.version(frame.version))
+    except StoreError:
+        return None
 
 
 def frames_of(ledger: Ledger, name: str) -> list[JudgedFrame]:

@@ -26,7 +26,7 @@ async function act(path, body, method = "POST") {
   const said = await reply.json().catch(() => ({}));
   if (reply.ok) return said;
   const why = said.came ? `${said.came}. To do: ${said.do}` : typeof said.detail === "string" ? said.detail : reply.statusText;
-  throw Object.assign(new Error(why), { status: reply.status });
+  throw Object.assign(new Error(why), { status: reply.status, expected: said.expected });
 }
 
 // Follow what the console works at until it has ended.

@@ -1,5 +1,5 @@
 "use strict";
-// From a folder of good parts to a version that judges: send, teach, check, go live.
+// From a folder of good parts to a version that judges: send, teach, draw the region (region.js), check, go live.
 const IMAGES = /\.(bmp|gif|jpe?g|png|tiff?|webp)$/i;
 const images = (input) => [...input.files].filter((file) => IMAGES.test(file.name)).sort((a, b) => a.webkitRelativePath.localeCompare(b.webkitRelativePath));
 const steps = ["check", "live"];
@@ -7,7 +7,8 @@ const steps = ["check", "live"];
 function refused(name, why) {
   const item = document.createElement("li");
   item.textContent = `${name}: ${why}`;
-  by("refused").append(item);
+  const told = [...by("refused").children].some((other) => other.textContent === item.textContent);
+  if (!told) by("refused").append(item);
 }
 
 function progress(of, done) {
@@ -17,28 +18,31 @@ function progress(of, done) {
 }
 
 let shown = "";
+let batch = ""; // whose images are or were taught
 function ready(draft) {
   shown = draft?.id ?? "";
   for (const step of steps) by(`step-${step}`).setAttribute("aria-disabled", String(!draft));
   by("known").disabled = by("live").disabled = !draft;
   if (!draft) return;
   tellIn("told", `${draft.parts} parts, ${draft.patches} patches, threshold ${draft.threshold.toFixed(4)}: ${draft.promise}.`);
+  if (batch !== draft.batch) openRegion((batch = draft.batch));
+  showTaught(draft.region);
   by("follows").textContent = draft.follows ? `It follows version ${draft.follows} and keeps its confirmed defects.` : "It is the first version: until it is live every part is UNKNOWN.";
 }
 
 async function send(files) {
-  const { batch } = await act("/api/setup/begin");
+  const begun = (await act("/api/setup/begin")).batch;
   for (const [at, file] of files.entries()) {
     tellIn("told", `Sending ${at + 1} of ${files.length}…`);
     progress(files.length, at);
     try {
-      await act(`/api/setup/images?batch=${batch}&name=${encodeURIComponent(file.name)}`, file, "PUT");
+      await act(`/api/setup/images?batch=${begun}&name=${encodeURIComponent(file.name)}`, file, "PUT");
     } catch (error) {
       if (![413, 422].includes(error.status)) throw error; // only these are the image's own trouble
       refused(file.name, error.message);
     }
   }
-  return batch;
+  return begun;
 }
 
 by("goods").addEventListener("change", () => {
@@ -47,32 +51,40 @@ by("goods").addEventListener("change", () => {
   by("teach").disabled = !count;
 });
 
-async function follow() {
+async function follow(where) {
   const told = await followed((work) => {
     if (!work || work.what !== "teach") return;
     const all = work.of > 0 && work.done === work.of;
-    tellIn("told", all ? "Working out bank, reference and threshold…" : `${work.step || "loading the backbone"}: ${work.done} of ${work.of}`);
+    tellIn(where, all ? "Working out bank, reference and threshold…" : `${work.step || "loading the backbone"}: ${work.done} of ${work.of}`);
     progress(work.of, work.done);
   });
   by("progress").hidden = true;
-  if (told.work?.error) tellIn("told", told.work.error, true);
+  tellIn(where, told.work?.error ?? "", Boolean(told.work?.error));
   for (const [name, why] of Object.entries(told.draft?.refused ?? {})) refused(name.split("/").at(-1), why);
   ready(told.draft);
+  if (told.draft && !by(where).textContent) tellIn(where, by("told").textContent);
 }
 
-by("teach").addEventListener("click", async () => {
-  by("teach").disabled = true;
+// Teach, and tell in the element `where` how it goes.
+async function teach(where, prepared) {
+  by("teach").disabled = by("reteach").disabled = true;
+  try {
+    await act("/api/setup/teach", await prepared());
+    ready(null);
+    openRegion(batch);
+    await follow(where);
+  } catch (error) {
+    tellIn(where, error.expected ? `Expected ${error.expected}; came ${error.message}` : error.message, true);
+  }
+  by("teach").disabled = by("reteach").disabled = false;
+}
+
+by("teach").addEventListener("click", () => {
   by("refused").replaceChildren();
   ready(null);
-  try {
-    const batch = await send(images(by("goods")));
-    await act("/api/setup/teach", { batch });
-    await follow();
-  } catch (error) {
-    tellIn("told", error.message, true);
-  }
-  by("teach").disabled = false;
+  teach("told", async () => ({ batch: batch = await send(images(by("goods"))) }));
 });
+by("reteach").addEventListener("click", () => teach("region-told", () => ({ batch, region: regionToTeach() })));
 
 function tileOf(file, said) {
   const item = document.createElement("li");
@@ -113,4 +125,4 @@ by("live").addEventListener("click", async () => {
     tellIn("live-told", error.message, true);
   }
 });
-get("/api/work").then((told) => (told.work && !told.work.ended ? follow() : ready(told.draft))).catch(() => {});
+get("/api/work").then((told) => (told.work && !told.work.ended ? follow("told") : ready(told.draft))).catch(() => {});
