@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from cameras import until, watched
 from conftest import rows
+from pictures import png
 
 from daemon.intake.cameras import Camera, CameraLost, without_password
 from daemon.intake.decode import decode
@@ -138,6 +139,7 @@ def test_a_driver_that_hangs_does_not_keep_the_service_from_stopping(monkeypatch
 def test_a_lost_camera_is_told_once_and_comes_back(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("daemon.intake.cameras.BACKOFF_FIRST_S", 1.0)  # the first trouble is seen before the next
     scripted = Scripted()
+    scripted.image = png(504)
     with watched(Camera("cam", scripted.connect, 1)) as camera:
         service.source = camera
         until(lambda: camera.read(10))

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 from cameras import until, watched
+from pictures import png
 
 from daemon.intake.cameras import Camera, CameraLost
 from daemon.intake.opencv import OpenCv, connect
@@ -39,6 +40,10 @@ class NetworkCamera(BaseHTTPRequestHandler):
             self.send_error(503)
         else:
             self._answer("image/jpeg", jpeg(self.server.asked % 200))
+
+    def _part(self) -> None:
+        self.server.asked += 1
+        self._answer("image/png", png(500 + self.server.asked % 8))
 
     def _missing(self) -> None:
         self.send_error(404)
@@ -158,7 +163,7 @@ def test_a_healthy_snapshot_camera_is_judged_and_never_told_as_lost(server: Serv
         counts = service.engine.ledger.counts()
         return counts.get("frames.OK", 0) + counts.get("frames.NG", 0)
 
-    with watched(Camera("cam", lambda: connect(server.at("image"), 1, MAX_BYTES), 1)) as camera:
+    with watched(Camera("cam", lambda: connect(server.at("part"), 1, 10 * MAX_BYTES), 1)) as camera:
         service.source = camera
         until(lambda: judged() >= 3)
     assert service.status()["trouble"] == {}

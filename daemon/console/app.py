@@ -29,9 +29,11 @@ from daemon.console.uploads import Superseded, UploadRefused
 from daemon.intake.decode import ImageRejected
 from daemon.learning.answers import FeedbackRejected
 from daemon.learning.operating_point import RateRefused
+from daemon.learning.seen_again import DefectsLost
 from daemon.learning.teach import TeachError
 from daemon.streams import RedisLost
 from memory.errors import DriftlineError, ExtractorMismatch, StoreError
+from memory.geometry import GeometryError
 from memory.region import RegionRejected
 
 CHANGES_A_MINUTE, READS_A_MINUTE = 600, 6_000
@@ -56,6 +58,8 @@ STATUS: tuple[tuple[type[DriftlineError], int], ...] = (
     (UploadRefused, 507),
     (ImageRejected, 422),
     (RegionRejected, 422),
+    (GeometryError, 422),
+    (DefectsLost, 409),
     (FeedbackRejected, 404),
     (RedisLost, 503),
     (StoreError, 409),

@@ -19,7 +19,7 @@ from daemon.reporting.heatmap import overlay
 from drift.light import painted
 from drift.monitor import CALM
 from memory.errors import DriftlineError
-from memory.features import View
+from memory.features import Image, View
 from memory.region import Region
 from policies.verdict import decide
 
