@@ -26,9 +26,11 @@ from drift.regimes import Sighting
 from memory.defects import Defect, box_mask, worst_patches
 from memory.detector import GoodPart
 from memory.errors import StaleParent
+from memory.features import View
 from memory.store import Store
 from memory.version import Model, Version, VersionDraft
 from policies.admission import Hold, LabelledParts
+from policies.fitting import telling
 from policies.lesson import ApprovedProposal, decide
 from policies.shadow import ShadowReport, weigh
 from policies.verdict import Label
@@ -208,16 +210,28 @@ def _confirmed(engine: Engine, base: Model, spans: Sequence[Span]) -> LabelledPa
         if view is None:
             engine.ledger.event(engine.clock_ms(), "image_lost", frame_id=answer.frame_id)
         elif answer.label is Label.DEFECT:
-            grid = view.features.grid
-            anomaly = base.snapshot.detector.score_in(view, np.ones(grid, dtype=bool)).map
-            marked = box_mask(answer.box, grid) if answer.box else None
-            defects.append(Defect(answer.frame_id, view.features, worst_patches(anomaly, marked)))
+            defects.append(_defect(answer, view, base))
         else:
-            (audited if frame.audited else goods).append(GoodPart(answer.frame_id, view, frame.part_id))
+            kept = telling(base.snapshot.detector, view, answer.frame_id)
+            good = GoodPart(answer.frame_id, View(kept, view.image), frame.part_id)
+            (audited if frame.audited else goods).append(good)
             sighting = scene_records.sighting(frame, base)
             if sighting is not None:
                 sightings[answer.frame_id] = sighting
     return LabelledParts(tuple(goods), tuple(audited), tuple(defects), sightings)
+
+
+def _defect(answer: RecordedAnswer, view: View, base: Model) -> Defect:
+    """The defect that an answer confirms: the most anomalous patches of its box, or of the image where it marks none of
+    the patches that are judged."""
+    features = view.features
+    judged = features.to_map(np.ones(len(features), dtype=bool))
+    marked = judged & box_mask(answer.box, features.grid) if answer.box else judged
+    if not marked.any():
+        log.warning("the mark lies outside the region: the whole part is looked at", frame=answer.frame_id)
+    anomaly = base.snapshot.detector.score_in(view, np.ones(features.grid, dtype=bool)).map
+    mask = worst_patches(anomaly, marked if marked.any() else judged)
+    return Defect(answer.frame_id, features.thinned(features.of_map(mask)), mask)
 
 
 def _agreed(engine: Engine, base: Model, spans: Sequence[Span]) -> dict[str, RecordedAnswer]:

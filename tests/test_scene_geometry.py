@@ -1,0 +1,260 @@
+"""A line's geometry from teach to verdict: bit depth, size, region of interest, and large images in tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from conftest import NOW_MS, frame, untracked
+from pictures import INPUT_PX, png
+
+from daemon import build
+from daemon.datasets.rendered import STEADY, Flaw, part
+from daemon.learning import answers, revocation
+from daemon.learning.rollback import roll_back
+from daemon.learning.seen_again import DefectsLost
+from daemon.learning.teach import TeachError, images_in, teach
+from daemon.ledger.history import newest_events
+from daemon.ledger.state import open_state
+from daemon.service import Service
+from daemon.settings.load import Settings
+from daemon.streams import RedisStreams
+from memory.errors import StoreError
+from memory.extract import Extractor
+from memory.features import Image
+from memory.geometry import Geometry, GeometryError
+from memory.region import Region
+from memory.version import Version
+
+LEFT = Region((((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0)),))
+Line = Callable[..., Service]
+
+
+def small(number: int, flaw: Flaw | None = None, side: int = INPUT_PX) -> Image:
+    way = cv2.INTER_AREA if side < 256 else cv2.INTER_CUBIC
+    return cv2.resize(part(number, STEADY, flaw), (side, side), interpolation=way)
+
+
+def file_of(pixels: np.ndarray) -> bytes:
+    return cv2.imencode(".png", pixels[:, :, ::-1] if pixels.ndim == 3 else pixels)[1].tobytes()
+
+
+@pytest.fixture
+def line(settings: Settings, extractor: Extractor, wire: RedisStreams, tmp_path: Path) -> Line:
+    """A service whose line was taught from files with this content, in this region."""
+
+    def made(files: Iterable[bytes], region: Region | None = None, **changed: object) -> Service:
+        folder = tmp_path / f"good{len(list(tmp_path.glob('good*')))}"
+        folder.mkdir()
+        for number, data in enumerate(files):
+            (folder / f"{number:03d}.png").write_bytes(data)
+        ours = Settings.model_validate(settings.model_dump() | changed)
+        service = build.service(ours, open_state(ours.state_dir), extractor, wire)
+        teach(images_in(folder), service.engine, service.store, "pytest", untracked, region)
+        service.start()
+        return service
+
+    return made
+
+
+def head(service: Service) -> Version:
+    version = service.store.head()
+    assert version is not None
+    return version
+
+
+def geometry(service: Service) -> Geometry:
+    return Geometry.of(head(service).geometry, INPUT_PX)
+
+
+def sixteen(image: Image, bits: int) -> bytes:
+    """A grey image in so many bits, in a PNG of 16 that does not say how many."""
+    return file_of((image[:, :, 1].astype(np.uint32) * (2**bits - 1) // 255).astype(np.uint16))
+
+
+@pytest.mark.parametrize("bits", [10, 12, 14, 16])
+def test_a_camera_of_any_depth_is_judged_as_one_of_eight_bits(line: Line, bits: int) -> None:
+    eight = line([file_of(small(n)[:, :, 1]) for n in range(16)], state_dir=str(Path("eight").absolute()))
+    deep = line([sixteen(small(n), bits) for n in range(16)], source={"bits": bits})
+    for number, flaw in ((500, None), (610, Flaw.BURR)):
+        plain = eight.engine.judge(frame(f"f{number}", file_of(small(number, flaw)[:, :, 1])))
+        seen = deep.engine.judge(frame(f"f{number}", sixteen(small(number, flaw), bits)))
+        assert seen.verdict == plain.verdict
+        assert seen.score == pytest.approx(plain.score, rel=0.02)
+
+
+def test_the_depth_is_found_in_the_taught_parts_and_fixed(line: Line) -> None:
+    service = line([sixteen(small(n), 12) for n in range(16)])
+    assert geometry(service).bits == 12
+    assert service.engine.judge(frame("dark", sixteen(small(500) // 2, 12))).verdict != "UNKNOWN"
+    beyond = service.engine.judge(frame("beyond", sixteen(small(500), 16)))
+    assert beyond.verdict == "UNKNOWN"
+    assert "4095 (12 bits), as taught" in beyond.reason
+
+
+def test_an_image_of_another_size_is_unknown_and_says_what_to_do(service: Service, untaught: Service) -> None:
+    del untaught
+    seen = service.engine.judge(frame("f", file_of(small(500, side=80))))
+    assert seen.verdict == "UNKNOWN"
+    assert "64×64 px, as taught; came 80×80 px" in seen.reason
+    assert "teach again" in seen.reason
+
+
+def test_one_image_of_another_camera_is_left_out_and_told(line: Line) -> None:
+    service = line([*(png(n) for n in range(10)), file_of(small(3, side=100))])
+    (event,) = newest_events(service.engine.ledger, ["teach_refused"], 5)
+    assert "64×64 px, as most of the folder; came 100×100 px" in event.detail["reason"]
+    assert len(head(service).added) == 10
+
+
+def test_images_of_many_sizes_are_taken_as_they_come(line: Line) -> None:
+    service = line([file_of(small(n, side=60 + n)) for n in range(10)])
+    assert geometry(service).image_px is None
+    assert service.engine.judge(frame("f", file_of(small(500, side=100)))).verdict == "OK"
+
+
+@pytest.mark.parametrize(
+    ("files", "came"),
+    [
+        ([png(0)] * 10, "1 usable, 9 refused"),
+        ([file_of(np.full((64, 64, 3), n, np.uint8)) for n in range(9)], "0 usable"),
+    ],
+)
+def test_copies_and_blank_images_teach_nothing(line: Line, files: list[bytes], came: str) -> None:
+    with pytest.raises(TeachError, match=came):
+        line(files)
+
+
+def test_a_black_frame_is_unknown(service: Service) -> None:
+    rng = np.random.default_rng(0)
+    black = np.clip(rng.normal(3, 2, (INPUT_PX, INPUT_PX, 3)), 0, 255).astype(np.uint8)
+    seen = service.engine.judge(frame("f", file_of(black)))
+    assert (seen.verdict, "lens cap" in seen.reason) == ("UNKNOWN", True)
+
+
+def test_what_moves_outside_the_region_changes_nothing(line: Line, rng: np.random.Generator) -> None:
+    service = line([png(n) for n in range(16)], LEFT)
+    for number, flaw in ((500, None), (610, Flaw.BURR)):
+        image = small(number, flaw)
+        records = []
+        for turn in range(2):
+            image[:, INPUT_PX // 2 :] = rng.integers(0, 256, (INPUT_PX, INPUT_PX // 2, 3))
+            service.engine.rebuild_monitor()
+            assert service.engine.active
+            scored = service.engine.score_image(service.engine.decode(file_of(image)), service.engine.active)
+            records.append((scored.score.value, scored.signals.values.tolist(), scored.signals.light.tolist()))
+            del turn
+        assert records[0] == records[1]
+
+
+def test_only_patches_in_the_region_are_taught(line: Line) -> None:
+    service = line([png(n) for n in range(16)], LEFT)
+    snapshot = service.store.load(head(service)).snapshot
+    for features in snapshot.calibration_set.features:
+        assert (features.cells % features.grid[1] < features.grid[1] // 2).all()
+        assert len(features) == features.grid[0] * features.grid[1] // 2
+    assert Region.of(head(service).geometry["region"]) == LEFT
+
+
+def test_an_empty_region_is_refused(line: Line) -> None:
+    with pytest.raises(GeometryError, match="at least one patch"):
+        line([png(n) for n in range(4)], Region(ignore=(((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)),)))
+
+
+def burr(service: Service, name: str, data: bytes) -> None:
+    service.engine.judge(frame(name, data))
+    answers.record(service.engine.ledger, answers.answer(name, "defect", "anna"), NOW_MS)
+
+
+def again(service: Service, region: Region | None, folder: Path) -> None:
+    teach(images_in(folder), service.engine, service.store, "pytest", untracked, region)
+    service.engine.activate(service.store.load(head(service)))
+
+
+def test_confirmed_defects_are_seen_again_in_a_new_region(service: Service, good_parts: Path) -> None:
+    for number in (610, 611, 612):
+        burr(service, f"d{number}", png(number, STEADY, Flaw.BURR))
+    service.recalibrate()
+    before = service.store.load(head(service)).snapshot.confirmed_defects
+    inner = Region((((0.1, 0.1), (0.9, 0.1), (0.9, 0.9), (0.1, 0.9)),))
+    again(service, inner, good_parts)
+    after = service.store.load(head(service)).snapshot.confirmed_defects
+    assert after.samples == before.samples == ("d610", "d611", "d612")
+    for defect in after.defects:
+        assert len(defect.features) < defect.features.grid[0] * defect.features.grid[1]
+    edge = Region((((0.0, 0.0), (0.2, 0.0), (0.2, 1.0), (0.0, 1.0)),))
+    with pytest.raises(DefectsLost, match="3 are gone"):
+        again(service, edge, good_parts)
+
+
+def test_a_rollback_to_another_geometry_forgets_no_defect(service: Service, good_parts: Path) -> None:
+    again(service, LEFT, good_parts)
+    back = roll_back(service.store, service.engine.ledger, 1, "anna", NOW_MS)
+    assert back.geometry == service.store.version(1).geometry
+    service.engine.activate(service.store.load(back))
+    burr(service, "d", png(610, STEADY, Flaw.BURR))
+    service.recalibrate()
+    with pytest.raises(StoreError, match="never seen under it"):
+        roll_back(service.store, service.engine.ledger, 2, "anna", NOW_MS)
+
+
+SIDE_PX = 600  # 150 × 150 patches: in four tiles, and too many to keep all
+
+
+@pytest.fixture
+def large(line: Line) -> Service:
+    """A line whose images are judged at full resolution."""
+    return line([file_of(small(n, side=SIDE_PX)) for n in range(8)], scene={"scale": 1.0})
+
+
+def test_a_defect_is_found_wherever_it_lies_on_tiles(large: Service) -> None:
+    active = large.engine.active
+    assert active is not None
+    assert len(active.canvas.tiling.starts) == 4
+    middle = SIDE_PX // 2
+    scores = []
+    for offset in range(-20, 21, 5):
+        image = small(500, side=SIDE_PX)
+        x, y = middle + offset, middle + 90
+        image[y : y + 24, x : x + 24] = (255, 0, 255)
+        scored = large.engine.score_image(large.engine.decode(file_of(image)), active)
+        row, column = np.unravel_index(scored.score.map.argmax(), scored.score.map.shape)
+        assert abs(row * 4 - y - 12) <= 20
+        assert abs(column * 4 - x - 12) <= 20
+        scores.append(scored.score.value)
+    assert min(scores) > 0.9 * max(scores)
+
+
+def test_a_large_image_is_kept_by_some_of_its_patches(large: Service) -> None:
+    snapshot = large.store.load(head(large)).snapshot
+    for features in snapshot.calibration_set.features:
+        assert features.whole == (SIDE_PX // 4) ** 2
+        assert len(features) < 2_000
+
+
+def test_a_large_part_s_score_is_the_same_whole_and_thinned(large: Service) -> None:
+    snapshot = large.store.load(head(large)).snapshot
+    calibration, detector = snapshot.calibration_set, snapshot.detector
+    pictures = large.engine.pictures(geometry(large))
+    for sample, view in zip(calibration.samples[:3], calibration.views[:3], strict=True):
+        image = pictures.sample(sample)
+        assert image is not None
+        assert large.engine.active
+        whole = large.engine.extractor.features(image, large.engine.active.canvas.tiling)
+        full = detector.score_without(type(view)(whole, reference=view.features), sample).value
+        assert detector.score_without(view, sample).value == pytest.approx(full, rel=1e-5)
+
+
+def test_a_large_line_learns_forgets_and_is_rebuilt(large: Service) -> None:
+    for number in (610, 611, 612):
+        burr(large, f"d{number}", file_of(small(number, Flaw.BURR, SIDE_PX)))
+    large.recalibrate()
+    learned = large.store.load(head(large)).snapshot.confirmed_defects
+    assert len(learned.samples) == 3
+    assert all(len(defect.features) < 2_000 for defect in learned.defects)
+    ids = revocation.answers_of(large.engine.ledger, (), "anna", None, None)
+    revocation.revoke(large.engine, large.store, ids, "engineer", "careless")
+    assert large.store.load(head(large)).snapshot.confirmed_defects.samples == ()
