@@ -201,12 +201,13 @@ def test_a_rollback_to_another_geometry_forgets_no_defect(service: Service, good
         roll_back(service.store, service.engine.ledger, 2, "anna", NOW_MS)
 
 
-SIDE_PX = 600  # 150 × 150 patches: in four tiles, and too many to keep all
+SIDE_PX = 528  # 132 × 132 patches: in four tiles, and too many to keep all
 
 
 @pytest.fixture
-def large(line: Line) -> Service:
+def large(line: Line, monkeypatch: pytest.MonkeyPatch) -> Service:
     """A line whose images are judged at full resolution."""
+    monkeypatch.setattr("daemon.learning.teach.LOOKED_AT_TILES", 1)  # causes of drift are tried elsewhere
     return line([file_of(small(n, side=SIDE_PX)) for n in range(8)], scene={"scale": 1.0})
 
 
