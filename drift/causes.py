@@ -53,19 +53,19 @@ _NOT_LIGHT_INDEX = np.array([SIGNALS.index(name) for name in NOT_LIGHT])
 def simulate_causes(image: Image, seed: int) -> Iterator[tuple[Cause, Image]]:
     """The image (H, W, 3) u8 under every cause but material, each in a few strengths; all but light and colour as if
     compensated."""
-    noise = np.random.default_rng(seed).standard_normal(image.shape)
-    mean = image.mean()
+    noise = np.random.default_rng(seed).standard_normal(image.shape, dtype=np.float32)
+    pixels, mean = image.astype(np.float32), np.float32(image.mean())  # a large image in float64 would fill the memory
     for factor in (0.75, 1.3):
-        yield Cause.LIGHT, _u8(image * factor)
-        yield Cause.CONTRAST, _u8(mean + (image - mean) * factor)
+        yield Cause.LIGHT, _u8(pixels * factor)
+        yield Cause.CONTRAST, _u8(mean + (pixels - mean) * factor)
     for tint in ((1.1, 1.0, 1.0), (0.9, 1.0, 1.0), (1.0, 1.0, 1.1), (1.0, 1.0, 0.9)):
-        yield Cause.COLOUR, _u8(image * np.array(tint))
+        yield Cause.COLOUR, _u8(pixels * np.array(tint, dtype=np.float32))
     for sigma_px in (0.5, 1.0, 2.5):
         blurred = cv2.GaussianBlur(image, (0, 0), sigma_px)
         yield Cause.BLUR, _u8(blurred)  # by motion, or by what lies behind the sensor
-        yield Cause.BLUR, _u8(blurred + grain(image) * noise[..., :1])  # by the lens, before the sensor adds its grain
+        yield Cause.BLUR, _u8(blurred + np.float32(grain(image)) * noise[..., :1])  # by the lens, before the sensor adds its grain
     for deviation in (1.0, 3.0, 8.0):
-        yield Cause.NOISE, _u8(image + deviation * noise)
+        yield Cause.NOISE, _u8(pixels + deviation * noise)
     for by_px in (4, -4):
         yield Cause.SHIFT, _moved(image, 0.0, (by_px, 0))
         yield Cause.SHIFT, _moved(image, 0.0, (0, by_px))
@@ -74,7 +74,7 @@ def simulate_causes(image: Image, seed: int) -> Iterator[tuple[Cause, Image]]:
         lost = (
             grain(image) ** 2 - grain(turned) ** 2
         )  # interpolation smooths the grain, which turning a real part does not
-        yield Cause.ROTATION, _u8(turned + np.sqrt(max(lost, 0.0)) * noise[..., :1])
+        yield Cause.ROTATION, _u8(turned + np.float32(np.sqrt(max(lost, 0.0))) * noise[..., :1])
 
 
 def likely_cause(moved: Vector, frames: int, marks: Marks, known: Collection[Cause]) -> Cause:
@@ -139,8 +139,8 @@ def _moved(image: Image, degrees: float, by_px: tuple[int, int]) -> Image:
 
 
 def _u8(pixels: npt.NDArray[Any]) -> Image:
-    rounded: Image = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
-    return rounded
+    rounded = np.rint(pixels)
+    return np.asarray(np.clip(rounded, 0, 255, out=rounded), dtype=np.uint8)
 
 
 assert set(LIGHT).isdisjoint(NOT_LIGHT)  # noqa: S101  # light has charts of its own
