@@ -23,7 +23,7 @@ from bench.lib.material import Material, material
 from bench.lib.protocol import Shot
 from daemon import build, clock
 from daemon.datasets import playback
-from daemon.learning import answers, publish, revocation
+from daemon.learning import answers, revocation
 from daemon.learning.rollback import roll_back
 from daemon.learning.teach import teach
 from daemon.ledger.state import open_state
@@ -119,7 +119,7 @@ def main() -> None:
         teach(paths, line.engine, line.store, "engineer", untracked)
         line.start()
         live(line, rows)
-        head = publish.current(line.store).version
+        head = line.store.current().version
         frames = ledger.kept(line.engine.ledger)
         views = [line.engine.view(frame) for frame in frames]
         images = [view.features for view in views if view is not None]

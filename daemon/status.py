@@ -87,14 +87,14 @@ def probe(engine: Engine, active: Active) -> float | None:
 
     So libraries that set up at their first image have done so when the first part comes.
     """
-    version, canvas = active.model.version, active.canvas
-    image = engine.pictures(canvas.geometry).sample(active.model.snapshot.calibration_set.samples[0])
+    version, geometry = active.model.version, active.sight.canvas.geometry
+    image = engine.pictures(active.sight).sample(active.model.snapshot.calibration_set.samples[0])
     if image is None:
-        height, width = canvas.geometry.canvas_px
+        height, width = geometry.canvas_px
         image = np.indices((height, width, 3)).sum(axis=0).astype(np.uint8)  # slopes: one grey all over is refused
     started = time.perf_counter()
     try:
-        engine.score_image(Decoded(b"", image, canvas.geometry), active)
+        engine.score_image(Decoded(b"", image, geometry), active)
     except Exception as error:  # whatever a device raises: it is recorded, and the line is not ready
         log.exception("the probe image could not be scored", version=version.number)
         engine.ledger.event(engine.clock_ms(), "probe_failed", version=version.number, error=repr(error))

@@ -63,7 +63,10 @@ def simulate_causes(image: Image, seed: int) -> Iterator[tuple[Cause, Image]]:
     for sigma_px in (0.5, 1.0, 2.5):
         blurred = cv2.GaussianBlur(image, (0, 0), sigma_px)
         yield Cause.BLUR, _u8(blurred)  # by motion, or by what lies behind the sensor
-        yield Cause.BLUR, _u8(blurred + np.float32(grain(image)) * noise[..., :1])  # by the lens, before the sensor adds its grain
+        yield (
+            Cause.BLUR,
+            _u8(blurred + np.float32(grain(image)) * noise[..., :1]),
+        )  # by the lens, before the sensor adds its grain
     for deviation in (1.0, 3.0, 8.0):
         yield Cause.NOISE, _u8(pixels + deviation * noise)
     for by_px in (4, -4):

@@ -101,6 +101,13 @@ class Store:
             return blobs.regimes(self._blob(version, "regimes"))
         return None
 
+    def current(self) -> Model:
+        """The head with its snapshot. Raises StoreError in an empty store."""
+        head = self.head()
+        if head is None:
+            raise StoreError(expected="a taught version", came="an empty store", do="run `driftline teach DIR`")
+        return self.load(head)
+
     def commit(self, snapshot: Snapshot, draft: VersionDraft) -> Version:
         """Make `snapshot` the next version, durably, and return its manifest.
 

@@ -29,7 +29,6 @@ from daemon.console.line import LineView
 from daemon.datasets.rendered import STEADY, Flaw, Scene
 from daemon.intake.onto_canvas import Decoded, decode_onto
 from daemon.learning import answers, operating_point
-from daemon.learning.publish import current
 from daemon.learning.rollback import roll_back
 from daemon.ledger.answers import every_answer
 from daemon.ledger.state import open_state
@@ -209,7 +208,7 @@ def test_a_threshold_that_would_forget_a_defect_is_refused(client: TestClient, s
     offered = client.get("/api/threshold").json()
     assert list(offered["defects"]) == ["bad/1?#"]
     assert offered["choices"][-1]["found"] == 1
-    far = replace(Threshold.of(current(service.store).version.threshold), scores=(99.0,), value=99.0)
+    far = replace(Threshold.of(service.store.current().version.threshold), scores=(99.0,), value=99.0)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(operating_point, "recalibrated", lambda snapshot, _: (snapshot, far))
         refused = client.post("/api/threshold", json={"rate": 0.01})

@@ -17,7 +17,6 @@ from servers import RealRedis, until
 from daemon import clock
 from daemon.console.access import Role, grant
 from daemon.datasets.rendered import STEADY, Flaw
-from daemon.learning import publish
 from daemon.learning.rollback import roll_back
 from daemon.ledger.answers import every_answer
 from daemon.ledger.frames import newest_frames
@@ -224,7 +223,7 @@ def test_a_version_is_looked_at_compared_and_brought_back(page: Page, url: str, 
     page.get_by_role("button", name="Go back to version 1").click()
     page.get_by_role("button", name="Go back", exact=True).click()
     expect(page.locator("h1")).to_contain_text("Version 4 judges now")
-    assert publish.current(service.store).version.who == "console"
+    assert service.store.current().version.who == "console"
 
 
 def test_the_threshold_is_dragged_and_judges(page: Page, url: str, line: tuple[Service, Settings]) -> None:

@@ -8,7 +8,7 @@ from lessons import answer, confirm, judge, learn
 
 from daemon.cli import doctor
 from daemon.datasets.rendered import Flaw, Scene
-from daemon.learning import answers, operating_point, publish
+from daemon.learning import answers, operating_point
 from daemon.ledger.history import newest_events, set_aside
 from daemon.service import Service
 from daemon.settings.load import Settings
@@ -32,13 +32,13 @@ def test_confirmed_parts_become_the_next_version(service: Service) -> None:
 
 
 def test_lessons_calibrate_for_the_rate_in_force(service: Service) -> None:
-    head, configured = publish.current(service.store), service.engine.settings.policy.false_reject_rate
+    head, configured = service.store.current(), service.engine.settings.policy.false_reject_rate
     version = operating_point.change(head, service.store, service.engine.ledger, 0.25, configured, "eva", NOW_MS)
     assert {name for name in version.blobs if version.blobs[name] != head.version.blobs[name]} == set()
     service.notice_versions()
     confirm(service)
     service.lesson_if_due()
-    learned = publish.current(service.store).version
+    learned = service.store.current().version
     assert (learned.number, learned.cause, learned.threshold["rate"]) == (3, "admission", 0.25)
     (finding,) = (each for each in doctor.examine(service.engine.settings) if each.check == "rate")
     assert "25.0%" in finding.found

@@ -8,7 +8,7 @@ import pytest
 from conftest import NOW_MS
 from versions import commit, contents
 
-from daemon.learning import operating_point, publish
+from daemon.learning import operating_point
 from daemon.ledger.ledger import Ledger
 from memory.store import Store
 
@@ -23,7 +23,7 @@ def store(tmp_path: Path) -> Store:
 
 def change(store: Store, tmp_path: Path, wanted: float, configured: float = 0.1) -> float:
     ledger = Ledger(tmp_path / "ledger.sqlite")
-    version = operating_point.change(publish.current(store), store, ledger, wanted, configured, "eva", NOW_MS)
+    version = operating_point.change(store.current(), store, ledger, wanted, configured, "eva", NOW_MS)
     return float(version.threshold["rate"])
 
 

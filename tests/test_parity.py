@@ -13,6 +13,7 @@ from versions import good_of
 
 from daemon.cli import doctor
 from daemon.datasets.rendered import STEADY, Flaw, Scene
+from daemon.inference.sight import sight_of
 from daemon.intake.decode import decode
 from daemon.learning import answers
 from daemon.ledger.records import JudgedFrame
@@ -102,7 +103,7 @@ def head(service: Service) -> Model:
 def test_the_reference_agrees_with_itself_to_the_bit(service: Service, extractor: Extractor) -> None:
     teach_defect(service)
     model = head(service)
-    pictures = service.engine.pictures(service.engine.canvas(model.version).geometry)
+    pictures = service.engine.pictures(sight_of(model, extractor))
 
     def look(sample: str) -> object:
         image = pictures.sample(sample)
@@ -225,7 +226,7 @@ def test_what_is_learned_is_the_reference_s(
     bank = good_of(quick.store.load(version).snapshot)
     assert set(version.added) & set(bank.samples)
     assert quick.status()["backend"] == "one"
-    pictures = quick.engine.pictures(quick.engine.canvas(version).geometry)
+    pictures = quick.engine.pictures(sight_of(quick.store.load(version), extractor))
     for row in np.flatnonzero(np.isin(bank.sample_index, [bank.samples.index(name) for name in version.added])):
         image = pictures.sample(bank.sample_of(int(row)))
         assert image is not None

@@ -23,7 +23,6 @@ from daemon.datasets.rendered import Scene
 from daemon.inference.engine import Engine
 from daemon.inference.judgement import Active
 from daemon.learning import answers
-from daemon.learning.publish import current
 from daemon.learning.rollback import roll_back
 from daemon.ledger.state import open_state
 from daemon.plant import modbus, mqtt, opcua
@@ -118,5 +117,5 @@ def test_each_activation_is_probed_once(service: Service, monkeypatch: pytest.Mo
         answers.record(service.engine.ledger, answers.answer(name, "good", "anna"), NOW_MS)
     service.learn("test")
     assert (probed, service.status()["version"], service.status()["probe_ms"]) == ([2, 3], 3, 1.5)
-    service.engine.activate(current(service.store))
+    service.engine.activate(service.store.current())
     assert probed == [2, 3], "whoever only proves needs no probe"

@@ -21,7 +21,6 @@ from daemon.cli import terminal
 from daemon.datasets.rendered import STEADY, Scene
 from daemon.inference import scene_records
 from daemon.learning import lesson
-from daemon.learning.publish import current
 from daemon.ledger.frames import first_seen_ms, newest_frames
 from daemon.service import Service
 from drift.regimes import TAUGHT
@@ -105,8 +104,8 @@ def night_of(line: Line) -> int:
 def test_regimes_are_named_by_the_frames_with_which_they_began(undisturbed: Line) -> None:
     assert len(undisturbed.versions()) == 4
     assert abs(night_of(undisturbed) - 21) <= 3, "the night began with the 21st frame"
-    assert set(current(undisturbed.service.store).snapshot.calibration_set.regimes) > {TAUGHT, night_of(undisturbed)}
-    assert f"signals.{night_of(undisturbed)}" in current(undisturbed.service.store).snapshot.regimes
+    assert set(undisturbed.service.store.current().snapshot.calibration_set.regimes) > {TAUGHT, night_of(undisturbed)}
+    assert f"signals.{night_of(undisturbed)}" in undisturbed.service.store.current().snapshot.regimes
 
 
 def test_under_another_clock_and_with_restarts_all_versions_are_the_same(
@@ -137,7 +136,7 @@ def test_a_line_whose_regimes_were_named_by_times_goes_on_with_them(
 ) -> None:
     state_dir = undisturbed.settings.state_dir
     line = Line(state_dir, tmp_path / "line", extractor, ticking(NOW_MS + 10**6, 100))
-    night, ledger, head = night_of(line), line.service.engine.ledger, current(line.service.store)
+    night, ledger, head = night_of(line), line.service.engine.ledger, line.service.store.current()
     named = {night: NOW_MS - 5}
     regimes = {n.replace(f".{night}", f".{NOW_MS - 5}"): v for n, v in head.snapshot.regimes.items()}
     regimes[f"last.{NOW_MS - 5}"] = np.array([NOW_MS], dtype=np.float64)
@@ -161,7 +160,7 @@ def test_a_line_whose_regimes_were_named_by_times_goes_on_with_them(
     status = line.service.status()["drift"]
     assert "in the regime first seen 2026-09-21" in dict(terminal.scene(status))["scene"]  # type: ignore[arg-type]  # a dictionary
     line.learn(944, 6)
-    parts = current(line.service.store).snapshot.regimes
+    parts = line.service.store.current().snapshot.regimes
     assert len(parts[f"signals.{NOW_MS - 5}"]) == len(regimes[f"signals.{NOW_MS - 5}"]) + 6
     assert parts[f"last.{NOW_MS - 5}"].tolist() == [ledger.next_seq() - 1]
 

@@ -214,7 +214,7 @@ def large(line: Line, monkeypatch: pytest.MonkeyPatch) -> Service:
 def test_a_defect_is_found_wherever_it_lies_on_tiles(large: Service) -> None:
     active = large.engine.active
     assert active is not None
-    assert len(active.canvas.tiling.starts) == 4
+    assert len(active.sight.canvas.tiling.starts) == 4
     middle = SIDE_PX // 2
     scores = []
     for offset in range(-20, 21, 5):
@@ -239,12 +239,12 @@ def test_a_large_image_is_kept_by_some_of_its_patches(large: Service) -> None:
 def test_a_large_part_s_score_is_the_same_whole_and_thinned(large: Service) -> None:
     snapshot = large.store.load(head(large)).snapshot
     calibration, detector = snapshot.calibration_set, snapshot.detector
-    pictures = large.engine.pictures(geometry(large))
+    assert large.engine.active
+    pictures = large.engine.pictures(large.engine.active.sight)
     for sample, view in zip(calibration.samples[:3], calibration.views[:3], strict=True):
         image = pictures.sample(sample)
         assert image is not None
-        assert large.engine.active
-        whole = large.engine.extractor.features(image, large.engine.active.canvas.tiling)
+        whole = large.engine.extractor.features(image, large.engine.active.sight.canvas.tiling)
         full = detector.score_without(type(view)(whole, reference=view.features), sample).value
         assert detector.score_without(view, sample).value == pytest.approx(full, rel=1e-5)
 

@@ -20,7 +20,6 @@ from daemon.cli.terminal import Config, Json, Set
 from daemon.cli.versions import config_app, versions_app
 from daemon.clock import iso
 from daemon.learning import answers
-from daemon.learning.publish import current
 from daemon.ledger import provenance
 from daemon.ledger.history import newest_events
 from daemon.ledger.state import open_state
@@ -152,7 +151,7 @@ def revoke(
     since_ms, until_ms = (int(t.replace(tzinfo=UTC).timestamp() * 1000) if t else None for t in (since, until))
     ids = revocation.answers_of(opened.ledger, frames or (), taught_by, since_ms, until_ms)
     engine = build.reference_engine(settings, opened, build.extractor(settings))
-    engine.activate(current(opened.store))
+    engine.activate(opened.store.current())
     rebuilt = revocation.revoke(engine, opened.store, ids, operator, reason)
     summary = {
         "version": rebuilt.number,

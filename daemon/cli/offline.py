@@ -13,7 +13,6 @@ import typer
 from daemon import build
 from daemon.cli import terminal
 from daemon.cli.terminal import Config, Json, Set
-from daemon.learning.publish import current
 from daemon.ledger.state import open_state
 
 
@@ -74,7 +73,7 @@ def score(
     settings = terminal.settings(config, overrides)
     opened = open_state(settings.state_dir)
     engine = build.engine(settings, opened, build.extractor(settings))
-    engine.activate(current(opened.store))
+    engine.activate(opened.store.current())
     active = engine.active
     assert active is not None  # noqa: S101  # activate just set it
     rows: list[dict[str, Any]] = []

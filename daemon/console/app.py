@@ -30,7 +30,7 @@ from daemon.intake.decode import ImageRejected
 from daemon.learning.answers import FeedbackRejected
 from daemon.learning.operating_point import RateRefused
 from daemon.learning.seen_again import DefectsLost
-from daemon.learning.teach import TeachError
+from daemon.learning.survey import TeachError
 from daemon.streams import RedisLost
 from memory.errors import DriftlineError, ExtractorMismatch, StoreError
 from memory.geometry import GeometryError

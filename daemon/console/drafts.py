@@ -14,12 +14,13 @@ from daemon.console.line import LineView
 from daemon.console.uploads import Uploads
 from daemon.intake.decode import path_text, pictured
 from daemon.intake.onto_canvas import Decoded, decode_onto
+from daemon.intake.positioning import as_it_lay
 from daemon.learning import teach as teaching
+from daemon.learning.taught_parts import AS_IT_IS
 from daemon.reporting.heatmap import overlay
-from drift.light import painted
 from drift.monitor import CALM
 from memory.errors import DriftlineError
-from memory.features import Image, View
+from memory.features import Image
 from memory.region import Region
 from policies.verdict import decide
 
@@ -67,21 +68,20 @@ class DraftWorkflow:
 
     def decode(self, data: bytes) -> Decoded:
         """The image as the draft takes it. Raises ImageRejected, and NothingTaught without a draft."""
-        return decode_onto(data, self._current().canvas.geometry, self._line.settings.source)
+        return decode_onto(data, self._current().sight.canvas.geometry, self._line.settings.source)
 
     def check(self, seen: Decoded) -> dict[str, Any]:
         """The draft's verdict on an image, with its anomaly map laid over as a JPEG in base64.
 
-        Raises NothingTaught without a draft.
+        Raises NothingTaught without a draft, and ImageRejected as `Sight.look` does.
         """
         draft = self._current()
-        if seen.geometry != draft.canvas.geometry:
-            seen = self.decode(seen.data)  # another draft was taught meanwhile
-        image = painted(seen.image, draft.canvas.inside)
-        features = self._line.engines.backbone().features(image, draft.canvas.tiling)
-        score = draft.snapshot.detector.score(View(features, image))
+        backbone = self._line.engines.backbone()
+        looked = draft.sight.look(seen, AS_IT_IS, self._line.settings.source)
+        score = draft.snapshot.detector.score(draft.sight.view(looked.image, backbone))
         decision = decide(score.value, draft.threshold, CALM)
-        jpeg = encoded(overlay(image, score.map, draft.threshold, draft.region))
+        lying = as_it_lay(score.map, looked.placement, backbone.shapes.stride_px)
+        jpeg = encoded(overlay(seen.image, lying, draft.threshold, draft.region))
         return {
             "verdict": decision.verdict,
             "score": score.value,

@@ -6,7 +6,6 @@ import threading
 from dataclasses import dataclass, field
 
 from daemon.console.engines import Engines
-from daemon.learning import publish
 from daemon.ledger.state import State
 from daemon.settings.load import Settings
 from daemon.streams import RedisStreams
@@ -40,5 +39,5 @@ class LineView:
         with self._reading:
             head = self.head()
             if head is None or self._model is None or self._model.version.sha256 != head.sha256:
-                self._model = publish.current(self.state.store)
+                self._model = self.state.store.current()
             return self._model

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from daemon.inference import scene_records
+from daemon.inference.sight import Sight
 from daemon.ledger.kept import Pictures
 from daemon.ledger.ledger import Ledger
 from memory.canvas import Canvas
@@ -50,7 +51,7 @@ class AcceleratedBackend:
         self._folder = folder
         self._compiled_for: dict[str, Extractor] = {}
 
-    def select_backend(self, model: Model, canvas: Canvas, pictures: Pictures, ledger: Ledger, now_ms: int) -> Scorer:
+    def select_backend(self, model: Model, sight: Sight, pictures: Pictures, ledger: Ledger, now_ms: int) -> Scorer:
         """The scorer for this version; a certificate that is not on record is made first, which takes seconds.
 
         Raises DriftlineError where the backend's library is not installed.
@@ -63,9 +64,9 @@ class AcceleratedBackend:
             tile
             for part in parts
             if (image := pictures.sample(part)) is not None
-            for tile in _tiles(canvas.tiling, image)
+            for tile in _tiles(sight.canvas.tiling, image)
         )
-        accelerated = self._compiled(scene_records.reference_id(model), canvas, tiles)
+        accelerated = self._compiled(scene_records.reference_id(model), sight.canvas, tiles)
         certificate = ledger.certificate(version.sha256, self.name)
         parity = (
             Parity.of(certificate["parity"])
@@ -73,7 +74,9 @@ class AcceleratedBackend:
             else None
         )
         if parity is None or parity.gone:  # what was gone may be back
-            parity = compare(model, lambda sample: _features_of(accelerated, canvas.tiling, pictures.sample(sample)))
+            parity = compare(
+                model, lambda sample: _features_of(accelerated, sight.canvas.tiling, pictures.sample(sample))
+            )
             ledger.certify(version.sha256, self.name, accelerated.backend.description, now_ms, parity.to_json())
             ledger.event(
                 now_ms,

@@ -14,22 +14,22 @@ import structlog
 
 from daemon.inference import scene_records, shadow
 from daemon.inference.backend import AcceleratedBackend, Scorer
-from daemon.inference.judgement import Active, Judgement, Scored
+from daemon.inference.judgement import Active, Judgement, Scored, Seen
+from daemon.inference.sight import Sight, sight_of
 from daemon.intake.decode import ImageRejected
-from daemon.intake.onto_canvas import Decoded, decode_onto, onto_canvas, refuse_blank
+from daemon.intake.onto_canvas import Decoded, decode_onto
+from daemon.intake.positioning import as_it_lay
 from daemon.intake.sources import Frame
 from daemon.ledger.kept import Pictures
 from daemon.ledger.records import JudgedFrame, NewVerdict
 from daemon.ledger.state import State
 from daemon.settings.load import Settings
-from drift.light import compensate
 from drift.monitor import CALM, DriftState, MeasuredFrame, Monitor
 from drift.reference import measure
-from memory.canvas import Canvas, canvas_of
 from memory.errors import ExtractorMismatch
 from memory.features import View
 from memory.geometry import Geometry
-from memory.version import Model, Version
+from memory.version import Model
 from policies.ask import asked, audited
 from policies.threshold import Threshold
 from policies.verdict import Decision, Verdict, decide, unknown
@@ -80,7 +80,7 @@ class Engine:
             before = self.active
             same = before is not None and scene_records.reference_id(before.model) == scene_records.reference_id(model)
             monitor = before.monitor if before and same else self._monitor(model)
-            self.active = Active(model, self.canvas(model.version), scorer, monitor, regimes)
+            self.active = Active(model, sight_of(model, self.extractor), scorer, monitor, regimes)
             dropped, self.trial = self.trial, None
         if dropped is not None:
             self.ledger.event(self.clock_ms(), "trial_dropped", reason=f"version {model.version.number} came first")
@@ -91,17 +91,13 @@ class Engine:
         torch."""
         if self.accelerated is None:
             return Scorer(self.extractor, Threshold.of(model.version.threshold))
-        canvas = self.canvas(model.version)
-        pictures = self.pictures(canvas.geometry)
-        return self.accelerated.select_backend(model, canvas, pictures, self.ledger, self.clock_ms())
+        sight = sight_of(model, self.extractor)
+        return self.accelerated.select_backend(model, sight, self.pictures(sight), self.ledger, self.clock_ms())
 
-    def canvas(self, version: Version) -> Canvas:
-        """The canvas of a version."""
-        return canvas_of(Geometry.of(version.geometry, self.extractor.input_px), self.extractor.shapes)
-
-    def pictures(self, geometry: Geometry) -> Pictures:
-        """The kept images, on the canvas of this geometry."""
-        return Pictures(self.ledger, self.kept, geometry, self.settings.source)
+    def pictures(self, sight: Sight) -> Pictures:
+        """The kept images as a version sees them."""
+        geometry = sight.canvas.geometry
+        return Pictures(self.ledger, self.kept, geometry, self.settings.source, sight.template)
 
     def rebuild_monitor(self) -> None:
         """Rebuild the monitor from the ledger, after a frame was measured but could not be recorded."""
@@ -176,7 +172,8 @@ class Engine:
         name = None
         if frame.data is not None:
             durable = ask or frame.imported
-            name = self.kept.keep(frame.frame_id, frame.data, scored.score.map if scored else None, durable=durable)
+            anomaly = as_it_lay(scored.score.map, scored.placement, self.extractor.shapes.stride_px) if scored else None
+            name = self.kept.keep(frame.frame_id, frame.data, anomaly, durable=durable)
         recorded = self.ledger.record_verdict(
             NewVerdict(
                 frame_id=frame.frame_id,
@@ -190,7 +187,7 @@ class Engine:
                 threshold=judgement.threshold,
                 version=active.model.version.number if active else None,
                 backend=active.scorer.extractor.backend.description if active and scored else None,
-                evidence=(scored.score.evidence or None) if scored else None,
+                evidence=scored.evidence if scored else None,
                 reference=scene_records.reference_id(active.model) if active else None,
                 drift=asdict(drift) if drift else {},
                 scene=scene_records.scene_record(
@@ -222,36 +219,34 @@ class Engine:
     def decode(self, data: bytes) -> Decoded:
         """The image on the canvas of the version that judges now. Raises ImageRejected."""
         active = self.active
-        geometry = active.canvas.geometry if active else Geometry.squeezed(self.extractor.input_px)
+        geometry = active.sight.canvas.geometry if active else Geometry.squeezed(self.extractor.input_px)
         return decode_onto(data, geometry, self.settings.source)
 
     def score_image(self, seen: Decoded, active: Active) -> Scored:
         """Score a decoded image under the light as estimated now; nothing is recorded or changed. Raises ImageRejected
-        for an image that shows nothing, and where a version of another geometry has come since, which does not take
-        it."""
-        canvas = active.canvas
-        stale = seen.geometry != canvas.geometry
-        raw = onto_canvas(seen.data, canvas.geometry, self.settings.source) if stale else seen.image
-        refuse_blank(raw, canvas.inside)
-        image = compensate(raw, active.monitor.gain, canvas.inside)
-        view = View(active.scorer.extractor.features(image, canvas.tiling), image)
+        (`Sight.look`)."""
+        looked = active.sight.look(seen, active.monitor.gain, self.settings.source)
+        view = active.sight.view(looked.image, active.scorer.extractor)
         score = active.model.snapshot.detector.score(view)
-        signals = measure(raw, image, view.features, active.monitor.reference, canvas.inside)
-        return Scored(view, image, score, signals)
+        reference, inside = active.monitor.reference, active.sight.canvas.inside
+        signals = measure(looked.raw, looked.image, view.features, reference, inside)
+        return Scored(view, looked.image, score, signals, looked.placement)
 
     def view(self, frame: JudgedFrame) -> View | None:
-        """The view of a judged frame, by the reference backend's features; None where its image is gone or was altered.
+        """The view of a judged frame (`seen`)."""
+        seen = self.seen(frame)
+        return None if seen is None else seen.view
+
+    def seen(self, frame: JudgedFrame) -> Seen | None:
+        """A judged frame seen again, by the reference backend's features; None where its image is gone or was altered.
 
         Its light is divided out as it was when the frame was judged, relative to the active version's reference.
         """
         reference = self.active.monitor.reference if self.active else None
         gain = scene_records.gain_under(frame.scene, reference) if reference else frame.scene.gain
-        version = self.active.model.version if self.active else self.store.head()
-        if version is None:
-            return None
-        canvas = self.canvas(version)
-        image = self.pictures(canvas.geometry).of(frame, gain)
-        return None if image is None else View(self.extractor.features(image, canvas.tiling), image)
+        sight = self.active.sight if self.active else sight_of(self.store.current(), self.extractor)
+        found = self.pictures(sight).of(frame, gain)
+        return None if found is None else Seen(sight.view(found[0], self.extractor), found[1])
 
     def drift(self) -> DriftState:
         """The drift state now; stable where no version is active yet."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from daemon.inference.backend import Scorer
+from daemon.inference.sight import Sight
+from daemon.intake.positioning import placement_record
 from drift.light import LightEstimate
 from drift.monitor import DriftState, Monitor
+from drift.placement import Placement
 from drift.reference import Signals
 from drift.regimes import Regime
-from memory.canvas import Canvas
 from memory.detector import Score
 from memory.features import Image, View
 from memory.version import Model
@@ -19,11 +23,11 @@ from policies.verdict import Decision
 
 @dataclass(frozen=True)
 class Active:
-    """The version that judges now, with its canvas, scorer and monitor. It is replaced as a whole; only the monitor
-    changes, in the judging thread."""
+    """The version that judges now, with how it sees images, its scorer and monitor. It is replaced as a whole; only the
+    monitor changes, in the judging thread."""
 
     model: Model
-    canvas: Canvas
+    sight: Sight
     scorer: Scorer
     monitor: Monitor
     regimes: tuple[Regime, ...]
@@ -42,12 +46,27 @@ class Active:
 @dataclass(frozen=True)
 class Scored:
     """A scored image before its verdict: the detector's `view`, the `image` with its light divided out, score and
-    signals."""
+    signals, and how the part lay, where it was placed."""
 
     view: View
     image: Image
     score: Score
     signals: Signals
+    placement: Placement | None = None
+
+    @property
+    def evidence(self) -> Mapping[str, Any] | None:
+        """The evidence of its score, and how its part lay; None without either."""
+        placed = {"placement": placement_record(self.placement)} if self.placement else {}
+        return {**self.score.evidence, **placed} or None
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A judged frame seen again: its view, and how its part lay, where it was placed."""
+
+    view: View
+    placement: Placement | None
 
 
 @dataclass(frozen=True)

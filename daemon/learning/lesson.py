@@ -12,10 +12,11 @@ from daemon.clock import iso
 from daemon.inference import scene_records
 from daemon.inference.engine import Engine
 from daemon.inference.shadow import LessonTicket, Trial
+from daemon.intake.positioning import as_taught
 from daemon.learning import trials
 from daemon.learning.answers import agreed_in_span, agreed_on
 from daemon.learning.operating_point import in_force
-from daemon.learning.publish import current, gate_record, put_into_effect
+from daemon.learning.publish import gate_record, put_into_effect
 from daemon.ledger.answers import answers_after, last_answer, operators_in
 from daemon.ledger.frames import last_seq
 from daemon.ledger.history import learned_through, set_aside
@@ -26,7 +27,7 @@ from drift.regimes import Sighting
 from memory.defects import Defect, box_mask, worst_patches
 from memory.detector import GoodPart
 from memory.errors import StaleParent
-from memory.features import View
+from memory.features import PatchMask, View
 from memory.store import Store
 from memory.version import Model, Version, VersionDraft
 from policies.admission import Hold, LabelledParts
@@ -191,7 +192,7 @@ def _base(engine: Engine, store: Store) -> Model:
     head, active = store.head(), engine.active
     if head is not None and active is not None and active.model.version.sha256 == head.sha256:
         return active.model
-    return current(store)
+    return store.current()
 
 
 def _confirmed(engine: Engine, base: Model, spans: Sequence[Span]) -> LabelledParts:
@@ -206,14 +207,17 @@ def _confirmed(engine: Engine, base: Model, spans: Sequence[Span]) -> LabelledPa
         frame = engine.ledger.frame(answer.frame_id)
         if frame is None or (answer.label is Label.GOOD and answer.frame_id in quarantined):
             continue
-        view = engine.view(frame)
-        if view is None:
+        seen = engine.seen(frame)
+        if seen is None:
             engine.ledger.event(engine.clock_ms(), "image_lost", frame_id=answer.frame_id)
         elif answer.label is Label.DEFECT:
-            defects.append(_defect(answer, view, base))
+            mark = None if answer.box is None else box_mask(answer.box, seen.view.features.grid)
+            if mark is not None:
+                mark = as_taught(mark, seen.placement, engine.extractor.shapes.stride_px)
+            defects.append(_defect(answer.frame_id, seen.view, mark, base))
         else:
-            kept = telling(base.snapshot.detector, view, answer.frame_id)
-            good = GoodPart(answer.frame_id, View(kept, view.image), frame.part_id)
+            kept = telling(base.snapshot.detector, seen.view, answer.frame_id)
+            good = GoodPart(answer.frame_id, View(kept, seen.view.image), frame.part_id)
             (audited if frame.audited else goods).append(good)
             sighting = scene_records.sighting(frame, base)
             if sighting is not None:
@@ -221,17 +225,17 @@ def _confirmed(engine: Engine, base: Model, spans: Sequence[Span]) -> LabelledPa
     return LabelledParts(tuple(goods), tuple(audited), tuple(defects), sightings)
 
 
-def _defect(answer: RecordedAnswer, view: View, base: Model) -> Defect:
-    """The defect that an answer confirms: the most anomalous patches of its box, or of the image where it marks none of
-    the patches that are judged."""
+def _defect(frame_id: str, view: View, mark: PatchMask | None, base: Model) -> Defect:
+    """The defect that an answer confirms: the most anomalous patches of its `mark` (rows, columns), or of the image
+    where that holds none of the patches that are judged."""
     features = view.features
     judged = features.to_map(np.ones(len(features), dtype=bool))
-    marked = judged & box_mask(answer.box, features.grid) if answer.box else judged
+    marked = judged if mark is None else judged & mark
     if not marked.any():
-        log.warning("the mark lies outside the region: the whole part is looked at", frame=answer.frame_id)
+        log.warning("the mark lies outside the region: the whole part is looked at", frame=frame_id)
     anomaly = base.snapshot.detector.score_in(view, np.ones(features.grid, dtype=bool)).map
     mask = worst_patches(anomaly, marked if marked.any() else judged)
-    return Defect(answer.frame_id, features.thinned(features.of_map(mask)), mask)
+    return Defect(frame_id, features.thinned(features.of_map(mask)), mask)
 
 
 def _agreed(engine: Engine, base: Model, spans: Sequence[Span]) -> dict[str, RecordedAnswer]:

@@ -6,21 +6,11 @@ import structlog
 
 from daemon.inference.engine import Engine
 from daemon.ledger.ledger import Ledger
-from memory.errors import StoreError
-from memory.store import Store
 from memory.version import Model, Version
 from policies.admission import Proposal
 from policies.gate import GateReport
 
 log = structlog.get_logger()
-
-
-def current(store: Store) -> Model:
-    """The head with its snapshot. Raises StoreError in an empty store."""
-    head = store.head()
-    if head is None:
-        raise StoreError(expected="a taught version", came="an empty store", do="run `driftline teach DIR`")
-    return store.load(head)
 
 
 def put_into_effect(engine: Engine, model: Model, refused: tuple[str, ...]) -> None:

@@ -12,7 +12,7 @@ from daemon.inference.engine import Engine
 from daemon.learning.answers import agreed_in_span
 from daemon.learning.lesson import propose_and_gate
 from daemon.learning.operating_point import in_force
-from daemon.learning.publish import current, gate_record, put_into_effect
+from daemon.learning.publish import gate_record, put_into_effect
 from daemon.ledger.answers import answers_by, frames_of_answers
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Span
@@ -65,7 +65,7 @@ def revoke(engine: Engine, store: Store, ids: tuple[int, ...], who: str, reason:
     Raises StoreError where no such version can be loaded any more, or the disk refuses; StaleParent where another
     process committed first. Asking again then, or after a crash, does what is left to do.
     """
-    head = current(store)
+    head = store.current()
     engine.ledger.revoke(ids, engine.clock_ms(), who, reason)
     base, spans = _base(store, head.version, ids)
     start = replace(

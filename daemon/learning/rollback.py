@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from daemon.clock import iso
-from daemon.learning.publish import announce, current
+from daemon.learning.publish import announce
 from daemon.ledger.ledger import Ledger
 from memory.defects import ConfirmedDefects
 from memory.errors import StoreError
@@ -21,7 +21,7 @@ def roll_back(store: Store, ledger: Ledger, number: int, who: str, now_ms: int) 
     Its gate record lists the confirmed defects that it misses. Raises StoreError where that version is gone, was taught
     with another extractor, or the disk refuses.
     """
-    head, old = current(store), store.load(store.version(number))
+    head, old = store.current(), store.load(store.version(number))
     if old.version.extractor != head.version.extractor:
         raise StoreError(
             expected="a version of today's extractor",

@@ -7,8 +7,8 @@ import numpy as np
 
 from daemon.inference import scene_records
 from daemon.inference.engine import Engine
+from daemon.inference.sight import Sight, sight_of
 from drift.reference import Reference
-from memory.canvas import Canvas
 from memory.defects import ConfirmedDefects, Defect
 from memory.errors import DriftlineError
 from memory.features import PatchMask
@@ -19,15 +19,15 @@ class DefectsLost(DriftlineError):
     """Confirmed defects cannot be seen on another canvas: their images are gone, or have another size."""
 
 
-def seen_on(engine: Engine, base: Model, canvas: Canvas, reference: Reference) -> ConfirmedDefects:
-    """The confirmed defects of `base` on this canvas, from their kept images; as they are where the geometry is the
-    same. Raises DefectsLost, since no defect may be forgotten."""
-    confirmed = base.snapshot.confirmed_defects
-    if base.version.geometry == canvas.geometry.to_json():
+def seen_on(engine: Engine, base: Model, sight: Sight, reference: Reference) -> ConfirmedDefects:
+    """The confirmed defects of `base` as a new version sees them, from their kept images; as they are where it sees as
+    `base` did. Raises DefectsLost, since no defect may be forgotten."""
+    confirmed, before = base.snapshot.confirmed_defects, sight_of(base, engine.extractor)
+    if before.canvas.geometry == sight.canvas.geometry and before.template is None and sight.template is None:
         return confirmed
     seen, lost = [], []
     for defect in confirmed.defects:
-        again = _seen_again(engine, defect, canvas, reference)
+        again = _seen_again(engine, defect, sight, reference)
         if again is None:
             lost.append(defect.sample)
         else:
@@ -41,14 +41,14 @@ def seen_on(engine: Engine, base: Model, canvas: Canvas, reference: Reference) -
     return ConfirmedDefects(tuple(seen))
 
 
-def _seen_again(engine: Engine, defect: Defect, canvas: Canvas, reference: Reference) -> Defect | None:
+def _seen_again(engine: Engine, defect: Defect, sight: Sight, reference: Reference) -> Defect | None:
     frame = engine.ledger.frame(defect.sample)
     if frame is None:
         return None
-    image = engine.pictures(canvas.geometry).of(frame, scene_records.gain_under(frame.scene, reference))
-    if image is None:
+    seen = engine.pictures(sight).of(frame, scene_records.gain_under(frame.scene, reference))
+    if seen is None:
         return None
-    features = engine.extractor.features(image, canvas.tiling)
+    features = sight.view(seen[0], engine.extractor).features
     mask = _on_grid(defect.mask, features.grid)
     if not features.of_map(mask).any():
         return None

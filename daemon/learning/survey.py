@@ -11,11 +11,16 @@ import structlog
 
 from daemon.intake.decode import ImageRejected, RawImage, found_bits, path_text, read, read_allowed
 from daemon.settings.models import SceneSettings, SourceSettings
+from memory.errors import DriftlineError
 from memory.geometry import Geometry, InputShapes, common_size, geometry_of
 from memory.region import Region
 
 Track = Callable[[Sequence[Path], str], Iterable[Path]]
 log = structlog.get_logger()
+
+
+class TeachError(DriftlineError):
+    """The taught images cannot make a version."""
 
 
 @dataclass(frozen=True)

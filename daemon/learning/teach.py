@@ -10,27 +10,24 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-import numpy as np
 import structlog
 
 from daemon.clock import iso
 from daemon.inference.engine import Engine
-from daemon.intake.decode import SUFFIXES, ImageRejected, path_text, read_allowed
-from daemon.intake.onto_canvas import onto_canvas, refuse_blank
+from daemon.inference.sight import Sight
+from daemon.intake.decode import SUFFIXES, ImageRejected, read_allowed
+from daemon.intake.positioning import template_arrays
 from daemon.learning.publish import announce
 from daemon.learning.seen_again import seen_on
 from daemon.learning.spool import Spool
-from daemon.learning.survey import Survey, Track, survey
+from daemon.learning.survey import TeachError, Track, survey
+from daemon.learning.taught_parts import common_position, read_parts
 from daemon.ledger.kept import keep_taught
-from daemon.settings.load import Settings
-from drift.light import painted
 from drift.reference import fit_reference
-from memory.canvas import Canvas, canvas_of
+from memory.canvas import canvas_of
 from memory.defects import ConfirmedDefects
-from memory.detector import GoodPart
-from memory.errors import DriftlineError, ExtractorMismatch
-from memory.features import LATTICE, MOST_PATCHES, View
-from memory.grid_check import check_grid
+from memory.errors import ExtractorMismatch
+from memory.features import MOST_PATCHES, View
 from memory.learners import learner_of
 from memory.region import Region, region_of
 from memory.store import Store
@@ -44,23 +41,18 @@ if TYPE_CHECKING:
     from memory.extract import Extractor
 
 MIN_PARTS = 2
-MOST_DRAWN = 250_000  # patches of all large images together, of which a bank is made
 LOOKED_AT_TILES = 4  # of each image under a simulated cause of drift
 log = structlog.get_logger()
-
-
-class TeachError(DriftlineError):
-    """The taught images cannot make a version."""
 
 
 @dataclass(frozen=True)
 class Draft:
     """A taught version before it is published: its snapshot, threshold and gate record, the names of its parts, and the
-    files that could not be used, each with the reason. `base` is the version that it follows, `canvas` the canvas of
-    its geometry, and `calibrating` are the files of its calibration parts, by name."""
+    files that could not be used, each with the reason. `base` is the version that it follows, `sight` how it sees
+    images, and `calibrating` are the files of its calibration parts, by name."""
 
     base: Model | None
-    canvas: Canvas
+    sight: Sight
     snapshot: Snapshot
     threshold: Threshold
     gate: dict[str, object]
@@ -71,7 +63,7 @@ class Draft:
     @property
     def region(self) -> Region:
         """Where it judges."""
-        return self.canvas.geometry.region
+        return self.sight.canvas.geometry.region
 
     @property
     def id(self) -> str:
@@ -128,14 +120,15 @@ def draft(paths: Sequence[Path], engine: Engine, store: Store, track: Track, reg
     _enough(len(found.usable), len(found.refused))
     geometry = found.geometry(extractor.shapes, region or Region(), settings.scene, settings.source.bits)
     canvas = canvas_of(geometry, extractor.shapes)
+    sight = Sight(canvas, common_position(found, canvas, settings.source) if settings.scene.align else None)
     with TemporaryDirectory(dir=settings.state_dir, prefix="teach-") as folder:
         spool = Spool(canvas.tiling, Path(folder), large=len(canvas.tiling.cells) > MOST_PATCHES)
-        files, goods = _read(found, canvas, extractor, settings, track, spool)
+        files, goods = read_parts(found, sight, extractor, settings, track, spool)
         _enough(len(goods), len(found.refused))
         place = {good.sample: i for i, good in enumerate(goods)}
         look = partial(extractor.features, tiling=canvas.tiling.some(LOOKED_AT_TILES))
         reference = fit_reference(spool.images, spool.features, look, settings.memory.seed, canvas.inside)
-        defects = seen_on(engine, base, canvas, reference) if base else ConfirmedDefects()
+        defects = seen_on(engine, base, sight, reference) if base else ConfirmedDefects()
         fitted = fit(
             settings.memory.detector,
             goods,
@@ -144,10 +137,11 @@ def draft(paths: Sequence[Path], engine: Engine, store: Store, track: Track, reg
             settings.memory.seed,
             lambda good: View(spool.features[place[good.sample]], good.view.image),
         )
-    snapshot = Snapshot(fitted.detector, defects, fitted.calibration_set, reference.arrays())
+    arrays = reference.arrays() | template_arrays(sight.template)
+    snapshot = Snapshot(fitted.detector, defects, fitted.calibration_set, arrays)
     gate = _prove(base, snapshot, fitted.threshold)
     calibrating = {name: files[name] for name in fitted.calibration_set.samples}
-    return Draft(base, canvas, snapshot, fitted.threshold, gate, tuple(files), found.refused, calibrating)
+    return Draft(base, sight, snapshot, fitted.threshold, gate, tuple(files), found.refused, calibrating)
 
 
 def publish(draft: Draft, engine: Engine, store: Store, who: str) -> Taught:
@@ -166,7 +160,7 @@ def publish(draft: Draft, engine: Engine, store: Store, who: str) -> Taught:
             who=who,
             created_at=iso(now_ms),
             extractor=engine.extractor.fingerprint,
-            geometry=draft.canvas.geometry.to_json(),
+            geometry=draft.sight.canvas.geometry.to_json(),
             threshold=draft.threshold.to_json(),
             added=tuple(sorted(draft.names)),
             removed=draft.base.snapshot.detector.samples if draft.base else (),
@@ -179,36 +173,6 @@ def publish(draft: Draft, engine: Engine, store: Store, who: str) -> Taught:
     for name, reason in draft.refused.items():
         engine.ledger.event(now_ms, "teach_refused", file=name, reason=reason)
     return Taught(version, draft.threshold, draft.refused)
-
-
-def _read(
-    found: Survey, canvas: Canvas, extractor: Extractor, settings: Settings, track: Track, spool: Spool
-) -> tuple[dict[str, Path], list[GoodPart]]:
-    """The usable files by name, and their good parts, of large images with a draw of their patches; all their patches
-    go to the `spool`. Images without structure are refused too."""
-    paths = [one.path for one in found.usable]
-    files: dict[str, Path] = {}
-    goods: list[GoodPart] = []
-    most = max(LATTICE, min(MOST_PATCHES, MOST_DRAWN // len(paths)))
-    for path in track(paths, "features"):
-        name = path_text(path)
-        try:
-            data = read_allowed(path, (path.parent,), settings.source.max_bytes)
-            raw = onto_canvas(data, canvas.geometry, settings.source)
-            refuse_blank(raw, canvas.inside)
-        except ImageRejected as error:
-            found.refused[name] = str(error)
-            log.warning("image refused", file=name, reason=str(error))
-            continue
-        image = painted(raw, canvas.inside)
-        if not goods:
-            check_grid(extractor, canvas.tiling.first(image))
-        features = extractor.features(image, canvas.tiling)
-        spool.add(image, features)
-        drawn = features.drawn(most, np.random.default_rng((settings.memory.seed, len(goods))))
-        goods.append(GoodPart(name, View(drawn, None if features.large else image)))
-        files[name] = path
-    return files, goods
 
 
 def _enough(usable: int, refused: int) -> None:

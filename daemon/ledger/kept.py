@@ -13,10 +13,12 @@ import numpy.typing as npt
 
 from daemon.intake.decode import ImageRejected
 from daemon.intake.onto_canvas import onto_canvas
+from daemon.intake.positioning import positioned
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import JudgedFrame
 from daemon.settings.models import SourceSettings
 from drift.light import compensate, painted
+from drift.placement import Placement, PlacementTemplate
 from drift.signals import Vector
 from memory.features import Image
 from memory.geometry import Geometry
@@ -72,35 +74,38 @@ class KeptFrames:
 
 @dataclass(frozen=True)
 class Pictures:
-    """The images of frames and samples on the canvas of a version, with their light divided out and painted over
-    outside its region; those of taught parts by `keep_taught`."""
+    """The images of frames and samples on the canvas of a version, as it scores them: placed by its `template`, their
+    light divided out, painted over outside its region; those of taught parts by `keep_taught`."""
 
     ledger: Ledger
     kept: KeptFrames
     geometry: Geometry
     source: SourceSettings
+    template: PlacementTemplate | None = None
 
-    def of(self, frame: JudgedFrame, gain: Vector) -> Image | None:
-        """The image of a judged frame, compensated by a gain by channel (3,); None where it is gone or was altered."""
+    def of(self, frame: JudgedFrame, gain: Vector) -> tuple[Image, Placement | None] | None:
+        """The image of a judged frame, compensated by a gain by channel (3,), and how its part lay; None where it is
+        gone or was altered."""
         data = self.kept.image(frame.kept) if frame.kept else None
         if data is None or hashlib.sha256(data).hexdigest() != frame.image_sha256:
             return None
-        image = self._decoded(data)
-        return None if image is None else compensate(image, gain, self.geometry.inside())
+        seen = self._decoded(data)
+        return None if seen is None else (compensate(seen[0], gain, self.geometry.inside()), seen[1])
 
     def sample(self, name: str) -> Image | None:
         """The image of a taught part, or of a frame that was learned, as it was scored; None where it is gone or
         damaged."""
         frame = self.ledger.frame(name)
         if frame is not None:
-            return self.of(frame, frame.scene.gain)
+            seen = self.of(frame, frame.scene.gain)
+            return None if seen is None else seen[0]
         data = self.kept.image(KeptFrames.name(_taught(name)))
-        image = self._decoded(data) if data else None
-        return None if image is None else painted(image, self.geometry.inside())
+        seen = self._decoded(data) if data else None
+        return None if seen is None else painted(seen[0], self.geometry.inside())
 
-    def _decoded(self, data: bytes) -> Image | None:
+    def _decoded(self, data: bytes) -> tuple[Image, Placement | None] | None:
         try:
-            return onto_canvas(data, self.geometry, self.source)
+            return positioned(onto_canvas(data, self.geometry, self.source), self.template)
         except ImageRejected:
             return None
 

@@ -45,6 +45,7 @@ class SceneSettings(Section):
         gt=0,
         description="side of the smallest defect to find, in pixels of the image; null: about input_px a side",
     )
+    align: bool = Field(False, description="place parts shifted by up to 10 % or turned by up to 15° before scoring")
 
 
 class MemorySettings(Section):

@@ -1,0 +1,73 @@
+"""Reading of good parts as the version that is being taught sees them, and where they lie."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import structlog
+
+from daemon.inference.sight import Sight
+from daemon.intake.decode import ImageRejected, path_text, read_allowed
+from daemon.intake.onto_canvas import decode_onto, onto_canvas
+from daemon.learning.spool import Spool
+from daemon.learning.survey import Survey, TeachError, Track
+from daemon.settings.load import Settings
+from daemon.settings.models import SourceSettings
+from drift.placement import PlacementTemplate, placement_template
+from drift.signals import grey_of
+from memory.canvas import Canvas
+from memory.detector import GoodPart
+from memory.features import LATTICE, MOST_PATCHES, View
+from memory.grid_check import check_grid
+
+if TYPE_CHECKING:
+    from memory.extract import Extractor
+
+MOST_DRAWN = 250_000  # patches of all large images together, of which a detector is made
+AS_IT_IS = np.zeros(3)  # the light of taught parts is the reference
+log = structlog.get_logger()
+
+
+def common_position(found: Survey, canvas: Canvas, source: SourceSettings) -> PlacementTemplate:
+    """The template that parts are placed by. Raises TeachError where the taught ones have no position in common."""
+    files = (read_allowed(one.path, (one.path.parent,), source.max_bytes) for one in found.usable)
+    template = placement_template((grey_of(onto_canvas(f, canvas.geometry, source)) for f in files), canvas.inside)
+    if not template.usable:
+        raise TeachError(
+            expected="parts that lie alike but for 10 % and 15°, with structure to place them by",
+            came=f"a median fit of {np.median(template.confidences):.2f}, {template.least_confidence:.2f} needed",
+            do="set scene.align to false, or draw a region around what has structure",
+        )
+    return template
+
+
+def read_parts(
+    found: Survey, sight: Sight, extractor: Extractor, settings: Settings, track: Track, spool: Spool
+) -> tuple[dict[str, Path], list[GoodPart]]:
+    """The usable files by name, and their good parts, of large images with a draw of their patches; all their patches
+    go to the `spool`. What cannot be looked at is refused too. Raises DriftlineError for a backbone whose patches do
+    not lie where they should."""
+    paths = [one.path for one in found.usable]
+    files: dict[str, Path] = {}
+    goods: list[GoodPart] = []
+    most = max(LATTICE, min(MOST_PATCHES, MOST_DRAWN // len(paths)))
+    for path in track(paths, "features"):
+        name = path_text(path)
+        try:
+            data = read_allowed(path, (path.parent,), settings.source.max_bytes)
+            seen = decode_onto(data, sight.canvas.geometry, settings.source)
+            image = sight.look(seen, AS_IT_IS, settings.source).image
+        except ImageRejected as error:
+            found.refused[name] = str(error)
+            log.warning("image refused", file=name, reason=str(error))
+            continue
+        if not goods:
+            check_grid(extractor, sight.canvas.tiling.first(image))
+        features = sight.view(image, extractor).features
+        spool.add(image, features)
+        drawn = features.drawn(most, np.random.default_rng((settings.memory.seed, len(goods))))
+        goods.append(GoodPart(name, View(drawn, None if features.large else image)))
+        files[name] = path
+    return files, goods
