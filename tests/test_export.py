@@ -19,8 +19,9 @@ from daemon.service import Service
 @pytest.fixture
 def reviewed(service: Service) -> Service:
     """Frames of all kinds: answered, disputed, asked and neither."""
-    for name, flaw in (("good", None), ("bad", Flaw.BURR), ("disputed", Flaw.BURR), ("open", Flaw.BURR)):
-        service.engine.judge(frame(name, png(610 if flaw else 50, STEADY, flaw)))
+    service.engine.judge(frame("good", png(50)))
+    for name, number in (("bad", 610), ("disputed", 611), ("open", 612)):
+        service.engine.judge(frame(name, png(number, STEADY, Flaw.BURR)))
     recorded = [("bad", "defect", "anna", "[0.25, 0.25, 0.5, 0.75]"), ("good", "good", "anna", None)]
     recorded += [("disputed", "defect", "anna", None), ("disputed", "good", "bert", None)]
     for name, verdict, operator, region in recorded:

@@ -149,6 +149,7 @@ def test_a_missed_defect_reported_by_an_operator_is_found_from_then_on(service: 
         judge(service, name, 690, Scene(), Flaw.BURR)
         answer(service, name, "good", "bert")
     learn(service)
+    judge(service, "between", 691)  # a camera that gives one image thrice would hang
     assert judge(service, "missed", 690, Scene(), Flaw.BURR).verdict == "OK"
     answer(service, "missed", "defect")
     version = learn(service)

@@ -135,6 +135,14 @@ def test_a_black_frame_is_unknown(service: Service) -> None:
     assert (seen.verdict, "lens cap" in seen.reason) == ("UNKNOWN", True)
 
 
+def test_a_camera_that_hangs_is_unknown_until_it_gives_another_image(service: Service) -> None:
+    verdicts = [service.engine.judge(frame(f"f{i}", png(500))) for i in range(4)]
+    assert [seen.verdict for seen in verdicts] == ["OK", "OK", "UNKNOWN", "UNKNOWN"]
+    assert "the very same one, 3 times or more; look whether the camera hangs" in verdicts[-1].reason
+    assert service.engine.judge(frame("next", png(501))).verdict == "OK"
+    assert service.engine.judge(frame("after", png(500))).verdict == "OK"
+
+
 def test_what_moves_outside_the_region_changes_nothing(line: Line, rng: np.random.Generator) -> None:
     service = line([png(n) for n in range(16)], LEFT)
     for number, flaw in ((500, None), (610, Flaw.BURR)):

@@ -120,6 +120,7 @@ def test_a_lesson_that_would_forget_a_defect_is_held_and_blames_who_is_new(line:
     answer(line, "burr", "defect")
     learn(line)
     for copy in range(30):
+        judge(line, f"between{copy}", 5)  # a camera that gives one image thrice would hang
         judge(line, f"sly{copy}", 501, Flaw.BURR)
         answer(line, f"sly{copy}", "good", "bert")
     hold = lesson.learn(line.engine, line.store, "test")

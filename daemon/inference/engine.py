@@ -20,6 +20,7 @@ from daemon.intake.decode import ImageRejected
 from daemon.intake.onto_canvas import Decoded, decode_onto
 from daemon.intake.positioning import as_it_lay
 from daemon.intake.sources import Frame
+from daemon.ledger.frames import image_repeats
 from daemon.ledger.kept import Pictures
 from daemon.ledger.records import JudgedFrame, NewVerdict
 from daemon.ledger.state import State
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from memory.extract import Extractor
 
 HOUR_MS = 3_600_000
+REPEATED = 3  # images in a row that are the same to the bit
 log = structlog.get_logger()
 
 
@@ -137,12 +139,19 @@ class Engine:
         if deadline_ms is not None and age_ms > deadline_ms:
             return unknown(f"deadline passed: {age_ms} ms old, {deadline_ms} ms allowed")
         try:
+            self._refuse_repeated(frame, frame.data)
             return self.score_image(decoded.result() if decoded else self.decode(frame.data), active)
         except ImageRejected as error:
             return unknown(str(error))
         except Exception as error:  # out of memory, a device lost, ...: this frame's trouble, not the service's
             log.exception("frame could not be scored", frame=frame.frame_id)
             return unknown(f"it could not be scored: {type(error).__name__}: {error}")
+
+    def _refuse_repeated(self, frame: Frame, data: bytes) -> None:
+        digest = hashlib.sha256(data).hexdigest()
+        if not frame.imported and image_repeats(self.ledger, digest, REPEATED):
+            came = f"the very same one, {REPEATED} times or more"
+            raise ImageRejected(expected="another image", came=came, do="look whether the camera hangs")
 
     def _observe(self, frame: Frame, scored: Scored | Decision, active: Active | None, now_ms: int) -> Judgement:
         """The decision, under the drift state after this frame. Nothing else moves the monitor, and imported frames do

@@ -118,3 +118,10 @@ def expired_flags(ledger: Ledger, before_ms: int, most: int) -> list[KeptImage]:
         most,
     )
     return [KeptImage(row["seq"], row["kept"]) for row in rows]
+
+
+def image_repeats(ledger: Ledger, image_sha256: str, times: int) -> bool:
+    """Whether a new frame with this image is at least the one of that number in a row that the line has given: noise
+    makes every image of a camera that works another one."""
+    rows = ledger.database.rows("SELECT image_sha256 FROM line_frames ORDER BY seq DESC LIMIT ?", times - 1)
+    return [row["image_sha256"] for row in rows] == [image_sha256] * (times - 1)
