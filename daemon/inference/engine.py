@@ -148,10 +148,9 @@ class Engine:
             return unknown(f"it could not be scored: {type(error).__name__}: {error}")
 
     def _refuse_repeated(self, frame: Frame, data: bytes) -> None:
-        digest = hashlib.sha256(data).hexdigest()
-        if not frame.imported and image_repeats(self.ledger, digest, REPEATED):
-            came = f"the very same one, {REPEATED} times or more"
-            raise ImageRejected(expected="another image", came=came, do="look whether the camera hangs")
+        if not frame.imported and image_repeats(self.ledger, hashlib.sha256(data).hexdigest(), REPEATED):
+            again = f"the very same one, {REPEATED} times or more"
+            raise ImageRejected(expected="another image", came=again, do="look whether the camera hangs")
 
     def _observe(self, frame: Frame, scored: Scored | Decision, active: Active | None, now_ms: int) -> Judgement:
         """The decision, under the drift state after this frame. Nothing else moves the monitor, and imported frames do
@@ -214,8 +213,7 @@ class Engine:
         if drift:
             scene_records.record_events(self.ledger, judgement.believed, drift, frame.frame_id, now_ms)
         if disputed:
-            detail = {"frame_id": frame.frame_id, "head": recorded.verdict, "trial": trial}
-            self.ledger.event(now_ms, "trial_disagrees", **detail)
+            self.ledger.event(now_ms, "trial_disagrees", frame_id=frame.frame_id, head=recorded.verdict, trial=trial)
         if decision.verdict is not Verdict.OK:
             log.info("frame", frame=frame.frame_id, verdict=decision.verdict, reason=decision.reason)
         return recorded
@@ -237,8 +235,8 @@ class Engine:
         looked = active.sight.look(seen, active.monitor.gain, self.settings.source)
         view = active.sight.view(looked.image, active.scorer.extractor)
         score = active.model.snapshot.detector.score(view)
-        reference, inside = active.monitor.reference, active.sight.canvas.inside
-        signals = measure(looked.raw, looked.image, view.features, reference, inside)
+        inside = active.sight.canvas.inside
+        signals = measure(looked.raw, looked.image, view.features, active.monitor.reference, inside)
         return Scored(view, looked.image, score, signals, looked.placement)
 
     def view(self, frame: JudgedFrame) -> View | None:
