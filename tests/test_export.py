@@ -30,7 +30,9 @@ def reviewed(service: Service) -> Service:
 
 def test_label_studio_gets_predictions_and_annotations(reviewed: Service, tmp_path: Path) -> None:
     engine = reviewed.engine
-    counts = export.label_studio(export.reviewed(engine.ledger, engine.kept, 10**8), engine.kept, tmp_path)
+    counts = export.label_studio(
+        export.reviewed(engine.ledger, engine.kept, engine.settings.source), engine.kept, tmp_path
+    )
     assert counts == {"tasks": 4, "annotated": 2}
     tasks = {task["data"]["frame_id"]: task for task in json.loads((tmp_path / "tasks.json").read_text())}
     bad = tasks["bad"]
@@ -51,7 +53,7 @@ def test_label_studio_gets_predictions_and_annotations(reviewed: Service, tmp_pa
 
 def test_what_is_exported_as_a_folder_can_be_imported(reviewed: Service, tmp_path: Path) -> None:
     engine = reviewed.engine
-    counts = export.mvtec(export.reviewed(engine.ledger, engine.kept, 10**8), tmp_path)
+    counts = export.mvtec(export.reviewed(engine.ledger, engine.kept, engine.settings.source), tmp_path)
     assert counts == {"good": 1, "defect": 1, "masks": 1, "unanswered": 2}
     images = {one.defective: one for one in labelled(tmp_path, None)}
     assert images[True].box == pytest.approx((0.25, 0.25, 0.5, 0.75))
