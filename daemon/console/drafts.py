@@ -38,6 +38,7 @@ class DraftWorkflow:
         self._jobs = jobs
         self._draft: teaching.Draft | None = None
         self._batch = ""
+        self._smallest_defect_px: float | None = None
         self._publishing = threading.Lock()
 
     def summary(self) -> dict[str, Any] | None:
@@ -46,7 +47,8 @@ class DraftWorkflow:
         if draft is None:
             return None
         words = geometry_text(draft.canvas, self._line.settings.source.bits)
-        return _summary(draft) | {"batch": self._batch, "geometry_text": words}
+        sent = {"batch": self._batch, "smallest_defect_px": self._smallest_defect_px}
+        return _summary(draft) | sent | {"geometry_text": words}
 
     def picture(self, batch: str) -> Image:
         """The first image of a batch that was not refused, upright (H, W, 3) u8, to draw a region on. Raises
@@ -72,7 +74,7 @@ class DraftWorkflow:
                 self._draft = None
             engine, store = self._line.engines.reference(), self._line.state.store
             draft = teaching.draft(paths, engine, store, work.track, region, smallest_defect_px)
-            self._batch, self._draft = batch, draft
+            self._batch, self._smallest_defect_px, self._draft = batch, smallest_defect_px, draft
 
         self._jobs.start("teach", who, run)
 

@@ -14,7 +14,7 @@ def geometry_text(canvas: Canvas, stated_bits: int | None) -> str:
     geometry = canvas.geometry
     parts = [_images(geometry), _judged(canvas)]
     if canvas.inside is not None:
-        parts.append(f"in a region of {canvas.inside.mean():.0%} of it")
+        parts.append(f"in a region of {canvas.inside.mean():.0%} of the image")
     text = ", ".join(parts)
     return text if geometry.bits is None else f"{text}; {_bits(geometry.bits, stated_bits)}"
 
