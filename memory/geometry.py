@@ -128,7 +128,7 @@ def geometry_of(
     if scale is None and smallest_defect_px is not None:
         if not 0 < smallest_defect_px <= min(height, width):
             raise GeometryError(
-                expected=f"a smallest defect of at most {min(height, width)} px, the shorter side of the images",
+                expected=f"a smallest defect above 0 and at most {min(height, width)} px, the images' shorter side",
                 came=f"{smallest_defect_px:g} px",
                 do="name the shorter side of the smallest defect to find, in pixels of the image",
             )
