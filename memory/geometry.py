@@ -121,11 +121,17 @@ def geometry_of(
     `scale` is how many pixels of the canvas there are for one of the image. Where it is None, the smallest defect that
     must be found decides, by `scale_for`; where that is None too, the shorter side becomes as long as the network's
     input, in a canvas of at most `MOST_SQUARES` of its squares. Aspect is kept, but for the rounding to whole cells of
-    the network. Raises GeometryError where the region holds no patch of it.
+    the network. Raises GeometryError where the region holds no patch of it, or the defect is larger than the image.
     """
     image_px = common_size(sizes)
     height, width = image_px or (int(np.median([size[0] for size in sizes])), int(np.median([s[1] for s in sizes])))
     if scale is None and smallest_defect_px is not None:
+        if not 0 < smallest_defect_px <= min(height, width):
+            raise GeometryError(
+                expected=f"a smallest defect above 0 and at most {min(height, width)} px, the images' shorter side",
+                came=f"{smallest_defect_px:g} px",
+                do="name the shorter side of the smallest defect to find, in pixels of the image",
+            )
         scale = scale_for(smallest_defect_px, shapes.stride_px)
     if scale is None:
         most = math.sqrt(MOST_SQUARES * shapes.input_px**2 / (height * width))

@@ -12,6 +12,7 @@ from daemon.learning import answers, lesson
 from daemon.learning.teach import Taught, images_in, teach
 from daemon.ledger.records import JudgedFrame, RecordedAnswer
 from daemon.service import Service
+from memory.region import Region
 from memory.version import Version
 from policies.admission import Hold
 
@@ -40,6 +41,13 @@ def confirm(service: Service, count: int = 3, first: int = 600) -> None:
         answer(service, f"g{number}", "good")
 
 
-def teach_from(service: Service, folder: Path) -> Taught:
-    """Teach a line the good parts of a folder."""
-    return teach(images_in(folder), service.engine, service.store, "x", untracked)
+def teach_from(service: Service, folder: Path, region: Region | None = None) -> Taught:
+    """Teach a line the good parts of a folder, in a region."""
+    return teach(images_in(folder), service.engine, service.store, "x", untracked, region)
+
+
+def judge_by_newest(service: Service) -> None:
+    """Take up the newest version, as the service does by itself."""
+    head = service.store.head()
+    assert head is not None
+    service.engine.activate(service.store.load(head))

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import PIL.Image
 import pytest
+import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
 from image_files import packed_tiff, scene, tiff
@@ -28,6 +29,7 @@ from daemon.intake.decode import (
     read_allowed,
     resized,
 )
+from daemon.settings.models import SourceSettings
 
 LIMIT = 1_000_000
 
@@ -203,7 +205,34 @@ def test_a_part_is_not_blank_even_in_little_light(exposure: float) -> None:
 
 def test_a_picture_for_people_is_upright_in_its_own_shape() -> None:
     data = tiff(scene(16), extratags=[(274, "H", 1, 6, True)])
-    seen = pictured(data, 32, LIMIT)
+    seen = pictured(data, 32, SourceSettings(), None)
     assert seen.shape == (32, 24, 3)
     assert seen[0, -1, 0] < 20, "the dark corner, stored at the top left, is at the top right"
     assert seen[-1, 0, 0] > 235
+
+
+@pytest.mark.parametrize(
+    ("stated", "bits", "white"),
+    [
+        (None, None, 128),  # 12 bits are the fewest that hold 2048
+        (14, None, 32),
+        (14, 12, 128),
+        (None, 16, 8),
+        (None, 10, 128),  # opened to see what lies beyond the window that was taught
+    ],
+)
+def test_a_picture_for_people_is_as_bright_as_its_version_took_it(
+    stated: int | None, bits: int | None, white: int
+) -> None:
+    data = encoded(PIL.Image.fromarray(np.full((32, 32), 2048, np.uint16)))
+    seen = pictured(data, 32, SourceSettings(bits=stated), bits)
+    assert np.unique(seen).tolist() == [white]
+
+
+def test_a_picture_for_people_shows_the_stated_page() -> None:
+    pages = [np.full((32, 32), value, np.uint8) for value in (10, 200)]
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file) as writer:
+        for page in pages:
+            writer.write(page)
+    assert pictured(file.getvalue(), 32, SourceSettings(page=1), None)[0, 0, 0] == 200

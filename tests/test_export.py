@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from conftest import NOW_MS, frame
 from pictures import png
@@ -31,7 +33,9 @@ def reviewed(service: Service) -> Service:
 
 def test_label_studio_gets_predictions_and_annotations(reviewed: Service, tmp_path: Path) -> None:
     engine = reviewed.engine
-    counts = export.label_studio(export.reviewed(engine.ledger, engine.kept, 10**8), engine.kept, tmp_path)
+    counts = export.label_studio(
+        export.reviewed(engine.ledger, engine.kept, engine.settings.source), engine.kept, tmp_path
+    )
     assert counts == {"tasks": 4, "annotated": 2}
     tasks = {task["data"]["frame_id"]: task for task in json.loads((tmp_path / "tasks.json").read_text())}
     bad = tasks["bad"]
@@ -50,9 +54,19 @@ def test_label_studio_gets_predictions_and_annotations(reviewed: Service, tmp_pa
     assert all(f'name="{name}"' in (tmp_path / "labels.xml").read_text() for name in names)
 
 
+def test_files_are_named_for_what_they_are(service: Service, tmp_path: Path) -> None:
+    grey = cv2.imdecode(np.frombuffer(png(610, STEADY, Flaw.BURR), np.uint8), cv2.IMREAD_GRAYSCALE)
+    for suffix in (".pgm", ".jp2", ".bmp"):
+        service.engine.judge(frame(suffix, cv2.imencode(suffix, grey)[1].tobytes()))
+        answers.record(service.engine.ledger, answers.answer(suffix, "defect", "anna"), NOW_MS)
+    engine = service.engine
+    export.mvtec(export.reviewed(engine.ledger, engine.kept, engine.settings.source), tmp_path)
+    assert sorted(path.suffix for path in (tmp_path / "test" / "defect").iterdir()) == [".bmp", ".jp2", ".pgm"]
+
+
 def test_what_is_exported_as_a_folder_can_be_imported(reviewed: Service, tmp_path: Path) -> None:
     engine = reviewed.engine
-    counts = export.mvtec(export.reviewed(engine.ledger, engine.kept, 10**8), tmp_path)
+    counts = export.mvtec(export.reviewed(engine.ledger, engine.kept, engine.settings.source), tmp_path)
     assert counts == {"good": 1, "defect": 1, "masks": 1, "unanswered": 2}
     images = {one.defective: one for one in labelled(tmp_path, None)}
     assert images[True].box == pytest.approx((0.25, 0.25, 0.5, 0.75))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,24 +14,22 @@ import pytest
 from commands import call
 from conftest import frame
 from fastapi.testclient import TestClient
+from lessons import judge_by_newest
 from pictures import png
 from servers import until
 
 from daemon import build
-from daemon.cli import versions
 from daemon.cli.console import line_view
+from daemon.cli.main import main
 from daemon.console.access import access
 from daemon.console.app import application
 from daemon.datasets.rendered import STEADY, Flaw
-from daemon.learning import teach as teaching
-from daemon.ledger import provenance
 from daemon.ledger.state import open_state
 from daemon.service import Service
 from daemon.settings.load import Settings
 from daemon.settings.models import ConsoleSettings
 from daemon.streams import RedisStreams
 from memory.extract import Extractor
-from memory.region import Region
 
 LEFT = {"include": [[[0.0, 0.0], [0.5, 0.0], [0.5, 1.0], [0.0, 1.0]]]}
 CROSSED = {"include": [[[0.1, 0.1], [0.9, 0.9], [0.9, 0.1], [0.1, 0.9]]]}
@@ -80,9 +79,13 @@ def test_a_draft_is_taught_in_a_region(client: TestClient) -> None:
     assert taught(client, batch=batch, region={})["region"] == {}
 
 
-def test_without_a_region_the_one_before_is_kept(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(teaching, "region_of", lambda _: Region.of(LEFT))
+def go_live(client: TestClient, draft: dict[str, Any]) -> None:
+    assert client.post("/api/setup/live", json={"draft": draft["id"]}).status_code == 201
+
+
+def test_without_a_region_the_one_before_is_kept(client: TestClient) -> None:
     batch = sent(client)
+    go_live(client, taught(client, batch=batch, region=LEFT))
     assert taught(client, batch=batch)["region"] == LEFT
     assert taught(client, batch=batch, region={})["region"] == {}
 
@@ -120,17 +123,70 @@ def test_a_part_of_the_batch_is_shown_to_draw_on(client: TestClient) -> None:
     shown = client.get("/setup/part.jpg", params={"batch": batch})
     assert shown.headers["content-type"] == "image/jpeg"
     assert pixels(shown.content).shape == (857, 1024, 3)
+    assert client.get("/api/setup/part", params={"batch": batch}).json() == {"height_px": 2048, "width_px": 2448}
 
 
-def test_a_frame_s_picture_is_dimmed_where_it_was_not_judged(
-    client: TestClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    camera = pixels(client.get("/frames/1/image.jpg").content)
-    monkeypatch.setattr(provenance, "region_of", lambda _: Region.of(LEFT))
-    heat = pixels(client.get("/frames/1/heat.jpg").content)
-    assert np.array_equal(pixels(client.get("/frames/1/image.jpg").content), camera), "as the camera saw it"
+def test_a_frame_s_picture_is_dimmed_where_it_was_not_judged(client: TestClient, service: Service) -> None:
+    go_live(client, taught(client, batch=sent(client), region=LEFT))
+    judge_by_newest(service)
+    service.engine.judge(frame("again", png(610, STEADY, Flaw.BURR)))
+    camera, heat = (pixels(client.get(f"/frames/2/{name}.jpg").content) for name in ("image", "heat"))
     outside = (slice(None), slice(36, None))
     assert heat[outside].mean() == pytest.approx(0.35 * camera[outside].mean(), rel=0.1)
+    assert np.array_equal(camera, pixels(client.get("/frames/1/image.jpg").content)), "as the camera saw it"
+    whole = pixels(client.get("/frames/1/heat.jpg").content)
+    assert whole[outside].mean() > 0.8 * camera[outside].mean(), "as the version before judged it"
+
+
+def test_the_smallest_defect_makes_the_scale_and_the_next_teach_forgets_it(client: TestClient) -> None:
+    batch = sent(client)
+    fine = taught(client, batch=batch, smallest_defect_px=5)  # two pixels of the canvas for one of the image: no more
+    assert (fine["geometry"]["canvas"], fine["smallest_defect_px"]) == ([64, 64], 5)
+    assert fine["geometry_text"] == "images of 64×64 px, judged at full resolution in one tile"
+    coarse = taught(client, batch=batch, smallest_defect_px=14)
+    assert coarse["geometry"]["canvas"] == [32, 32]
+    assert coarse["id"] != fine["id"], "nobody goes live with another scale than was checked"
+    assert taught(client, batch=batch)["smallest_defect_px"] is None
+
+
+@pytest.mark.parametrize("px", [0, -3, "many", [6]])
+def test_what_is_no_size_of_a_defect_is_refused(client: TestClient, px: object) -> None:
+    body = {"batch": sent(client, png(1)), "smallest_defect_px": px}
+    assert client.post("/api/setup/teach", json=body).status_code == 422
+
+
+def deep(number: int, bits: int = 12) -> bytes:
+    """A rendered part in grey as a camera of so many bits sends it."""
+    grey = cv2.imdecode(np.frombuffer(png(number), np.uint8), cv2.IMREAD_GRAYSCALE).astype(np.uint32)
+    return cv2.imencode(".png", (grey * (2**bits - 1) // 255).astype(np.uint16))[1].tobytes()
+
+
+def test_parts_of_twelve_bits_are_shown_as_bright_as_of_eight(client: TestClient, service: Service) -> None:
+    batch = sent(client, *(deep(number) for number in range(12)))
+    before = pixels(client.get("/setup/part.jpg", params={"batch": batch}).content)
+    draft = taught(client, batch=batch)
+    told = "; 12 bits, found in the taught parts: set source.bits if the camera has more"
+    assert draft["geometry_text"].endswith(told)
+    first = cv2.imdecode(np.frombuffer(png(0), np.uint8), cv2.IMREAD_GRAYSCALE)
+    after = pixels(client.get("/setup/part.jpg", params={"batch": batch}).content)
+    assert before.mean() == pytest.approx(first.mean(), rel=0.02)
+    assert after.mean() == pytest.approx(first.mean(), rel=0.02)
+    go_live(client, draft)
+    judge_by_newest(service)
+    assert service.engine.judge(frame("deep", deep(500))).verdict == "OK"
+    shown = pixels(client.get("/frames/2/image.jpg").content)
+    seen = cv2.imdecode(np.frombuffer(png(500), np.uint8), cv2.IMREAD_GRAYSCALE)
+    assert shown.mean() == pytest.approx(seen.mean(), rel=0.02)
+    assert service.engine.judge(frame("beyond", deep(500, 16))).verdict == "UNKNOWN"
+    assert pixels(client.get("/frames/3/image.jpg").content).mean() == pytest.approx(seen.mean(), rel=0.02)
+
+
+def test_the_check_s_picture_of_a_large_part_is_small(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daemon.console.drafts.PICTURE_PX", 40)  # or the part would have to be truly large
+    draft = taught(client, batch=sent(client))
+    assert draft["geometry"]["canvas"] == [64, 64]
+    checked = client.post("/api/setup/check", content=png(500)).json()
+    assert pixels(base64.b64decode(checked["picture"])).shape == (40, 40, 3)
 
 
 @pytest.fixture
@@ -150,18 +206,35 @@ def test_the_command_teaches_in_a_region(
     tmp_path: Path,
 ) -> None:
     monkeypatch.setattr(build, "extractor", lambda _: extractor)
-    drafts: list[teaching.Draft] = []
-    publish = teaching.publish
-
-    def noted(draft: teaching.Draft, *also: Any) -> teaching.Taught:
-        drafts.append(draft)
-        return publish(draft, *also)
-
-    monkeypatch.setattr(teaching, "publish", noted)
     file = tmp_path / "region.json"
     file.write_text(json.dumps(LEFT))
-    code, _ = call(capsys, monkeypatch, "teach", good_parts, "--region", file, "--config", config)
-    assert (code, drafts[0].region) == (0, Region.of(LEFT))
+    (good_parts / "torn.png").write_bytes(png(3)[:900])
+    words = ("teach", good_parts, "--region", file, "--smallest-defect", 14, "--config", config)
+    code, reply = call(capsys, monkeypatch, *words)
+    wanted = {"image": [64, 64], "canvas": [32, 32], "tile": [32, 32], "bits": None, "region": LEFT}
+    assert (code, reply["geometry"]) == (0, wanted)
+    assert list(reply["refused"]) == [str(good_parts / "torn.png")]
+    assert call(capsys, monkeypatch, "versions", "show", 1, "--config", config)[1]["region"] == LEFT
+    monkeypatch.setattr("sys.argv", ["driftline", *map(str, words)])
+    with pytest.raises(SystemExit, match="0"):
+        main()
+    told = " ".join(capsys.readouterr().out.split())  # lines end where the terminal does
+    assert "1 of 17 images refused" in told
+    assert "images of 64×64 px, judged at 0.50 times their size in one tile, in a region of 50% of the image" in told
+
+
+@pytest.mark.parametrize("px", [0, 65, "nan"])
+def test_a_defect_larger_than_the_image_is_refused(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    config: Path,
+    extractor: Extractor,
+    good_parts: Path,
+    px: object,
+) -> None:
+    monkeypatch.setattr(build, "extractor", lambda _: extractor)
+    code, reply = call(capsys, monkeypatch, "teach", good_parts, "--smallest-defect", px, "--config", config)
+    assert (code, reply["error"], reply["came"]) == (2, "GeometryError", f"{px} px")
 
 
 def test_a_file_that_holds_no_region_is_told(
@@ -182,9 +255,7 @@ def test_a_file_that_holds_no_region_is_told(
 
 
 @pytest.mark.usefixtures("service")
-def test_a_version_s_region_is_told(
+def test_a_version_of_the_whole_image_tells_no_region(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, config: Path
 ) -> None:
     assert call(capsys, monkeypatch, "versions", "show", 1, "--config", config)[1]["region"] == {}
-    monkeypatch.setattr(versions, "region_of", lambda _: Region.of(LEFT))
-    assert call(capsys, monkeypatch, "versions", "show", 1, "--config", config)[1]["region"] == LEFT

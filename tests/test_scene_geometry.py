@@ -76,8 +76,8 @@ def sixteen(image: Image, bits: int) -> bytes:
 
 
 @pytest.mark.parametrize("bits", [10, 12, 14, 16])
-def test_a_camera_of_any_depth_is_judged_as_one_of_eight_bits(line: Line, bits: int) -> None:
-    eight = line([file_of(small(n)[:, :, 1]) for n in range(16)], state_dir=str(Path("eight").absolute()))
+def test_a_camera_of_any_depth_is_judged_as_one_of_eight_bits(line: Line, bits: int, tmp_path: Path) -> None:
+    eight = line([file_of(small(n)[:, :, 1]) for n in range(16)], state_dir=tmp_path / "eight")
     deep = line([sixteen(small(n), bits) for n in range(16)], source={"bits": bits})
     for number, flaw in ((500, None), (610, Flaw.BURR)):
         plain = eight.engine.judge(frame(f"f{number}", file_of(small(number, flaw)[:, :, 1])))

@@ -61,7 +61,7 @@ def tour(page: Page, url: str, inbox: Path, photograph: Callable[[str], None]) -
     expect(page.locator("#region-told")).to_contain_text("60 parts", timeout=240_000)
     page.locator("#known").set_input_files(DEMO / "known-defects")
     expect(page.locator("#checked")).to_contain_text("of 8 known defects", timeout=60_000)
-    page.locator("#step-region").scroll_into_view_if_needed()
+    page.locator("#step-region").evaluate("(step) => step.scrollIntoView()")
     photograph("setup")
     page.get_by_role("button", name="Go live").click()
     expect(page.locator("#live-told")).to_contain_text("Version 1")

@@ -23,6 +23,7 @@ from daemon.learning import answers
 from daemon.ledger import provenance
 from daemon.ledger.history import newest_events
 from daemon.ledger.state import open_state
+from daemon.reporting.geometry_text import geometry_text
 from daemon.status import service_status
 from daemon.streams import Stream
 from memory.errors import DriftlineError
@@ -48,6 +49,12 @@ def teach(
     region: Annotated[
         Path | None, typer.Option(help="JSON file of the region to judge in; default: as the version before")
     ] = None,
+    smallest_defect: Annotated[
+        float | None,
+        typer.Option(
+            metavar="PX", help="side of the smallest defect to find, in pixels of the image; default: by scene"
+        ),
+    ] = None,
     operator: Who = "line engineer",
     config: Config = None,
     overrides: Set = None,
@@ -62,7 +69,8 @@ def teach(
     opened, backbone = open_state(settings.state_dir), build.extractor(settings)
     engine = build.engine(settings, opened, backbone)
     with terminal.progress() as bars:
-        taught = teaching.teach(paths, engine, opened.store, operator, terminal.tracker(bars), drawn)
+        track = terminal.tracker(bars)
+        taught = teaching.teach(paths, engine, opened.store, operator, track, drawn, smallest_defect)
     threshold, scorer = taught.threshold, engine.select_backend(opened.store.load(taught.version))
     terminal.answer(
         {
@@ -75,13 +83,15 @@ def teach(
             "set_by": threshold.pivot_part,
             "threshold_without": threshold.value_without_pivot,
             "held_out": len(threshold.scores),
+            "geometry": taught.canvas.geometry.to_json(),
             "refused": taught.refused,
             "backend": scorer.extractor.backend.description,
             "backend_refused": scorer.refused,
         },
         as_json=as_json,
         text=f"version {taught.version.number}: {taught.version.bank_size} patches, threshold {threshold.value:.4f}; "
-        f"{len(taught.refused)} images refused\n{threshold.promise}\n{terminal.judged_by(scorer)}",
+        f"{len(taught.refused)} of {len(paths)} images refused\n{geometry_text(taught.canvas, settings.source.bits)}\n"
+        f"{threshold.promise}\n{terminal.judged_by(scorer)}",
     )
 
 

@@ -28,7 +28,8 @@ class Rate(BaseModel):
 
 
 class Sent(BaseModel):
-    """The images that were sent, by the batch that `/api/setup/begin` has named, and the region to judge them in."""
+    """The images that were sent, by the batch that `/api/setup/begin` has named, the region to judge them in, and how
+    finely."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -37,6 +38,12 @@ class Sent(BaseModel):
         None,
         description="polygons of points [x, y], in shares of the image: `include` to judge in, `ignore` to leave out; "
         "empty for the whole image, null for the region of the version before",
+    )
+    smallest_defect_px: float | None = Field(
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="side of the smallest defect to find, in pixels of the image; null: as the settings say",
     )
 
 
@@ -108,8 +115,15 @@ async def add(services: Injected, request: Request, _: Engineer, batch: Batch, n
 def teach(services: Injected, caller: Engineer, sent: Sent) -> dict[str, Any]:
     """Begin to make a version of the images that were sent; it does not judge yet. See `/api/work`."""
     region = None if sent.region is None else Region.of(sent.region)
-    services.drafts.teach(sent.batch, region, caller.name)
+    services.drafts.teach(sent.batch, region, sent.smallest_defect_px, caller.name)
     return _work(services)
+
+
+@router.get("/setup/part")
+async def part(services: Injected, _: Engineer, batch: Batch) -> dict[str, int]:
+    """The true size of the image that `/setup/part.jpg` shows smaller."""
+    height_px, width_px = await services.decoding(services.drafts.picture_px, batch)
+    return {"height_px": height_px, "width_px": width_px}
 
 
 @router.post("/setup/check", openapi_extra=IMAGE)

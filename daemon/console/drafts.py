@@ -12,11 +12,12 @@ from daemon.console.images import PICTURE_PX, encoded
 from daemon.console.jobs import Jobs, Work
 from daemon.console.line import LineView
 from daemon.console.uploads import Uploads
-from daemon.intake.decode import path_text, pictured
+from daemon.intake.decode import path_text, pictured, read, shrunk
 from daemon.intake.onto_canvas import Decoded, decode_onto
 from daemon.intake.positioning import as_it_lay
 from daemon.learning import teach as teaching
 from daemon.learning.taught_parts import AS_IT_IS
+from daemon.reporting.geometry_text import geometry_text
 from daemon.reporting.heatmap import overlay
 from drift.monitor import CALM
 from memory.errors import DriftlineError
@@ -33,36 +34,48 @@ class DraftWorkflow:
     """The workflow of a line's one draft: a version that was taught and does not judge yet."""
 
     def __init__(self, line: LineView, jobs: Jobs) -> None:
-        self.uploads = Uploads(line.settings.state_dir / "uploads", line.settings.source.max_pixels)
+        self.uploads = Uploads(line.settings.state_dir / "uploads", line.settings.source)
         self._line = line
         self._jobs = jobs
         self._draft: teaching.Draft | None = None
         self._batch = ""
+        self._smallest_defect_px: float | None = None
         self._publishing = threading.Lock()
 
     def summary(self) -> dict[str, Any] | None:
         """The draft as pages show it; None without one."""
-        return _summary(self._draft) | {"batch": self._batch} if self._draft else None
+        draft = self._draft
+        if draft is None:
+            return None
+        words = geometry_text(draft.sight.canvas, self._line.settings.source.bits)
+        sent = {"batch": self._batch, "smallest_defect_px": self._smallest_defect_px}
+        return _summary(draft) | sent | {"geometry_text": words}
 
     def picture(self, batch: str) -> Image:
         """The first image of a batch that was not refused, upright (H, W, 3) u8, to draw a region on. Raises
         Superseded, and NothingTaught where there is none."""
-        refused = self._draft.refused if self._draft else {}
-        path = next((each for each in self._paths(batch) if path_text(each) not in refused), None)
-        if path is None:
-            raise NothingTaught(expected="an image that was taught", came="none", do="choose another folder")
-        return pictured(path.read_bytes(), PICTURE_PX, self._line.settings.source.max_pixels)
+        draft = self._draft
+        bits = draft.sight.canvas.geometry.bits if draft else None
+        return pictured(self._shown(batch).read_bytes(), PICTURE_PX, self._line.settings.source, bits)
 
-    def teach(self, batch: str, region: Region | None, who: str) -> None:
-        """Start to teach a draft from a batch of uploaded images, in this region, or in that of the version before.
-        Raises Busy, Superseded where another batch was begun since, and NothingTaught where it is empty."""
+    def picture_px(self, batch: str) -> tuple[int, int]:
+        """The true size (height, width) of the image that `picture` shows; it raises the same."""
+        source = self._line.settings.source
+        raw = read(self._shown(batch).read_bytes(), source.max_pixels, None, source.page)
+        return raw.pixels.shape[0], raw.pixels.shape[1]
+
+    def teach(self, batch: str, region: Region | None, smallest_defect_px: float | None, who: str) -> None:
+        """Start to teach a draft from a batch of uploaded images, in this region, or in that of the version before, and
+        for defects of this side, or as `settings.scene` says. Raises Busy, Superseded where another batch was begun
+        since, and NothingTaught where it is empty."""
         paths = self._paths(batch)
 
         def run(work: Work) -> None:
             with self._publishing:
                 self._draft = None
             engine, store = self._line.engines.reference(), self._line.state.store
-            self._batch, self._draft = batch, teaching.draft(paths, engine, store, work.track, region)
+            draft = teaching.draft(paths, engine, store, work.track, region, smallest_defect_px)
+            self._batch, self._smallest_defect_px, self._draft = batch, smallest_defect_px, draft
 
         self._jobs.start("teach", who, run)
 
@@ -81,7 +94,7 @@ class DraftWorkflow:
         score = draft.snapshot.detector.score(draft.sight.view(looked.image, backbone))
         decision = decide(score.value, draft.threshold, CALM)
         lying = as_it_lay(score.map, looked.placement, backbone.shapes.stride_px)
-        jpeg = encoded(overlay(seen.image, lying, draft.threshold, draft.region))
+        jpeg = encoded(overlay(shrunk(seen.image, PICTURE_PX), lying, draft.threshold, draft.region))
         return {
             "verdict": decision.verdict,
             "score": score.value,
@@ -104,6 +117,14 @@ class DraftWorkflow:
             self._draft = None
         return {"version": taught.version.number}
 
+    def _shown(self, batch: str) -> Path:
+        draft = self._draft
+        refused = draft.refused if draft else {}
+        path = next((each for each in self._paths(batch) if path_text(each) not in refused), None)
+        if path is None:
+            raise NothingTaught(expected="an image that was taught", came="none", do="choose another folder")
+        return path
+
     def _paths(self, batch: str) -> list[Path]:
         paths = self.uploads.paths(batch)
         if not paths:
@@ -125,6 +146,7 @@ def _summary(draft: teaching.Draft) -> dict[str, Any]:
         "patches": draft.snapshot.detector.size,
         "threshold": threshold.value,
         "promise": replace(threshold, pivot_part=Path(threshold.pivot_part).name).promise,
+        "geometry": draft.sight.canvas.geometry.to_json(),
         "region": draft.region.to_json(),
         "follows": draft.base.version.number if draft.base else None,
     }

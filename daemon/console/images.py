@@ -52,7 +52,8 @@ class FrameImages:
         if frame is None or frame.kept is None or data is None:
             return None
         try:
-            image = pictured(data, PICTURE_PX, self._line.settings.source.max_pixels)
+            bits = provenance.bits_behind(state.store, frame)
+            image = pictured(data, PICTURE_PX, self._line.settings.source, bits)
         except ImageRejected:
             return None
         anomaly = state.kept.anomaly(frame.kept) if heat else None

@@ -9,7 +9,8 @@ import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 
-from daemon.intake.decode import SUFFIXES, pictured
+from daemon.intake.decode import SUFFIXES, read
+from daemon.settings.models import SourceSettings
 from memory.errors import DriftlineError
 
 MOST_IMAGES = 10_000
@@ -30,9 +31,9 @@ class Uploads:
     """The images of the current batch. Those of earlier batches stay on disk, since versions may have been taught from
     them."""
 
-    def __init__(self, root: Path, max_pixels: int) -> None:
+    def __init__(self, root: Path, source: SourceSettings) -> None:
         self._root = root
-        self._max_pixels = max_pixels
+        self._source = source
         self._batch = ""
         self._paths: list[Path] = []
         self._folder: Path | None = None
@@ -53,7 +54,7 @@ class Uploads:
         """
         with self._adding:
             self._require_current(batch)
-        pictured(data, LOOKED_PX, self._max_pixels)
+        read(data, self._source.max_pixels, (LOOKED_PX, LOOKED_PX), self._source.page)
         with self._adding:
             self._require_current(batch)  # another batch may have begun meanwhile
             if len(self._paths) >= MOST_IMAGES:

@@ -13,15 +13,16 @@ import numpy as np
 import numpy.typing as npt
 
 from daemon.datasets.labelled import box_of
-from daemon.intake.decode import ImageRejected, pictured
+from daemon.intake import jpeg2000
+from daemon.intake.decode import ImageRejected, read
 from daemon.learning.answers import agreed_on
 from daemon.ledger.frames import review_set
 from daemon.ledger.kept import KeptFrames
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Box, JudgedFrame
+from daemon.settings.models import SourceSettings
 from policies.verdict import Label, Verdict
 
-MOST_PX = 100_000
 EVERY_ANSWER = 2**62
 LABELS = """<View>
   <Image name="image" value="$image"/>
@@ -50,14 +51,14 @@ class Reviewed:
         return f"{self.frame.seq:08d}{self.suffix}"
 
 
-def reviewed(ledger: Ledger, kept: KeptFrames, max_pixels: int) -> Iterator[Reviewed]:
+def reviewed(ledger: Ledger, kept: KeptFrames, source: SourceSettings) -> Iterator[Reviewed]:
     """Every frame that was asked about or answered for and is still kept, oldest first."""
     for frame in review_set(ledger):
         data = kept.image(frame.kept) if frame.kept else None
         if data is None:
             continue
         try:
-            height, width = pictured(data, MOST_PX, max_pixels).shape[:2]
+            height, width = read(data, source.max_pixels, None, source.page).pixels.shape[:2]
         except ImageRejected:
             continue
         agreed = next(iter(agreed_on(ledger, [frame.frame_id], EVERY_ANSWER)), None)
@@ -159,5 +160,8 @@ def _suffix(data: bytes) -> str:
         b"II*\0": ".tif",
         b"MM\0*": ".tif",
         b"GIF8": ".gif",
+        b"P5": ".pgm",
+        b"P6": ".ppm",
+        jpeg2000.SIGNATURE: ".jp2",
     }
     return next((suffix for start, suffix in kinds.items() if data.startswith(start)), ".webp")

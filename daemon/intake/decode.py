@@ -11,11 +11,12 @@ import numpy as np
 
 from daemon.intake.raw_image import MIN_SIDE_PX, ImageRejected, Pixels, RawImage, rejected
 from daemon.intake.readers import read
+from daemon.settings.models import SourceSettings
 from memory.features import Image
 from memory.region import Inside
 
 __all__ = ["MIN_SIDE_PX", "SUFFIXES", "ImageRejected", "RawImage", "blank", "decode", "eight_bits", "found_bits"]
-__all__ += ["path_text", "pictured", "read", "read_allowed", "resized"]
+__all__ += ["path_text", "pictured", "read", "read_allowed", "resized", "shrunk"]
 
 DEPTHS = (8, 10, 12, 14, 16)
 BLUR_PX = 4.0
@@ -102,12 +103,22 @@ def decode(data: bytes, input_px: int, max_pixels: int) -> Image:
     return resized(eight_bits(read(data, max_pixels, (input_px, input_px)), None), input_px, input_px)
 
 
-def pictured(data: bytes, most_px: int, max_pixels: int) -> Image:
-    """The image for people: in its own shape, RGB (H, W, 3) u8, at most `most_px` high and wide. Raises
-    ImageRejected."""
-    pixels = eight_bits(read(data, max_pixels, (most_px, most_px)), None)
-    shrink = min(most_px / max(pixels.shape[:2]), 1.0)
-    smaller = cv2.resize(pixels, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA) if shrink < 1 else pixels
+def pictured(data: bytes, most_px: int, source: SourceSettings, bits: int | None) -> Image:
+    """The image for people: in its own shape, RGB (H, W, 3) u8, at most `most_px` high and wide. Raises ImageRejected.
+
+    `bits` is the intensity window of the version that judged it, None for `source.bits`. A value beyond it, or no
+    window at all, opens the window to the smallest depth that holds the image: for looking only, since an image must
+    not choose the window that it is judged in.
+    """
+    raw = read(data, source.max_pixels, (most_px, most_px), source.page)
+    window = max(bits or source.bits or 0, found_bits(int(raw.pixels.max())))
+    return shrunk(eight_bits(raw, window), most_px)
+
+
+def shrunk(image: Image, most_px: int) -> Image:
+    """The image (H, W, 3) u8 in its own shape, at most `most_px` high and wide."""
+    shrink = min(most_px / max(image.shape[:2]), 1.0)
+    smaller = cv2.resize(image, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA) if shrink < 1 else image
     return np.ascontiguousarray(smaller, dtype=np.uint8)
 
 

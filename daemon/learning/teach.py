@@ -24,7 +24,7 @@ from daemon.learning.survey import TeachError, Track, survey
 from daemon.learning.taught_parts import common_position, read_parts
 from daemon.ledger.kept import keep_taught
 from drift.reference import fit_reference
-from memory.canvas import canvas_of
+from memory.canvas import Canvas, canvas_of
 from memory.defects import ConfirmedDefects
 from memory.errors import ExtractorMismatch
 from memory.features import MOST_PATCHES, View
@@ -67,17 +67,19 @@ class Draft:
 
     @property
     def id(self) -> str:
-        """An id made from the draft's parts, base, threshold and region."""
+        """An id made from the draft's parts, base, threshold and geometry."""
         parts = [*self.names, str(self.base.version.sha256 if self.base else ""), repr(self.threshold.value)]
-        parts.append(repr(self.region))
+        parts.append(repr(self.sight.canvas.geometry))
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
 class Taught:
-    """A published version, its threshold, and the files that could not be used, each with the reason."""
+    """A published version, the canvas of its geometry, its threshold, and the files that could not be used, each with
+    the reason."""
 
     version: Version
+    canvas: Canvas
     threshold: Threshold
     refused: dict[str, str]
 
@@ -95,16 +97,30 @@ def images_in(folder: Path) -> list[Path]:
 
 
 def teach(
-    paths: Sequence[Path], engine: Engine, store: Store, who: str, track: Track, region: Region | None = None
+    paths: Sequence[Path],
+    engine: Engine,
+    store: Store,
+    who: str,
+    track: Track,
+    region: Region | None = None,
+    smallest_defect_px: float | None = None,
 ) -> Taught:
     """Make a version of the good parts in `paths` (`draft`) and publish it (`publish`)."""
-    return publish(draft(paths, engine, store, track, region), engine, store, who)
+    return publish(draft(paths, engine, store, track, region, smallest_defect_px), engine, store, who)
 
 
-def draft(paths: Sequence[Path], engine: Engine, store: Store, track: Track, region: Region | None = None) -> Draft:
+def draft(
+    paths: Sequence[Path],
+    engine: Engine,
+    store: Store,
+    track: Track,
+    region: Region | None = None,
+    smallest_defect_px: float | None = None,
+) -> Draft:
     """Teach a detector from the good parts in `paths`, with its threshold, and return it as a draft.
 
-    It judges the `region`, or that of the version before. After an earlier version, its confirmed defects are kept and
+    It judges the `region`, or that of the version before, finely enough for the smallest defect to find, or as
+    `settings.scene` says where none is named. After an earlier version, its confirmed defects are kept and
     the gate applies: a draft that would miss one is refused. Files that cannot be used are logged and listed in the
     draft, not fatal. Raises TeachError with fewer than `MIN_PARTS` usable images, GeometryError for a region without a
     patch, ExtractorMismatch over a version of another extractor, UnknownDetector for a kind that is not installed.
@@ -118,7 +134,8 @@ def draft(paths: Sequence[Path], engine: Engine, store: Store, track: Track, reg
         region = region or region_of(base.version)
     found = survey(paths, settings.source, track)
     _enough(len(found.usable), len(found.refused))
-    geometry = found.geometry(extractor.shapes, region or Region(), settings.scene, settings.source.bits)
+    scene = settings.scene.for_defects(smallest_defect_px)
+    geometry = found.geometry(extractor.shapes, region or Region(), scene, settings.source.bits)
     canvas = canvas_of(geometry, extractor.shapes)
     sight = Sight(canvas, common_position(found, canvas, settings.source) if settings.scene.align else None)
     with TemporaryDirectory(dir=settings.state_dir, prefix="teach-") as folder:
@@ -172,7 +189,7 @@ def publish(draft: Draft, engine: Engine, store: Store, who: str) -> Taught:
     announce(engine.ledger, version, now_ms)
     for name, reason in draft.refused.items():
         engine.ledger.event(now_ms, "teach_refused", file=name, reason=reason)
-    return Taught(version, draft.threshold, draft.refused)
+    return Taught(version, draft.sight.canvas, draft.threshold, draft.refused)
 
 
 def _enough(usable: int, refused: int) -> None:

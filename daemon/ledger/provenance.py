@@ -23,21 +23,30 @@ from policies.verdict import Label
 def threshold_behind(store: Store, frame: JudgedFrame) -> Threshold | None:
     """The threshold that a scored frame was judged by, with the scores that it was calibrated on; None where its
     version cannot be read any more, or nothing was scored."""
-    if frame.version is None or frame.threshold is None:
+    version = _version_behind(store, frame)
+    if version is None or frame.threshold is None:
         return None
-    try:
-        pooled = Threshold.of(store.version(frame.version).threshold)
-    except StoreError:
-        return None
-    return replace(pooled.for_regime(frame.regime), value=frame.threshold)
+    return replace(Threshold.of(version.threshold).for_regime(frame.regime), value=frame.threshold)
 
 
 def region_behind(store: Store, frame: JudgedFrame) -> Region | None:
     """The region in which a frame was judged; None where its version cannot be read any more, or none judged it."""
+    version = _version_behind(store, frame)
+    return region_of(version) if version else None
+
+
+def bits_behind(store: Store, frame: JudgedFrame) -> int | None:
+    """The intensity window of the version that judged a frame; None where it has none, cannot be read any more, or no
+    version judged it."""
+    version = _version_behind(store, frame)
+    return version.geometry.get("bits") if version else None
+
+
+def _version_behind(store: Store, frame: JudgedFrame) -> Version | None:
     if frame.version is None:
         return None
     try:
-        return region_of(store.version(frame.version))
+        return store.version(frame.version)
     except StoreError:
         return None
 

@@ -17,16 +17,14 @@ from daemon.ledger.answers import every_answer
 from daemon.ledger.frames import newest_frames
 from daemon.ledger.history import newest_events
 from daemon.ledger.ledger import Ledger
-from daemon.ledger.provenance import region_behind, threshold_behind
+from daemon.ledger.provenance import bits_behind, region_behind, threshold_behind
 from daemon.ledger.records import JudgedFrame, RecordedEvent
 from daemon.reporting.heatmap import overlay
 from daemon.reporting.plot import Axes, Frame
 from drift.light import compensate
 from drift.monitor import DriftState, Trust
 from drift.signals import CAMERA, LIGHT, MATERIAL
-from memory.region import Region
 from memory.store import Store
-from policies.threshold import Threshold
 from policies.verdict import Label, Verdict
 
 NEWEST_FRAMES = 3_000
@@ -178,7 +176,7 @@ def _sheet(engine: Engine, store: Store, frames: list[JudgedFrame], labels: dict
     every = max(math.ceil(len(flagged) / SHEET_TILES), 1)
     tiles = []
     for frame in flagged[::every]:
-        picture = tile(engine, frame, threshold_behind(store, frame), region_behind(store, frame))
+        picture = tile(engine, store, frame)
         if picture is not None and frame.score is not None and frame.threshold is not None:
             tiles.append(
                 {
@@ -192,14 +190,15 @@ def _sheet(engine: Engine, store: Store, frames: list[JudgedFrame], labels: dict
     return tiles
 
 
-def tile(engine: Engine, frame: JudgedFrame, threshold: Threshold | None, region: Region | None) -> bytes | None:
+def tile(engine: Engine, store: Store, frame: JudgedFrame) -> bytes | None:
     """A small JPEG of a kept frame with its anomaly map, or None once it is gone."""
     if frame.kept is None:
         return None
     data, anomaly = engine.kept.image(frame.kept), engine.kept.anomaly(frame.kept)
+    threshold, region = threshold_behind(store, frame), region_behind(store, frame)
     if data is None or anomaly is None or threshold is None or region is None:
         return None
-    raw = pictured(data, TILED_PX, engine.settings.source.max_pixels)
+    raw = pictured(data, TILED_PX, engine.settings.source, bits_behind(store, frame))
     picture = overlay(compensate(raw, frame.scene.gain), anomaly, threshold, region)
     small = cv2.resize(picture, (TILE_PX, TILE_PX), interpolation=cv2.INTER_AREA)
     return cv2.imencode(".jpg", small[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()

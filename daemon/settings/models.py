@@ -47,6 +47,11 @@ class SceneSettings(Section):
     )
     align: bool = Field(False, description="place parts shifted by up to 10 % or turned by up to 15° before scoring")
 
+    def for_defects(self, smallest_px: float | None) -> SceneSettings:
+        """As finely as the smallest defect to find asks for, whatever `scale` is; these settings where it is None."""
+        update = {"scale": None, "smallest_defect_px": smallest_px}
+        return self if smallest_px is None else self.model_copy(update=update)
+
 
 class MemorySettings(Section):
     """The bank and what proves it."""

@@ -6,6 +6,7 @@ const STEP = 0.01;
 const region = { polygons: [], inHand: [], taught: textOf([]), aim: [0.5, 0.5] };
 const tellRegion = (text, trouble) => tellIn("region-told", text, trouble);
 const kindInHand = () => document.querySelector("[name=kind]:checked").value;
+const drawsPolygons = () => KINDS.includes(kindInHand()); // or else the smallest defect (defect.js)
 const rounded = (share) => Math.round(Math.min(Math.max(share, 0), 1) * 1e4) / 1e4;
 
 function textOf(polygons) {
@@ -181,10 +182,12 @@ function regionToTeach() {
 }
 
 by("drawing").addEventListener("click", (event) => {
+  if (!drawsPolygons()) return;
   if (event.detail > 1 && region.inHand.length) close();
   else if (!event.target.closest(".corner")) add(shareAt(event));
 });
 by("drawing").addEventListener("keydown", (event) => {
+  if (!drawsPolygons()) return;
   const step = stepOf(event);
   if (step) {
     region.aim = moved(region.aim, step);
@@ -197,7 +200,7 @@ by("drawing").addEventListener("keydown", (event) => {
 });
 by("close").addEventListener("click", close);
 by("discard").addEventListener("click", discard);
-for (const radio of document.querySelectorAll("[name=kind]")) radio.addEventListener("change", draw);
+for (const radio of document.querySelectorAll("[name=kind]")) radio.addEventListener("change", () => (drawsPolygons() ? draw() : discard()));
 by("json").addEventListener("input", () => {
   try {
     region.polygons = polygonsOf(by("json").value);

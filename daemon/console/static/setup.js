@@ -1,6 +1,7 @@
 "use strict";
-// From a folder of good parts to a version that judges: send, teach, draw the region (region.js), check, go live.
-const IMAGES = /\.(bmp|gif|jpe?g|png|tiff?|webp)$/i;
+// From a folder of good parts to a version that judges: send, teach, draw the region (region.js) and
+// the smallest defect (defect.js), check, go live.
+const IMAGES = /\.(bmp|gif|jp2|jpe?g|mpo|p[gnp]m|png|tiff?|webp)$/i;
 const images = (input) => [...input.files].filter((file) => IMAGES.test(file.name)).sort((a, b) => a.webkitRelativePath.localeCompare(b.webkitRelativePath));
 const steps = ["check", "live"];
 
@@ -24,10 +25,21 @@ function ready(draft) {
   for (const step of steps) by(`step-${step}`).setAttribute("aria-disabled", String(!draft));
   by("known").disabled = by("live").disabled = !draft;
   if (!draft) return;
-  tellIn("told", `${draft.parts} parts, ${draft.patches} patches, threshold ${draft.threshold.toFixed(4)}: ${draft.promise}.`);
-  if (batch !== draft.batch) openRegion((batch = draft.batch));
+  const unused = Object.keys(draft.refused).length;
+  const parts = unused ? `${draft.parts} parts (${unused} of ${draft.parts + unused} images refused)` : `${draft.parts} parts`;
+  const geometry = draft.geometry_text[0].toUpperCase() + draft.geometry_text.slice(1);
+  tellIn("told", `${parts}, ${draft.patches} patches, threshold ${draft.threshold.toFixed(4)}: ${draft.promise}. ${geometry}.`);
+  if (batch !== draft.batch) {
+    openPart((batch = draft.batch));
+    by("smallest").value = draft.smallest_defect_px ?? "";
+  }
   showTaught(draft.region);
   by("follows").textContent = draft.follows ? `It follows version ${draft.follows} and keeps its confirmed defects.` : "It is the first version: until it is live every part is UNKNOWN.";
+}
+
+function openPart(batch) {
+  openRegion(batch);
+  openExample(batch);
 }
 
 async function send(files) {
@@ -71,7 +83,7 @@ async function teach(where, prepared) {
   try {
     await act("/api/setup/teach", await prepared());
     ready(null);
-    openRegion(batch);
+    openPart(batch);
     await follow(where);
   } catch (error) {
     tellIn(where, error.expected ? `Expected ${error.expected}; came ${error.message}` : error.message, true);
@@ -82,9 +94,12 @@ async function teach(where, prepared) {
 by("teach").addEventListener("click", () => {
   by("refused").replaceChildren();
   ready(null);
-  teach("told", async () => ({ batch: batch = await send(images(by("goods"))) }));
+  teach("told", async () => {
+    const smallest_defect_px = smallestDefect();
+    return { smallest_defect_px, batch: batch = await send(images(by("goods"))) };
+  });
 });
-by("reteach").addEventListener("click", () => teach("region-told", () => ({ batch, region: regionToTeach() })));
+by("reteach").addEventListener("click", () => teach("region-told", () => ({ batch, region: regionToTeach(), smallest_defect_px: smallestDefect() })));
 
 function tileOf(file, said) {
   const item = document.createElement("li");
