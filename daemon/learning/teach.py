@@ -15,7 +15,7 @@ import structlog
 from daemon.clock import iso
 from daemon.inference.engine import Engine
 from daemon.inference.sight import Sight
-from daemon.intake.decode import SUFFIXES, ImageRejected, read_allowed
+from daemon.intake.decode import SUFFIXES, ImageRejected, path_text, read_allowed
 from daemon.intake.positioning import template_arrays
 from daemon.learning.publish import announce
 from daemon.learning.seen_again import seen_on
@@ -85,8 +85,13 @@ class Taught:
 
 
 def images_in(folder: Path) -> list[Path]:
-    """Every image file below `folder`, in the order of their names. Raises TeachError if there is none."""
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    """Every image file below `folder`, in the order of their names; what else there is, is logged. Raises TeachError if
+    there is none."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    paths = [p for p in files if p.suffix.lower() in SUFFIXES]
+    if len(paths) < len(files):
+        others = [path_text(p) for p in files if p.suffix.lower() not in SUFFIXES]
+        log.warning("files that are no images of a known kind are left out", count=len(others), first=others[0])
     if not paths:
         raise TeachError(
             expected=f"image files ({', '.join(sorted(SUFFIXES))}) in {folder}",
