@@ -63,6 +63,13 @@ def polygon(points: object) -> object:
     return pytest.approx(points, abs=0.01)
 
 
+def drag_by_touch(page: Page, start: tuple[float, float], end: tuple[float, float]) -> None:
+    touch = page.context.new_cdp_session(page)
+    for kind, points in (("touchStart", [start]), ("touchMove", [end]), ("touchEnd", [])):
+        at = [{"x": x, "y": y} for x, y in points]
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": at})
+
+
 def draft(page: Page) -> Any:
     return page.evaluate("fetch('/api/work').then((reply) => reply.json()).then((told) => told.draft)")
 
@@ -133,6 +140,9 @@ def test_a_region_is_drawn_by_touch(browser: Browser, url: str, good_parts: Path
             page.touchscreen.tap(*on(page, corner))
         page.get_by_role("button", name="Close polygon").tap()
         assert [polygon(corner) for corner in CORNERS] == drawn(page)["include"][0]
+        page.get_by_label("the smallest defect", exact=True).check()
+        drag_by_touch(page, on(page, (0.3, 0.4)), on(page, (0.8, 0.65)))
+        expect(page.locator("#smallest")).to_have_value("16")
         assert page.evaluate("document.scrollingElement.scrollWidth") <= 390
 
 

@@ -12,7 +12,7 @@ import jinja2
 
 from daemon.clock import minute, to_the_minute
 from daemon.inference.engine import Engine
-from daemon.intake.decode import pictured
+from daemon.intake.decode import pictured, shrunk
 from daemon.ledger.answers import every_answer
 from daemon.ledger.frames import newest_frames
 from daemon.ledger.history import newest_events
@@ -200,5 +200,4 @@ def tile(engine: Engine, store: Store, frame: JudgedFrame) -> bytes | None:
         return None
     raw = pictured(data, TILED_PX, engine.settings.source, bits_behind(store, frame))
     picture = overlay(compensate(raw, frame.scene.gain), anomaly, threshold, region)
-    small = cv2.resize(picture, (TILE_PX, TILE_PX), interpolation=cv2.INTER_AREA)
-    return cv2.imencode(".jpg", small[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
+    return cv2.imencode(".jpg", shrunk(picture, TILE_PX)[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
