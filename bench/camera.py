@@ -3,8 +3,8 @@
 usage: python -m bench.camera [--parts 60] [--judged 60] [--short]
 
 Everything is rendered but KSDD, which is read where the shared data is. `driftline teach` is timed as a command, with
-the largest memory it held; a frame from its bytes to its score, beside one squeezed to about 256 px: a tile is 256 px a
-side and overlaps the next by 64. Markdown on stdout.
+the largest memory it held; a frame from its bytes to its score, beside one of 256 px a side: tiles of that side overlap
+by 64 px, or not at all. Markdown on stdout.
 """
 
 from __future__ import annotations
@@ -169,16 +169,16 @@ def small_defects(on: Bench, options: argparse.Namespace, size_px: tuple[int, in
     by_kind = ", ".join(
         f"{kind} {np.mean(np.array(shares[1][i :: len(kinds)]) > 1):.0%}" for i, kind in enumerate(kinds)
     )
-    coarse = on.line("squeezed", [png(part(n, size_px=size_px)) for n in range(min(options.parts, 20))])
-    ms = {name: timed(engine, good) for name, engine in (("fine", fine), ("coarse", coarse))}
+    small = on.line("squeezed", [png(rendered.part(n)) for n in range(20)])
+    ms = timed(fine, good), timed(small, [png(rendered.part(10_000 + n)) for n in range(20)])
     tiles = int(np.prod([np.ceil((side - OVERLAP_PX) / (256 - OVERLAP_PX)) for side in size_px]))
     bare = int(np.prod([np.ceil(side / 256) for side in size_px]))
     named = f"{size_px[1]}×{size_px[0]} parts"
     yield f"| {named}, defects of {FLAW_PX} px: recall ({by_kind}) | {np.mean(np.array(shares[1]) > 1):.1%} |"
     yield f"| their false rejects, {RATE:.0%} asked for | {np.mean(np.array(shares[0]) > 1):.1%} |"
-    yield f"| a frame at full scale, ms (squeezed {ms['coarse']:.1f}) | {ms['fine']:.0f} |"
-    yield f"| the same over {tiles} overlapping tiles of a squeezed frame | {ms['fine'] / (tiles * ms['coarse']):.2f} |"
-    yield f"| the same over {bare} tiles that do not overlap | {ms['fine'] / (bare * ms['coarse']):.2f} |"
+    yield f"| a frame at full scale, ms (a frame of 256×256 px: {ms[1]:.1f}) | {ms[0]:.0f} |"
+    yield f"| the same, over {tiles} overlapping tiles of 256 px, a small frame each | {ms[0] / (tiles * ms[1]):.2f} |"
+    yield f"| the same, over {bare} tiles that do not overlap | {ms[0] / (bare * ms[1]):.2f} |"
     yield f"| teach {options.parts} such parts, s | {took_s:.0f} |"
     yield f"| memory held meanwhile, GB | {peak_gb:.2f} |"
 
