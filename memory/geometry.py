@@ -43,7 +43,8 @@ class Geometry:
 
     Sizes are (height, width) in pixels. `image_px` is the size of upright images, None where the taught ones had many
     sizes and any is taken. Each is resampled to the `canvas_px`, which is judged in tiles of `tile_px`; `bits` is the
-    intensity window of images whose files do not state one, None where all of them do.
+    intensity window of images whose files do not state one, None where all of them do. Versions that state no geometry
+    are not `anti_aliased` along each axis of its own: they judge as they were taught.
     """
 
     image_px: Size | None
@@ -51,11 +52,12 @@ class Geometry:
     tile_px: Size
     bits: int | None = None
     region: Region = WHOLE_IMAGE
+    anti_aliased: bool = True
 
     @classmethod
     def squeezed(cls, input_px: int) -> Geometry:
         """The geometry of versions that state none: any image, squeezed to a square."""
-        return cls(None, (input_px, input_px), (input_px, input_px))
+        return cls(None, (input_px, input_px), (input_px, input_px), anti_aliased=False)
 
     @classmethod
     def of(cls, record: Mapping[str, Any], input_px: int) -> Geometry:

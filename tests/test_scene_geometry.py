@@ -13,6 +13,7 @@ from pictures import INPUT_PX, png
 
 from daemon import build
 from daemon.datasets.rendered import STEADY, Flaw, part
+from daemon.intake.onto_canvas import onto_canvas
 from daemon.learning import answers, revocation
 from daemon.learning.rollback import roll_back
 from daemon.learning.seen_again import DefectsLost
@@ -267,3 +268,9 @@ def test_a_large_line_learns_forgets_and_is_rebuilt(large: Service) -> None:
     ids = revocation.answers_of(large.engine.ledger, (), "anna", None, None)
     revocation.revoke(large.engine, large.store, ids, "engineer", "careless")
     assert large.store.load(head(large)).snapshot.confirmed_defects.samples == ()
+
+
+def test_a_version_without_a_geometry_resamples_as_it_was_taught(settings: Settings, rng: np.random.Generator) -> None:
+    image = rng.integers(0, 256, (230, 630, 3), dtype=np.uint8)
+    seen = onto_canvas(file_of(image), Geometry.of({}, 256), settings.source)
+    assert np.array_equal(seen, cv2.resize(image, (256, 256), interpolation=cv2.INTER_AREA))

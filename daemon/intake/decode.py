@@ -16,7 +16,7 @@ from memory.features import Image
 from memory.region import Inside
 
 __all__ = ["MIN_SIDE_PX", "SUFFIXES", "ImageRejected", "RawImage", "blank", "decode", "eight_bits", "found_bits"]
-__all__ += ["path_text", "pictured", "read", "read_allowed", "resized", "shrunk"]
+__all__ += ["path_text", "pictured", "read", "read_allowed", "resized", "resized_at_once", "shrunk"]
 
 DEPTHS = (8, 10, 12, 14, 16)
 BLUR_PX = 4.0
@@ -74,6 +74,13 @@ def resized(image: Image, width_px: int, height_px: int) -> Image:
     height, width = image.shape[:2]
     shrinks = width_px < width or height_px < height
     by = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.ascontiguousarray(cv2.resize(image, (width_px, height_px), interpolation=by), dtype=np.uint8)
+
+
+def resized_at_once(image: Image, width_px: int, height_px: int) -> Image:
+    """The image as (height_px, width_px, 3) u8 in one step, as versions before geometries have it: where one axis
+    shrinks and the other grows, thin lines may be lost."""
+    by = cv2.INTER_AREA if max(image.shape[:2]) > max(width_px, height_px) else cv2.INTER_LINEAR
     return np.ascontiguousarray(cv2.resize(image, (width_px, height_px), interpolation=by), dtype=np.uint8)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from daemon.intake.decode import ImageRejected, blank, eight_bits, read, resized
+from daemon.intake.decode import ImageRejected, blank, eight_bits, read, resized, resized_at_once
 from daemon.settings.models import SourceSettings
 from memory.features import Image
 from memory.geometry import Geometry, GeometryError
@@ -36,7 +36,8 @@ def onto_canvas(data: bytes, geometry: Geometry, source: SourceSettings) -> Imag
         geometry.check(*raw.pixels.shape[:2])
     except GeometryError as error:
         raise ImageRejected(expected=error.expected, came=error.came, do=error.do) from error
-    return resized(eight_bits(raw, geometry.bits), width_px, height_px)
+    resample = resized if geometry.anti_aliased else resized_at_once
+    return resample(eight_bits(raw, geometry.bits), width_px, height_px)
 
 
 def refuse_blank(image: Image, inside: Inside | None) -> None:
