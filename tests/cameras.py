@@ -1,9 +1,8 @@
-"""Cameras in tests: closed in the end, and waited for."""
+"""Cameras in tests: closed in the end."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from daemon.intake.cameras import Camera
@@ -15,11 +14,3 @@ def watched(camera: Camera) -> Iterator[Camera]:
         yield camera
     finally:
         camera.close()
-
-
-def until(holds: Callable[[], object]) -> None:
-    for _ in range(1000):
-        if holds():
-            return
-        time.sleep(0.01)
-    raise AssertionError("it did not come to pass")

@@ -46,7 +46,7 @@ def absent_redis() -> redis.Redis:
     return redis.Redis(port=1, socket_connect_timeout=0.1, retry=AT_ONCE)
 
 
-def until(holds: Callable[[], bool]) -> None:
+def until(holds: Callable[[], object]) -> None:
     """Wait for something, ten seconds at most."""
     for _ in range(1_000):
         if holds():

@@ -10,9 +10,10 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from cameras import until, watched
+from cameras import watched
 from conftest import rows
 from pictures import png
+from servers import until
 
 from daemon.intake.cameras import Camera, CameraLost, without_password
 from daemon.intake.decode import decode

@@ -9,8 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from cameras import until, watched
-from servers import need
+from cameras import watched
+from servers import need, until
 
 from daemon.intake.cameras import Camera, CameraLost
 from daemon.intake.genicam import GenICam

@@ -13,8 +13,9 @@ from threading import Event, Thread
 import cv2
 import numpy as np
 import pytest
-from cameras import until, watched
+from cameras import watched
 from pictures import png
+from servers import until
 
 from daemon.intake.cameras import Camera, CameraLost
 from daemon.intake.opencv import OpenCv, connect
