@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,7 @@ from daemon.streams import RedisStreams
 from drift.reference import Reference, fit_reference
 from drift.signals import Inside
 from memory.features import Features, Image
+from memory.region import Region
 
 if TYPE_CHECKING:
     from memory.extract import Extractor
@@ -169,25 +170,38 @@ def untaught(settings: Settings, extractor: Extractor, wire: RedisStreams) -> Se
     return make_service(settings, extractor, wire)
 
 
+def teach_line(settings: Settings, extractor: Extractor, files: Iterable[bytes], region: Region | None = None) -> Path:
+    """The state folder of a line, taught from files with this content beside it."""
+    folder = settings.state_dir.with_name("good")
+    folder.mkdir(parents=True)
+    for number, data in enumerate(files):
+        (folder / f"{number:03d}.png").write_bytes(data)
+    opened = open_state(settings.state_dir)
+    engine = build.engine(settings, opened, extractor)
+    teach(images_in(folder), engine, opened.store, "pytest", untracked, region)
+    opened.ledger.close()
+    return settings.state_dir
+
+
+def start_line(taught: Path, settings: Settings, extractor: Extractor, wire: RedisStreams) -> Service:
+    """A started service over a copy of a taught line's state folder."""
+    shutil.copytree(taught, settings.state_dir)
+    started = make_service(settings, extractor, wire)
+    started.start()
+    return started
+
+
 @pytest.fixture(scope="session")
 def taught(tmp_path_factory: pytest.TempPathFactory, extractor: Extractor) -> Path:
     """The state folder of a taught line, which tests copy: teaching again for each would take longer than they do."""
-    folder = tmp_path_factory.mktemp("taught")
-    line_settings = line_in(folder)
-    opened = open_state(line_settings.state_dir)
-    engine = build.engine(line_settings, opened, extractor)
-    teach(images_in(render(folder / "good")), engine, opened.store, "pytest", untracked)
-    opened.ledger.close()
-    return line_settings.state_dir
+    settings = line_in(tmp_path_factory.mktemp("taught"))
+    return teach_line(settings, extractor, map(png, range(16)))
 
 
 @pytest.fixture
 def service(taught: Path, settings: Settings, extractor: Extractor, wire: RedisStreams) -> Service:
     """A taught and started service."""
-    shutil.copytree(taught, settings.state_dir)
-    started = make_service(settings, extractor, wire)
-    started.start()
-    return started
+    return start_line(taught, settings, extractor, wire)
 
 
 def frame(frame_id: str, data: bytes | None, problem: str | None = None) -> Frame:

@@ -8,13 +8,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import NOW_MS, frame, untracked
+from conftest import NOW_MS, frame, line_in, start_line, teach_line
 
-from daemon import build
 from daemon.datasets.rendered import STEADY, Flaw, Scene, part
 from daemon.learning import answers
-from daemon.learning.teach import TeachError, images_in, teach
-from daemon.ledger.state import open_state
+from daemon.learning.teach import TeachError
 from daemon.service import Service
 from daemon.settings.load import Settings
 from daemon.streams import RedisStreams
@@ -28,23 +26,22 @@ def file_of(image: Image) -> bytes:
     return cv2.imencode(".png", image[:, :, ::-1])[1].tobytes()
 
 
-def taught_of(
-    settings: Settings, extractor: Extractor, wire: RedisStreams, folder: Path, images: list[Image]
-) -> Service:
-    folder.mkdir()
-    for number, image in enumerate(images):
-        (folder / f"{number:03d}.png").write_bytes(file_of(image))
-    ours = Settings.model_validate(settings.model_dump() | {"scene": {"align": True, "scale": 0.5}})
-    service = build.service(ours, open_state(ours.state_dir), extractor, wire)
-    teach(images_in(folder), service.engine, service.store, "pytest", untracked)
-    service.start()
-    return service
+def placing_in(folder: Path) -> Settings:
+    """A line that places its parts."""
+    return Settings.model_validate(line_in(folder).model_dump() | {"scene": {"align": True, "scale": 0.5}})
+
+
+@pytest.fixture(scope="module")
+def taught(tmp_path_factory: pytest.TempPathFactory, extractor: Extractor) -> Path:
+    """The state folder of a line that places its parts."""
+    settings = placing_in(tmp_path_factory.mktemp("placing"))
+    return teach_line(settings, extractor, (file_of(part(n)) for n in range(12)))
 
 
 @pytest.fixture
-def placing(settings: Settings, extractor: Extractor, wire: RedisStreams, tmp_path: Path) -> Service:
-    """A line that places its parts."""
-    return taught_of(settings, extractor, wire, tmp_path / "good", [part(n) for n in range(12)])
+def placing(taught: Path, extractor: Extractor, wire: RedisStreams, tmp_path: Path) -> Service:
+    """A started service of a line that places its parts."""
+    return start_line(taught, placing_in(tmp_path), extractor, wire)
 
 
 def test_a_moved_part_is_judged_as_if_it_lay_where_it_was_taught(placing: Service) -> None:
@@ -109,11 +106,11 @@ def test_a_mark_on_a_moved_part_teaches_the_marked_place(placing: Service) -> No
 
 
 def test_parts_without_a_common_position_are_refused(
-    settings: Settings, extractor: Extractor, wire: RedisStreams, tmp_path: Path, rng: np.random.Generator
+    extractor: Extractor, tmp_path: Path, rng: np.random.Generator
 ) -> None:
     noise = [cv2.GaussianBlur(rng.integers(0, 256, (256, 256, 3), dtype=np.uint8), (0, 0), 3) for _ in range(6)]
     with pytest.raises(TeachError, match=r"scene\.align"):
-        taught_of(settings, extractor, wire, tmp_path / "noise", noise)
+        teach_line(placing_in(tmp_path), extractor, map(file_of, noise))
 
 
 def test_a_confirmed_flaw_of_a_moved_part_is_found_again(placing: Service) -> None:

@@ -8,10 +8,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import NOW_MS, frame, untracked
+from conftest import NOW_MS, frame, line_in, make_service, start_line, teach_line, untracked
 from pictures import INPUT_PX, png
 
-from daemon import build
 from daemon.datasets.rendered import STEADY, Flaw, part
 from daemon.intake.onto_canvas import onto_canvas
 from daemon.learning import answers, revocation
@@ -19,7 +18,6 @@ from daemon.learning.rollback import roll_back
 from daemon.learning.seen_again import DefectsLost
 from daemon.learning.teach import TeachError, images_in, teach
 from daemon.ledger.history import newest_events
-from daemon.ledger.state import open_state
 from daemon.service import Service
 from daemon.settings.load import Settings
 from daemon.streams import RedisStreams
@@ -44,17 +42,13 @@ def file_of(pixels: np.ndarray) -> bytes:
 
 
 @pytest.fixture
-def line(settings: Settings, extractor: Extractor, wire: RedisStreams, tmp_path: Path) -> Line:
+def line(settings: Settings, extractor: Extractor, wire: RedisStreams) -> Line:
     """A service whose line was taught from files with this content, in this region."""
 
     def made(files: Iterable[bytes], region: Region | None = None, **changed: object) -> Service:
-        folder = tmp_path / f"good{len(list(tmp_path.glob('good*')))}"
-        folder.mkdir()
-        for number, data in enumerate(files):
-            (folder / f"{number:03d}.png").write_bytes(data)
         ours = Settings.model_validate(settings.model_dump() | changed)
-        service = build.service(ours, open_state(ours.state_dir), extractor, wire)
-        teach(images_in(folder), service.engine, service.store, "pytest", untracked, region)
+        teach_line(ours, extractor, files, region)
+        service = make_service(ours, extractor, wire)
         service.start()
         return service
 
@@ -76,15 +70,17 @@ def sixteen(image: Image, bits: int) -> bytes:
     return file_of((image[:, :, 1].astype(np.uint32) * (2**bits - 1) // 255).astype(np.uint16))
 
 
-@pytest.mark.parametrize("bits", [10, 12, 14, 16])
-def test_a_camera_of_any_depth_is_judged_as_one_of_eight_bits(line: Line, bits: int, tmp_path: Path) -> None:
-    eight = line([file_of(small(n)[:, :, 1]) for n in range(16)], state_dir=tmp_path / "eight")
-    deep = line([sixteen(small(n), bits) for n in range(16)], source={"bits": bits})
-    for number, flaw in ((500, None), (610, Flaw.BURR)):
-        plain = eight.engine.judge(frame(f"f{number}", file_of(small(number, flaw)[:, :, 1])))
-        seen = deep.engine.judge(frame(f"f{number}", sixteen(small(number, flaw), bits)))
-        assert seen.verdict == plain.verdict
-        assert seen.score == pytest.approx(plain.score, rel=0.02)
+def test_a_camera_of_any_depth_is_judged_as_one_of_eight_bits(line: Line, tmp_path: Path) -> None:
+    looked_at = {500: small(500), 610: small(610, Flaw.BURR)}
+    eight = line([file_of(small(n)[:, :, 1]) for n in range(16)], state_dir=tmp_path / "8" / "state")
+    plain = {n: eight.engine.judge(frame(f"f{n}", file_of(image[:, :, 1]))) for n, image in looked_at.items()}
+    for bits in (10, 12, 14, 16):
+        goods, state_dir = [sixteen(small(n), bits) for n in range(16)], tmp_path / f"{bits}" / "state"
+        deep = line(goods, source={"bits": bits}, state_dir=state_dir)
+        for number, image in looked_at.items():
+            seen = deep.engine.judge(frame(f"f{number}", sixteen(image, bits)))
+            assert seen.verdict == plain[number].verdict
+            assert seen.score == pytest.approx(plain[number].score, rel=0.02)
 
 
 def test_the_depth_is_found_in_the_taught_parts_and_fixed(line: Line) -> None:
@@ -213,11 +209,24 @@ def test_a_rollback_to_another_geometry_forgets_no_defect(service: Service, good
 SIDE_PX = 528  # 132 × 132 patches: in four tiles, and too many to keep all
 
 
-@pytest.fixture
-def large(line: Line, monkeypatch: pytest.MonkeyPatch) -> Service:
+def large_in(folder: Path) -> Settings:
     """A line whose images are judged at full resolution."""
-    monkeypatch.setattr("daemon.learning.teach.LOOKED_AT_TILES", 1)  # causes of drift are tried elsewhere
-    return line([file_of(small(n, side=SIDE_PX)) for n in range(8)], scene={"scale": 1.0})
+    return Settings.model_validate(line_in(folder).model_dump() | {"scene": {"scale": 1.0}})
+
+
+@pytest.fixture(scope="module")
+def taught_large(tmp_path_factory: pytest.TempPathFactory, extractor: Extractor) -> Path:
+    """The state folder of a line of large images."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("drift.reference.SIMULATED_PARTS", 0)  # causes of drift are tried elsewhere
+        files = (file_of(small(n, side=SIDE_PX)) for n in range(8))
+        return teach_line(large_in(tmp_path_factory.mktemp("large")), extractor, files)
+
+
+@pytest.fixture
+def large(taught_large: Path, extractor: Extractor, wire: RedisStreams, tmp_path: Path) -> Service:
+    """A started service of a line of large images."""
+    return start_line(taught_large, large_in(tmp_path), extractor, wire)
 
 
 def test_a_defect_is_found_wherever_it_lies_on_tiles(large: Service) -> None:
