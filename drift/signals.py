@@ -166,7 +166,7 @@ def _by_block(values: npt.NDArray[np.float32]) -> Vector:
 
 
 def _middle(values: Vector, low: float, high: float) -> Vector:
-    """Mean of the values between two quantiles along the first axis, for each column."""
-    ordered = np.sort(values, axis=0)
-    middle: Vector = ordered[int(low * len(values)) : max(int(high * len(values)), 1)].mean(axis=0)
+    """Mean of the values between two quantiles along the first axis, one at least, for each column."""
+    ordered, first = np.sort(values, axis=0), int(low * len(values))
+    middle: Vector = ordered[first : max(int(high * len(values)), first + 1)].mean(axis=0)
     return middle

@@ -83,7 +83,9 @@ def compare(model: Model, look_up: FeatureLookup) -> Parity:
         seen = look_up(sample)
         if seen is not None:
             again[sample] = detector.score_without(View(seen, reference=features), sample).value
-            both = [material_coordinates(material(one), reference.axes) for one in (features, seen)]
+            # Of a large image, only the patches on the lattice are the same in what is kept and in the whole.
+            alike = [one.thinned(np.zeros(len(one), dtype=bool)) for one in (features, seen)]
+            both = [material_coordinates(material(one), reference.axes) for one in alike]
             shifts.append((both[1] - both[0]) / reference.spread[-len(both[0]) :])
     for defect in defects:
         seen = look_up(defect.sample)

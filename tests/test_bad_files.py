@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+
+import imagecodecs
 import numpy as np
 import PIL.Image
 import pytest
@@ -111,3 +114,30 @@ def test_no_bytes_whatever_raise_anything_else(data: bytes, head: bytes) -> None
     except ImageRejected:
         return
     assert raw.pixels.size <= 10_000
+
+
+def test_more_channels_than_a_picture_has_are_refused_undecoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = imagecodecs.jpeg2k_encode(np.zeros((32, 32, 5), dtype=np.uint8), level=0)
+
+    def decode(_: bytes) -> None:
+        raise AssertionError("it was decoded")
+
+    monkeypatch.setattr("daemon.intake.jpeg2000.imagecodecs.jpeg2k_decode", decode)
+    with pytest.raises(ImageRejected, match="5 channels"):
+        read(data, LIMIT)
+
+
+@pytest.mark.parametrize("compression", ["jpeg2000", "png", "webp"])
+def test_a_compression_with_sizes_of_its_own_is_refused(compression: str) -> None:
+    data = tiff(np.zeros((32, 32, 3), dtype=np.uint8), photometric="rgb", compression=compression)
+    with pytest.raises(ImageRejected, match="a TIFF by LZW"):
+        read(data, LIMIT)
+
+
+def test_a_jpeg_of_more_scans_than_programs_write_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.BytesIO()
+    PIL.Image.fromarray(np.zeros((32, 32, 3), dtype=np.uint8)).save(out, "JPEG", progressive=True)
+    assert read(out.getvalue(), LIMIT).bits == 8
+    monkeypatch.setattr("daemon.intake.jpeg.MAX_SCANS", 3)
+    with pytest.raises(ImageRejected, match="at most 3 scans"):
+        read(out.getvalue(), LIMIT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from pathlib import Path
 
@@ -62,9 +63,56 @@ def test_subfolders_are_read_but_not_hidden_ones_nor_what_was_judged(tmp_path: P
     assert all(f.data == png(1) for f in frames)
     for frame in frames:
         source.acknowledge(frame)
-    judged = {p.name for p in (tmp_path / "judged").iterdir()}
+    judged = {re.sub(r"\.[0-9a-f]{8}\.", ".", p.name) for p in (tmp_path / "judged").iterdir()}
     assert judged == {"1000.left-1.png", "1000.left-upper-1.png", "1000.right-1.png"}
     assert source.read(0) == []
+
+
+def test_files_of_two_folders_with_one_name_are_both_kept(tmp_path: Path) -> None:
+    source = WatchedFolder(tmp_path, settle_ms=0, max_bytes=10**6)
+    for folder in ("left", "right"):
+        (tmp_path / folder).mkdir()
+        path = tmp_path / folder / f"{'long' * 15}.png"
+        path.write_bytes(png(1))
+        os.utime(path, ns=(10**9, 10**9))
+    for frame in source.read(0):
+        source.acknowledge(frame)
+    assert len(list((tmp_path / "judged").iterdir())) == 2
+
+
+def test_a_folder_that_may_not_be_entered_stops_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = WatchedFolder(tmp_path, settle_ms=0, max_bytes=10**6)
+    for path in (tmp_path / "1.png", tmp_path / "closed" / "2.png"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(png(1))
+    lstat = Path.lstat
+
+    def refused(path: Path) -> os.stat_result:
+        if path.parent.name == "closed":
+            raise PermissionError(13, "Permission denied", str(path))
+        return lstat(path)
+
+    monkeypatch.setattr(Path, "lstat", refused)
+    assert [frame.part_id for frame in source.read(0)] == ["1"]
+
+
+def test_a_file_that_cannot_be_moved_is_judged_once_and_keeps_no_other_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = WatchedFolder(tmp_path, settle_ms=0, max_bytes=10**6)
+    (tmp_path / "1.png").write_bytes(png(1))
+
+    def refused(path: Path, _to: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("daemon.intake.folder.shutil.move", refused)
+    (frame,) = source.read(0)
+    source.acknowledge(frame)
+    assert source.read(0) == []
+    (tmp_path / "2.png").write_bytes(png(2))
+    assert [frame.part_id for frame in source.read(0)] == ["2"]
+    (tmp_path / "1.png").write_bytes(png(3))
+    assert {frame.part_id for frame in source.read(0)} == {"1", "2"}, "it has changed"
 
 
 def test_a_file_from_the_future_is_judged(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -88,6 +90,27 @@ def test_a_file_states_the_camera_s_depth_or_none() -> None:
     assert read(jp2(pixels, 12), LIMIT).bits == 12
     assert read(jp2(scene(16), 16), LIMIT).bits is None
     assert read(png(pixels), LIMIT).bits is None
+    significant = {b"\x10": 16, b"\x0c": None}
+    for said, bits in significant.items():
+        chunk = b"sBIT" + said
+        stating = png(pixels)[:33] + struct.pack(">I5sI", 1, chunk, zlib.crc32(chunk)) + png(pixels)[33:]
+        assert read(stating, LIMIT).bits == bits
+
+
+def test_where_white_is_zero_in_16_bits_the_largest_value_must_be_stated() -> None:
+    pixels, tag = scene(12), [(281, "H", 1, 4095, True)]
+    raw = read(tiff(pixels, photometric="miniswhite", extratags=tag), LIMIT)
+    np.testing.assert_array_equal(raw.pixels, 4095 - pixels)
+    assert raw.bits == 12
+    with pytest.raises(ImageRejected, match="MaxSampleValue"):
+        read(tiff(pixels, photometric="miniswhite"), LIMIT)
+
+
+def test_an_orientation_that_is_no_number_counts_as_none() -> None:
+    text = struct.pack("<HHHI4sI", 1, 274, 2, 3, b"ab", 0)  # one tag of three characters
+    out = io.BytesIO()
+    PIL.Image.fromarray(scene(8)).save(out, "PNG", exif=b"Exif\0\0II*\0\x08\0\0\0" + text)
+    np.testing.assert_array_equal(read(out.getvalue(), LIMIT).pixels, scene(8))
 
 
 def test_dark_is_dark_and_light_is_light_in_every_tiff() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from pathlib import Path
 
 import cv2
@@ -12,7 +13,8 @@ from conftest import NOW_MS, frame, line_in, make_service, start_line, teach_lin
 from pictures import INPUT_PX, png
 
 from daemon.datasets.rendered import STEADY, Flaw, part
-from daemon.intake.onto_canvas import onto_canvas
+from daemon.intake.decode import ImageRejected
+from daemon.intake.onto_canvas import Decoded, onto_canvas
 from daemon.learning import answers, revocation
 from daemon.learning.rollback import roll_back
 from daemon.learning.seen_again import DefectsLost
@@ -23,10 +25,11 @@ from daemon.settings.load import Settings
 from daemon.streams import RedisStreams
 from memory.errors import StoreError
 from memory.extract import Extractor
-from memory.features import Image
+from memory.features import Features, Image
 from memory.geometry import Geometry, GeometryError
 from memory.region import Region
 from memory.version import Version
+from policies import parity
 
 LEFT = Region((((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0)),))
 Line = Callable[..., Service]
@@ -283,3 +286,36 @@ def test_a_version_without_a_geometry_resamples_as_it_was_taught(settings: Setti
     image = rng.integers(0, 256, (230, 630, 3), dtype=np.uint8)
     seen = onto_canvas(file_of(image), Geometry.of({}, 256), settings.source)
     assert np.array_equal(seen, cv2.resize(image, (256, 256), interpolation=cv2.INTER_AREA))
+
+
+def test_a_large_part_kept_by_some_patches_looks_as_it_did_whole(large: Service) -> None:
+    model = large.store.load(head(large))
+    assert large.engine.active
+    sight = large.engine.active.sight
+    pictures = large.engine.pictures(sight)
+
+    def whole(sample: str) -> Features | None:
+        image = pictures.sample(sample)
+        return None if image is None else large.engine.extractor.features(image, sight.canvas.tiling)
+
+    compared = parity.compare(model, whole)
+    assert (compared.gone, compared.differing) == ((), ())
+    assert compared.shift < 0.01
+
+
+def test_a_depth_that_is_set_holds_though_every_taught_file_states_its_own(line: Line) -> None:
+    service = line([file_of(small(n)[:, :, 1]) for n in range(16)], source={"bits": 12})
+    plain = service.engine.judge(frame("plain", file_of(small(500)[:, :, 1])))
+    deep = service.engine.judge(frame("deep", sixteen(small(500), 12)))
+    assert deep.score == pytest.approx(plain.score, rel=0.02)
+
+
+def test_a_file_without_a_depth_is_unknown_where_every_taught_one_states_its_own(service: Service) -> None:
+    seen = service.engine.judge(frame("f", sixteen(small(500), 12)))
+    assert (seen.verdict, "set source.bits" in seen.reason) == ("UNKNOWN", True)
+
+
+def test_what_was_refused_for_the_version_before_is_decoded_again(service: Service) -> None:
+    refused: Future[Decoded] = Future()
+    refused.set_exception(ImageRejected(expected="80×80 px", came="64×64 px", do="teach again"))
+    assert service.engine.judge(frame("f", png(500)), refused).verdict == "OK"

@@ -12,7 +12,7 @@ from drift.causes import Cause, amount, likely_cause, simulate_causes
 from drift.light import compensate
 from drift.reference import Reference, fit_reference, measure
 from drift.registration import SIDE_PX, join, register, template_of, without
-from drift.signals import CAMERA, LIGHT, MATERIAL, SIGNALS, Image, Vector
+from drift.signals import CAMERA, LIGHT, MATERIAL, SIGNALS, Image, Vector, grains
 from memory.features import Features
 
 PARTS = [part(i) for i in range(16)]
@@ -181,3 +181,12 @@ def test_an_image_without_structure_has_finite_signals(reference: Reference, gre
 
 def test_the_order_of_signals_is_the_order_of_their_kinds() -> None:
     assert (*LIGHT, *CAMERA, *MATERIAL) == SIGNALS
+
+
+@pytest.mark.parametrize("share", [0.05, 0.08, 0.1, 0.12, 0.15, 0.2])
+def test_signals_of_a_small_region_are_numbers(share: float) -> None:
+    for corner in np.linspace(0, 1 - share, 12):
+        inside = np.zeros(PARTS[0].shape[:2], dtype=np.bool_)
+        first, last = round(corner * inside.shape[0]), round((corner + share) * inside.shape[0])
+        inside[first:last, first:last] = True
+        assert np.isfinite(grains(PARTS[0], np.zeros(1), inside)).all()

@@ -204,7 +204,7 @@ def test_a_stream_is_opened_by_opencv(server: Server) -> None:
     ],
 )
 def test_an_answer_that_is_no_image_is_told(server: Server, path: str, came: str) -> None:
-    with pytest.raises(CameraLost, match=re.escape(f"camera {server.at(path)}; came {came};")):
+    with pytest.raises(CameraLost, match=re.escape(f"camera {server.at('…')}; came {came};")):
         Snapshot(server.at(path), 10, MAX_BYTES).grab()
 
 

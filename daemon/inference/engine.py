@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
@@ -140,12 +141,19 @@ class Engine:
             return unknown(f"deadline passed: {age_ms} ms old, {deadline_ms} ms allowed")
         try:
             self._refuse_repeated(frame, frame.data)
-            return self.score_image(decoded.result() if decoded else self.decode(frame.data), active)
+            return self.score_image(self._decoded(frame.data, decoded, active), active)
         except ImageRejected as error:
             return unknown(str(error))
         except Exception as error:  # out of memory, a device lost, ...: this frame's trouble, not the service's
             log.exception("frame could not be scored", frame=frame.frame_id)
             return unknown(f"it could not be scored: {type(error).__name__}: {error}")
+
+    def _decoded(self, data: bytes, beforehand: Future[Decoded] | None, active: Active) -> Decoded:
+        """The image as it was decoded beforehand; what was refused then may have been for another version."""
+        if beforehand is not None:
+            with suppress(ImageRejected):
+                return beforehand.result()
+        return decode_onto(data, active.sight.canvas.geometry, self.settings.source)
 
     def _refuse_repeated(self, frame: Frame, data: bytes) -> None:
         if not frame.imported and image_repeats(self.ledger, hashlib.sha256(data).hexdigest(), REPEATED):

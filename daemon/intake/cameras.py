@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import re
+import struct
 import threading
 import time
+import zlib
 from collections.abc import Callable
 from typing import Protocol
 
 import cv2
+import numpy as np
 import structlog
 
 from daemon.intake.pixel_formats import Pixels
@@ -24,6 +27,7 @@ READ_MS = 5_000
 BACKOFF_FIRST_S, BACKOFF_LAST_S = 0.2, 10.0
 POLL_S = 0.005
 CLOSE_S = 5.0
+PNG_HEADER_BYTES = 33  # its signature and its first chunk
 log = structlog.get_logger()
 
 
@@ -114,7 +118,19 @@ class Camera:
 
 def _png(image: Pixels) -> bytes:
     ordered = image if image.ndim == 2 else image[:, :, ::-1]  # OpenCV writes BGR
-    return cv2.imencode(".png", ordered, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
+    data = cv2.imencode(".png", ordered, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
+    return data if image.dtype == np.uint8 else _all_significant(data, 1 if image.ndim == 2 else 3)
+
+
+def _all_significant(png: bytes, channels: int) -> bytes:
+    """A PNG of 16 bits that says so by the chunk sBIT, which OpenCV does not write: its values fill all of them,
+    whatever the depth of the camera's own."""
+    chunk = b"sBIT" + bytes([16] * channels)
+    return (
+        png[:PNG_HEADER_BYTES]
+        + struct.pack(f">I{len(chunk)}sI", channels, chunk, zlib.crc32(chunk))
+        + png[PNG_HEADER_BYTES:]
+    )
 
 
 def lost(camera: str, came: str) -> CameraLost:
@@ -125,18 +141,19 @@ def lost(camera: str, came: str) -> CameraLost:
 
 
 def without_password(address: str) -> str:
-    """An address as it may be told: without user, password, and query, which often holds them too.
+    """An address as it may be told: scheme and host; user, path and query may all hold a password.
 
-    Only the scheme is left where a `/`, `?` or `#` that is not escaped hides where the password ends.
+    Only the scheme is left where a `/`, `?` or `#` that is not escaped hides where the password ends, and nothing of
+    what has an `@` and no scheme. Other names, as of a device, are told whole.
     """
     scheme, mark, rest = address.partition("://")
     if not mark:
-        return address
-    host_and_user = re.split(r"[/?#]", rest, maxsplit=1)[0]
+        return "…" if "@" in address else address
+    host_and_user, *more = re.split(r"[/?#]", rest, maxsplit=1)
     host = host_and_user.rpartition("@")[2]
     if "@" in rest and host == host_and_user:
         return f"{scheme}://…"
-    return f"{scheme}://{host}{rest[len(host_and_user) :].partition('?')[0].partition('#')[0]}"
+    return f"{scheme}://{host}{'/…' if any(more) else ''}"
 
 
 def address_of(settings: Settings) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from daemon.intake.raw_image import MIN_SIDE_PX, ImageRejected, Pixels, RawImage, rejected
+from daemon.intake.raw_image import MIN_SIDE_PX, ImageRejected, RawImage, rejected
 from daemon.intake.readers import read
 from daemon.settings.models import SourceSettings
 from memory.features import Image
@@ -32,17 +33,20 @@ def eight_bits(raw: RawImage, bits: int | None) -> Image:
     `bits` is what the version fixed; the file's own word wins over it; without either, 16. The window never depends
     on the image, so exposure keeps its meaning. Raises ImageRejected where a value lies beyond the window.
     """
-    pixels = raw.pixels if raw.pixels.dtype == np.uint8 else _windowed(raw.pixels, raw.bits or bits or 16)
+    pixels = raw.pixels if raw.pixels.dtype == np.uint8 else _windowed(raw, bits or 16)
     colours = np.repeat(pixels[:, :, None], 3, axis=2) if pixels.ndim == 2 else pixels  # (H, W) -> (H, W, 3)
     return np.asarray(colours, dtype=np.uint8)
 
 
-def _windowed(pixels: Pixels, bits: int) -> Image:
-    white, largest = 2**bits - 1, int(pixels.max())
+def _windowed(raw: RawImage, taught_bits: int) -> Image:
+    bits, largest = raw.bits or taught_bits, int(raw.pixels.max())
+    white = 2**bits - 1
     if largest > white:
-        expected = f"values up to {white} ({bits} bits), as taught"
-        raise rejected(expected, f"a value of {largest}", "set source.bits and teach again")
-    return np.asarray(_to_eight_bits(bits)[pixels], dtype=np.uint8)
+        whose, do = (
+            ("as the file says", "check the camera") if raw.bits else ("as taught", "set source.bits and teach again")
+        )
+        raise rejected(f"values up to {white} ({bits} bits), {whose}", f"a value of {largest}", do)
+    return np.asarray(_to_eight_bits(bits)[raw.pixels], dtype=np.uint8)
 
 
 @cache
@@ -118,8 +122,8 @@ def pictured(data: bytes, most_px: int, source: SourceSettings, bits: int | None
     not choose the window that it is judged in.
     """
     raw = read(data, source.max_pixels, (most_px, most_px), source.page)
-    window = max(bits or source.bits or 0, found_bits(int(raw.pixels.max())))
-    return shrunk(eight_bits(raw, window), most_px)
+    window = max(raw.bits or bits or source.bits or 0, found_bits(int(raw.pixels.max())))
+    return shrunk(eight_bits(replace(raw, bits=None), window), most_px)
 
 
 def shrunk(image: Image, most_px: int) -> Image:

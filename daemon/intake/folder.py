@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import stat
@@ -53,9 +54,12 @@ def sighted(before: Mapping[Path, Sighting], files: Mapping[Path, FileState], no
     }
 
 
+NO_ENTRY = FileState(stat.S_IFDIR, 0, 0, 0)
+
+
 def _state(path: Path) -> FileState | None:
     """The state of a file or a link, or None: another program may take it away at any time."""
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         found = path.lstat()
         return FileState(found.st_mode, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
     return None
@@ -79,6 +83,7 @@ class WatchedFolder:
         self._max_bytes = max_bytes
         self._sightings: dict[Path, Sighting] = {}
         self._skipped: set[Path] = set()
+        self._unmoved: dict[Path, FileState] = {}
 
     def read(self, block_ms: int) -> list[Frame]:
         """Up to one batch of the files that have settled: unchanged for `settle_ms`. Raises OSError where the folder
@@ -95,8 +100,18 @@ class WatchedFolder:
         if path.exists() or path.is_symlink():
             # Shortened: with the time before it, a long name would exceed what file systems allow.
             stem = "-".join(path.relative_to(self._folder).with_suffix("").parts)[-MAX_STEM_CHARS:]
-            # A subfolder may lie on another file system, which a rename cannot leave.
-            shutil.move(path, self._judged / f"{frame.sent_ms}.{stem}{path.suffix}")
+            mark = hashlib.sha256(frame.frame_id.encode()).hexdigest()[:8]  # files of two folders may have one name
+            try:
+                # A subfolder may lie on another file system, which a rename cannot leave.
+                shutil.move(path, self._judged / f"{frame.sent_ms}.{stem}.{mark}{path.suffix}")
+            except PermissionError as error:
+                self._unmoved[path] = self._sightings[path].state
+                log.warning(
+                    "judged file left in the watched folder",
+                    file=path_text(path.relative_to(self._folder)),
+                    error=str(error),
+                    do="let the service write in its folder; it is judged again only when it changes",
+                )
 
     def tidy(self, keep: int) -> None:
         """Delete judged files beyond the newest `keep`: Driftline has its own copies, by its retention settings."""
@@ -111,9 +126,10 @@ class WatchedFolder:
         now_s = time.monotonic()
         self._sightings = sighted(self._sightings, self._files(), now_s)
         self._skipped &= self._sightings.keys()
+        self._unmoved = {path: state for path, state in self._unmoved.items() if path in self._sightings}
         images = []
         for path, sighting in self._sightings.items():
-            if now_s - sighting.since_s < self._settle_s:
+            if now_s - sighting.since_s < self._settle_s or sighting.state == self._unmoved.get(path):
                 continue
             if path.suffix.lower() in SUFFIXES and not stat.S_ISDIR(sighting.state.mode):
                 images.append((sighting.state.modified_ns, path))
@@ -145,7 +161,16 @@ class WatchedFolder:
             paths += [inside / name for name in names]
             paths += [inside / name for name in folders if (inside / name).is_symlink()]
             folders[:] = [name for name in folders if not name.startswith(".") and inside / name != self._judged]
-        return {path: state for path in paths if (state := _state(path))}
+        return {path: state for path in paths if (state := self._looked_at(path))}
+
+    def _looked_at(self, path: Path) -> FileState | None:
+        """The state of a path; one in a subfolder that may be listed but not entered is left alone, as a folder is."""
+        try:
+            return _state(path)
+        except OSError:
+            if path.parent == self._folder:
+                raise
+            return NO_ENTRY
 
     def _frame(self, path: Path, modified_ns: int) -> Frame:
         name = path_text(path.relative_to(self._folder))

@@ -7,7 +7,7 @@ import struct
 import imagecodecs
 import numpy as np
 
-from daemon.intake.raw_image import RawImage, check_size, rejected, without_alpha
+from daemon.intake.raw_image import RawImage, check_channels, check_size, rejected, without_alpha
 
 SIGNATURE = b"\0\0\0\x0cjP  \r\n\x87\n"
 START = b"\xff\x4f\xff\x51"  # a codestream starts with the markers SOC and SIZ
@@ -27,7 +27,9 @@ def read_jpeg_2000(data: bytes, max_pixels: int) -> RawImage:
         raise ValueError("the codestream has no size")
     right, bottom, left, top = struct.unpack_from(">4I", stream, 8)
     check_size(right - left, bottom - top, max_pixels)
-    precisions = set(stream[42 : 42 + 3 * struct.unpack_from(">H", stream, 40)[0] : 3])
+    channels = struct.unpack_from(">H", stream, 40)[0]
+    check_channels(channels)  # each is decoded at the full size of the image
+    precisions = set(stream[42 : 42 + 3 * channels : 3])
     colour = header.find(b"colr") + 4
     method, space = header[colour], int.from_bytes(header[colour + 3 : colour + 7])
     if method != ICC_PROFILE and (method, space) not in GREY_OR_SRGB:

@@ -36,6 +36,9 @@ def onto_canvas(data: bytes, geometry: Geometry, source: SourceSettings) -> Imag
         geometry.check(*raw.pixels.shape[:2])
     except GeometryError as error:
         raise ImageRejected(expected=error.expected, came=error.came, do=error.do) from error
+    if raw.bits is None and geometry.bits is None and geometry.anti_aliased:
+        taught, came = "an image that states its depth, as the taught ones do", "16 bits of a camera of unknown depth"
+        raise ImageRejected(expected=taught, came=came, do="set source.bits to the camera's and teach again")
     resample = resized if geometry.anti_aliased else resized_at_once
     return resample(eight_bits(raw, geometry.bits), width_px, height_px)
 

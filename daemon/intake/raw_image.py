@@ -44,6 +44,12 @@ def check_size(width_px: int, height_px: int, max_pixels: int) -> None:
         raise rejected(f"at least {MIN_SIDE_PX} px a side", f"{width_px}×{height_px}", "check the camera")
 
 
+def check_channels(channels: int) -> None:
+    """Raise ImageRejected for more channels than RGB and alpha."""
+    if channels > 4:
+        raise rejected("grey or RGB", f"{channels} channels", "send one picture a file")
+
+
 def stated_bits(white: int) -> int | None:
     """The depth that a file states by its largest possible value: 4095 says 12 bits.
 
@@ -60,8 +66,7 @@ def without_alpha(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
     if pixels.ndim == 2:
         return pixels
     channels = pixels.shape[2]
-    if channels > 4:
-        raise rejected("grey or RGB", f"{channels} channels", "send one picture a file")
+    check_channels(channels)
     return pixels[:, :, 0] if channels < 3 else pixels[:, :, :3]  # (H, W, C) -> (H, W) or (H, W, 3)
 
 

@@ -11,6 +11,7 @@ import PIL.Image
 import simplejpeg
 
 from daemon.intake import jpeg2000, tiff
+from daemon.intake.jpeg import jpeg_header
 from daemon.intake.raw_image import ImageRejected, RawImage, check_size, rejected, stated_bits, upright, without_alpha
 
 # Pillow's own limit only warns below twice its value; ours is checked before a pixel is decoded.
@@ -52,7 +53,7 @@ def read(data: bytes, max_pixels: int, least_px: tuple[int, int] | None = None, 
 
 def _jpeg(data: bytes, max_pixels: int, least_px: tuple[int, int] | None) -> RawImage:
     """By simplejpeg, for which a JPEG torn in its middle is an error: Pillow and OpenCV fill the rest with grey."""
-    height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
+    height, width, colours = jpeg_header(data)
     check_size(width, height, max_pixels)
     with PIL.Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
         orientation = _orientation(image)
@@ -99,9 +100,17 @@ def _by_pillow(data: bytes, max_pixels: int) -> RawImage:
             if PNG_END not in data:
                 raise rejected("a whole PNG", "no end in it", "check the camera or cable")
             if data[PNG_BIT_DEPTH] == 16:  # Pillow gives colour as 8 bits, cut off instead of rounded
-                return RawImage(upright(without_alpha(imagecodecs.png_decode(data)), orientation), None)
+                pixels = without_alpha(imagecodecs.png_decode(data))
+                return RawImage(upright(pixels, orientation), _png_bits(data))
         pixels = np.asarray(image.convert("L" if image.mode in {"1", "L", "LA"} else "RGB"))
     return RawImage(upright(pixels, orientation), 8)
+
+
+def _png_bits(data: bytes) -> int | None:
+    """16 where the chunk sBIT says 16 significant bits for every channel: the values fill them. Less says nothing."""
+    at = data.find(b"sBIT", 0, data.find(b"IDAT"))
+    significant = data[at + 4 : at + 4 + data[at - 1]] if at > 0 else b""
+    return 16 if set(significant) == {16} else None
 
 
 def _moves(image: PIL.Image.Image) -> bool:
@@ -116,4 +125,5 @@ def _moves(image: PIL.Image.Image) -> bool:
 
 def _orientation(image: PIL.Image.Image) -> int:
     """1 to 8, by EXIF where the file starts with it; looking for it behind the pixels would decode them."""
-    return int(image.getexif().get(ORIENTATION, 1)) if "exif" in image.info else 1
+    stated = image.getexif().get(ORIENTATION, 1) if "exif" in image.info else 1
+    return stated if isinstance(stated, int) else 1

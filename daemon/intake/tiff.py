@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import PIL.Image
-from tifffile import PHOTOMETRIC, TiffFile, TiffPage
+from tifffile import COMPRESSION, PHOTOMETRIC, TiffFile, TiffPage
 
+from daemon.intake.jpeg import jpeg_header
 from daemon.intake.raw_image import Pixels, RawImage, check_size, rejected, stated_bits, upright, without_alpha
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -25,6 +26,16 @@ CHANNELS: dict[int, int] = {
     PHOTOMETRIC.RGB: 3,
     PHOTOMETRIC.YCBCR: 3,  # compressed by JPEG; tifffile converts it, and raises for others
     PHOTOMETRIC.SEPARATED: 4,
+}
+# Those that cannot hold a picture of another size than the strip's, and JPEG, whose size is compared.
+COMPRESSIONS = {
+    COMPRESSION.NONE,
+    COMPRESSION.LZW,
+    COMPRESSION.ADOBE_DEFLATE,
+    COMPRESSION.DEFLATE,
+    COMPRESSION.PACKBITS,
+    COMPRESSION.ZSTD,
+    COMPRESSION.JPEG,
 }
 # tifffile logs what it tolerates; here each such file is refused with a reason, or what it lacks is not needed.
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
@@ -42,6 +53,7 @@ def read_tiff(data: bytes, max_pixels: int, page: int | None) -> RawImage:
         check_size(chosen.imagewidth, chosen.imagelength, max_pixels)
         _check_kind(chosen)
         _check_whole(chosen, len(data), max_pixels)
+        _check_compression(chosen, data)
         pixels = chosen.asarray(maxworkers=1)
         if chosen.planarconfig == 2 and pixels.ndim == 3:
             pixels = np.moveaxis(pixels, 0, 2)  # (C, H, W) -> (H, W, C)
@@ -49,7 +61,9 @@ def read_tiff(data: bytes, max_pixels: int, page: int | None) -> RawImage:
         orientation = int(chosen.tags.valueof(ORIENTATION, default=1))
         white = int(chosen.tags.valueof(MAX_SAMPLE_VALUE, default=0)) if chosen.samplesperpixel == 1 else 0
         pixels = upright(_grey_or_rgb(chosen, pixels), orientation)
-    return RawImage(pixels, max(bits, 8) if bits < 16 else stated_bits(white))
+    if pixels.dtype == np.uint8:
+        return RawImage(pixels, 8)
+    return RawImage(pixels, bits if bits < 16 else stated_bits(white))
 
 
 def _page(file: TiffFile, page: int | None) -> TiffPage:
@@ -102,6 +116,20 @@ def _check_whole(page: TiffPage, size: int, max_pixels: int) -> None:
         raise rejected("every strip or tile of the image", f"{size:,} bytes, a part of them", "check camera and cable")
 
 
+def _check_compression(page: TiffPage, data: bytes) -> None:
+    """Raise ImageRejected for a compression whose pictures have sizes of their own: tifffile would decode one of any
+    size, and cut it to the strip's."""
+    if page.compression not in COMPRESSIONS:
+        came = f"compression {int(page.compression)}"
+        raise rejected("a TIFF by LZW, deflate, packbits, Zstandard, JPEG or uncompressed", came, "save it by one")
+    if page.compression == COMPRESSION.JPEG:
+        rows, columns = (page.tilelength, page.tilewidth) if page.is_tiled else (page.rowsperstrip, page.imagewidth)
+        for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
+            height, width, _ = jpeg_header(data[offset : offset + count])
+            if height > rows or width > columns:
+                raise rejected(f"strips or tiles of {columns}×{rows} px", f"{width}×{height} px", "check the camera")
+
+
 def _grey_or_rgb(page: TiffPage, pixels: npt.NDArray[Any]) -> Pixels:
     """Pixels (H, W) or (H, W, 3), u8 or u16, of what the page holds."""
     if page.photometric == PHOTOMETRIC.PALETTE:
@@ -114,6 +142,10 @@ def _grey_or_rgb(page: TiffPage, pixels: npt.NDArray[Any]) -> Pixels:
         return np.asarray(PIL.Image.fromarray(np.ascontiguousarray(pixels[:, :, :4]), "CMYK").convert("RGB"))
     pixels = without_alpha(pixels)
     white = 2**page.bitspersample - 1
+    if page.photometric == PHOTOMETRIC.MINISWHITE and page.bitspersample == 16:
+        white = int(page.tags.valueof(MAX_SAMPLE_VALUE, default=0))
+        if stated_bits(white) is None or pixels.max() > white:
+            raise rejected("MaxSampleValue, where white is zero in 16 bits", f"{white}", "save it with zero as black")
     if page.bitspersample < 8:
         pixels, white = np.rint(pixels * (255 / white)).astype(np.uint8), 255
     return white - pixels if page.photometric == PHOTOMETRIC.MINISWHITE else pixels

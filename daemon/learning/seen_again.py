@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from daemon.inference import scene_records
@@ -57,6 +56,13 @@ def _seen_again(engine: Engine, defect: Defect, sight: Sight, reference: Referen
 
 def _on_grid(mask: PatchMask, grid: tuple[int, int]) -> PatchMask:
     """A mask on another grid (rows, columns): every cell that one of its cells touches."""
-    covered = cv2.resize(mask.astype(np.float32), grid[::-1], interpolation=cv2.INTER_AREA)
-    touched: PatchMask = covered > 0
+    touched: PatchMask = np.zeros(grid, dtype=np.bool_)
+    for row, column in np.argwhere(mask).tolist():
+        down, across = (_touched(at, old, new) for at, old, new in zip((row, column), mask.shape, grid, strict=True))
+        touched[down, across] = True
     return touched
+
+
+def _touched(at: int, cells: int, others: int) -> slice:
+    """Which of `others` along an axis the cell `at` of so many `cells` touches."""
+    return slice(at * others // cells, -(-(at + 1) * others // cells))

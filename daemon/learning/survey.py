@@ -41,10 +41,10 @@ class Survey:
     refused: dict[str, str]
 
     def geometry(self, shapes: InputShapes, region: Region, scene: SceneSettings, bits: int | None) -> Geometry:
-        """The geometry that the files make; `bits` is the depth of those that do not state it, None to find it. Raises
-        GeometryError."""
+        """The geometry that the files make; `bits` is the depth of files that do not state it, None to find it where
+        there are any. Raises GeometryError."""
         unstated = [one.largest for one in self.usable if one.largest is not None]
-        window = (bits or found_bits(max(unstated))) if unstated else None
+        window = bits or (found_bits(max(unstated)) if unstated else None)
         sizes = [one.size_px for one in self.usable]
         return geometry_of(sizes, shapes, region, window, scene.scale, scene.smallest_defect_px)
 
