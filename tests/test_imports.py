@@ -52,7 +52,7 @@ DOORS = {
     "asyncua": {"daemon/plant/opcua.py"},
     "scipy": {"policies/outlook.py", "policies/threshold.py"},
     "imagecodecs": {"daemon/intake/jpeg2000.py", "daemon/intake/readers.py"},
-    "simplejpeg": {"daemon/intake/readers.py"},
+    "simplejpeg": {"daemon/intake/jpeg.py", "daemon/intake/readers.py"},
     "tifffile": {"daemon/intake/tiff.py"},
     "pickle": set(),
 }

@@ -319,3 +319,20 @@ def test_what_was_refused_for_the_version_before_is_decoded_again(service: Servi
     refused: Future[Decoded] = Future()
     refused.set_exception(ImageRejected(expected="80×80 px", came="64×64 px", do="teach again"))
     assert service.engine.judge(frame("f", png(500)), refused).verdict == "OK"
+
+
+def half_dark(number: int) -> bytes:
+    image = small(number)
+    image[:, INPUT_PX // 2 :] //= 4
+    return file_of(image)
+
+
+def test_the_light_of_another_region_is_not_taken_for_a_change(line: Line, tmp_path: Path) -> None:
+    service = line([half_dark(n) for n in range(16)])
+    for number in range(500, 510):
+        service.engine.judge(frame(f"w{number}", half_dark(number)))
+    again(service, LEFT, tmp_path / "good")
+    assert service.engine.active
+    assert np.abs(service.engine.active.monitor.gain).max() < 0.05
+    verdicts = [service.engine.judge(frame(f"l{number}", half_dark(number))).verdict for number in range(510, 520)]
+    assert verdicts.count("NG") <= 3

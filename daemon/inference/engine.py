@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,7 @@ from daemon.inference.backend import AcceleratedBackend, Scorer
 from daemon.inference.judgement import Active, Judgement, Scored, Seen
 from daemon.inference.sight import Sight, sight_of
 from daemon.intake.decode import ImageRejected
-from daemon.intake.onto_canvas import Decoded, decode_onto
+from daemon.intake.onto_canvas import Decoded, decode_onto, decoded_onto
 from daemon.intake.positioning import as_it_lay
 from daemon.intake.sources import Frame
 from daemon.ledger.frames import image_repeats
@@ -141,19 +140,13 @@ class Engine:
             return unknown(f"deadline passed: {age_ms} ms old, {deadline_ms} ms allowed")
         try:
             self._refuse_repeated(frame, frame.data)
-            return self.score_image(self._decoded(frame.data, decoded, active), active)
+            geometry, source = active.sight.canvas.geometry, self.settings.source
+            return self.score_image(decoded_onto(decoded, frame.data, geometry, source), active)
         except ImageRejected as error:
             return unknown(str(error))
         except Exception as error:  # out of memory, a device lost, ...: this frame's trouble, not the service's
             log.exception("frame could not be scored", frame=frame.frame_id)
             return unknown(f"it could not be scored: {type(error).__name__}: {error}")
-
-    def _decoded(self, data: bytes, beforehand: Future[Decoded] | None, active: Active) -> Decoded:
-        """The image as it was decoded beforehand; what was refused then may have been for another version."""
-        if beforehand is not None:
-            with suppress(ImageRejected):
-                return beforehand.result()
-        return decode_onto(data, active.sight.canvas.geometry, self.settings.source)
 
     def _refuse_repeated(self, frame: Frame, data: bytes) -> None:
         if not frame.imported and image_repeats(self.ledger, hashlib.sha256(data).hexdigest(), REPEATED):
@@ -253,13 +246,11 @@ class Engine:
         return None if seen is None else seen.view
 
     def seen(self, frame: JudgedFrame) -> Seen | None:
-        """A judged frame seen again, by the reference backend's features; None where its image is gone or was altered.
-
-        Its light is divided out as it was when the frame was judged, relative to the active version's reference.
-        """
+        """A judged frame seen again, by the reference backend's features and in its own light
+        (`scene_records.gain_seen`); None where its image is gone or was altered."""
         reference = self.active.monitor.reference if self.active else None
-        gain = scene_records.gain_under(frame.scene, reference) if reference else frame.scene.gain
         sight = self.active.sight if self.active else sight_of(self.store.current(), self.extractor)
+        gain = scene_records.gain_seen(self.store, frame, sight.canvas.geometry, reference)
         found = self.pictures(sight).of(frame, gain)
         return None if found is None else Seen(sight.view(found[0], self.extractor), found[1])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from typing import Any
 
 import numpy as np
 import structlog
@@ -19,6 +20,8 @@ from drift.reference import GRAINY, Reference, Signals
 from drift.regimes import Regime, Sighting, regimes_of
 from drift.signals import LIGHT, SIGNALS, Vector
 from memory.errors import StoreError
+from memory.geometry import Geometry
+from memory.region import Region
 from memory.store import Store
 from memory.version import Model
 from policies.notices import notices, paused
@@ -47,7 +50,8 @@ def monitor(ledger: Ledger, store: Store, model: Model, seed: int) -> Monitor:
     frames = measured_under(ledger, reference_id(model), REWARM_FRAMES)
     # After a new teach or a rollback, frames under the other reference still tell what the light is now.
     last = frames[-1] if frames else newest_measured(ledger)
-    light = _light(last.scene, rebuilt.reference) if last else rebuilt.light
+    comparable = last is not None and measured_alike(store, last, model.version.geometry)
+    light = _light(last.scene, rebuilt.reference) if last and comparable else rebuilt.light
     rebuilt.rewarm(_past(frames, _known_to(store, model, seed, frames)), light, _away(frames[-1]) if frames else None)
     log.info("drift monitor ready", rewarmed_frames=rebuilt.rewarmed_frames)
     return rebuilt
@@ -71,6 +75,19 @@ def scene_record(monitor: Monitor | None, before: LightEstimate | None, signals:
     )
 
 
+def measured_alike(store: Store, frame: JudgedFrame, geometry: Mapping[str, Any]) -> bool:
+    """Whether a frame's light was measured in the region and the intensity window of a version's geometry: in others,
+    the same light has other levels. True where the version that judged it is gone, whose geometry nobody knows."""
+    with contextlib.suppress(StoreError):
+        if frame.version is not None:
+            return _measured_in(store.version(frame.version).geometry) == _measured_in(geometry)
+    return True
+
+
+def _measured_in(geometry: Mapping[str, Any]) -> tuple[Region, int | None]:
+    return Region.of(geometry.get("region", {})), geometry.get("bits")
+
+
 def gain_under(scene: SceneRecord, reference: Reference) -> Vector:
     """A frame's gain by channel (3,) relative to a reference, also another than its own; relative to its own, its gain
     to the bit."""
@@ -78,6 +95,14 @@ def gain_under(scene: SceneRecord, reference: Reference) -> Vector:
         return unpacked(scene.light) - reference.light
     brighter = float((scene.reference_light or 0.0) - reference.mean[0])
     return scene.gain + brighter
+
+
+def gain_seen(store: Store, frame: JudgedFrame, geometry: Geometry, reference: Reference | None) -> Vector:
+    """The gain by channel (3,) to see a judged frame again by: relative to a reference where both measured the light
+    alike, else to its own."""
+    if reference is None or not measured_alike(store, frame, geometry.to_json()):
+        return frame.scene.gain
+    return gain_under(frame.scene, reference)
 
 
 def record_events(ledger: Ledger, before: DriftState, after: DriftState, frame_id: str, now_ms: int) -> None:

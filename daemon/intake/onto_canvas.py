@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 
 from daemon.intake.decode import ImageRejected, blank, eight_bits, read, resized, resized_at_once
@@ -23,6 +25,17 @@ class Decoded:
 def decode_onto(data: bytes, geometry: Geometry, source: SourceSettings) -> Decoded:
     """Decode an image onto the canvas of a geometry (`onto_canvas`). Raises ImageRejected."""
     return Decoded(data, onto_canvas(data, geometry, source), geometry)
+
+
+def decoded_onto(
+    beforehand: Future[Decoded] | None, data: bytes, geometry: Geometry, source: SourceSettings
+) -> Decoded:
+    """An image as it was decoded beforehand, or now: what was refused then may have been for another version. Raises
+    ImageRejected."""
+    if beforehand is not None:
+        with suppress(ImageRejected):
+            return beforehand.result()
+    return decode_onto(data, geometry, source)
 
 
 def onto_canvas(data: bytes, geometry: Geometry, source: SourceSettings) -> Image:

@@ -44,7 +44,8 @@ def _seen_again(engine: Engine, defect: Defect, sight: Sight, reference: Referen
     frame = engine.ledger.frame(defect.sample)
     if frame is None:
         return None
-    seen = engine.pictures(sight).of(frame, scene_records.gain_under(frame.scene, reference))
+    gain = scene_records.gain_seen(engine.store, frame, sight.canvas.geometry, reference)
+    seen = engine.pictures(sight).of(frame, gain)
     if seen is None:
         return None
     features = sight.view(seen[0], engine.extractor).features
