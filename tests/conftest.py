@@ -107,8 +107,8 @@ def extractor() -> Extractor:
     )
 
 
-def line_in(folder: Path) -> Settings:
-    """A tiny line in a folder of its own with an in-process broker."""
+def line_in(folder: Path, **sections: object) -> Settings:
+    """A tiny line in a folder of its own with an in-process broker; `sections` stand beside its own, or for them."""
     return Settings.model_validate(
         {
             "line": "test",
@@ -125,6 +125,7 @@ def line_in(folder: Path) -> Settings:
             "redis": {"url": "memory://"},
             "source": {"allowed_roots": [str(folder)]},
         }
+        | sections
     )
 
 

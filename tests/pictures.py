@@ -6,9 +6,11 @@ import io
 import struct
 import zlib
 from functools import cache
+from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import PIL.Image
 
 from daemon.datasets.rendered import STEADY, Flaw, Scene, part
@@ -21,7 +23,12 @@ INPUT_PX = 64
 def png(number: int, scene: Scene = STEADY, flaw: Flaw | None = None) -> bytes:
     """A small rendered part as PNG bytes."""
     small = cv2.resize(part(number, scene, flaw), (INPUT_PX, INPUT_PX), interpolation=cv2.INTER_AREA)
-    return cv2.imencode(".png", small[:, :, ::-1])[1].tobytes()
+    return file_of(small)
+
+
+def file_of(pixels: npt.NDArray[Any]) -> bytes:
+    """A PNG of grey (H, W) or RGB (H, W, 3) pixels, u8 or u16."""
+    return cv2.imencode(".png", pixels[:, :, ::-1] if pixels.ndim == 3 else pixels)[1].tobytes()
 
 
 def material_of(image: Image) -> Features:

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from conftest import NOW_MS, frame, line_in, start_line, teach_line
+from pictures import file_of
 
 from daemon.datasets.rendered import STEADY, Flaw, Scene, part
 from daemon.learning import answers
@@ -17,18 +18,13 @@ from daemon.service import Service
 from daemon.settings.load import Settings
 from daemon.streams import RedisStreams
 from memory.extract import Extractor
-from memory.features import Image
 
 MOVED = replace(STEADY, shift_px=(18.0, -14.0), turn_deg=9.0)
 
 
-def file_of(image: Image) -> bytes:
-    return cv2.imencode(".png", image[:, :, ::-1])[1].tobytes()
-
-
 def placing_in(folder: Path) -> Settings:
     """A line that places its parts."""
-    return Settings.model_validate(line_in(folder).model_dump() | {"scene": {"align": True, "scale": 0.5}})
+    return line_in(folder, scene={"align": True, "scale": 0.5})
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 from conftest import NOW_MS, frame, line_in, make_service, start_line, teach_line, untracked
-from pictures import INPUT_PX, png
+from pictures import INPUT_PX, file_of, png
 
 from daemon.datasets.rendered import STEADY, Flaw, part
 from daemon.intake.decode import ImageRejected
@@ -38,10 +38,6 @@ Line = Callable[..., Service]
 def small(number: int, flaw: Flaw | None = None, side: int = INPUT_PX) -> Image:
     way = cv2.INTER_AREA if side < 256 else cv2.INTER_CUBIC
     return cv2.resize(part(number, STEADY, flaw), (side, side), interpolation=way)
-
-
-def file_of(pixels: np.ndarray) -> bytes:
-    return cv2.imencode(".png", pixels[:, :, ::-1] if pixels.ndim == 3 else pixels)[1].tobytes()
 
 
 @pytest.fixture
@@ -214,7 +210,7 @@ SIDE_PX = 528  # 132 × 132 patches: in four tiles, and too many to keep all
 
 def large_in(folder: Path) -> Settings:
     """A line whose images are judged at full resolution."""
-    return Settings.model_validate(line_in(folder).model_dump() | {"scene": {"scale": 1.0}})
+    return line_in(folder, scene={"scale": 1.0})
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
 from collections.abc import Callable
@@ -139,7 +138,7 @@ class Engine:
         if deadline_ms is not None and age_ms > deadline_ms:
             return unknown(f"deadline passed: {age_ms} ms old, {deadline_ms} ms allowed")
         try:
-            self._refuse_repeated(frame, frame.data)
+            self._refuse_repeated(frame)
             geometry, source = active.sight.canvas.geometry, self.settings.source
             return self.score_image(decoded_onto(decoded, frame.data, geometry, source), active)
         except ImageRejected as error:
@@ -148,8 +147,9 @@ class Engine:
             log.exception("frame could not be scored", frame=frame.frame_id)
             return unknown(f"it could not be scored: {type(error).__name__}: {error}")
 
-    def _refuse_repeated(self, frame: Frame, data: bytes) -> None:
-        if not frame.imported and image_repeats(self.ledger, hashlib.sha256(data).hexdigest(), REPEATED):
+    def _refuse_repeated(self, frame: Frame) -> None:
+        sha256 = frame.image_sha256
+        if sha256 and not frame.imported and image_repeats(self.ledger, sha256, REPEATED):
             again = f"the very same one, {REPEATED} times or more"
             raise ImageRejected(expected="another image", came=again, do="look whether the camera hangs")
 
@@ -202,7 +202,7 @@ class Engine:
                 scene=scene_records.scene_record(
                     active.monitor if active else None, judgement.light, seen.signals if seen else None
                 ),
-                image_sha256=hashlib.sha256(frame.data).hexdigest() if frame.data is not None else None,
+                image_sha256=frame.image_sha256,
                 kept=name,
                 asked=ask,
                 audited=audit,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Protocol
 
 MAX_STEM_CHARS = 40
@@ -26,6 +27,11 @@ class Frame:
     imported: bool = False
     receipt: object = field(default=None, repr=False)
 
+    @cached_property
+    def image_sha256(self) -> str | None:
+        """The SHA-256 of its image file in hex; None without one."""
+        return None if self.data is None else hashlib.sha256(self.data).hexdigest()
+
 
 def reused(frame: Frame, image_sha256: str | None) -> Frame:
     """The frame as it is where it repeats the image of an earlier one of the same id; otherwise a frame with a new id
@@ -33,7 +39,7 @@ def reused(frame: Frame, image_sha256: str | None) -> Frame:
 
     A frame counter that restarts must not make new parts look judged: the line gets an UNKNOWN, with the reason.
     """
-    digest = hashlib.sha256(frame.data or b"").hexdigest()
+    digest = frame.image_sha256 or hashlib.sha256(b"").hexdigest()
     if image_sha256 in {None, digest}:
         return frame
     return replace(
