@@ -68,7 +68,8 @@ class Extractor:
     def shapes(self) -> InputShapes:
         """The shapes that the network takes."""
         fixed = not self.takes(self.input_px + self.multiple_px, self.input_px)
-        return InputShapes(self.stride_px, self.multiple_px, self.input_px, fixed)
+        own_grid = self._grids[self.input_px, self.input_px]
+        return InputShapes(self.stride_px, self.multiple_px, self.input_px, own_grid, fixed)
 
     def takes(self, height_px: int, width_px: int) -> bool:
         """Whether the network takes images of this shape: (input_px, input_px), and unless its size is fixed, any that

@@ -19,7 +19,7 @@ MAJORITY = 0.8
 PATCHES_PER_DEFECT = 3
 MOST_SQUARES = 4  # of the network's input in a canvas whose scale nobody chose
 WHOLE_IMAGE = Region()
-Size = tuple[int, int]
+Size = tuple[int, int]  # rows and columns, or height and width in pixels
 
 
 class GeometryError(DriftlineError):
@@ -29,12 +29,19 @@ class GeometryError(DriftlineError):
 @dataclass(frozen=True)
 class InputShapes:
     """The shapes that a backbone takes: `stride_px` is the side of a patch, `multiple_px` what the sides of its input
-    are multiples of, `input_px` its usual side; `fixed` networks take that square alone."""
+    are multiples of, `input_px` its usual side, whose square it divides into the patches of `own_grid` (rows, columns);
+    `fixed` networks take that square alone."""
 
     stride_px: int
     multiple_px: int
     input_px: int
+    own_grid: Size
     fixed: bool
+
+    @property
+    def even(self) -> bool:
+        """Whether a patch lies where its share of the image does, in all images that the network takes."""
+        return not self.fixed or self.own_grid == (self.input_px // self.stride_px,) * 2
 
 
 @dataclass(frozen=True)
@@ -120,11 +127,18 @@ def geometry_of(
 ) -> Geometry:
     """The geometry for taught images of these upright sizes (height, width).
 
-    `scale` is how many pixels of the canvas there are for one of the image. Where it is None, the smallest defect that
-    must be found decides, by `scale_for`; where that is None too, the shorter side becomes as long as the network's
-    input, in a canvas of at most `MOST_SQUARES` of its squares. Aspect is kept, but for the rounding to whole cells of
-    the network. Raises GeometryError where the region holds no patch of it, or the defect is larger than the image.
+    `scale` is how many pixels of the canvas there are for one of the image. Where it is None, the shorter side becomes
+    as long as the network's input, in a canvas of at most `MOST_SQUARES` of its squares; finer where the smallest
+    defect that must be found asks for it (`scale_for`). Aspect is kept, but for the rounding to whole cells of
+    the network. Raises GeometryError where the region holds no patch of it, the defect is larger than the image, or the
+    network's patches lie unevenly in it.
     """
+    if not shapes.even:
+        raise GeometryError(
+            expected=f"a network that divides its image into patches of {shapes.stride_px} px",
+            came=f"{shapes.own_grid[0]} rows of patches in {shapes.input_px} px: its convolutions have no margins",
+            do="choose another extractor.model",
+        )
     image_px = common_size(sizes)
     height, width = image_px or (int(np.median([size[0] for size in sizes])), int(np.median([s[1] for s in sizes])))
     if scale is None and smallest_defect_px is not None:
@@ -134,10 +148,11 @@ def geometry_of(
                 came=f"{smallest_defect_px:g} px",
                 do="name the shorter side of the smallest defect to find, in pixels of the image",
             )
-        scale = scale_for(smallest_defect_px, shapes.stride_px)
     if scale is None:
         most = math.sqrt(MOST_SQUARES * shapes.input_px**2 / (height * width))
         scale = min(shapes.input_px / min(height, width), most)
+        if smallest_defect_px is not None:
+            scale = max(scale, scale_for(smallest_defect_px, shapes.stride_px))
     canvas = (_rounded(height * scale, shapes), _rounded(width * scale, shapes))
     geometry = Geometry(image_px, canvas, (_tile(canvas[0], shapes), _tile(canvas[1], shapes)), bits, region)
     inside = geometry.inside()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -23,11 +23,12 @@ class Tiling:
     """The tiles of a canvas.
 
     `starts` (k, 2) are the upper left corners (top, left) in pixels of the tiles, all of size `tile_px` (height,
-    width). `cells` (n,) of the `grid` (rows, columns) have a patch: that with the number `place` (n,) in its `tile`
-    (n,).
+    width) and of `tile_patches` patches. `cells` (n,) of the `grid` (rows, columns) have a patch: that with the number
+    `place` (n,) in its `tile` (n,).
     """
 
     tile_px: tuple[int, int]
+    tile_patches: int
     starts: npt.NDArray[np.int64]
     grid: tuple[int, int]
     cells: Cells
@@ -36,14 +37,17 @@ class Tiling:
 
     def patches(self, image: Image, extract: Callable[[Image], Patches], batch: int) -> Patches:
         """The patches (n, D) of a canvas (H, W, 3) u8; `extract` gives those of at most `batch` tiles, (N, h, w, 3) to
-        (N, P, D)."""
+        (N, P, D). Raises ValueError where P is not `tile_patches`."""
         height, width = self.tile_px
         parts = []
         for first in range(0, len(self.starts), batch):
             starts = self.starts[first : first + batch].tolist()
             tiles = np.stack([image[top : top + height, left : left + width] for top, left in starts])
+            patches = extract(tiles)
+            if patches.shape[:2] != (len(tiles), self.tile_patches):
+                raise ValueError(f"expected {self.tile_patches} patches of each tile; came {patches.shape[:2]}")
             own = (self.tile >= first) & (self.tile < first + batch)
-            parts.append((own, extract(tiles)[self.tile[own] - first, self.place[own]]))
+            parts.append((own, patches[self.tile[own] - first, self.place[own]]))
         if len(parts) == 1:
             return parts[0][1]
         every = np.empty((len(self.cells), parts[0][1].shape[1]), dtype=np.float32)
@@ -64,13 +68,12 @@ class Tiling:
         number = np.full(len(self.starts), -1)
         number[chosen] = np.arange(most)
         kept = number[self.tile] >= 0
-        return Tiling(
-            self.tile_px,
-            self.starts[chosen],
-            self.grid,
-            self.cells[kept],
-            number[self.tile[kept]],
-            self.place[kept],
+        return replace(
+            self,
+            starts=self.starts[chosen],
+            cells=self.cells[kept],
+            tile=number[self.tile[kept]],
+            place=self.place[kept],
         )
 
 
@@ -99,7 +102,15 @@ def tiling(
     cells = np.arange(grid[0] * grid[1]) if wanted is None else np.flatnonzero(wanted)
     used, number = np.unique(tile.reshape(-1)[cells], return_inverse=True)
     starts = np.stack([np.array(tops)[used // len(lefts)], np.array(lefts)[used % len(lefts)]], axis=1)
-    return Tiling(tile_px, starts, grid, cells, number, within.reshape(-1)[cells])
+    patches = (tile_px[0] // stride_px) * (tile_px[1] // stride_px)
+    return Tiling(tile_px, patches, starts, grid, cells, number, within.reshape(-1)[cells])
+
+
+def one_tile(canvas_px: tuple[int, int], grid: tuple[int, int]) -> Tiling:
+    """The whole canvas (height, width) as one tile, of which the network makes this grid of patches (rows, columns)."""
+    cells = np.arange(grid[0] * grid[1])
+    first = np.zeros_like(cells)
+    return Tiling(canvas_px, len(cells), np.zeros((1, 2), dtype=np.int64), grid, cells, first, cells)
 
 
 def _along(
@@ -107,7 +118,8 @@ def _along(
 ) -> tuple[list[int], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """The tiles' starts along one side, and for each cell along it its tile, and its number in that tile: where it lies
     farthest from the tile's borders."""
-    count = 1 if tile_px >= side_px else math.ceil((side_px - OVERLAP_PX) / (tile_px - OVERLAP_PX))
+    overlap_px = min(OVERLAP_PX, tile_px // 2)
+    count = 1 if tile_px >= side_px else math.ceil((side_px - overlap_px) / (tile_px - overlap_px))
     span = side_px - tile_px
     starts = [round(i * span / max(count - 1, 1) / multiple_px) * multiple_px for i in range(count)]
     cells = np.arange(side_px // stride_px)

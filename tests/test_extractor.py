@@ -11,9 +11,11 @@ from pictures import INPUT_PX
 from safetensors.torch import save_file
 
 from daemon.datasets.rendered import Flaw, part
+from memory.canvas import canvas_of
 from memory.errors import DriftlineError, WeightsError
 from memory.extract import Extractor
 from memory.features import Features
+from memory.geometry import Geometry
 
 
 def test_features_are_deterministic_exact_in_float16_and_row_major(extractor: Extractor) -> None:
@@ -54,6 +56,18 @@ TINY: dict[str, object] = {
     "normalize": True,
     "device": "cpu",
 }
+
+
+@pytest.mark.parametrize(("model", "layers", "input_px"), [("resnet18", (1, 2), 60), ("inception_v3", (1,), 96)])
+def test_a_square_that_a_network_does_not_divide_exactly_is_seen_as_before(
+    model: str, layers: tuple[int, ...], input_px: int, rng: np.random.Generator
+) -> None:
+    """Versions without a geometry squeeze images to the network's own square, whatever that is."""
+    odd = Extractor(model=model, layers=layers, weights="untrained", input_px=input_px, normalize=True, device="cpu")
+    image = rng.integers(0, 256, (input_px, input_px, 3), dtype=np.uint8)
+    features = odd.features(image, canvas_of(Geometry.squeezed(input_px), odd.shapes).tiling)
+    assert features.grid == odd.grid_of(input_px, input_px)
+    assert np.array_equal(features.patches, odd(image).patches)
 
 
 def test_the_fingerprint_names_everything_that_matters(extractor: Extractor) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from memory.geometry import Geometry, GeometryError, InputShapes, cells_inside, common_size, geometry_of, scale_for
 from memory.region import Region
 
-TINY = InputShapes(stride_px=8, multiple_px=16, input_px=256, fixed=False)
-VIT = InputShapes(stride_px=14, multiple_px=14, input_px=224, fixed=True)
+TINY = InputShapes(stride_px=8, multiple_px=16, input_px=256, own_grid=(32, 32), fixed=False)
+VIT = InputShapes(stride_px=14, multiple_px=14, input_px=224, own_grid=(16, 16), fixed=True)
 SMALL = ((0.5, 0.5), (0.501, 0.5), (0.501, 0.501), (0.5, 0.501))
 
 
@@ -38,6 +40,17 @@ def test_the_smallest_defect_chooses_the_scale() -> None:
     assert found.canvas_px == (2048, 2448)
     assert found.scale == 1.0
     assert scale_for(28, 8) == pytest.approx(np.sqrt(3) * 8 / 28)
+
+
+def test_a_large_smallest_defect_makes_no_coarser_version_than_none() -> None:
+    usual = geometry_of([(2048, 2448)] * 5, TINY, Region(), None)
+    assert geometry_of([(2048, 2448)] * 5, TINY, Region(), None, smallest_defect_px=2000) == usual
+
+
+def test_a_network_whose_patches_lie_unevenly_is_refused() -> None:
+    inception = replace(VIT, stride_px=8, multiple_px=32, input_px=512, own_grid=(60, 60))
+    with pytest.raises(GeometryError, match="60 rows of patches in 512 px"):
+        geometry_of([(1000, 700)] * 5, inception, Region(), None)
 
 
 def test_a_network_of_fixed_size_has_tiles_of_it() -> None:

@@ -9,7 +9,7 @@ from memory.canvas import canvas_of
 from memory.geometry import Geometry, InputShapes, geometry_of
 from memory.region import Region
 
-TINY = InputShapes(stride_px=8, multiple_px=16, input_px=256, fixed=False)
+TINY = InputShapes(stride_px=8, multiple_px=16, input_px=256, own_grid=(32, 32), fixed=False)
 LARGE, MANY = [(2048, 2448)] * 5, [(200 + n, 300) for n in range(5)]
 QUARTER = Region((((0.0, 0.0), (0.5, 0.0), (0.5, 0.5), (0.0, 0.5)),))
 

@@ -73,6 +73,19 @@ def test_some_tiles_give_their_own_cells(rng: np.random.Generator) -> None:
     assert np.array_equal(some.patches(image, means, 2), means(image[None])[0][some.cells])
 
 
+def test_another_number_of_patches_than_a_tile_has_is_refused() -> None:
+    tiles = cut(64, 64)
+    with pytest.raises(ValueError, match=r"expected 64 patches of each tile; came \(1, 63\)"):
+        tiles.patches(np.zeros((64, 64, 3), dtype=np.uint8), lambda image: means(image)[:, :-1], 1)
+
+
+@pytest.mark.parametrize("side_px", [32, 64, 96])
+def test_small_tiles_of_a_fixed_network_cover_the_canvas(side_px: int, rng: np.random.Generator) -> None:
+    tiles = tiling((192, 320), (side_px, side_px), STRIDE_PX, MULTIPLE_PX, None)
+    image = rng.integers(0, 256, (192, 320, 3), dtype=np.uint8)
+    assert np.array_equal(tiles.patches(image, means, 4), means(image[None])[0])
+
+
 def test_a_network_of_fixed_size_has_its_own_tiles() -> None:
     tiles = tiling((512, 700 // 14 * 14), (224, 224), 14, 14, None)
     assert tiles.tile_px == (224, 224)
