@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -91,10 +91,12 @@ def probe(engine: Engine, active: Active) -> float | None:
     image = engine.pictures(active.sight).sample(active.model.snapshot.calibration_set.samples[0])
     if image is None:
         height, width = geometry.canvas_px
-        image = np.indices((height, width, 3)).sum(axis=0).astype(np.uint8)  # slopes: one grey all over is refused
+        down, right = np.arange(height).astype(np.uint8), np.arange(width).astype(np.uint8)
+        image = np.stack([down[:, None] + right] * 3, axis=-1)  # slopes: one grey all over is refused
+    unplaced = replace(active, sight=replace(active.sight, template=None))  # it lies as taught, or is no part
     started = time.perf_counter()
     try:
-        engine.score_image(Decoded(b"", image, geometry), active)
+        engine.score_image(Decoded(b"", image, geometry), unplaced)
     except Exception as error:  # whatever a device raises: it is recorded, and the line is not ready
         log.exception("the probe image could not be scored", version=version.number)
         engine.ledger.event(engine.clock_ms(), "probe_failed", version=version.number, error=repr(error))

@@ -67,8 +67,8 @@ def decode(blobs: Mapping[str, bytes], detector: str) -> Snapshot:
         raise _damaged(error) from error
 
 
-def regimes(blob: bytes) -> Arrays:
-    """The arrays of the blob "regimes". Raises Damaged when the blob is not of that form."""
+def arrays(blob: bytes) -> Arrays:
+    """The arrays of a blob alone, as "reference" is. Raises Damaged when the blob is not of that form."""
     try:
         return _arrays(blob)[0]
     except (SafetensorError, KeyError, ValueError, TypeError) as error:

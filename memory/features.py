@@ -41,7 +41,7 @@ class Features:
     whole: int = 0
 
     def __post_init__(self) -> None:
-        if not len(self.cells):
+        if self.cells is EVERY_CELL:
             object.__setattr__(self, "cells", np.arange(self.grid[0] * self.grid[1]))
         if len(self.cells) != len(self.patches):
             raise ValueError(f"expected a patch for each of {len(self.cells)} cells of {self.grid}; came {len(self)}")
@@ -102,6 +102,11 @@ class Features:
         keep = np.zeros(len(self), dtype=bool)
         keep[np.argsort(-self.of_map(anomaly), kind="stable")[:MOST_ANOMALOUS]] = True
         return self.thinned(keep)
+
+    @property
+    def emptied(self) -> Features:
+        """Without any of its patches."""
+        return Features(self.patches[:0], self.grid, self.cells[:0], self.whole)
 
     def drawn(self, most: int, rng: np.random.Generator) -> Features:
         """Thinned to a random draw of `most` patches."""

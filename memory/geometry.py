@@ -141,13 +141,12 @@ def geometry_of(
         )
     image_px = common_size(sizes)
     height, width = image_px or (int(np.median([size[0] for size in sizes])), int(np.median([s[1] for s in sizes])))
-    if scale is None and smallest_defect_px is not None:
-        if not 0 < smallest_defect_px <= min(height, width):
-            raise GeometryError(
-                expected=f"a smallest defect above 0 and at most {min(height, width)} px, the images' shorter side",
-                came=f"{smallest_defect_px:g} px",
-                do="name the shorter side of the smallest defect to find, in pixels of the image",
-            )
+    if smallest_defect_px is not None and not 0 < smallest_defect_px <= min(height, width):
+        raise GeometryError(
+            expected=f"a smallest defect above 0 and at most {min(height, width)} px, the images' shorter side",
+            came=f"{smallest_defect_px:g} px",
+            do="name the shorter side of the smallest defect to find, in pixels of the image",
+        )
     if scale is None:
         most = math.sqrt(MOST_SQUARES * shapes.input_px**2 / (height * width))
         scale = min(shapes.input_px / min(height, width), most)

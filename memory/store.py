@@ -98,8 +98,12 @@ class Store:
         if "regimes" not in version.blobs:  # before format 5 there were none
             return {}
         with contextlib.suppress(Damaged):
-            return blobs.regimes(self._blob(version, "regimes"))
+            return blobs.arrays(self._blob(version, "regimes"))
         return None
+
+    def reference(self, version: Version) -> Mapping[str, npt.NDArray[np.float64]]:
+        """The arrays of a version's reference. Raises StoreError where its snapshot is gone or damaged."""
+        return blobs.arrays(self._blob(version, "reference"))
 
     def current(self) -> Model:
         """The head with its snapshot. Raises StoreError in an empty store."""

@@ -49,7 +49,8 @@ def fit(
 ) -> Fitted:
     """Teach a detector of this kind from at least two good parts; deterministic in its arguments.
 
-    The views of large images may hold a draw of their patches (`Features.drawn`); `whole` gives those that hold all.
+    The views of large images may hold a draw of their patches (`Features.drawn`), or none: those only calibrate.
+    `whole` gives the views that hold all.
 
     All parts calibrate the threshold, or a seeded draw where there are more than `limits.calibration_parts`. A kind
     that cannot leave a part out of its scores is taught only by parts that do not calibrate; then at most `SPLIT_SHARE`
@@ -58,7 +59,7 @@ def fit(
     learner = learner_of(kind)
     calibrating = _calibrating(len(goods), learner, limits.calibration_parts, seed)
     left_out = set(calibrating) if learner.split_calibration else set()
-    taught = [good for i, good in enumerate(goods) if i not in left_out]
+    taught = [good for i, good in enumerate(goods) if i not in left_out and len(good.view.features)]
     detector = learner.fit(taught, limits.capacity, seed)
     chosen = [goods[i] for i in calibrating]
     features = tuple(telling(detector, whole(good), good.sample) for good in chosen)

@@ -15,7 +15,7 @@ from commands import call
 from conftest import frame
 from fastapi.testclient import TestClient
 from lessons import judge_by_newest
-from pictures import png
+from pictures import file_of, png
 from servers import until
 
 from daemon import build
@@ -23,7 +23,7 @@ from daemon.cli.console import line_view
 from daemon.cli.main import main
 from daemon.console.access import access
 from daemon.console.app import application
-from daemon.datasets.rendered import STEADY, Flaw
+from daemon.datasets.rendered import STEADY, Flaw, part
 from daemon.ledger.state import open_state
 from daemon.service import Service
 from daemon.settings.load import Settings
@@ -45,6 +45,11 @@ def client(
     app = application(line_view(settings, open_state(settings.state_dir), wire), access(ConsoleSettings()))
     with TestClient(app, base_url="http://127.0.0.1") as browser:
         yield browser
+
+
+def large(number: int) -> bytes:
+    """A part of twice the network's side."""
+    return file_of(cv2.resize(part(number), (128, 128), interpolation=cv2.INTER_AREA))
 
 
 def sent(client: TestClient, *images: bytes) -> str:
@@ -139,14 +144,13 @@ def test_a_frame_s_picture_is_dimmed_where_it_was_not_judged(client: TestClient,
 
 
 def test_the_smallest_defect_makes_the_scale_and_the_next_teach_forgets_it(client: TestClient) -> None:
-    batch = sent(client)
-    fine = taught(client, batch=batch, smallest_defect_px=5)  # two pixels of the canvas for one of the image: no more
-    assert (fine["geometry"]["canvas"], fine["smallest_defect_px"]) == ([64, 64], 5)
-    assert fine["geometry_text"] == "images of 64×64 px, judged at full resolution in one tile"
-    coarse = taught(client, batch=batch, smallest_defect_px=14)
-    assert coarse["geometry"]["canvas"] == [32, 32]
-    assert coarse["id"] != fine["id"], "nobody goes live with another scale than was checked"
-    assert taught(client, batch=batch)["smallest_defect_px"] is None
+    batch = sent(client, *map(large, range(12)))
+    fine = taught(client, batch=batch, smallest_defect_px=5)  # more pixels than the image has tell nothing
+    assert (fine["geometry"]["canvas"], fine["smallest_defect_px"]) == ([128, 128], 5)
+    assert fine["geometry_text"] == "images of 128×128 px, judged at full resolution in one tile"
+    usual = taught(client, batch=batch)
+    assert (usual["geometry"]["canvas"], usual["smallest_defect_px"]) == ([64, 64], None)
+    assert usual["id"] != fine["id"], "nobody goes live with another scale than was checked"
 
 
 @pytest.mark.parametrize("px", [0, -3, "many", [6]])
@@ -208,10 +212,12 @@ def test_the_command_teaches_in_a_region(
     monkeypatch.setattr(build, "extractor", lambda _: extractor)
     file = tmp_path / "region.json"
     file.write_text(json.dumps(LEFT))
+    for number, path in enumerate(good_parts.iterdir()):
+        path.write_bytes(large(number))
     (good_parts / "torn.png").write_bytes(png(3)[:900])
-    words = ("teach", good_parts, "--region", file, "--smallest-defect", 14, "--config", config)
+    words = ("teach", good_parts, "--region", file, "--smallest-defect", 10, "--config", config)
     code, reply = call(capsys, monkeypatch, *words)
-    wanted = {"image": [64, 64], "canvas": [32, 32], "tile": [32, 32], "bits": None, "region": LEFT}
+    wanted = {"image": [128, 128], "canvas": [88, 88], "tile": [88, 88], "bits": None, "region": LEFT}
     assert (code, reply["geometry"]) == (0, wanted)
     assert list(reply["refused"]) == [str(good_parts / "torn.png")]
     assert call(capsys, monkeypatch, "versions", "show", 1, "--config", config)[1]["region"] == LEFT
@@ -220,7 +226,7 @@ def test_the_command_teaches_in_a_region(
         main()
     told = " ".join(capsys.readouterr().out.split())  # lines end where the terminal does
     assert "1 of 17 images refused" in told
-    assert "images of 64×64 px, judged at 0.50 times their size in one tile, in a region of 50% of the image" in told
+    assert "images of 128×128 px, judged at 0.69 times their size in one tile, in a region of 50% of the image" in told
 
 
 @pytest.mark.parametrize("px", [0, 65, "nan"])

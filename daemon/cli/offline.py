@@ -67,7 +67,6 @@ def score(
 
     from daemon.intake.decode import ImageRejected, read_allowed
     from daemon.reporting.heatmap import overlay
-    from memory.region import region_of
     from policies.verdict import decide, unknown
 
     settings = terminal.settings(config, overrides)
@@ -88,8 +87,8 @@ def score(
             decision = decide(value, active.current_threshold, engine.drift())
             if heatmap:
                 heatmap.mkdir(parents=True, exist_ok=True)
-                region = region_of(active.model.version)
-                picture = overlay(scored.image, scored.score.map, active.current_threshold, region)
+                inside = active.sight.canvas.inside
+                picture = overlay(scored.image, scored.score.map, active.current_threshold, inside)
                 cv2.imwrite(str(heatmap / f"{path.stem}.png"), picture[:, :, ::-1])
         rows.append(
             {

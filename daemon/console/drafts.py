@@ -14,7 +14,7 @@ from daemon.console.line import LineView
 from daemon.console.uploads import Uploads
 from daemon.intake.decode import path_text, pictured, read, shrunk
 from daemon.intake.onto_canvas import Decoded, decode_onto
-from daemon.intake.positioning import as_it_lay
+from daemon.intake.positioning import as_it_lay, placement_record, region_as_it_lies
 from daemon.learning import teach as teaching
 from daemon.learning.taught_parts import AS_IT_IS
 from daemon.reporting.geometry_text import geometry_text
@@ -94,7 +94,10 @@ class DraftWorkflow:
         score = draft.snapshot.detector.score(draft.sight.view(looked.image, backbone))
         decision = decide(score.value, draft.threshold, CALM)
         lying = as_it_lay(score.map, looked.placement, backbone.shapes.stride_px)
-        jpeg = encoded(overlay(shrunk(seen.image, PICTURE_PX), lying, draft.threshold, draft.region))
+        shown = shrunk(seen.image, PICTURE_PX)
+        record = placement_record(looked.placement, looked.image.shape) if looked.placement else None
+        inside = region_as_it_lies(draft.region, record, shown.shape[:2])
+        jpeg = encoded(overlay(shown, lying, draft.threshold, inside))
         return {
             "verdict": decision.verdict,
             "score": score.value,

@@ -9,6 +9,7 @@ from typing import Any
 from daemon import clock
 from daemon.console.jobs import Jobs, Work
 from daemon.console.line import LineView
+from daemon.intake.positioning import template_of
 from daemon.learning import compare, operating_point
 from daemon.learning.rollback import roll_back
 from daemon.ledger.frame_list import count_scored_since
@@ -47,7 +48,8 @@ class History:
         settings, state = self.line.settings, self.line.state
         version = state.store.version(number)
         geometry = Geometry.of(version.geometry, settings.extractor.input_px)
-        pictures = Pictures(state.ledger, state.kept, geometry, settings.source)
+        template = template_of(state.store.reference(version))
+        pictures = Pictures(state.ledger, state.kept, geometry, settings.source, template)
         return pictures.sample(samples[place]) if place < len(samples) else None
 
     def compare(self, number: int, who: str) -> None:

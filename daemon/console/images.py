@@ -58,10 +58,9 @@ class FrameImages:
             return None
         anomaly = state.kept.anomaly(frame.kept) if heat else None
         threshold = provenance.threshold_behind(state.store, frame)
-        region = provenance.region_behind(state.store, frame)
-        if anomaly is None or threshold is None or region is None:
+        if anomaly is None or threshold is None:
             return image
-        return overlay(image, anomaly, threshold, region)
+        return overlay(image, anomaly, threshold, provenance.inside_behind(state.store, frame, image.shape[:2]))
 
 
 def encoded(pixels: Image) -> bytes:

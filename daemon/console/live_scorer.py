@@ -52,5 +52,5 @@ class LiveScorer:
             "threshold": active.current_threshold.value,
             "p_value": decision.p_value,
             "version": model.version.number,
-            "map": scored.score.map.tolist(),
+            "map": scored.anomaly.tolist(),
         }

@@ -41,6 +41,7 @@ class Services:
     scorer: LiveScorer
     events: EventBroadcaster
     _images: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(IMAGES_AT_ONCE))
+    _scored: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(IMAGES_AT_ONCE))
     _backbone: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
 
     async def decoding(self, call: Callable[[*Args], T], *args: *Args) -> T:
@@ -50,10 +51,11 @@ class Services:
 
     async def scoring(self, decode: Callable[[bytes], Decoded], call: Callable[[Decoded], T], data: bytes) -> T:
         """Run `call` in a thread with the decoded image; for calls that use the backbone, one after the other. A
-        waiting call takes neither a thread nor a place for decoding, which pages need for their images. Raises
-        ImageRejected."""
-        seen = await self.decoding(decode, data)
-        return await to_thread.run_sync(call, seen, limiter=self._backbone)
+        waiting call holds no decoded image, and takes neither a thread nor a place for decoding, which pages need for
+        their images. Raises ImageRejected."""
+        async with self._scored:
+            seen = await self.decoding(decode, data)
+            return await to_thread.run_sync(call, seen, limiter=self._backbone)
 
 
 def services_of(line: LineView, access: Access) -> Services:

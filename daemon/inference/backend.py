@@ -102,8 +102,8 @@ class AcceleratedBackend:
         from memory.backends import compiled
 
         if reference not in self._compiled_for:
-            base, (height, width) = self._reference, canvas.geometry.tile_px
-            kept = self._folder / f"{self.name}-{base.fingerprint[:12]}-{reference}-{height}x{width}"
+            base = self._reference
+            kept = self._folder / f"{self.name}-{base.fingerprint[:12]}-{reference}"
             self._compiled_for = {
                 reference: base.on(
                     compiled(self.name, base.network, canvas.geometry.tile_px, self._threads, kept, taught)

@@ -17,7 +17,6 @@ from daemon.inference.judgement import Active, Judgement, Scored, Seen
 from daemon.inference.sight import Sight, sight_of
 from daemon.intake.decode import ImageRejected
 from daemon.intake.onto_canvas import Decoded, decode_onto, decoded_onto
-from daemon.intake.positioning import as_it_lay
 from daemon.intake.sources import Frame
 from daemon.ledger.frames import image_repeats
 from daemon.ledger.kept import Pictures
@@ -181,8 +180,7 @@ class Engine:
         name = None
         if frame.data is not None:
             durable = ask or frame.imported
-            anomaly = as_it_lay(scored.score.map, scored.placement, self.extractor.shapes.stride_px) if scored else None
-            name = self.kept.keep(frame.frame_id, frame.data, anomaly, durable=durable)
+            name = self.kept.keep(frame.frame_id, frame.data, scored.anomaly if scored else None, durable=durable)
         recorded = self.ledger.record_verdict(
             NewVerdict(
                 frame_id=frame.frame_id,
@@ -238,7 +236,7 @@ class Engine:
         score = active.model.snapshot.detector.score(view)
         inside = active.sight.canvas.inside
         signals = measure(looked.raw, looked.image, view.features, active.monitor.reference, inside)
-        return Scored(view, looked.image, score, signals, looked.placement)
+        return Scored(view, looked.image, score, signals, looked.placement, self.extractor.shapes.stride_px)
 
     def view(self, frame: JudgedFrame) -> View | None:
         """The view of a judged frame (`seen`)."""

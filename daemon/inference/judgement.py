@@ -8,14 +8,14 @@ from typing import Any
 
 from daemon.inference.backend import Scorer
 from daemon.inference.sight import Sight
-from daemon.intake.positioning import placement_record
+from daemon.intake.positioning import as_it_lay, cell_as_it_lay, placement_record
 from drift.light import LightEstimate
 from drift.monitor import DriftState, Monitor
 from drift.placement import Placement
 from drift.reference import Signals
 from drift.regimes import Regime
 from memory.detector import Score
-from memory.features import Image, View
+from memory.features import Image, Map, View
 from memory.version import Model
 from policies.threshold import Threshold
 from policies.verdict import Decision
@@ -45,20 +45,30 @@ class Active:
 
 @dataclass(frozen=True)
 class Scored:
-    """A scored image before its verdict: the detector's `view`, the `image` with its light divided out, score and
-    signals, and how the part lay, where it was placed."""
+    """A scored image before its verdict: the detector's `view` with patches of `stride_px`, the `image` with its light
+    divided out, score and signals, and how the part lay, where it was placed."""
 
     view: View
     image: Image
     score: Score
     signals: Signals
-    placement: Placement | None = None
+    placement: Placement | None
+    stride_px: int
+
+    @property
+    def anomaly(self) -> Map:
+        """The anomaly map (rows, columns) over the image as the camera saw it."""
+        return as_it_lay(self.score.map, self.placement, self.stride_px)
 
     @property
     def evidence(self) -> Mapping[str, Any] | None:
-        """The evidence of its score, and how its part lay; None without either."""
-        placed = {"placement": placement_record(self.placement)} if self.placement else {}
-        return {**self.score.evidence, **placed} or None
+        """The evidence of its score, with the cell `at` where the camera saw it, and how its part lay; None without
+        either."""
+        if self.placement is None:
+            return self.score.evidence or None
+        at = self.score.evidence.get("at")
+        lay = {} if at is None else {"at": cell_as_it_lay(at, self.score.map.shape, self.placement, self.stride_px)}
+        return {**self.score.evidence, **lay, "placement": placement_record(self.placement, self.image.shape)}
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from urllib.request import (
     HTTPBasicAuthHandler,
     HTTPDigestAuthHandler,
     HTTPPasswordMgrWithDefaultRealm,
+    ProxyHandler,
     build_opener,
 )
 
@@ -24,7 +25,8 @@ READ_S = READ_MS / 1000
 class Snapshot:
     """A camera at an HTTP address that answers each request with one image file, asked anew every `every_ms`.
 
-    A user and password in the address answer the camera where it asks for them (Basic or Digest).
+    It is asked directly, whatever proxy the environment names. A user and password in the address answer the camera
+    where it asks for them (Basic or Digest).
     """
 
     def __init__(self, address: str, every_ms: int, max_bytes: int) -> None:
@@ -83,7 +85,7 @@ def _answer(address: str) -> Iterator[HTTPResponse]:
         passwords = HTTPPasswordMgrWithDefaultRealm()
         if parts.username is not None:
             passwords.add_password(None, host, unquote(parts.username), unquote(parts.password or ""))
-        opener = build_opener(HTTPBasicAuthHandler(passwords), HTTPDigestAuthHandler(passwords))
+        opener = build_opener(ProxyHandler({}), HTTPBasicAuthHandler(passwords), HTTPDigestAuthHandler(passwords))
         with opener.open(urlunsplit(parts._replace(netloc=host)), timeout=READ_S) as answer:
             yield answer
     except HTTPError as error:

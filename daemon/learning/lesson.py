@@ -188,11 +188,14 @@ def propose_and_gate(
 
 
 def _base(engine: Engine, store: Store) -> Model:
-    """The head, as the active model where that is the head: its cached neighbours are reused then."""
+    """The head, as the active model where that is the head: its cached neighbours are reused then. It is activated
+    where it is not, since parts are seen again as the active version sees them."""
     head, active = store.head(), engine.active
     if head is not None and active is not None and active.model.version.sha256 == head.sha256:
         return active.model
-    return store.current()
+    model = store.current()
+    engine.activate(model)
+    return model
 
 
 def _confirmed(engine: Engine, base: Model, spans: Sequence[Span]) -> LabelledParts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from daemon.clock import iso
+from daemon.intake.positioning import same_position, template_of
 from daemon.learning.publish import announce
 from daemon.ledger.ledger import Ledger
 from memory.defects import ConfirmedDefects
@@ -52,9 +53,11 @@ def roll_back(store: Store, ledger: Ledger, number: int, who: str, now_ms: int) 
 
 
 def _todays_defects(old: Model, head: Model) -> ConfirmedDefects:
-    """Today's confirmed defects, as seen under the geometry of `old`. Raises StoreError for one that never was."""
+    """Today's confirmed defects, as seen in the geometry and position of `old`. Raises StoreError for one that never
+    was."""
     todays, known = head.snapshot.confirmed_defects, old.snapshot.confirmed_defects
-    if old.version.geometry == head.version.geometry:
+    templates = [template_of(model.snapshot.reference) for model in (old, head)]
+    if old.version.geometry == head.version.geometry and same_position(*templates):
         return todays
     unknown = set(todays.samples) - set(known.samples)
     if unknown:

@@ -22,6 +22,7 @@ class Spool:
     """
 
     def __init__(self, tiling: Tiling, folder: Path, *, large: bool) -> None:
+        self.large = large
         self._tiling = tiling
         self._folder = folder if large else None
         self._images: list[Image] = []

@@ -15,6 +15,7 @@ from memory.errors import DriftlineError
 from memory.geometry import Geometry, InputShapes, common_size, geometry_of
 from memory.region import Region
 
+MIN_PARTS = 2
 Track = Callable[[Sequence[Path], str], Iterable[Path]]
 log = structlog.get_logger()
 
@@ -47,6 +48,16 @@ class Survey:
         window = bits or (found_bits(max(unstated)) if unstated else None)
         sizes = [one.size_px for one in self.usable]
         return geometry_of(sizes, shapes, region, window, scene.scale, scene.smallest_defect_px)
+
+
+def enough(usable: int, refused: int) -> None:
+    """Raises TeachError for fewer than `MIN_PARTS` usable images."""
+    if usable < MIN_PARTS:
+        raise TeachError(
+            expected=f"at least {MIN_PARTS} usable images of good parts",
+            came=f"{usable} usable, {refused} refused",
+            do="add good parts; a false-reject rate r needs at least 1/r - 1 of them",
+        )
 
 
 def survey(paths: Sequence[Path], source: SourceSettings, track: Track) -> Survey:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,10 +16,10 @@ from daemon.inference.sight import Sight
 from daemon.intake.decode import ImageRejected, path_text, read_allowed
 from daemon.intake.onto_canvas import decode_onto, onto_canvas
 from daemon.learning.spool import Spool
-from daemon.learning.survey import Survey, TeachError, Track
+from daemon.learning.survey import Survey, TeachError, Track, enough
 from daemon.settings.load import Settings
 from daemon.settings.models import SourceSettings
-from drift.placement import PlacementTemplate, placement_template
+from drift.placement import TAUGHT_PARTS, PlacementTemplate, placement_template
 from drift.signals import grey_of
 from memory.canvas import Canvas
 from memory.detector import GoodPart
@@ -25,15 +29,31 @@ from memory.grid_check import check_grid
 if TYPE_CHECKING:
     from memory.extract import Extractor
 
-MOST_DRAWN = 250_000  # patches of all large images together, of which a detector is made
+MOST_DRAWN = 250_000  # patches of all large images together, of which a detector is made, beside their lattices
+MOST_TEACHING = 250  # large parts, spread evenly over all that come; the others only calibrate
 AS_IT_IS = np.zeros(3)  # the light of taught parts is the reference
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True)
+class TaughtFile:
+    """An image file that was taught, with the SHA-256 of its content."""
+
+    path: Path
+    sha256: str
+
+
 def common_position(found: Survey, canvas: Canvas, source: SourceSettings) -> PlacementTemplate:
-    """The template that parts are placed by. Raises TeachError where the taught ones have no position in common."""
-    files = (read_allowed(one.path, (one.path.parent,), source.max_bytes) for one in found.usable)
-    template = placement_template((grey_of(onto_canvas(f, canvas.geometry, source)) for f in files), canvas.inside)
+    """The template that parts are placed by, of as many taught ones as it can be made of. Raises TeachError where those
+    have no position in common."""
+    every = math.ceil(len(found.usable) / TAUGHT_PARTS)
+    greys = []
+    for one in found.usable[::every]:
+        with suppress(ImageRejected):  # `read_parts` tells it
+            data = read_allowed(one.path, (one.path.parent,), source.max_bytes)
+            greys.append(grey_of(onto_canvas(data, canvas.geometry, source)))
+    enough(len(greys), len(found.refused))
+    template = placement_template(greys, canvas.inside)
     if not template.usable:
         raise TeachError(
             expected="parts that lie alike but for 10 % and 15°, with structure to place them by",
@@ -45,14 +65,15 @@ def common_position(found: Survey, canvas: Canvas, source: SourceSettings) -> Pl
 
 def read_parts(
     found: Survey, sight: Sight, extractor: Extractor, settings: Settings, track: Track, spool: Spool
-) -> tuple[dict[str, Path], list[GoodPart]]:
-    """The usable files by name, and their good parts, of large images with a draw of their patches; all their patches
-    go to the `spool`. What cannot be looked at is refused too. Raises DriftlineError for a backbone whose patches do
-    not lie where they should."""
+) -> tuple[dict[str, TaughtFile], list[GoodPart]]:
+    """The usable files by name, and their good parts, of large images with a draw of their patches, or without any
+    where there are more than `MOST_TEACHING`; all their patches go to the `spool`. What cannot be looked at is refused
+    too. Raises DriftlineError for a backbone whose patches do not lie where they should."""
     paths = [one.path for one in found.usable]
-    files: dict[str, Path] = {}
+    files: dict[str, TaughtFile] = {}
     goods: list[GoodPart] = []
-    most = max(LATTICE, min(MOST_PATCHES, MOST_DRAWN // len(paths)))
+    every = math.ceil(len(paths) / MOST_TEACHING)
+    most = max(LATTICE, min(MOST_PATCHES, MOST_DRAWN * every // len(paths)))
     for path in track(paths, "features"):
         name = path_text(path)
         try:
@@ -67,7 +88,13 @@ def read_parts(
             check_grid(extractor, sight.canvas.tiling.first(image))
         features = sight.view(image, extractor).features
         spool.add(image, features)
-        drawn = features.drawn(most, np.random.default_rng((settings.memory.seed, len(goods))))
-        goods.append(GoodPart(name, View(drawn, None if features.large else image)))
-        files[name] = path
+        if features.large:
+            rng = np.random.default_rng((settings.memory.seed, len(goods)))
+            drawn = features.emptied if len(goods) % every else features.drawn(most, rng)
+            goods.append(GoodPart(name, View(drawn)))
+        else:
+            goods.append(GoodPart(name, View(features, image)))
+        files[name] = TaughtFile(path, hashlib.sha256(data).hexdigest())
+    if every > 1 and spool.large:
+        log.info("large parts: some teach, all calibrate", teaching=math.ceil(len(goods) / every), parts=len(goods))
     return files, goods

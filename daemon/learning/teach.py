@@ -20,8 +20,8 @@ from daemon.intake.positioning import template_arrays
 from daemon.learning.publish import announce
 from daemon.learning.seen_again import seen_on
 from daemon.learning.spool import Spool
-from daemon.learning.survey import TeachError, Track, survey
-from daemon.learning.taught_parts import common_position, read_parts
+from daemon.learning.survey import TeachError, Track, enough, survey
+from daemon.learning.taught_parts import TaughtFile, common_position, read_parts
 from daemon.ledger.kept import keep_taught
 from drift.reference import fit_reference
 from memory.canvas import Canvas, canvas_of
@@ -40,7 +40,6 @@ from policies.threshold import Threshold
 if TYPE_CHECKING:
     from memory.extract import Extractor
 
-MIN_PARTS = 2
 LOOKED_AT_TILES = 4  # of each image under a simulated cause of drift
 log = structlog.get_logger()
 
@@ -58,7 +57,7 @@ class Draft:
     gate: dict[str, object]
     names: tuple[str, ...]
     refused: dict[str, str]
-    calibrating: dict[str, Path]
+    calibrating: dict[str, TaughtFile]
 
     @property
     def region(self) -> Region:
@@ -127,7 +126,7 @@ def draft(
     It judges the `region`, or that of the version before, finely enough for the smallest defect to find, or as
     `settings.scene` says where none is named. After an earlier version, its confirmed defects are kept and
     the gate applies: a draft that would miss one is refused. Files that cannot be used are logged and listed in the
-    draft, not fatal. Raises TeachError with fewer than `MIN_PARTS` usable images, GeometryError for a region without a
+    draft, not fatal. Raises TeachError with not `enough` usable images, GeometryError for a region without a
     patch, ExtractorMismatch over a version of another extractor, UnknownDetector for a kind that is not installed.
     """
     extractor, settings = engine.extractor, engine.settings
@@ -138,7 +137,7 @@ def draft(
         _same_extractor(base, extractor)
         region = region or region_of(base.version)
     found = survey(paths, settings.source, track)
-    _enough(len(found.usable), len(found.refused))
+    enough(len(found.usable), len(found.refused))
     scene = settings.scene.for_defects(smallest_defect_px)
     geometry = found.geometry(extractor.shapes, region or Region(), scene, settings.source.bits)
     canvas = canvas_of(geometry, extractor.shapes)
@@ -146,7 +145,7 @@ def draft(
     with TemporaryDirectory(dir=settings.state_dir, prefix="teach-") as folder:
         spool = Spool(canvas.tiling, Path(folder), large=len(canvas.tiling.cells) > MOST_PATCHES)
         files, goods = read_parts(found, sight, extractor, settings, track, spool)
-        _enough(len(goods), len(found.refused))
+        enough(len(goods), len(found.refused))
         place = {good.sample: i for i, good in enumerate(goods)}
         look = partial(extractor.features, tiling=canvas.tiling.some(LOOKED_AT_TILES))
         reference = fit_reference(spool.images, spool.features, look, settings.memory.seed, canvas.inside)
@@ -169,11 +168,16 @@ def draft(
 def publish(draft: Draft, engine: Engine, store: Store, who: str) -> Taught:
     """Commit a draft; the service takes it up by itself. Raises StaleParent where another version came first since."""
     base, now_ms = draft.base.version if draft.base else None, engine.clock_ms()
-    for name, path in draft.calibrating.items():
+    for name, file in draft.calibrating.items():  # what needs one later that is not kept, says that it is gone
         try:
-            keep_taught(engine.kept, name, read_allowed(path, (path.parent,), engine.settings.source.max_bytes))
-        except ImageRejected as error:  # since it was taught: what needs it later says that it is gone
+            data = read_allowed(file.path, (file.path.parent,), engine.settings.source.max_bytes)
+        except ImageRejected as error:
             log.warning("taught image not kept", file=name, reason=str(error))
+            continue
+        if hashlib.sha256(data).hexdigest() == file.sha256:
+            keep_taught(engine.kept, name, data)
+        else:
+            log.warning("taught image not kept", file=name, reason="it has changed since it was taught")
     version = store.commit(
         draft.snapshot,
         VersionDraft(
@@ -195,15 +199,6 @@ def publish(draft: Draft, engine: Engine, store: Store, who: str) -> Taught:
     for name, reason in draft.refused.items():
         engine.ledger.event(now_ms, "teach_refused", file=name, reason=reason)
     return Taught(version, draft.sight.canvas, draft.threshold, draft.refused)
-
-
-def _enough(usable: int, refused: int) -> None:
-    if usable < MIN_PARTS:
-        raise TeachError(
-            expected=f"at least {MIN_PARTS} usable images of good parts",
-            came=f"{usable} usable, {refused} refused",
-            do="add good parts; a false-reject rate r needs at least 1/r - 1 of them",
-        )
 
 
 def _same_extractor(base: Model, extractor: Extractor) -> None:

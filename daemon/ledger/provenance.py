@@ -7,13 +7,14 @@ from itertools import groupby
 from typing import Any
 
 from daemon.clock import iso
+from daemon.intake.positioning import region_as_it_lies
 from daemon.ledger.answers import answers_on
 from daemon.ledger.frames import first_seen_ms, frames_named
 from daemon.ledger.history import set_aside_of
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import JudgedFrame
 from memory.errors import DriftlineError, StoreError
-from memory.region import Region, region_of
+from memory.region import Inside, region_of
 from memory.store import Store
 from memory.version import Version
 from policies.threshold import Threshold
@@ -29,10 +30,11 @@ def threshold_behind(store: Store, frame: JudgedFrame) -> Threshold | None:
     return replace(Threshold.of(version.threshold).for_regime(frame.regime), value=frame.threshold)
 
 
-def region_behind(store: Store, frame: JudgedFrame) -> Region | None:
-    """The region in which a frame was judged; None where its version cannot be read any more, or none judged it."""
-    version = _version_behind(store, frame)
-    return region_of(version) if version else None
+def inside_behind(store: Store, frame: JudgedFrame, size_px: tuple[int, int]) -> Inside | None:
+    """Which pixels of a frame's image, drawn in this size (height, width), were judged, where its part lay; None where
+    they all were, its version cannot be read any more, or none judged it."""
+    version, evidence = _version_behind(store, frame), frame.evidence or {}
+    return region_as_it_lies(region_of(version), evidence.get("placement"), size_px) if version else None
 
 
 def bits_behind(store: Store, frame: JudgedFrame) -> int | None:

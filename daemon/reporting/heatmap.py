@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from memory.features import Image
-from memory.region import Region
+from memory.features import Image, Map
+from memory.region import Inside
 from policies.threshold import Threshold
 
 CALM = 0.5
@@ -18,10 +17,10 @@ LINE = (80, 200, 255)  # no colour of the map
 LINES_A_SIDE = 400
 
 
-def overlay(image: Image, anomaly: npt.NDArray[np.float32], threshold: Threshold, region: Region) -> Image:
+def overlay(image: Image, anomaly: Map, threshold: Threshold, inside: Inside | None) -> Image:
     """The image (H, W, 3) u8 with its map (rows, columns) laid over: transparent below the `CALM` quantile of the
     calibration scores, of middle colour at the threshold, and brightest as far above it again. The scale does not
-    depend on the image, so a calm part looks calm. What lies outside the region is dimmed, with a line around it.
+    depend on the image, so a calm part looks calm. What is not `inside` (H, W) is dimmed, with a line around it.
     """
     height, width = image.shape[:2]
     smooth = cv2.resize(anomaly, (width, height), interpolation=cv2.INTER_LINEAR)
@@ -30,13 +29,11 @@ def overlay(image: Image, anomaly: npt.NDArray[np.float32], threshold: Threshold
     colours = cv2.applyColorMap(np.rint(heat * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[:, :, ::-1]
     alpha = (OPACITY * np.sqrt(heat))[:, :, None]  # (H, W) -> (H, W, 1)
     laid: Image = np.rint(image * (1 - alpha) + colours * alpha).astype(np.uint8)
-    return laid if region.everything else _within(laid, region)
+    return laid if inside is None else _within(laid, inside)
 
 
-def _within(image: Image, region: Region) -> Image:
-    height, width = image.shape[:2]
-    inside = region.inside(height, width)
+def _within(image: Image, inside: Inside) -> Image:
     shown = np.where(inside[:, :, None], image, np.rint(image * DIMMED)).astype(np.uint8)
     outlines, _ = cv2.findContours(inside.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-    cv2.drawContours(shown, outlines, -1, LINE, max(round(max(height, width) / LINES_A_SIDE), 1))
+    cv2.drawContours(shown, outlines, -1, LINE, max(round(max(inside.shape) / LINES_A_SIDE), 1))
     return shown

@@ -17,7 +17,7 @@ from daemon.ledger.answers import every_answer
 from daemon.ledger.frames import newest_frames
 from daemon.ledger.history import newest_events
 from daemon.ledger.ledger import Ledger
-from daemon.ledger.provenance import bits_behind, region_behind, threshold_behind
+from daemon.ledger.provenance import bits_behind, inside_behind, threshold_behind
 from daemon.ledger.records import JudgedFrame, RecordedEvent
 from daemon.reporting.heatmap import overlay
 from daemon.reporting.plot import Axes, Frame
@@ -195,9 +195,10 @@ def tile(engine: Engine, store: Store, frame: JudgedFrame) -> bytes | None:
     if frame.kept is None:
         return None
     data, anomaly = engine.kept.image(frame.kept), engine.kept.anomaly(frame.kept)
-    threshold, region = threshold_behind(store, frame), region_behind(store, frame)
-    if data is None or anomaly is None or threshold is None or region is None:
+    threshold = threshold_behind(store, frame)
+    if data is None or anomaly is None or threshold is None:
         return None
     raw = pictured(data, TILED_PX, engine.settings.source, bits_behind(store, frame))
-    picture = overlay(compensate(raw, frame.scene.gain), anomaly, threshold, region)
+    inside = inside_behind(store, frame, raw.shape[:2])
+    picture = overlay(compensate(raw, frame.scene.gain), anomaly, threshold, inside)
     return cv2.imencode(".jpg", shrunk(picture, TILE_PX)[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()

@@ -6,7 +6,7 @@ from base64 import b64decode
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from memory.detector import PATCH_BANK
 
@@ -46,6 +46,12 @@ class SceneSettings(Section):
         description="side of the smallest defect to find, in pixels of the image; null: about input_px a side",
     )
     align: bool = Field(False, description="place parts shifted by up to 10 % or turned by up to 15° before scoring")
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> SceneSettings:
+        if self.scale is not None and self.smallest_defect_px is not None:
+            raise ValueError("set scale or smallest_defect_px, not both: each says how finely images are judged")
+        return self
 
     def for_defects(self, smallest_px: float | None) -> SceneSettings:
         """As finely as the smallest defect to find asks for, whatever `scale` is; these settings where it is None."""

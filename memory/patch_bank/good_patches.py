@@ -95,8 +95,11 @@ class GoodPatches:
     def with_landmarks(self, landmarks: Vectors, taught: Sequence[Features]) -> GoodPatches:
         """The same patches with these landmarks (M, D), and the range of scales that the taught parts have by them.
 
-        Unchanged where a part's scale would be 0, its patches alike to the bit (drawn pictures, masked ground).
+        Unchanged where there is no landmark, or a part's scale would be 0, its patches alike to the bit (drawn
+        pictures, masked ground).
         """
+        if not len(landmarks):
+            return self
         marked = replace(self, landmarks=landmarks)
         if min(marked.landmark_quantile(features, None) for features in taught) == 0:
             return self
