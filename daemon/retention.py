@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+
 import structlog
 
+from daemon.learning.teach import TEACHING
 from daemon.ledger.frames import expired_flags, images_beyond_ring
 from daemon.service import Service
 from daemon.streams import RedisLost
@@ -29,6 +32,9 @@ def retain(service: Service, now_s: float) -> None:
     rows = 0
     while gone := ledger.forget_before(int(now_ms - keep.ledger_days * DAY_MS), BATCH_ROWS):
         rows += gone
+    for spool in engine.settings.state_dir.glob(f"{TEACHING}*"):
+        if now_ms - spool.stat().st_mtime * 1000 > DAY_MS:  # its teach was killed
+            shutil.rmtree(spool)
     versions = service.store.prune(engine.settings.memory.keep_versions, now_s)
     try:
         service.streams.trim(engine.settings.redis.keep_entries)

@@ -96,3 +96,17 @@ def box_mask(box: tuple[float, float, float, float], grid: tuple[int, int]) -> P
         int(left * columns) : max(int(np.ceil(right * columns)), int(left * columns) + 1),
     ] = True
     return mask
+
+
+def on_grid(mask: PatchMask, grid: tuple[int, int]) -> PatchMask:
+    """A mask on another grid (rows, columns): every cell that one of its cells touches."""
+    touched: PatchMask = np.zeros(grid, dtype=np.bool_)
+    for row, column in np.argwhere(mask).tolist():
+        down, across = (_touched(at, old, new) for at, old, new in zip((row, column), mask.shape, grid, strict=True))
+        touched[down, across] = True
+    return touched
+
+
+def _touched(at: int, cells: int, others: int) -> slice:
+    """Which of `others` along an axis the cell `at` of so many `cells` touches."""
+    return slice(at * others // cells, -(-(at + 1) * others // cells))

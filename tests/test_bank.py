@@ -36,6 +36,16 @@ def test_the_score_is_the_largest_distance_to_the_nearest_patch(
     assert score.value == exact.astype(np.float32).max()
 
 
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_a_bank_of_few_patches_of_large_images_is_taught(size: int, rng: np.random.Generator) -> None:
+    """None of them need lie on a lattice."""
+    patches = rng.standard_normal((2, 70 * 80, 4)).astype(np.float32)
+    goods = [GoodPart(str(i), View(Features(each, (70, 80)))) for i, each in enumerate(patches)]
+    bank = PatchBankLearner().fit(goods, Capacity(size, 1), seed=0)
+    assert bank.size == size
+    assert np.isfinite(bank.score(goods[0].view).value)
+
+
 @given(known=Vectors, more=Vectors, asked=Vectors)
 def test_adding_vectors_never_raises_a_distance(
     known: npt.NDArray[np.float32], more: npt.NDArray[np.float32], asked: npt.NDArray[np.float32]

@@ -91,6 +91,11 @@ def test_an_unknown_environment_variable_or_override_is_told(tmp_path: Path) -> 
     load(None, environ={"DRIFTLINE_SHARED": str(tmp_path), "PATH": "/bin"})
 
 
+def test_a_scale_and_a_smallest_defect_are_not_set_together(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="scale or smallest_defect_px, not both"):
+        load(write(tmp_path, "scene: {scale: 0.5, smallest_defect_px: 6}"))
+
+
 @pytest.mark.parametrize(
     ("text", "names"),
     [

@@ -23,6 +23,7 @@ from daemon.ledger.provenance import inside_behind
 from daemon.ledger.state import open_state
 from daemon.service import Service
 from daemon.settings.load import Settings
+from daemon.status import probe
 from daemon.streams import RedisStreams
 from memory.errors import StoreError
 from memory.extract import Extractor
@@ -134,6 +135,23 @@ def test_the_region_is_shown_on_the_part_where_it_lies(
     still = inside_behind(line.store, where_taught, (256, 256))
     assert still is not None
     assert (still & taught_inside).sum() > 0.93 * (still | taught_inside).sum()
+
+
+def test_what_lies_outside_the_region_of_a_moved_part_changes_nothing(
+    taught_in_region: Path, extractor: Extractor, wire: RedisStreams, tmp_path: Path
+) -> None:
+    line = start_line(taught_in_region, placing_in(tmp_path), extractor, wire)
+    outside, within = part(500, MOVED), part(500, MOVED)
+    outside[0:60, 0:60] = np.roll(outside[0:60, 0:60], 7, axis=0)
+    within[120:140, 130:150] = (255, 0, 255)
+    assert line.engine.judge(frame("o", file_of(outside))).verdict == "OK"
+    assert line.engine.judge(frame("w", file_of(within))).verdict == "NG"
+
+
+def test_a_version_whose_taught_images_are_gone_is_probed_all_the_same(placing: Service) -> None:
+    shutil.rmtree(placing.engine.settings.state_dir / "frames")
+    assert placing.engine.active is not None
+    assert probe(placing.engine, placing.engine.active) is not None
 
 
 def test_a_part_that_cannot_be_read_does_not_end_the_teach(extractor: Extractor, tmp_path: Path) -> None:

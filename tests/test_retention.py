@@ -15,6 +15,16 @@ from daemon.service import Service
 from daemon.settings.load import Settings
 
 
+def test_what_a_killed_teach_left_leaves_after_a_day(service: Service, settings: Settings) -> None:
+    left = settings.state_dir / "teach-abc123"
+    left.mkdir()
+    (left / "image-000000.npy").write_bytes(b"")
+    retain(service, time.time())
+    assert left.exists(), "it may still run"
+    retain(service, time.time() + 1.1 * 86_400)
+    assert not left.exists()
+
+
 def test_an_answer_in_time_saves_a_frame_from_retention(service: Service) -> None:
     judged = service.engine.judge(frame("f", png(504)))
     answers.record(service.engine.ledger, answers.answer("f", "good", "anna"), NOW_MS)

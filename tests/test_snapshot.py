@@ -158,6 +158,12 @@ def test_a_snapshot_goes_on_byte_for_byte_and_is_fetched_anew(server: Server) ->
     assert camera.interval_s == 0.01
 
 
+def test_a_camera_is_asked_directly_whatever_proxy_the_pc_has(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert Snapshot(server.at("image"), 10, MAX_BYTES).grab()
+
+
 def test_a_healthy_snapshot_camera_is_judged_and_never_told_as_lost(server: Server, service: Service) -> None:
     def judged() -> int:
         service.turn(20)

@@ -9,9 +9,8 @@ from daemon.inference.engine import Engine
 from daemon.inference.sight import Sight, sight_of
 from daemon.intake.positioning import as_it_lay, as_taught, same_position
 from drift.reference import Reference
-from memory.defects import ConfirmedDefects, Defect
+from memory.defects import ConfirmedDefects, Defect, on_grid
 from memory.errors import DriftlineError
-from memory.features import PatchMask
 from memory.version import Model
 
 
@@ -53,21 +52,7 @@ def _seen_again(engine: Engine, defect: Defect, before: Sight, sight: Sight, ref
         return None
     features, stride_px = sight.view(seen[0], engine.extractor).features, engine.extractor.shapes.stride_px
     lay = as_it_lay(defect.mask.astype(np.float32), seen_before[1], stride_px) > 0
-    mask = as_taught(_on_grid(lay, features.grid), seen[1], stride_px)
+    mask = as_taught(on_grid(lay, features.grid), seen[1], stride_px)
     if not features.of_map(mask).any():
         return None
     return Defect(defect.sample, features.thinned(features.of_map(mask)), mask)
-
-
-def _on_grid(mask: PatchMask, grid: tuple[int, int]) -> PatchMask:
-    """A mask on another grid (rows, columns): every cell that one of its cells touches."""
-    touched: PatchMask = np.zeros(grid, dtype=np.bool_)
-    for row, column in np.argwhere(mask).tolist():
-        down, across = (_touched(at, old, new) for at, old, new in zip((row, column), mask.shape, grid, strict=True))
-        touched[down, across] = True
-    return touched
-
-
-def _touched(at: int, cells: int, others: int) -> slice:
-    """Which of `others` along an axis the cell `at` of so many `cells` touches."""
-    return slice(at * others // cells, -(-(at + 1) * others // cells))

@@ -40,6 +40,7 @@ from policies.threshold import Threshold
 if TYPE_CHECKING:
     from memory.extract import Extractor
 
+TEACHING = "teach-"  # begins the name of the folder in which a teach works
 LOOKED_AT_TILES = 4  # of each image under a simulated cause of drift
 log = structlog.get_logger()
 
@@ -142,7 +143,7 @@ def draft(
     geometry = found.geometry(extractor.shapes, region or Region(), scene, settings.source.bits)
     canvas = canvas_of(geometry, extractor.shapes)
     sight = Sight(canvas, common_position(found, canvas, settings.source) if settings.scene.align else None)
-    with TemporaryDirectory(dir=settings.state_dir, prefix="teach-") as folder:
+    with TemporaryDirectory(dir=settings.state_dir, prefix=TEACHING) as folder:
         spool = Spool(canvas.tiling, Path(folder), large=len(canvas.tiling.cells) > MOST_PATCHES)
         files, goods = read_parts(found, sight, extractor, settings, track, spool)
         enough(len(goods), len(found.refused))
