@@ -131,6 +131,11 @@ def test_the_window_is_the_version_s_and_never_the_image_s(value: int, bits: int
             eight_bits(raw, bits)
 
 
+def test_a_value_beyond_the_file_s_own_word_blames_the_camera() -> None:
+    with pytest.raises(ImageRejected, match=r"up to 1023 \(10 bits\), as the file says; .* 5000; check the camera"):
+        eight_bits(RawImage(np.full((16, 16), 5000, np.uint16), 10), 16)
+
+
 def test_a_value_beyond_the_taught_window_is_told_in_plain_words() -> None:
     with pytest.raises(ImageRejected) as raised:
         eight_bits(RawImage(np.full((16, 16), 5000, np.uint16), None), 12)

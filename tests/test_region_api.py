@@ -84,6 +84,19 @@ def test_a_draft_is_taught_in_a_region(client: TestClient) -> None:
     assert taught(client, batch=batch, region={})["region"] == {}
 
 
+def test_people_see_an_image_that_was_refused(client: TestClient, service: Service) -> None:
+    """Its values lie beyond the window of the version, or it has another size: UNKNOWN, and shown as it is."""
+    large = file_of(np.full((96, 80, 3), 200, np.uint8))
+    twelve = file_of(np.full((64, 64), 3000, np.uint16))
+    for name, data, shape in (("size", large, (96, 80)), ("depth", twelve, (64, 64))):
+        seen = service.engine.judge(frame(name, data))
+        assert seen.verdict == "UNKNOWN"
+        shown = client.get(f"/frames/{seen.seq}/heat.jpg")
+        assert shown.status_code == 200
+        assert pixels(shown.content).shape[:2] == shape
+        assert pixels(shown.content).mean() == pytest.approx(200 if name == "size" else 3000 * 255 / 4095, abs=3)
+
+
 def go_live(client: TestClient, draft: dict[str, Any]) -> None:
     assert client.post("/api/setup/live", json={"draft": draft["id"]}).status_code == 201
 
