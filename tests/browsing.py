@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+import redis
 import uvicorn
 from conftest import frame
 from pictures import png
@@ -64,9 +65,9 @@ def line(service: Service, settings: Settings) -> Iterator[tuple[Service, Settin
 
 
 @contextmanager
-def served(settings: Settings, real_redis: RealRedis, console: ConsoleSettings) -> Iterator[str]:
+def served(settings: Settings, client: redis.Redis, console: ConsoleSettings) -> Iterator[str]:
     """The console of a line, served by uvicorn."""
-    streams = RedisStreams(real_redis.client(), real_redis.url, settings.redis.prefix, settings.line)
+    streams = RedisStreams(client, settings.redis.url, settings.redis.prefix, settings.line)
     app = application(line_view(settings, open_state(settings.state_dir), streams), access(console))
     port = free_port()
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, timeout_graceful_shutdown=1))
@@ -83,7 +84,7 @@ def served(settings: Settings, real_redis: RealRedis, console: ConsoleSettings) 
 @pytest.fixture
 def url(line: tuple[Service, Settings], real_redis: RealRedis) -> Iterator[str]:
     """An open console on this PC."""
-    with served(line[1], real_redis, ConsoleSettings()) as address:
+    with served(line[1], real_redis.client(), ConsoleSettings()) as address:
         yield address
 
 

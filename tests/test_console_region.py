@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import browsing
+import cv2
+import fakeredis
 import pytest
+from browsing import served
+from conftest import line_in, render
 from lessons import judge_by_newest, teach_from
+from pictures import file_of
 from playwright.sync_api import Browser, Page, expect
 from servers import until
 
+from daemon import build
+from daemon.datasets.rendered import part
 from daemon.service import Service
+from daemon.settings.models import ConsoleSettings
+from memory.extract import Extractor
 from memory.region import Region
 
 pytestmark = [pytest.mark.redis, pytest.mark.usefixtures("small")]
@@ -30,9 +41,34 @@ def in_right(service: Service, good_parts: Path) -> None:
     judge_by_newest(service)
 
 
+@pytest.fixture(scope="module")
+def drafted(
+    taught: Path, extractor: Extractor, browser: Browser, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The console of a line with a draft in the whole image, for tests that change nothing but the page."""
+    folder = tmp_path_factory.mktemp("drafted")
+    settings = line_in(folder)
+    shutil.copytree(taught, settings.state_dir)
+    with pytest.MonkeyPatch.context() as patch, served(settings, fakeredis.FakeRedis(), ConsoleSettings()) as address:
+        patch.setattr(build, "extractor", lambda _: extractor)
+        page = browser.new_page()
+        page.goto(f"{address}/setup")
+        teach(page, render(folder / "good"))
+        page.close()
+        yield address
+
+
+@pytest.fixture
+def drawing(page: Page, drafted: str) -> Page:
+    """*Setup* with that draft."""
+    page.goto(f"{drafted}/setup")
+    shown(page)
+    return page
+
+
 @pytest.fixture
 def setup(page: Page, url: str, good_parts: Path) -> Page:
-    """*Setup* with a draft that was just taught in the whole image."""
+    """*Setup* with a draft of its own that was just taught in the whole image."""
     page.goto(f"{url}/setup")
     teach(page, good_parts)
     return page
@@ -42,6 +78,10 @@ def teach(page: Page, good_parts: Path) -> None:
     page.locator("#goods").set_input_files(good_parts)
     page.get_by_role("button", name="Teach", exact=True).click()
     expect(page.locator("#told")).to_contain_text("16 parts", timeout=20_000)
+    shown(page)
+
+
+def shown(page: Page) -> None:
     until(lambda: page.evaluate("document.getElementById('taught').naturalWidth > 0"))
 
 
@@ -96,46 +136,46 @@ def test_a_region_is_drawn_by_mouse_and_taught(setup: Page) -> None:
     assert draft(setup)["region"] == drawn(setup)
 
 
-def test_a_polygon_is_mended_and_removed(setup: Page) -> None:
+def test_a_polygon_is_mended_and_removed(drawing: Page) -> None:
     for corner in CORNERS[:2]:
-        setup.mouse.click(*on(setup, corner))
-    setup.get_by_role("button", name="Teach in this region").click()
-    expect(setup.locator("#region-told")).to_contain_text("Close the polygon in hand first")
-    setup.locator("#drawing").press("Enter")
-    expect(setup.locator("#region-told")).to_contain_text("at least three corners")
-    setup.locator("#drawing").press("Escape")
-    expect(setup.locator(".corner")).to_have_count(0)
+        drawing.mouse.click(*on(drawing, corner))
+    drawing.get_by_role("button", name="Teach in this region").click()
+    expect(drawing.locator("#region-told")).to_contain_text("Close the polygon in hand first")
+    drawing.locator("#drawing").press("Enter")
+    expect(drawing.locator("#region-told")).to_contain_text("at least three corners")
+    drawing.locator("#drawing").press("Escape")
+    expect(drawing.locator(".corner")).to_have_count(0)
     for corner in CORNERS:
-        setup.mouse.click(*on(setup, corner))
-    setup.mouse.click(*on(setup, CORNERS[0]))
-    expect(setup.locator("#polygons li")).to_have_count(1)
-    setup.mouse.move(*on(setup, CORNERS[2]))
-    setup.mouse.down()
-    setup.mouse.move(*on(setup, (0.9, 0.95)), steps=3)
-    setup.mouse.up()
-    assert drawn(setup)["include"][0][2] == polygon((0.9, 0.95))
-    assert len(drawn(setup)["include"][0]) == 4, "to drag a corner adds none"
-    setup.get_by_role("button", name="Delete polygon 1").click()
-    assert drawn(setup) == {"include": [], "ignore": []}
+        drawing.mouse.click(*on(drawing, corner))
+    drawing.mouse.click(*on(drawing, CORNERS[0]))
+    expect(drawing.locator("#polygons li")).to_have_count(1)
+    drawing.mouse.move(*on(drawing, CORNERS[2]))
+    drawing.mouse.down()
+    drawing.mouse.move(*on(drawing, (0.9, 0.95)), steps=3)
+    drawing.mouse.up()
+    assert drawn(drawing)["include"][0][2] == polygon((0.9, 0.95))
+    assert len(drawn(drawing)["include"][0]) == 4, "to drag a corner adds none"
+    drawing.get_by_role("button", name="Delete polygon 1").click()
+    assert drawn(drawing) == {"include": [], "ignore": []}
 
 
-def test_a_region_is_drawn_by_keyboard(setup: Page) -> None:
-    setup.locator("#drawing").focus()
+def test_a_region_is_drawn_by_keyboard(drawing: Page) -> None:
+    drawing.locator("#drawing").focus()
     for keys in (("Space",), ("ArrowRight",) * 10, ("Space",), ("ArrowDown",) * 10, ("Space", "Enter")):
         for key in keys:
-            setup.keyboard.press(key)
-    assert drawn(setup)["include"] == [[[0.5, 0.5], [0.6, 0.5], [0.6, 0.6]]]
-    setup.get_by_label("Corner 1 of polygon 1").press("Shift+ArrowLeft")
-    assert drawn(setup)["include"][0][0] == [0.499, 0.5]
-    setup.get_by_label("Corner 1 of polygon 1").press("Delete")
-    assert drawn(setup)["include"] == []
+            drawing.keyboard.press(key)
+    assert drawn(drawing)["include"] == [[[0.5, 0.5], [0.6, 0.5], [0.6, 0.6]]]
+    drawing.get_by_label("Corner 1 of polygon 1").press("Shift+ArrowLeft")
+    assert drawn(drawing)["include"][0][0] == [0.499, 0.5]
+    drawing.get_by_label("Corner 1 of polygon 1").press("Delete")
+    assert drawn(drawing)["include"] == []
 
 
-def test_a_region_is_drawn_by_touch(browser: Browser, url: str, good_parts: Path) -> None:
+def test_a_region_is_drawn_by_touch(browser: Browser, drafted: str) -> None:
     with browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True) as phone:
         page = phone.new_page()
-        page.goto(f"{url}/setup")
-        teach(page, good_parts)
+        page.goto(f"{drafted}/setup")
+        shown(page)
         for corner in CORNERS:
             page.touchscreen.tap(*on(page, corner))
         page.get_by_role("button", name="Close polygon").tap()
@@ -146,41 +186,46 @@ def test_a_region_is_drawn_by_touch(browser: Browser, url: str, good_parts: Path
         assert page.evaluate("document.scrollingElement.scrollWidth") <= 390
 
 
-def test_the_json_is_edited_and_what_is_no_region_is_refused_in_place(setup: Page) -> None:
-    setup.locator("#json").fill(json.dumps({"include": [LEFT]}))
-    expect(setup.locator(".corner")).to_have_count(4)
+def test_the_json_is_edited_and_what_is_no_region_is_refused_in_place(drawing: Page) -> None:
+    drawing.locator("#json").fill(json.dumps({"include": [LEFT]}))
+    expect(drawing.locator(".corner")).to_have_count(4)
     for text, why in (
         ("{", "Expected JSON"),
         ('{"inside": []}', "the lists include and ignore"),
         ('{"include": [[[0, 0], [1, "a"], [1, 1]]]}', "the lists include and ignore"),
     ):
-        setup.locator("#json").fill(text)
-        expect(setup.locator("#region-told")).to_contain_text(why)
-        expect(setup.locator(".corner")).to_have_count(4)
+        drawing.locator("#json").fill(text)
+        expect(drawing.locator("#region-told")).to_contain_text(why)
+        expect(drawing.locator(".corner")).to_have_count(4)
     crossed = [[0.1, 0.1], [0.9, 0.9], [0.9, 0.1], [0.1, 0.9]]
-    setup.locator("#json").fill(json.dumps({"include": [crossed]}))
-    setup.get_by_role("button", name="Teach in this region").click()
-    expect(setup.locator("#region-told")).to_contain_text("Expected polygons whose edges do not cross")
-    expect(setup.locator("#live")).to_be_enabled()
-    assert draft(setup)["region"] == {}, "the draft before is still there"
+    drawing.locator("#json").fill(json.dumps({"include": [crossed]}))
+    drawing.get_by_role("button", name="Teach in this region").click()
+    expect(drawing.locator("#region-told")).to_contain_text("Expected polygons whose edges do not cross")
+    expect(drawing.locator("#live")).to_be_enabled()
+    assert draft(drawing)["region"] == {}, "the draft before is still there"
 
 
-def test_the_smallest_defect_is_drawn_and_taught(setup: Page) -> None:
-    setup.get_by_label("the smallest defect", exact=True).check()
-    setup.mouse.move(*on(setup, (0.5, 0.5)))
-    setup.mouse.down()
-    setup.mouse.move(*on(setup, (0.25, 0.9)), steps=3)
-    setup.mouse.up()
-    expect(setup.locator("#smallest")).to_have_value("16")  # a quarter of 64 pixels, however large they are shown
-    expect(setup.locator("#region-told")).to_contain_text("16 px of the image")
-    expect(setup.locator(".corner")).to_have_count(0)
-    setup.get_by_role("button", name="Teach in this region").click()
-    expect(setup.locator("#region-told")).to_contain_text("judged at 0.44 times their size", timeout=20_000)
-    setup.reload()
-    expect(setup.locator("#smallest")).to_have_value("16")
-    setup.locator("#smallest").fill("-2")
-    setup.get_by_role("button", name="Teach in this region").click()
-    expect(setup.locator("#region-told")).to_contain_text("a number of pixels")
+def test_the_smallest_defect_is_drawn_and_taught(page: Page, url: str, tmp_path: Path) -> None:
+    for number in range(16):
+        large = cv2.resize(part(number), (128, 128), interpolation=cv2.INTER_AREA)
+        (tmp_path / f"{number}.png").write_bytes(file_of(large))
+    page.goto(f"{url}/setup")
+    teach(page, tmp_path)
+    page.get_by_label("the smallest defect", exact=True).check()
+    page.mouse.move(*on(page, (0.5, 0.5)))
+    page.mouse.down()
+    page.mouse.move(*on(page, (0.422, 0.9)), steps=3)
+    page.mouse.up()
+    expect(page.locator("#smallest")).to_have_value("10")  # of 128 pixels, however large they are shown
+    expect(page.locator("#region-told")).to_contain_text("10 px of the image")
+    expect(page.locator(".corner")).to_have_count(0)
+    page.get_by_role("button", name="Teach in this region").click()
+    expect(page.locator("#region-told")).to_contain_text("judged at 0.69 times their size", timeout=20_000)
+    page.reload()
+    expect(page.locator("#smallest")).to_have_value("10")
+    page.locator("#smallest").fill("-2")
+    page.get_by_role("button", name="Teach in this region").click()
+    expect(page.locator("#region-told")).to_contain_text("a number of pixels")
 
 
 # The light of the left and of the right half of a picture.

@@ -71,24 +71,24 @@ def test_the_manifest_gives_it_back(scores: list[float], rate: float) -> None:
 def test_parts_that_teach_the_bank_may_calibrate_it_too() -> None:
     """Each is scored without its own patches: no more good parts are flagged than with parts held out for good.
 
-    600 lines of 19 parts; three standard errors of a rate of 1/10 are 0.037.
+    300 lines of 19 parts; three standard errors of a rate of 1/10 are 0.052.
     """
     rng, flagged, names = np.random.default_rng(7), 0, tuple(f"p{i}" for i in range(19))
-    for _ in range(600):
+    for _ in range(300):
         *taught, new = [features(rng.standard_normal((6, 3)) * rng.uniform(0.5, 2)) for _ in range(20)]
         bank = gather([(n, f.patches) for n, f in zip(names, taught, strict=True)])
         fitted = calibrated(bank_of(bank), CalibrationSet(names, tuple(taught)), (), 0.1)
         flagged += fitted.detector.score(View(new)).value > fitted.threshold.value
-    assert flagged / 600 <= 0.1 + 0.037
+    assert flagged / 300 <= 0.1 + 0.052
 
 
 def test_parts_that_gave_landmarks_are_no_calmer_than_new_ones() -> None:
-    """Neither more nor fewer good parts are flagged than asked for: three standard errors of 1/10 in 300 are 0.052.
+    """Neither more nor fewer good parts are flagged than asked for: three standard errors of 1/10 in 150 are 0.073.
 
     Each part is of material of its own, as on real lines: by its own landmarks it would look calmer than it is.
     """
     rng, flagged, names = np.random.default_rng(7), 0, tuple(f"p{i}" for i in range(19))
-    for _ in range(300):
+    for _ in range(150):
         own = rng.standard_normal((20, 1, 8)) * 2
         *taught, new = [features(patches) for patches in own + rng.standard_normal((20, 40, 8)) * 0.5]
         bank = gather([(n, f.patches) for n, f in zip(names, taught, strict=True)])
@@ -96,7 +96,7 @@ def test_parts_that_gave_landmarks_are_no_calmer_than_new_ones() -> None:
         marked = bank_of(bank.with_landmarks(marks, taught))
         fitted = calibrated(marked, CalibrationSet(names, tuple(taught)), (), 0.1)
         flagged += fitted.detector.score(View(new)).value > fitted.threshold.value
-    assert abs(flagged / 300 - 0.1) <= 0.052
+    assert abs(flagged / 150 - 0.1) <= 0.073
 
 
 def test_a_part_that_alone_sets_the_threshold_is_named(rng: np.random.Generator) -> None:
