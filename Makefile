@@ -15,7 +15,7 @@ bench: $(VENV)/.installed
 	$(BIN)/pytest -n 2 -m bench
 
 slow: $(VENV)/.installed
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -n 2 -m slow
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -85,6 +85,7 @@ def test_a_name_that_timm_does_not_list_is_told(model: str) -> None:
         made(model, (1,), 64)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "input_px", "saved_px"), [(DINOV2, 56, 56), (DINOV2, 56, 112), (DINOV3, 64, 256)])
 def test_dino_takes_weights_from_a_file_of_another_input_size(
     model: str, input_px: int, saved_px: int, tmp_path: Path

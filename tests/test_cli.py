@@ -154,6 +154,7 @@ def wait(until: Any, process: subprocess.Popen[bytes]) -> None:
     raise AssertionError("it did not come to pass")
 
 
+@pytest.mark.slow
 @pytest.mark.redis
 def test_sigterm_finishes_and_exits_0_and_kill_9_loses_nothing(
     capsys: pytest.CaptureFixture[str],

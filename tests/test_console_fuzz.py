@@ -38,6 +38,7 @@ def described(
     return schemathesis.openapi.from_asgi("/openapi.json", app, headers={"Host": "127.0.0.1"})
 
 
+@pytest.mark.slow
 def test_no_request_is_a_server_error(described: schemathesis.BaseSchema) -> None:
     answered: Counter[str] = Counter()
     for documented in described.get_all_operations():

@@ -205,6 +205,7 @@ def test_the_json_is_edited_and_what_is_no_region_is_refused_in_place(drawing: P
     assert draft(drawing)["region"] == {}, "the draft before is still there"
 
 
+@pytest.mark.slow
 def test_the_smallest_defect_is_drawn_and_taught(page: Page, url: str, tmp_path: Path) -> None:
     for number in range(16):
         large = cv2.resize(part(number), (128, 128), interpolation=cv2.INTER_AREA)

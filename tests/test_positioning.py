@@ -162,6 +162,7 @@ def test_a_part_that_cannot_be_read_does_not_end_the_teach(extractor: Extractor,
     assert opened.store.version(1).refused == (str(tmp_path / "good" / "006.png"),)
 
 
+@pytest.mark.slow
 def test_a_defect_s_mask_moves_when_position_goes_and_comes(placing: Service, taught: Path) -> None:
     """Without `scene.align` it lies on the part in the image, with it where the part was taught."""
     mark(placing, "d", 610)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from conftest import NOW_MS, details, frame
 from hypothesis import given
 from hypothesis import strategies as st
@@ -214,6 +215,7 @@ def test_a_defect_that_would_be_missed_in_one_regime_holds_the_lesson(rng: np.ra
 DIM = Scene(light=0.6, wear=0.4)
 
 
+@pytest.mark.slow
 def test_the_night_shift_comes_back_to_its_own_regime(service: Service) -> None:
     def drift_after(first: int, count: int, scene: Scene) -> DriftState:
         for i in range(first, first + count):

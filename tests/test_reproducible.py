@@ -108,6 +108,7 @@ def test_regimes_are_named_by_the_frames_with_which_they_began(undisturbed: Line
     assert f"signals.{night_of(undisturbed)}" in undisturbed.service.store.current().snapshot.regimes
 
 
+@pytest.mark.slow
 def test_under_another_clock_and_with_restarts_all_versions_are_the_same(
     undisturbed: Line, taught: Path, tmp_path: Path, extractor: Extractor
 ) -> None:

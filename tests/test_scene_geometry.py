@@ -69,6 +69,7 @@ def sixteen(image: Image, bits: int) -> bytes:
     return file_of((image[:, :, 1].astype(np.uint32) * (2**bits - 1) // 255).astype(np.uint16))
 
 
+@pytest.mark.slow
 def test_a_camera_of_any_depth_is_judged_as_one_of_eight_bits(line: Line, tmp_path: Path) -> None:
     looked_at = {500: small(500), 610: small(610, Flaw.BURR)}
     eight = line([file_of(small(n)[:, :, 1]) for n in range(16)], state_dir=tmp_path / "8" / "state")

@@ -82,6 +82,7 @@ def test_parts_that_teach_the_bank_may_calibrate_it_too() -> None:
     assert flagged / 300 <= 0.1 + 0.052
 
 
+@pytest.mark.slow
 def test_parts_that_gave_landmarks_are_no_calmer_than_new_ones() -> None:
     """Neither more nor fewer good parts are flagged than asked for: three standard errors of 1/10 in 150 are 0.073.
 
