@@ -17,6 +17,14 @@ def auroc(scores: npt.ArrayLike, positive: npt.ArrayLike) -> float:
     return float((rank[truth].sum() - n * (n + 1) / 2) / (n * (len(truth) - n)))
 
 
+def average_precision(scores: npt.ArrayLike, positive: npt.ArrayLike) -> float:
+    """The mean of the precision at each positive, from the highest score down; equal scores come together (Manning,
+    Raghavan and Schütze, "Introduction to Information Retrieval", 2008, section 8.4)."""
+    values, truth = np.asarray(scores, dtype=float), np.asarray(positive, dtype=bool)
+    at = values[truth][:, None]
+    return float(np.mean((values[truth][None, :] >= at).sum(axis=1) / (values[None, :] >= at).sum(axis=1)))
+
+
 def aupro(maps: list[npt.NDArray[np.float32]], masks: list[npt.NDArray[np.bool_]], limit: float = 0.3) -> float:
     """Area under the per-region overlap curve up to a pixel false-positive rate of `limit`, scaled to 1.
 
