@@ -6,7 +6,7 @@ import logging
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,9 @@ from daemon import build
 from daemon.cli import terminal
 from daemon.cli.terminal import Config, Json, Set
 from daemon.ledger.state import open_state
+
+if TYPE_CHECKING:
+    from daemon.intake.onto_canvas import Decoded  # OpenCV comes with it
 
 
 def replay(
@@ -62,9 +65,14 @@ def score(
     overrides: Set = None,
     as_json: Json = False,
 ) -> None:
-    """Score image files with the head version and the light as it is on the line now; nothing is recorded."""
+    """Score image files with the head version and the light as it is on the line now; nothing is recorded.
+
+    Where the line has judged nothing yet, eight images or more are judged in the light that they have in common, as a
+    line that has seen them would judge them.
+    """
     import cv2
 
+    from daemon.inference.common_light import judge_in_common_light
     from daemon.intake.decode import ImageRejected, read_allowed
     from daemon.reporting.heatmap import overlay
     from policies.verdict import decide, unknown
@@ -75,11 +83,15 @@ def score(
     engine.activate(opened.store.current())
     active = engine.active
     assert active is not None  # noqa: S101  # activate just set it
+
+    def decoded(path: Path) -> Decoded:
+        return engine.decode(read_allowed(path, (path.resolve().parent,), settings.source.max_bytes))
+
+    judge_in_common_light(engine, images, decoded)
     rows: list[dict[str, Any]] = []
     for path in images:
         try:
-            data = read_allowed(path, (path.resolve().parent,), settings.source.max_bytes)
-            scored = engine.score_image(engine.decode(data), active)
+            scored = engine.score_image(decoded(path), active)
         except ImageRejected as error:
             decision, value = unknown(str(error)), None
         else:

@@ -1,0 +1,51 @@
+"""The light that images have in common: what a line would follow, for images that are looked at without one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import TypeVar
+
+import numpy as np
+import structlog
+
+from daemon.inference.engine import Engine
+from daemon.intake.decode import ImageRejected
+from daemon.intake.onto_canvas import Decoded
+from daemon.ledger.frames import newest_measured
+from drift.light import LightEstimate
+from drift.signals import light
+
+LEAST_IMAGES, MOST_IMAGES = 8, 64
+USUAL_SPREADS = 3.0
+AS_TAUGHT = np.zeros(3)
+T = TypeVar("T")
+log = structlog.get_logger()
+
+
+def judge_in_common_light(engine: Engine, images: Sequence[T], decode: Callable[[T], Decoded]) -> None:
+    """Let the active version judge in the light that these images have in common, the median of at most `MOST_IMAGES`
+    of them, evenly spread.
+
+    Nothing changes where the line has measured its light by frames; for fewer than `LEAST_IMAGES` that can be decoded,
+    which tell less of the lamp than of themselves; and where brightness and colours are within `USUAL_SPREADS` of the
+    taught parts', as those differ among themselves.
+    """
+    active = engine.active
+    if active is None or newest_measured(engine.ledger) is not None:
+        return
+    levels = []
+    for image in images[:: -(-len(images) // MOST_IMAGES) or 1]:
+        with suppress(ImageRejected):  # told when it is scored
+            looked = active.sight.look(decode(image), AS_TAUGHT, engine.settings.source)
+            levels.append(light(looked.raw, active.sight.canvas.inside))
+    if len(levels) < LEAST_IMAGES:
+        return
+    reference, common = active.monitor.reference, np.median(levels, axis=0)
+    away = common - reference.light
+    apart = np.array([away.mean(), away[0] - away[1], away[2] - away[1]]) / reference.spread[: len(away)]
+    if np.abs(apart).max() <= USUAL_SPREADS:
+        return
+    active.monitor.rewarm((), LightEstimate.within(common, reference.light))
+    percent = np.rint(100 * np.expm1(active.monitor.gain)).astype(int).tolist()
+    log.info("judged in the images' common light", images=len(levels), percent_by_channel=percent)
