@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import betaincinv
 
-from policies.threshold import CONFIDENCE
+from policies.threshold import CONFIDENCE, calibrate
 
 Interval = tuple[float, float]
 
@@ -26,24 +26,19 @@ class Choice:
 
 
 def choices(goods: Sequence[float], defects: Sequence[float]) -> list[Choice]:
-    """A choice for every calibration score of n ≥ 1 `goods`, the lowest first: conformal calibration takes no other
-    value. `defects` are the scores of confirmed defects; without any, recall may be anything.
+    """A choice for each of the rates j/(n + 1) of n ≥ 1 `goods`, the largest first: what `calibrate` makes of it.
+    `defects` are the scores of confirmed defects; without any, recall may be anything.
 
-    At the j-th smallest score 1 - j/(n + 1) is promised, and the rate given these very parts follows
-    Beta(n - j + 1, j) (Vovk 2012, "Conditional validity of inductive conformal predictors", section 3).
+    Where k of the scores lie above a threshold, the rate given these very parts follows Beta(k + 1, n - k) (Vovk 2012,
+    "Conditional validity of inductive conformal predictors", section 3).
     """
-    ordered, count = sorted(goods), len(goods)
-    detected = [sum(score > value for score in defects) for value in ordered]
-    return [
-        Choice(
-            value=value,
-            rate=1 - (j + 1) / (count + 1),
-            false_rejects=_middle(count - j, j + 1),
-            found=detected[j],
-            recall=recall(detected[j], len(defects)),
-        )
-        for j, value in enumerate(ordered)
-    ]
+    count, made = len(goods), []
+    for j in range(count):
+        rate = 1 - (j + 1) / (count + 1)
+        value = calibrate(goods, rate).value
+        above, found = sum(score > value for score in goods), sum(score > value for score in defects)
+        made.append(Choice(value, rate, _middle(above + 1, count - above), found, recall(found, len(defects))))
+    return made
 
 
 def recall(detected: int, defects: int) -> Interval:

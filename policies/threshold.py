@@ -1,4 +1,4 @@
-"""The threshold for a false-reject rate, by split conformal calibration."""
+"""The threshold for a false-reject rate: by a model of the calibration scores' tail, or else conformal."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from scipy.special import betaincinv
 from memory.calibration import CalibrationSet
 from memory.defects import Defect
 from memory.detector import Detector
+from policies.tail import TAIL_SHARE, count_usual, tail_of
 
 CONFIDENCE = 0.95
+NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -21,9 +23,11 @@ class Threshold:
     """A threshold: a part that scores above `value` is flagged.
 
     `rate` is the false-reject rate asked for, `guaranteed_rate` the one that the sample supports: a new good part,
-    exchangeable with the `scores` it was calibrated on, is flagged with at most that probability. `pivot_part` is the
-    calibration part whose score it is (empty in manifests that did not say), `value_without_pivot` what it would be
-    without that part. `per_regime` are the thresholds of regimes with enough calibration parts.
+    exchangeable with the `scores` it was calibrated on, is flagged with at most that probability. `by_tail` is whether
+    a model of the scores' tail set it (`policies.tail`), which expects that `rate`; `odd_parts` are calibration parts
+    that this model left out, the oddest first. Else it is the score of the `pivot_part` (empty in manifests that did
+    not say), and `value_without_pivot` what it would be without that part. `per_regime` are the thresholds of regimes
+    with enough calibration parts.
     """
 
     value: float
@@ -32,6 +36,8 @@ class Threshold:
     scores: tuple[float, ...]
     pivot_part: str = ""
     value_without_pivot: float = 0.0
+    by_tail: bool = False
+    odd_parts: tuple[str, ...] = ()
     per_regime: Mapping[int, Threshold] = field(default_factory=dict)
 
     def for_regime(self, regime: int) -> Threshold:
@@ -55,7 +61,12 @@ class Threshold:
     @property
     def supports_rate(self) -> bool:
         """Whether there were enough calibration parts for the rate asked for: at least 1/rate − 1."""
-        return self.guaranteed_rate <= self.rate
+        return self.least_rate <= self.rate
+
+    @property
+    def least_rate(self) -> float:
+        """The smallest false-reject rate that so many calibration parts support without a model: 1/(n + 1)."""
+        return 1 / (len(self.scores) + 1)
 
     @property
     def single_part_dominates(self) -> bool:
@@ -65,11 +76,18 @@ class Threshold:
 
     @property
     def promise(self) -> str:
-        """In words, what the threshold promises, and the part that dominates it, if one does."""
+        """In words, what the threshold promises, and parts that are odd or dominate it, if there are any."""
         sentences = [f"asked for {self.rate:.1%} false rejects"]
-        if not self.supports_rate:
-            sentences.append(f"{len(self.scores)} good parts support no less than {self.guaranteed_rate:.1%}")
+        if self.by_tail:
+            sentences.append(f"about {self.rate:.1%} are expected")
+        elif not self.supports_rate:
+            sentences.append(f"{len(self.scores)} good parts support no less than {self.least_rate:.1%}")
         sentences.append(f"with {CONFIDENCE:.0%} confidence at most {self.confident_rate:.1%}")
+        if self.odd_parts:
+            sentences.append(
+                f"{_listed(self.odd_parts)} {'is' if len(self.odd_parts) == 1 else 'are'} odd and left out of it:"
+                " see whether they are good parts"
+            )
         if self.single_part_dominates:
             sentences.append(
                 f"{self.pivot_part} alone sets the threshold, which were {self.value_without_pivot:.4f} without it:"
@@ -92,6 +110,7 @@ class Threshold:
             "scores": self.scores,
             "set_by": self.pivot_part,
             "without": self.value_without_pivot,
+            **({"by_tail": True, "odd": self.odd_parts} if self.by_tail else {}),
             **({"own": per_regime} if per_regime else {}),
         }
 
@@ -105,6 +124,8 @@ class Threshold:
             tuple(record["scores"]),
             pivot_part=record.get("set_by", ""),
             value_without_pivot=record.get("without", 0.0),
+            by_tail=record.get("by_tail", False),
+            odd_parts=tuple(record.get("odd", ())),
             per_regime={int(regime): cls.of(threshold) for regime, threshold in record.get("own", {}).items()},
         )
 
@@ -146,7 +167,12 @@ def is_detected(detector: Detector, defect: Defect, threshold: Threshold) -> boo
 
 
 def _with_pivot(threshold: Threshold, samples: Sequence[str], scores: Sequence[float]) -> Threshold:
-    """The threshold with its pivot: the part that sets it, of equals the first."""
+    """The threshold with the parts that are too odd for its model, or with its pivot: the part that sets it, of equals
+    the first."""
+    if threshold.by_tail:
+        order = sorted(range(len(scores)), key=lambda i: -scores[i])
+        odd = len(scores) - count_usual(sorted(scores))
+        return replace(threshold, odd_parts=tuple(samples[i] for i in order[:odd]))
     pivot = list(scores).index(threshold.value)
     rest = [score for i, score in enumerate(scores) if i != pivot]
     value_without = calibrate(rest, threshold.rate).value if rest else threshold.value
@@ -173,10 +199,17 @@ def _per_regime(
     return thresholds
 
 
-def calibrate(scores: Sequence[float], rate: float) -> Threshold:
-    """The split-conformal threshold for a false-reject rate in (0, 1), from n ≥ 1 calibration scores.
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:NAMED])
+    return shown if len(names) <= NAMED else f"{shown} and {len(names) - NAMED} more"
 
-    The ⌈(n + 1)(1 − rate)⌉-th smallest score (Papadopoulos et al. 2002; Angelopoulos and Bates 2023, section 1). Where
+
+def calibrate(scores: Sequence[float], rate: float) -> Threshold:
+    """The threshold for a false-reject rate in (0, 1), from n ≥ 1 calibration scores.
+
+    Where a model of their tail fits the scores, it is the score that this share of good parts is expected to exceed:
+    the largest of few scores is an honest bound, and one odd part decides it. Else it is split-conformal: the
+    ⌈(n + 1)(1 − rate)⌉-th smallest score (Papadopoulos et al. 2002; Angelopoulos and Bates 2023, section 1). Where
     that exceeds n, the largest score is taken, with the rate that it does guarantee, 1/(n + 1): n parts support no
     smaller one.
 
@@ -185,6 +218,12 @@ def calibrate(scores: Sequence[float], rate: float) -> Threshold:
     if not scores or not 0 < rate < 1:
         raise ValueError(f"expected held-out scores and a rate in (0, 1); came {len(scores)} and {rate}")
     ordered = sorted(scores)
+    tail = tail_of(tuple(ordered)) if rate < TAIL_SHARE else None
+    if tail is not None:
+        value = tail.quantile(rate)
+        above = sum(score > value for score in ordered)
+        guaranteed = (above + 1) / (len(ordered) + 1)
+        return Threshold(value, rate, guaranteed, tuple(ordered), by_tail=True)
     # Rounded first, or 0.1 would not be one tenth of 10 after its float error is ceiled.
     rank = max(min(math.ceil(round((len(ordered) + 1) * (1 - rate), 9)), len(ordered)), 1)
     return Threshold(

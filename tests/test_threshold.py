@@ -38,8 +38,11 @@ def test_it_says_what_the_sample_supports(scores: list[float], rate: float) -> N
     threshold = calibrate(scores, rate)
     smallest = 1 / (len(scores) + 1)
     assert threshold.guaranteed_rate >= smallest - 1e-12
-    assert threshold.supports_rate == (threshold.guaranteed_rate <= rate)
-    if rate >= smallest + 1e-9:
+    assert threshold.supports_rate == (smallest <= rate)
+    above = sum(score > threshold.value for score in scores)
+    if threshold.by_tail:
+        assert threshold.guaranteed_rate == (above + 1) / (len(scores) + 1)
+    elif rate >= smallest + 1e-9:
         assert threshold.guaranteed_rate <= rate + 1e-9
     else:
         assert threshold.value == max(scores)

@@ -180,7 +180,7 @@ def _store(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             "threshold",
             Severity.WARN,
-            f"{len(threshold.scores)} good parts support a false-reject rate of {threshold.guaranteed_rate:.1%}, "
+            f"{len(threshold.scores)} good parts support a false-reject rate of {threshold.least_rate:.1%}, "
             f"not {threshold.rate:.1%}",
             f"teach more good parts: that rate needs {needed}",
         )
@@ -192,6 +192,14 @@ def _store(settings: Settings) -> Iterator[Finding]:
             f"an engineer set {rate:.1%} false rejects on the console; the configured {configured:.1%} counts again "
             "once that is another number",
             "see who and when in `driftline versions list`; nothing if that was meant",
+        )
+    if threshold.odd_parts:
+        yield Finding(
+            "odd parts",
+            Severity.WARN,
+            f"odd beside the other good parts, and left out of the threshold: {', '.join(threshold.odd_parts)}",
+            "look whether they are good. If not, `driftline revoke` a frame's answers, or teach again without a taught "
+            "image, which starts learning anew",
         )
     if threshold.single_part_dominates:
         yield Finding(

@@ -82,6 +82,8 @@ def teach(
             "confident_rate": threshold.confident_rate,
             "set_by": threshold.pivot_part,
             "threshold_without": threshold.value_without_pivot,
+            "by_tail": threshold.by_tail,
+            "odd_parts": threshold.odd_parts,
             "held_out": len(threshold.scores),
             "geometry": taught.canvas.geometry.to_json(),
             "refused": taught.refused,

@@ -23,6 +23,7 @@ from drift.monitor import CALM
 from memory.errors import DriftlineError
 from memory.features import Image
 from memory.region import Region
+from policies.threshold import Threshold
 from policies.verdict import decide
 
 
@@ -148,8 +149,14 @@ def _summary(draft: teaching.Draft) -> dict[str, Any]:
         "refused": draft.refused,
         "patches": draft.snapshot.detector.size,
         "threshold": threshold.value,
-        "promise": replace(threshold, pivot_part=Path(threshold.pivot_part).name).promise,
+        "promise": _named(threshold).promise,
         "geometry": draft.sight.canvas.geometry.to_json(),
         "region": draft.region.to_json(),
         "follows": draft.base.version.number if draft.base else None,
     }
+
+
+def _named(threshold: Threshold) -> Threshold:
+    """The threshold with the names of files, as they were sent, for their paths."""
+    odd = tuple(Path(part).name for part in threshold.odd_parts)
+    return replace(threshold, pivot_part=Path(threshold.pivot_part).name, odd_parts=odd)
