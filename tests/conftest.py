@@ -120,7 +120,7 @@ def line_in(folder: Path, **sections: object) -> Settings:
                 "input_px": INPUT_PX,
                 "threads": 1,
             },
-            "memory": {"bank_patches": 400, "lesson_patches": 160, "seed": 3},
+            "memory": {"bank_patches": 400, "lesson_patches": 80},
             "policy": {"false_reject_rate": 0.1, "audit_share": 0.0, "lesson_after": 3},
             "redis": {"url": "memory://"},
             "source": {"allowed_roots": [str(folder)]},

@@ -133,8 +133,8 @@ def test_a_line_that_was_taught_before_causes_were_known_goes_on_and_says_so(
     )
     again = make_service(settings, extractor, wire)
     again.start()
-    assert {judged.verdict for judged in judge_parts(again, 706, 3, STEADY)} == {"OK"}
-    judge_parts(again, 709, 60, DIM)
+    assert {judged.verdict for judged in judge_parts(again, 703, 3, STEADY)} == {"OK"}
+    judge_parts(again, 706, 60, DIM)
     assert [change.cause for change in again.engine.drift().changes] == ["light"]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +12,6 @@ from memory.distances import Vectors
 from memory.errors import DriftlineError
 from memory.features import Features, Patches
 from memory.patch_bank.index import Index
-from memory.patch_bank.whitening import Whitening
 
 SCALE_QUANTILE = 0.1
 LANDMARKS = 250
@@ -33,10 +31,6 @@ class GoodPatches:
     are chosen at teach time and never change by learning, so that scores before and after a lesson stay comparable.
     Without landmarks, as in snapshots before format 3, scores are plain distances.
 
-    Distances are measured after the `whitening`, where there is one: of the `index`, and of patches as `seen`. The
-    scale is measured on features as they are, and so is how like a defect a patch is (`as_they_are`): in whitened
-    features two defects of a kind are as far from each other as from good parts.
-
     Raises DriftlineError without a vector, or where the arrays do not fit together.
     """
 
@@ -47,7 +41,6 @@ class GoodPatches:
     usage_count: npt.NDArray[np.int32]
     landmarks: Vectors
     scale_range: tuple[float, float] = (1.0, 1.0)
-    whitening: Whitening | None = None
     index: Index = field(init=False, repr=False)
     _landmark_index: Index = field(init=False, repr=False)
 
@@ -61,24 +54,15 @@ class GoodPatches:
             )
         for array in (self.sample_index, self.patch_index, self.usage_count):
             array.setflags(write=False)
-        object.__setattr__(self, "index", Index(self.seen(self.vectors)))
+        object.__setattr__(self, "index", Index(self.vectors))
         object.__setattr__(self, "_landmark_index", Index(self.landmarks))
 
     def __len__(self) -> int:
         return len(self.vectors)
 
-    def seen(self, patches: Patches) -> Patches:
-        """Patches (n, D) as distances are measured between them."""
-        return patches if self.whitening is None else self.whitening(patches)
-
     def index_of(self, rows: Rows) -> Index:
         """An index of these rows alone, which are in ascending order."""
-        return self.index if len(rows) == len(self) else Index(self.index.vectors[rows])
-
-    @cached_property
-    def as_they_are(self) -> Index:
-        """An index of the vectors without whitening."""
-        return self.index if self.whitening is None else Index(self.vectors)
+        return self.index if len(rows) == len(self) else Index(self.vectors[rows])
 
     def scale(self, features: Features, reference: Features | None = None) -> float:
         """The image's scale: its quantile of distances to landmarks, within `scale_range`; 1 without landmarks.
