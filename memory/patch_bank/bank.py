@@ -26,8 +26,8 @@ class PatchBank:
     A score is PatchCore's largest distance of a patch to its nearest good one (Roth et al., "Towards Total Recall in
     Industrial Anomaly Detection", CVPR 2022, equation 6, no reweighting) over the image's scale, so that a part of
     coarser material or in other light is not anomalous all over. The scale is kept within the range of taught parts, so
-    that a part which is anomalous as a whole still scores high. Distances are measured after the good patches'
-    whitening. The exact nearest neighbour decides, because an approximate one inflates the maximum.
+    that a part which is anomalous as a whole still scores high. The exact nearest neighbour decides, because an
+    approximate one inflates the maximum.
     """
 
     neighbours: NeighbourCache = field(repr=False)
