@@ -56,6 +56,7 @@ def test_the_newest_part_is_shown_as_it_is_judged(page: Page, url: str, line: tu
     until(lambda: page.evaluate("document.getElementById('image').naturalWidth > 0"))
 
 
+@pytest.mark.slow
 def test_a_part_judged_while_the_list_is_under_way_is_not_hidden_by_it(
     page: Page, url: str, line: tuple[Service, Settings]
 ) -> None:
@@ -202,6 +203,7 @@ def test_the_scene_is_drawn_with_its_versions(page: Page, url: str, line: tuple[
     expect(page.locator(".chart").first).to_contain_text("v2")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small")
 def test_a_version_is_looked_at_compared_and_brought_back(page: Page, url: str, line: tuple[Service, Settings]) -> None:
     service = line[0]
@@ -253,6 +255,7 @@ def test_the_threshold_is_dragged_and_judges(page: Page, url: str, line: tuple[S
     assert f"{engine.active.threshold.value:.4f}" == wanted
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small")
 def test_a_line_is_taught_checked_and_goes_live(
     page: Page, url: str, line: tuple[Service, Settings], good_parts: Path, tmp_path: Path

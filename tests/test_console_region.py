@@ -114,6 +114,7 @@ def draft(page: Page) -> Any:
     return page.evaluate("fetch('/api/work').then((reply) => reply.json()).then((told) => told.draft)")
 
 
+@pytest.mark.slow
 def test_a_region_is_drawn_by_mouse_and_taught(setup: Page) -> None:
     assert draft(setup)["region"] == {}
     for corner in CORNERS:

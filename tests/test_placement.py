@@ -95,6 +95,7 @@ def errors(found: Placement, kind: str, shift_px: Shift, turn_deg: float) -> tup
     return float(np.abs(off).max()), abs(found.turn_deg - rest.turn_deg - turn_deg)
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(st.sampled_from(sorted(KINDS)), st.tuples(SHIFTS_PX, SHIFTS_PX), st.floats(-15, 15))
 @example("bracket", (25.6, -25.6), 15.0)

@@ -76,6 +76,7 @@ def test_nothing_configured_is_told(settings: Settings) -> None:
         enabled(settings)
 
 
+@pytest.mark.slow
 @pytest.mark.redis
 def test_the_process_serves_what_is_configured_and_stops_in_peace(
     service: Service, settings: Settings, tmp_path: Path, real_redis: RealRedis

@@ -40,6 +40,7 @@ def judge_parts(service: Service, first: int, count: int, seen: Scene) -> list[J
     return [service.engine.judge(frame(f"s{i}", png(i, seen))) for i in range(first, first + count)]
 
 
+@pytest.mark.slow
 def test_a_change_is_told_once_when_it_comes_and_once_when_it_goes(service: Service) -> None:
     judge_parts(service, 700, 20, STEADY)
     judge_parts(service, 720, 40, DIM)

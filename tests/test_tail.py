@@ -17,7 +17,7 @@ from policies.tail import LEAST_SCORES, TAIL_SHARE, Tail, count_usual, tail_of
 from policies.threshold import Threshold, calibrate, threshold_of_scores
 
 RATE = 0.02
-LINES = 100
+LINES = 60
 SCORES = {
     "gamma": stats.gamma(12),
     "lognormal": stats.lognorm(0.2),
