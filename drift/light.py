@@ -53,6 +53,12 @@ class LightEstimate:
         return np.array(self.levels) - reference
 
 
+def apart(lights: Vector, from_levels: Vector) -> Vector:
+    """How far lights (..., 3) lie from these levels (3,): in common, and red and blue against green (..., 3)."""
+    away = lights - from_levels
+    return np.stack([away.mean(axis=-1), away[..., 0] - away[..., 1], away[..., 2] - away[..., 1]], axis=-1)
+
+
 def compensate(image: Image, gain: Vector, inside: Inside = None) -> Image:
     """The image (H, W, 3) u8 as the reference light would have shown it, rounded and clipped to u8, and `painted`."""
     tables = np.clip(np.rint(np.arange(256)[:, None] * np.exp(-gain)), 0, 255).astype(np.uint8)

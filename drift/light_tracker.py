@@ -7,7 +7,7 @@ from collections import deque
 import numpy as np
 
 from drift.chart import BURST_FRAMES, Evidence, accumulate, alarming, as_interval, evidence, onset
-from drift.light import LightEstimate
+from drift.light import LightEstimate, apart
 from drift.signals import Vector
 
 STEP_FRAMES = 64
@@ -43,10 +43,7 @@ class LightTracker:
 
     def _left(self, lights: Vector) -> Vector:
         """What compensation leaves of lights (..., 3), common and by colour, in spreads (..., 3)."""
-        left = lights - np.array(self.light.levels)
-        apart = [left.mean(axis=-1), left[..., 0] - left[..., 1], left[..., 2] - left[..., 1]]
-        spreads: Vector = np.stack(apart, axis=-1) / self._spread
-        return spreads
+        return apart(lights, np.array(self.light.levels)) / self._spread
 
     def _tracked(self, seen: Vector) -> LightEstimate:
         """The estimate after a frame: moved slowly, but where the chart shows a step, set at once to the median of the

@@ -12,11 +12,11 @@ from daemon.console.images import PICTURE_PX, encoded
 from daemon.console.jobs import Jobs, Work
 from daemon.console.line import LineView
 from daemon.console.uploads import Uploads
+from daemon.inference.sight import AS_IT_IS
 from daemon.intake.decode import path_text, pictured, read, shrunk
 from daemon.intake.onto_canvas import Decoded, decode_onto
 from daemon.intake.positioning import as_it_lay, placement_record, region_as_it_lies
 from daemon.learning import teach as teaching
-from daemon.learning.taught_parts import AS_IT_IS
 from daemon.reporting.geometry_text import geometry_text
 from daemon.reporting.heatmap import overlay
 from drift.monitor import CALM

@@ -10,15 +10,15 @@ import numpy as np
 import structlog
 
 from daemon.inference.engine import Engine
+from daemon.inference.sight import AS_IT_IS
 from daemon.intake.decode import ImageRejected
 from daemon.intake.onto_canvas import Decoded
 from daemon.ledger.frames import newest_measured
-from drift.light import LightEstimate
-from drift.signals import light
+from drift.light import LightEstimate, apart
+from drift.signals import LIGHT, light
 
 LEAST_IMAGES, MOST_IMAGES = 8, 64
 USUAL_SPREADS = 3.0
-AS_TAUGHT = np.zeros(3)
 T = TypeVar("T")
 log = structlog.get_logger()
 
@@ -37,14 +37,13 @@ def judge_in_common_light(engine: Engine, images: Sequence[T], decode: Callable[
     levels = []
     for image in images[:: -(-len(images) // MOST_IMAGES) or 1]:
         with suppress(ImageRejected):  # told when it is scored
-            looked = active.sight.look(decode(image), AS_TAUGHT, engine.settings.source)
+            looked = active.sight.look(decode(image), AS_IT_IS, engine.settings.source)
             levels.append(light(looked.raw, active.sight.canvas.inside))
     if len(levels) < LEAST_IMAGES:
         return
     reference, common = active.monitor.reference, np.median(levels, axis=0)
-    away = common - reference.light
-    apart = np.array([away.mean(), away[0] - away[1], away[2] - away[1]]) / reference.spread[: len(away)]
-    if np.abs(apart).max() <= USUAL_SPREADS:
+    spreads = apart(common, reference.light) / reference.spread[: len(LIGHT)]
+    if np.abs(spreads).max() <= USUAL_SPREADS:
         return
     active.monitor.rewarm((), LightEstimate.within(common, reference.light))
     percent = np.rint(100 * np.expm1(active.monitor.gain)).astype(int).tolist()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from daemon.intake.onto_canvas import Decoded, onto_canvas, refuse_blank
 from daemon.intake.positioning import positioned, template_of
 from daemon.settings.models import SourceSettings
@@ -18,6 +20,9 @@ from memory.version import Model
 
 if TYPE_CHECKING:
     from memory.extract import Extractor
+
+
+AS_IT_IS = np.zeros(3)  # the gain of images in the light of the reference
 
 
 @dataclass(frozen=True, eq=False)

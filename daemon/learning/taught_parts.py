@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import structlog
 
-from daemon.inference.sight import Sight
+from daemon.inference.sight import AS_IT_IS, Sight
 from daemon.intake.decode import ImageRejected, path_text, read_allowed
 from daemon.intake.onto_canvas import decode_onto, onto_canvas
 from daemon.learning.spool import Spool
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 MOST_DRAWN = 250_000  # patches of all large images together, of which a detector is made, beside their lattices
 MOST_TEACHING = 250  # large parts, spread evenly over all that come; the others only calibrate
-AS_IT_IS = np.zeros(3)  # the light of taught parts is the reference
 log = structlog.get_logger()
 
 
