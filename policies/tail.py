@@ -59,8 +59,9 @@ def tail_of(ordered: tuple[float, ...]) -> Tail | None:
     excesses = scores[-size:] - scores[-size - 1]
     if excesses[-1] <= 0:  # all alike
         return None
-    shape, scale = (float(one[0]) for one in _fitted(excesses[None]))
-    if _misfit(excesses[None], _fitted(excesses[None]))[0] > _usual_misfit(size, shape):
+    fitted = _fitted(excesses[None])
+    shape, scale = (float(one[0]) for one in fitted)
+    if _misfit(excesses[None], fitted)[0] > _usual_misfit(size, shape):
         return None
     return Tail(float(scores[-size - 1]), shape, scale, size / usual, usual)
 

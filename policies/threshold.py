@@ -12,7 +12,7 @@ from scipy.special import betaincinv
 from memory.calibration import CalibrationSet
 from memory.defects import Defect
 from memory.detector import Detector
-from policies.tail import TAIL_SHARE, count_usual, tail_of
+from policies.tail import TAIL_SHARE, tail_of
 
 CONFIDENCE = 0.95
 NAMED = 5
@@ -169,10 +169,10 @@ def is_detected(detector: Detector, defect: Defect, threshold: Threshold) -> boo
 def _with_pivot(threshold: Threshold, samples: Sequence[str], scores: Sequence[float]) -> Threshold:
     """The threshold with the parts that are too odd for its model, or with its pivot: the part that sets it, of equals
     the first."""
-    if threshold.by_tail:
-        order = sorted(range(len(scores)), key=lambda i: -scores[i])
-        odd = len(scores) - count_usual(sorted(scores))
-        return replace(threshold, odd_parts=tuple(samples[i] for i in order[:odd]))
+    tail = tail_of(threshold.scores) if threshold.by_tail else None
+    if tail is not None:
+        oddest = sorted(range(len(scores)), key=lambda i: -scores[i])[: len(scores) - tail.usual]
+        return replace(threshold, odd_parts=tuple(samples[i] for i in oddest))
     pivot = list(scores).index(threshold.value)
     rest = [score for i, score in enumerate(scores) if i != pivot]
     value_without = calibrate(rest, threshold.rate).value if rest else threshold.value
