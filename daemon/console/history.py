@@ -44,13 +44,15 @@ class History:
     def picture(self, number: int, kind: str, place: int) -> Image | None:
         """The image of the sample at `place` in a version's list of this `kind` (`samples_of`), as the backbone saw it;
         None where it is gone or there is no such place. Raises StoreError where there is no such version."""
-        samples = samples_of(self.line.state.store.version(number)).get(kind, ())
         settings, state = self.line.settings, self.line.state
         version = state.store.version(number)
+        samples = samples_of(version).get(kind, ())
+        if place >= len(samples):
+            return None
         geometry = Geometry.of(version.geometry, settings.extractor.input_px)
         template = template_of(state.store.reference(version))
         pictures = Pictures(state.ledger, state.kept, geometry, settings.source, template)
-        return pictures.sample(samples[place]) if place < len(samples) else None
+        return pictures.sample(samples[place])
 
     def compare(self, number: int, who: str) -> None:
         """Begin to judge the newest kept frames by the version that judges and by this one. Raises Busy, StoreError."""
