@@ -30,7 +30,6 @@ from daemon.learning.teach import teach
 from daemon.ledger.state import open_state
 from daemon.settings.load import load
 from memory.extract import Extractor
-from policies.threshold import Threshold
 
 RATES = (0.01, 0.02, 0.05)
 MAP_PX = 256
@@ -75,15 +74,11 @@ def judged(case: Case, most: int, overrides: Sequence[str], backbone: Extractor,
         "scores": scores,
         "bad": [shown.bad for shown in case.shown],
         "calibration": list(taught.threshold.scores),
-        "thresholds": [_at(taught.threshold, rate) for rate in RATES],
+        "thresholds": [taught.threshold.at(rate) for rate in RATES],
         "aupro": aupro(maps, [mask for mask in masks if mask is not None]) if known else None,
         "teach_s": teach_s,
         "frame_ms": frame_ms,
     }
-
-
-def _at(threshold: Threshold, rate: float) -> float:
-    return threshold.at(rate)
 
 
 def figures(row: Row) -> Row:

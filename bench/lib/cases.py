@@ -13,10 +13,10 @@ import numpy.typing as npt
 
 from bench.lib.material import SHARED, TILES_SEED, Material, material
 from bench.lib.rendered_lines import LINES
+from daemon.learning.teach import images_in
 from memory.features import Image
 
 ZOO = SHARED / "data" / "zoo"
-SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"}
 JUDGED = 50  # good and as many bad ones at most, as shared/tools/judge_sets.py takes them
 SEED = 7
 RENDERED = 10_000  # the number of the first rendered part that is judged
@@ -77,12 +77,12 @@ def cases(folder: Path, names: Sequence[str], *, short: bool) -> Iterator[Case]:
 
 def _of_zoo(folder: Path) -> Case:
     drawn = random.Random(SEED)  # noqa: S311  # the draw of judge_sets.py
-    taught = _files(folder / "train" / "good")
+    taught = images_in(folder / "train" / "good")
     picked = sorted(drawn.sample(taught, min(60, len(taught))))
     rest = [path for path in taught if path not in set(picked)]
-    good = _picked(drawn, _files(folder / "test" / "good"))
+    good = _picked(drawn, images_in(folder / "test" / "good"))
     kinds = sorted(kind for kind in (folder / "test").iterdir() if kind.is_dir() and kind.name != "good")
-    bad = _picked(drawn, [path for kind in kinds for path in _files(kind)])
+    bad = _picked(drawn, [path for kind in kinds for path in images_in(kind)])
     shown = [Shown(path, bad=False) for path in good] + [Shown(path, True, _mask_of(folder, path)) for path in bad]
     return Case(folder.name, (*random.Random(SEED).sample(picked, len(picked)), *rest), tuple(shown))  # noqa: S311
 
@@ -99,10 +99,6 @@ def _of_tiles(on: Material, seed: int) -> Case:
 
 def _picked(drawn: random.Random, paths: list[Path]) -> list[Path]:
     return sorted(drawn.sample(paths, min(JUDGED, len(paths))))
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
 
 
 def _mask_of(folder: Path, path: Path) -> Path | None:
