@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
-from scipy.special import betaincinv
+from scipy.special import betainc, betaincinv
 
 from policies.threshold import CONFIDENCE, calibrate
+
+DRAWS = 2_000
 
 Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A possible threshold: the false-reject rate that it promises, the confidence interval of that rate, how many
-    confirmed defects it finds, and the confidence interval of recall; both intervals at `CONFIDENCE`."""
+    """A possible threshold: the false-reject rate that it promises, the interval of that rate, how many confirmed
+    defects it finds, and the interval of recall.
+
+    Each interval holds, with `CONFIDENCE`, for all thresholds at once: whoever drags the line until its figures please
+    is promised no less than by the first one."""
 
     value: float
     rate: float
@@ -29,28 +35,38 @@ def choices(goods: Sequence[float], defects: Sequence[float]) -> list[Choice]:
     """A choice for each of the rates j/(n + 1) of n ≥ 1 `goods`, the largest first: what `calibrate` makes of it.
     `defects` are the scores of confirmed defects; without any, recall may be anything.
 
-    Where k of the scores lie above a threshold, the rate given these very parts follows Beta(k + 1, n - k) (Vovk 2012,
-    "Conditional validity of inductive conformal predictors", section 3).
+    Raises ValueError where `calibrate` does.
     """
     count, made = len(goods), []
     for j in range(count):
         rate = 1 - (j + 1) / (count + 1)
         value = calibrate(goods, rate).value
-        above, found = sum(score > value for score in goods), sum(score > value for score in defects)
-        made.append(Choice(value, rate, _middle(above + 1, count - above), found, recall(found, len(defects))))
+        above, found = (sum(score > value for score in scores) for scores in (goods, defects))
+        made.append(Choice(value, rate, band(above, count), found, band(found, len(defects))))
     return made
 
 
-def recall(detected: int, defects: int) -> Interval:
-    """The confidence interval of recall, at `CONFIDENCE`, after `detected` of so many `defects` (Clopper and Pearson
-    1934, "The use of confidence or fiducial limits illustrated in the case of the binomial")."""
-    low, _ = _middle(detected, defects - detected + 1) if detected else (0.0, 0.0)
-    _, high = _middle(detected + 1, defects - detected) if detected < defects else (1.0, 1.0)
+def band(above: int, count: int) -> Interval:
+    """The interval of the share of all parts that score above a threshold, where `above` of `count` drawn ones do. With
+    `CONFIDENCE` it holds for every threshold at once; (0, 1) where none was drawn.
+
+    At each threshold it is the interval of Clopper and Pearson ("The use of confidence or fiducial limits illustrated
+    in the case of the binomial", 1934), all at the same level, by which together they hold (Aldor-Noiman et al., "The
+    power to see: a new graphical test of normality", 2013).
+    """
+    if count == 0:
+        return 0.0, 1.0
+    tail = _local_tail(count)
+    low = float(betaincinv(above, count - above + 1, tail)) if above else 0.0
+    high = float(betaincinv(above + 1, count - above, 1 - tail)) if above < count else 1.0
     return low, high
 
 
-def _middle(alpha: float, beta: float) -> Interval:
-    """The middle `CONFIDENCE` of a beta distribution."""
-    tail = (1 - CONFIDENCE) / 2
-    low, high = betaincinv(alpha, beta, np.array([tail, 1 - tail]))
-    return float(low), float(high)
+@lru_cache(maxsize=64)
+def _local_tail(count: int) -> float:
+    """The probability of each side at which the intervals of all thresholds hold together: what the least likely of
+    `count` ordered uniform draws falls short of with the probability 1 - `CONFIDENCE`."""
+    drawn = np.sort(np.random.default_rng(count).random((DRAWS, count)), axis=1)
+    rank = np.arange(1, count + 1)
+    below = betainc(rank, count + 1 - rank, drawn)  # the k-th of n follows Beta(k, n + 1 - k)
+    return float(np.quantile(np.minimum(below, 1 - below).min(axis=1), 1 - CONFIDENCE))

@@ -3,7 +3,7 @@
 const SVG = "http://www.w3.org/2000/svg";
 const [WIDTH, HEIGHT, FOOT, BINS] = [1000, 320, 30, 60];
 const percent = (share) => `${(100 * share).toFixed(1)} %`;
-const range = ([low, high], show) => `${show(low)} to ${show(high)}, with 95 % confidence`;
+const range = ([low, high], show) => `${show(low)} to ${show(high)}`;
 let told = null;
 let high = 1;
 
