@@ -36,8 +36,7 @@ def remembering(line: Line, bank: PatchBank, setting: Setting, defects: Sequence
 def amplified(bank: PatchBank, probes: list[PatchScores]) -> Scores:
     """Scores with the memory."""
     memory = bank.defect_memory
-    likeness = [memory.likeness(p.features.patches, p.distance, bank.to_good(p)) for p in probes]
-    return np.array([memory.amplify(p.distance, alike).max() for p, alike in zip(probes, likeness, strict=True)])
+    return np.array([memory.amplify(p.features.patches, p.distance, p.scale).max() for p in probes])
 
 
 def main() -> None:

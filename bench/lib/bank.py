@@ -19,8 +19,6 @@ from memory.patch_bank.bank import PatchBank
 from memory.patch_bank.coreset import select
 from memory.patch_bank.good_patches import LANDMARKS, GoodPatches, gather
 from memory.patch_bank.learner import PatchBankLearner
-from memory.patch_bank.neighbours import PatchScores
-from memory.patch_bank.whitening import Whitening
 from policies import fitting
 from policies.threshold import Threshold
 
@@ -54,8 +52,7 @@ def of_rows(bank: PatchBank, rows: npt.NDArray[np.int64]) -> PatchBank:
 
 def coreset(bank: PatchBank, budget: int, seed: int) -> PatchBank:
     """The coreset of a bank within the budget, chosen from nothing."""
-    seen = bank.good.index.vectors
-    return of_rows(bank, select(seen[:0], seen, budget, seed))
+    return of_rows(bank, select(bank.good.vectors[:0], bank.good.vectors, budget, seed))
 
 
 def taught_bank(parts: Sequence[tuple[str, Features]], budget: int | None, seed: int) -> PatchBank:
@@ -64,9 +61,8 @@ def taught_bank(parts: Sequence[tuple[str, Features]], budget: int | None, seed:
     if budget is not None:
         goods = [GoodPart(name, View(features)) for name, features in parts]
         return PatchBankLearner().fit(goods, Capacity(budget, LESSON), seed)
-    everything = replace(bank_of(parts).good, whitening=Whitening.of([features.patches for _, features in parts]))
-    seen = everything.index.vectors
-    rows = select(seen[:0], seen, BUDGET, seed)
+    everything = bank_of(parts).good
+    rows = select(everything.vectors[:0], everything.vectors, BUDGET, seed)
     return _bank(everything.with_landmarks(everything.vectors[rows[:LANDMARKS]], [features for _, features in parts]))
 
 
@@ -86,14 +82,13 @@ def calibration_set(parts: Sequence[tuple[str, Features]]) -> CalibrationSet:
 
 
 def plain(bank: PatchBank) -> PatchBank:
-    """The bank without landmarks and whitening: it scores by distance alone, as PatchCore does."""
-    return _bank(replace(bank.good, landmarks=bank.good.landmarks[:0], whitening=None))
+    """The bank without landmarks: it scores by distance alone, as PatchCore does."""
+    return _bank(replace(bank.good, landmarks=bank.good.landmarks[:0]))
 
 
 def with_scale_of(bank: PatchBank, taught: PatchBank) -> PatchBank:
-    """The bank with the landmarks and the whitening that another was taught."""
-    own = taught.good
-    return _bank(replace(bank.good, landmarks=own.landmarks, scale_range=own.scale_range, whitening=own.whitening))
+    """The bank with the landmarks that another was taught."""
+    return _bank(replace(bank.good, landmarks=taught.good.landmarks, scale_range=taught.good.scale_range))
 
 
 def confirmed_defect(name: str, features: Features, bank: PatchBank) -> Defect:
@@ -104,10 +99,7 @@ def confirmed_defect(name: str, features: Features, bank: PatchBank) -> Defect:
 def score_by_distances(bank: PatchBank, features: Features, distances: npt.NDArray[np.float32]) -> Score:
     """As `PatchBank.score`, by distances (P,) that are known."""
     scale = bank.good.scale(features)
-    nowhere = np.full(len(distances), -1)
-    scores = PatchScores(features, distances / np.float32(scale), nowhere, scale)
-    likeness = bank.defect_memory.likeness(features.patches, scores.distance, bank.to_good(scores))
-    raised = bank.defect_memory.amplify(scores.distance, likeness)
+    raised = bank.defect_memory.amplify(features.patches, distances / np.float32(scale), scale)
     return Score(float(raised.max()), features.to_map(raised))
 
 

@@ -8,7 +8,6 @@ import numpy.typing as npt
 from bench.lib.bank import patch_names
 from memory.features import Features
 from memory.patch_bank.bank import PatchBank
-from memory.patch_bank.whitening import Whitening
 
 BLOCK = 1024
 
@@ -22,8 +21,6 @@ class Nearest:
 
     def __init__(self, probes: list[Features]) -> None:
         self.patches = np.concatenate([probe.patches for probe in probes]).astype(np.float32)  # (probe · patch, D)
-        self.seen = self.patches
-        self.whitening: Whitening | None = None
         self.shape = (len(probes), len(probes[0].patches))
         self.ids: dict[str, int] = {}
         self.keys: npt.NDArray[np.int64] = np.empty(0, dtype=np.int64)
@@ -32,9 +29,6 @@ class Nearest:
 
     def to(self, bank: PatchBank) -> npt.NDArray[np.float32]:
         """Distances (probe, patch)."""
-        if bank.good.whitening is not self.whitening:  # taught anew: nothing of before counts
-            self.seen, self.whitening = bank.good.seen(self.patches), bank.good.whitening
-            self.keys, self.nearest[:] = self.keys[:0], -1
         keys = np.array([self.ids.setdefault(name, len(self.ids)) for name in patch_names(bank)])
         new = np.flatnonzero(~np.isin(keys, self.keys))
         gone = np.zeros(len(self.ids) + 1, dtype=bool)
@@ -42,10 +36,10 @@ class Nearest:
         gone[-1] = True  # of patches that have no nearest yet
         stale = gone[self.nearest]
         anew, kept = np.flatnonzero(stale), np.flatnonzero(~stale)
-        self.distance[anew], rows = _search(self.seen[anew], bank.good.index.vectors)
+        self.distance[anew], rows = _search(self.patches[anew], bank.good.vectors)
         self.nearest[anew] = keys[rows]
         if len(new) and len(kept):
-            distance, rows = _search(self.seen[kept], bank.good.index.vectors[new])
+            distance, rows = _search(self.patches[kept], bank.good.vectors[new])
             nearer = distance < self.distance[kept]
             self.distance[kept[nearer]] = distance[nearer]
             self.nearest[kept[nearer]] = keys[new[rows[nearer]]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,10 +13,8 @@ from memory.detector import PATCH_BANK, Arrays, Score
 from memory.distances import Vectors
 from memory.features import MOST_PATCHES, Features, PatchMask, View
 from memory.patch_bank.defect_memory import DefectMemory
-from memory.patch_bank.good_patches import GoodPatches, Rows
-from memory.patch_bank.index import Index
+from memory.patch_bank.good_patches import GoodPatches
 from memory.patch_bank.neighbours import NeighbourCache, PatchScores, rows_of_others
-from memory.patch_bank.whitening import Whitening
 
 RECHECKED = 16
 
@@ -76,8 +74,7 @@ class PatchBank:
                 self._exact_at_most(view.features, amplified=True, without=sample, reference=view.reference)
             )
         scores = self.neighbours.score(view.features, without=sample, reference=view.reference)
-        raised = self.defect_memory.amplify(scores.distance, self._likeness(scores, sample))
-        return self._scored(replace(scores, distance=raised))
+        return self._scored(self._amplified(scores))
 
     def score_in(self, view: View, mask: PatchMask) -> Score:
         """The score of the masked patches (rows, columns) alone, without the defect memory: that it knows this very
@@ -94,7 +91,7 @@ class PatchBank:
         """Normalised distances of an image, without the defect memory; not cached."""
         if len(features) > MOST_PATCHES:
             return self._exact_at_most(features, amplified=False)
-        distance, nearest = self.good.index.search_flat(self.good.seen(features.patches))
+        distance, nearest = self.good.index.search_flat(features.patches)
         scale = self.good.scale(features)
         return PatchScores(features, _normalised(distance, scale), nearest, scale)
 
@@ -104,21 +101,16 @@ class PatchBank:
         """Normalised distances to the patches of all samples but `without`, exact where they are largest."""
         rows = rows_of_others(self.good, without)
         index, scale = self.good.index_of(rows), self.good.scale(features, reference)
-        seen = self.good.seen(features.patches)
-        distance, nearest = index.search_ivf(seen)
+        distance, nearest = index.search_ivf(features.patches)
         exact = np.zeros(len(distance), dtype=bool)
-        likeness = None
         while True:
             scores = PatchScores(features, _normalised(distance, scale), rows[nearest], scale)
-            if amplified:
-                if likeness is None or self.good.whitening is None:  # whitened, it does not change any more
-                    likeness = self._likeness(scores, without)
-                scores = replace(scores, distance=self.defect_memory.amplify(scores.distance, likeness))
+            scores = self._amplified(scores) if amplified else scores
             worst = np.argsort(-scores.distance, kind="stable")
             if exact[worst[0]]:
                 return scores
             again = worst[:RECHECKED][~exact[worst[:RECHECKED]]]
-            distance[again], nearest[again] = index.search_flat(seen[again], candidates=2)
+            distance[again], nearest[again] = index.search_flat(features.patches[again], candidates=2)
             exact[again] = True
 
     def with_good(self, good: GoodPatches) -> PatchBank:
@@ -127,12 +119,10 @@ class PatchBank:
         return PatchBank(self.neighbours.rebased(good), DefectMemory(good.vectors[:0]))
 
     def arrays(self) -> Arrays:
-        """The arrays of the bank; vectors as float16, which represents features exactly. They have another name where
-        they are to be whitened, since older Driftlines would not."""
-        good, memory, whitening = self.good, self.defect_memory, self.good.whitening
-        whitened = {} if whitening is None else {"mean": whitening.mean, "matrix": whitening.matrix}
-        return whitened | {
-            "vectors" if whitening is None else "to_whiten": good.vectors.astype(np.float16),
+        """The arrays of the bank; vectors as float16, which represents features exactly."""
+        good, memory = self.good, self.defect_memory
+        return {
+            "vectors": good.vectors.astype(np.float16),
             "origin": good.sample_index,
             "place": good.patch_index,
             "use": good.usage_count,
@@ -142,23 +132,9 @@ class PatchBank:
             "raising": np.array([memory.min_distance, memory.max_good_likeness], dtype=np.float64),
         }
 
-    def to_good(self, scores: PatchScores, without: str | None = None) -> Callable[[Rows], Vectors]:
-        """How far the patches with these numbers (n,) lie, without whitening, from good patches of all samples but
-        `without` (n,); `scores` are theirs."""
-        if self.good.whitening is None:
-            return lambda rows: scores.distance[rows] * np.float32(scores.scale)
-
-        def nearest(rows: Rows) -> Vectors:
-            among = rows_of_others(self.good, without)
-            whole = len(among) == len(self.good)
-            index = self.good.as_they_are if whole else Index(self.good.vectors[among])
-            return index.search_flat(scores.features.patches[rows])[0]
-
-        return nearest
-
-    def _likeness(self, scores: PatchScores, without: str | None) -> Vectors:
-        memory = self.defect_memory
-        return memory.likeness(scores.features.patches, scores.distance, self.to_good(scores, without))
+    def _amplified(self, scores: PatchScores) -> PatchScores:
+        raised = self.defect_memory.amplify(scores.features.patches, scores.distance, scores.scale)
+        return replace(scores, distance=raised)
 
     def _scored(self, scores: PatchScores) -> Score:
         return Score(scores.value, scores.map, self._evidence(scores))
@@ -179,8 +155,7 @@ class PatchBank:
 def load(arrays: Arrays, samples: tuple[str, ...]) -> PatchBank:
     """The bank that `PatchBank.arrays` wrote, also by an older format. Raises KeyError or ValueError for others."""
     rows = len(arrays["origin"])
-    whitening = Whitening(arrays["mean"], arrays["matrix"]) if "to_whiten" in arrays else None  # older banks
-    vectors = arrays["vectors" if whitening is None else "to_whiten"].astype(np.float32)
+    vectors = arrays["vectors"].astype(np.float32)
     smallest, largest = arrays.get("levels", np.ones(2))  # before format 3 scores were plain distances
     good = GoodPatches(
         vectors=vectors,
@@ -190,7 +165,6 @@ def load(arrays: Arrays, samples: tuple[str, ...]) -> PatchBank:
         usage_count=arrays.get("use", np.zeros(rows, dtype=np.int32)),
         landmarks=arrays.get("landmarks", vectors[:0]).astype(np.float32),
         scale_range=(float(smallest), float(largest)),
-        whitening=whitening,
     )
     remembered = arrays.get("shown", vectors[:0]).astype(np.float32)
     return PatchBank(NeighbourCache(good), DefectMemory(remembered, *map(float, arrays.get("raising", ()))))

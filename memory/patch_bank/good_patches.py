@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -13,10 +12,8 @@ from memory.distances import Vectors
 from memory.errors import DriftlineError
 from memory.features import Features, Patches
 from memory.patch_bank.index import Index
-from memory.patch_bank.whitening import Whitening
 
-SCALE_QUANTILE = 0.5
-UNWHITENED_QUANTILE = 0.1
+SCALE_QUANTILE = 0.1
 LANDMARKS = 250
 
 Rows = npt.NDArray[np.int64]
@@ -29,14 +26,10 @@ class GoodPatches:
 
     `usage_count` (N,) is the number of patches of calibration parts to which each is the nearest.
 
-    The scale of an image is the median of its patches' distances to the nearest of `landmarks` (M, D), without those
-    that come from the image itself, kept within the `scale_range` of taught parts. Landmarks and range are chosen at
-    teach time and never change by learning, so that scores before and after a lesson stay comparable. In snapshots
-    before format 6 it is a low quantile, and before format 3, without landmarks, scores are plain distances.
-
-    Distances are measured after the `whitening`, where there is one: of the `index`, and of patches as `seen`. The
-    scale is measured on features as they are, and so is how like a defect a patch is (`as_they_are`): in whitened
-    features two defects of a kind are as far from each other as from good parts.
+    The scale of an image is the `SCALE_QUANTILE` of its patches' distances to the nearest of `landmarks` (M, D),
+    without those that come from the image itself, kept within the `scale_range` of taught parts. Landmarks and range
+    are chosen at teach time and never change by learning, so that scores before and after a lesson stay comparable.
+    Without landmarks, as in snapshots before format 3, scores are plain distances.
 
     Raises DriftlineError without a vector, or where the arrays do not fit together.
     """
@@ -48,7 +41,6 @@ class GoodPatches:
     usage_count: npt.NDArray[np.int32]
     landmarks: Vectors
     scale_range: tuple[float, float] = (1.0, 1.0)
-    whitening: Whitening | None = None
     index: Index = field(init=False, repr=False)
     _landmark_index: Index = field(init=False, repr=False)
 
@@ -62,24 +54,15 @@ class GoodPatches:
             )
         for array in (self.sample_index, self.patch_index, self.usage_count):
             array.setflags(write=False)
-        object.__setattr__(self, "index", Index(self.seen(self.vectors)))
+        object.__setattr__(self, "index", Index(self.vectors))
         object.__setattr__(self, "_landmark_index", Index(self.landmarks))
 
     def __len__(self) -> int:
         return len(self.vectors)
 
-    def seen(self, patches: Patches) -> Patches:
-        """Patches (n, D) as distances are measured between them."""
-        return patches if self.whitening is None else self.whitening(patches)
-
     def index_of(self, rows: Rows) -> Index:
         """An index of these rows alone, which are in ascending order."""
-        return self.index if len(rows) == len(self) else Index(self.index.vectors[rows])
-
-    @cached_property
-    def as_they_are(self) -> Index:
-        """An index of the vectors without whitening."""
-        return self.index if self.whitening is None else Index(self.vectors)
+        return self.index if len(rows) == len(self) else Index(self.vectors[rows])
 
     def scale(self, features: Features, reference: Features | None = None) -> float:
         """The image's scale: its quantile of distances to landmarks, within `scale_range`; 1 without landmarks.
@@ -93,14 +76,13 @@ class GoodPatches:
         return min(max(self.landmark_quantile(features, reference or features), smallest), largest)
 
     def landmark_quantile(self, features: Features, reference: Features | None) -> float:
-        """The median of the patches' distances to the landmarks, without the image's own ones, by which it
+        """The `SCALE_QUANTILE` of the patches' distances to the landmarks, without the image's own ones, by which it
         would seem nearer than any other part. Own ones are those at distance 0 from `reference`; None leaves none
         out."""
-        quantile = UNWHITENED_QUANTILE if self.whitening is None else SCALE_QUANTILE
         patches = features.patches[features.lattice]
         distance, nearest = self._landmark_index.search_flat(patches)
         if reference is None:
-            return float(np.quantile(distance, quantile))
+            return float(np.quantile(distance, SCALE_QUANTILE))
         if reference is features:
             reference_distance, landmark = distance, nearest
         else:
@@ -108,7 +90,7 @@ class GoodPatches:
         own = np.unique(landmark[reference_distance == 0])
         if 0 < len(own) < len(self.landmarks):
             distance, _ = Index(np.delete(self.landmarks, own, axis=0)).search_flat(patches)
-        return float(np.quantile(distance, quantile))
+        return float(np.quantile(distance, SCALE_QUANTILE))
 
     def with_landmarks(self, landmarks: Vectors, taught: Sequence[Features]) -> GoodPatches:
         """The same patches with these landmarks (M, D), and the range of scales that the taught parts have by them.

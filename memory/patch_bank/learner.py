@@ -18,7 +18,6 @@ from memory.patch_bank.defect_memory import DefectMemory
 from memory.patch_bank.good_patches import LANDMARKS, GoodPatches, gather
 from memory.patch_bank.neighbours import PatchScores
 from memory.patch_bank.screening import Admitted, most_anomalous_patches, screen
-from memory.patch_bank.whitening import Whitening
 
 STANDING_OUT_SHARE = 0.1
 ANOMALOUS_SHARE = 0.5
@@ -33,17 +32,15 @@ class PatchBankLearner:
     split_calibration = False
 
     def fit(self, goods: Sequence[GoodPart], capacity: Capacity, seed: int) -> PatchBank:
-        """A bank of the parts' patches: a coreset of what they are after whitening. The landmarks are a coreset of them
-        as they are; of large images only those on their lattices, since own landmarks must be known for own in a
-        thinned image too."""
+        """A bank of the parts' patches: a coreset, whose first choices are the landmarks; of large images the first on
+        their lattices, since own landmarks must be known for own in a thinned image too."""
         features = [good.view.features for good in goods]
         parts = [(good.sample, good.view.features.patches) for good in goods]
         every = gather(parts, [each.cells for each in features])
-        whitening = Whitening.of([each.patches for each in features])
-        seen = whitening(every.vectors)
-        chosen = replace(every.subset(select(seen[:0], seen, capacity.size, seed)), whitening=whitening)
-        known = every.vectors[np.concatenate([each.lattice for each in features])]
-        marked = chosen.with_landmarks(known[select(known[:0], known, LANDMARKS, seed)], features)
+        rows = select(every.vectors[:0], every.vectors, capacity.size, seed)
+        chosen = every.subset(rows)
+        on_lattice = np.concatenate([each.lattice for each in features])[rows]
+        marked = chosen.with_landmarks(every.vectors[rows[on_lattice][:LANDMARKS]], features)
         return PatchBank.of(marked)
 
     def finish(
@@ -60,7 +57,7 @@ class PatchBankLearner:
             for sample, features in zip(calibration_set.samples, calibration_set.features, strict=True)
         ]
         used = bank.good.with_usage(patch_usage(bank.good, scores))
-        memory = fit_defect_memory(bank, calibration_set.samples, scores, defects, exceeded_by)
+        memory = fit_defect_memory(bank, scores, defects, exceeded_by)
         return PatchBank(bank.neighbours.rebased(used), memory)
 
     def extend(
@@ -89,7 +86,7 @@ class PatchBankLearner:
         bank = _bank(detector)
         good = bank.good
         reach = REPAIR_REACH * threshold * bank.masked(defect.features, defect.mask).scale
-        hiding = squared_distances(good.seen(defect.patches), good.index.vectors) <= reach**2  # (n, N)
+        hiding = squared_distances(defect.patches, good.vectors) <= reach**2  # (n, N)
         for patch in np.lexsort((hiding.sum(axis=1), hiding @ good.usage_count)):
             rows = np.flatnonzero(hiding[patch])
             if len(rows) <= MOST_REMOVED_SHARE * len(good):
@@ -125,21 +122,13 @@ def patch_usage(good: GoodPatches, scores: Sequence[PatchScores]) -> npt.NDArray
 
 
 def fit_defect_memory(
-    bank: PatchBank,
-    samples: Sequence[str],
-    scores: Sequence[PatchScores],
-    defects: Sequence[Defect],
-    exceeded_by: Callable[[float], float],
+    bank: PatchBank, scores: Sequence[PatchScores], defects: Sequence[Defect], exceeded_by: Callable[[float], float]
 ) -> DefectMemory:
-    """The defect memory of these defects' most anomalous patches, which raises none of the calibration `scores` of
-    these `samples`."""
+    """The defect memory of these defects' most anomalous patches, which raises none of the calibration `scores`."""
     bound = exceeded_by(STANDING_OUT_SHARE)
     remembered = [bank.good.vectors[:0], *(most_anomalous_patches(bank, defect, bound) for defect in defects)]
     memory = DefectMemory(np.concatenate(remembered), exceeded_by(ANOMALOUS_SHARE))
-    likeness = (
-        float(memory.likeness(score.features.patches, score.distance, bank.to_good(score, sample)).max())
-        for sample, score in zip(samples, scores, strict=True)
-    )
+    likeness = (float(memory.likeness(score.features.patches, score.distance, score.scale).max()) for score in scores)
     return replace(memory, max_good_likeness=max(1.0, *likeness))
 
 
@@ -152,13 +141,12 @@ def extended(good: GoodPatches, admitted: list[Admitted], capacity: Capacity, se
     if not admitted:
         return good
     candidates = gather([(a.sample, a.patches) for a in admitted], [a.patch_index for a in admitted])
-    new = good.seen(candidates.vectors)
-    rows = select(good.index.vectors, new, min(capacity.lesson, capacity.size), seed)
+    rows = select(good.vectors, candidates.vectors, min(capacity.lesson, capacity.size), seed)
     if len(rows) == 0:
         return good
     union = good.joined(candidates.subset(rows))
     while len(union) > capacity.size:  # more than one round only where the budget was lowered to less than half
-        leaving, _ = redundant(union.index.vectors, union.usage_count, len(union) - capacity.size)
+        leaving, _ = redundant(union.vectors, union.usage_count, len(union) - capacity.size)
         union = union.subset(np.delete(np.arange(len(union)), leaving))
     return union
 

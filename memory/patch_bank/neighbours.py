@@ -98,8 +98,6 @@ class NeighbourCache:
     def rebased(self, good: GoodPatches) -> NeighbourCache:
         """The cache for other good patches."""
         before = self.good
-        if good.whitening is not before.whitening:
-            return NeighbourCache(good)
         if good.landmarks is not before.landmarks or good.scale_range != before.scale_range:
             return NeighbourCache(good)
         if min(len(good.samples), len(before.samples)) == 1:
@@ -139,7 +137,7 @@ def _updated(one: _Neighbours, features: Features, good: GoodPatches, row: Rows,
 def _search(good: GoodPatches, patches: Patches, among: Rows) -> tuple[Vectors, Rows]:
     """Distances (n,) of these patches (n, D) to the nearest of the rows `among`, and the rows (n,) of these."""
     # The nearest two by the search are measured again: which one wins must not depend on how rows were batched.
-    distance, nearest = good.index_of(among).search_flat(good.seen(patches), candidates=2)
+    distance, nearest = good.index_of(among).search_flat(patches, candidates=2)
     return distance, among[nearest]
 
 

@@ -63,10 +63,9 @@ def most_anomalous_patches(bank: PatchBank, defect: Defect, bound: float) -> Pat
 @dataclass(frozen=True)
 class _Screened:
     """A good part that is not refused: which patches are `allowed`, which of these are `new`, and the squared distance
-    within which another part's patch shows the same as a new one; `patches` (P, D) as the bank sees them."""
+    within which another part's patch shows the same as a new one."""
 
     good: GoodPart
-    patches: Patches
     allowed: npt.NDArray[np.bool_]
     new: npt.NDArray[np.bool_]
     reach: float
@@ -99,17 +98,14 @@ def _apart_from_defects(
     screened, refused = [], []
     for good in goods:
         scores = bank.normalised_distance(good.view.features)
-        patches = good.view.features.patches
-        to_good = bank.to_good(scores)(np.arange(len(patches)))
-        nearer = np.asarray((squared_distances(patches, defects.patches) < to_good[:, None] ** 2).any(axis=1))
-        if nearer[to_good.argmax()]:  # unwhitened too, or another patch than the defect's might be the worst
+        to_defects = squared_distances(good.view.features.patches, defects.patches)  # (P, n)
+        nearer = np.asarray((to_defects < (scores.distance * scores.scale)[:, None] ** 2).any(axis=1))
+        if nearer[scores.distance.argmax()]:
             refused.append(good.sample)
             continue
-        seen = bank.good.seen(patches)
-        to_defects = squared_distances(seen, bank.good.seen(defects.patches))  # (P, n)
         allowed = ~nearer & np.asarray((to_defects > defects.reach).all(axis=1))
         new = allowed & (scores.distance > bounds.novelty)
-        screened.append(_Screened(good, seen, allowed, new, (bounds.novelty * scores.scale) ** 2))
+        screened.append(_Screened(good, allowed, new, (bounds.novelty * scores.scale) ** 2))
     return screened, tuple(refused)
 
 
@@ -119,13 +115,13 @@ def _corroborated(screened: list[_Screened], waiting: Collection[str]) -> tuple[
     admitted, still_waiting = [], []
     for one in screened:
         alone = one.new.copy()
-        seconds = [other.patches for other in screened if other.good.thing != one.good.thing]
+        patches = one.good.view.features.patches
+        seconds = [other.good.view.features.patches for other in screened if other.good.thing != one.good.thing]
         if alone.any() and seconds:
-            alone[one.new] = nearest_squared(one.patches[one.new], np.concatenate(seconds)) > one.reach
+            alone[one.new] = nearest_squared(patches[one.new], np.concatenate(seconds)) > one.reach
         if alone.any():
             still_waiting.append(one.good.sample)
         rows = np.flatnonzero((one.new if one.good.sample in waiting else one.allowed) & ~alone)
         if len(rows):
-            features = one.good.view.features
-            admitted.append(Admitted(one.good.sample, features.patches[rows], features.cells[rows]))
+            admitted.append(Admitted(one.good.sample, patches[rows], one.good.view.features.cells[rows]))
     return admitted, tuple(still_waiting)
