@@ -114,13 +114,17 @@ def test_a_score_is_in_units_of_the_images_level_within_bounds(
     assert score.value == score.map.max()
 
 
-def test_a_part_that_is_odd_all_over_cannot_excuse_itself() -> None:
+@pytest.mark.parametrize(
+    ("exponent", "odd", "usual"), [(1.0, 20 / 4, 3 / 3), (0.5, 20 / (4 * 8**0.5) ** 0.5, 3 / (3 * 8**0.5) ** 0.5)]
+)
+def test_a_part_that_is_odd_all_over_cannot_excuse_itself(exponent: float, odd: float, usual: float) -> None:
+    """Taught parts have levels of 2 to 4: no part is divided by more than the largest level makes of it."""
     taught = [features(np.full((4, 4), x)) for x in (1.0, 2.0)]
     zero = np.zeros((4, 4), dtype=np.float32)
-    good = gather([("a", zero)]).with_landmarks(zero[:1], taught)
+    good = replace(gather([("a", zero)]).with_landmarks(zero[:1], taught), scale_exponent=exponent)
     assert good.scale_range == (2.0, 4.0)
-    assert bank_of(good).score(View(features(np.full((8, 4), 10.0)))).value == 5.0
-    assert bank_of(good).score(View(features(np.full((8, 4), 1.5)))).value == 1.0
+    assert bank_of(good).score(View(features(np.full((8, 4), 10.0)))).value == pytest.approx(odd)
+    assert bank_of(good).score(View(features(np.full((8, 4), 1.5)))).value == pytest.approx(usual)
 
 
 def test_where_calm_patches_are_alike_to_the_bit_distances_stay_plain() -> None:
@@ -141,13 +145,14 @@ def test_landmarks_that_an_image_gave_do_not_calm_it(rng: np.random.Generator) -
     """Or the parts that calibrate the threshold would score higher than new parts of the same kind."""
     one, two = (rng.standard_normal((30, 4)).astype(np.float32) for _ in range(2))
     marks = np.concatenate([one[:2], two[:2]])
-    bank = gather([("a", one), ("b", two)]).with_landmarks(marks, [features(one), features(two)])
-    of_others = replace(bank, landmarks=two[:2], scale_range=(0.0, np.inf))
-    assert replace(bank, scale_range=(0.0, np.inf)).scale(features(one)) == of_others.scale(features(one))
+    taught = gather([("a", one), ("b", two)]).with_landmarks(marks, [features(one), features(two)])
+    bank = replace(taught, scale_exponent=1.0)
+    of_others = replace(bank, landmarks=two[:2], scale_range=(0.0, 1e9))
+    assert replace(bank, scale_range=(0.0, 1e9)).scale(features(one)) == of_others.scale(features(one))
     assert bank.scale_range == (min(levels := [bank.scale(features(x)) for x in (one, two)]), max(levels))
     new = features(rng.standard_normal((30, 4)))
     distance = np.sqrt(((new.patches[:, None] - marks[None]) ** 2).sum(-1)).min(1)
-    assert replace(bank, scale_range=(0.0, np.inf)).scale(new) == pytest.approx(np.quantile(distance, 0.1), rel=1e-5)
+    assert replace(bank, scale_range=(0.0, 1e9)).scale(new) == pytest.approx(np.quantile(distance, 0.1), rel=1e-5)
 
 
 @pytest.mark.parametrize("seed", range(12))

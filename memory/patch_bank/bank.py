@@ -127,7 +127,7 @@ class PatchBank:
             "place": good.patch_index,
             "use": good.usage_count,
             "landmarks": good.landmarks.astype(np.float16),
-            "levels": np.array(good.scale_range, dtype=np.float64),
+            "levels": np.array([*good.scale_range, good.scale_exponent], dtype=np.float64),
             "shown": memory.vectors.astype(np.float16),
             "raising": np.array([memory.min_distance, memory.max_good_likeness], dtype=np.float64),
         }
@@ -156,7 +156,8 @@ def load(arrays: Arrays, samples: tuple[str, ...]) -> PatchBank:
     """The bank that `PatchBank.arrays` wrote, also by an older format. Raises KeyError or ValueError for others."""
     rows = len(arrays["origin"])
     vectors = arrays["vectors"].astype(np.float32)
-    smallest, largest = arrays.get("levels", np.ones(2))  # before format 3 scores were plain distances
+    levels = arrays.get("levels", np.ones(2))  # before format 3 scores were plain distances
+    smallest, largest, exponent = (float(level) for level in (levels if len(levels) == 3 else (*levels, 1)))
     good = GoodPatches(
         vectors=vectors,
         sample_index=arrays["origin"],
@@ -164,7 +165,8 @@ def load(arrays: Arrays, samples: tuple[str, ...]) -> PatchBank:
         patch_index=arrays.get("place", np.full(rows, -1, dtype=np.int32)),  # format 1 had none
         usage_count=arrays.get("use", np.zeros(rows, dtype=np.int32)),
         landmarks=arrays.get("landmarks", vectors[:0]).astype(np.float32),
-        scale_range=(float(smallest), float(largest)),
+        scale_range=(smallest, largest),
+        scale_exponent=exponent,
     )
     remembered = arrays.get("shown", vectors[:0]).astype(np.float32)
     return PatchBank(NeighbourCache(good), DefectMemory(remembered, *map(float, arrays.get("raising", ()))))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -14,6 +15,7 @@ from memory.features import Features, Patches
 from memory.patch_bank.index import Index
 
 SCALE_QUANTILE = 0.1
+SCALE_EXPONENT = 0.5
 LANDMARKS = 250
 
 Rows = npt.NDArray[np.int64]
@@ -26,8 +28,9 @@ class GoodPatches:
 
     `usage_count` (N,) is the number of patches of calibration parts to which each is the nearest.
 
-    The scale of an image is the `SCALE_QUANTILE` of its patches' distances to the nearest of `landmarks` (M, D),
-    without those that come from the image itself, kept within the `scale_range` of taught parts. Landmarks and range
+    The level of an image is the `SCALE_QUANTILE` of its patches' distances to the nearest of `landmarks` (M, D),
+    without those that come from the image itself, kept within the `scale_range` of taught parts. Its scale is the
+    weighted geometric mean of its level, by the share `scale_exponent`, and of the middle of that range. All of these
     are chosen at teach time and never change by learning, so that scores before and after a lesson stay comparable.
     Without landmarks, as in snapshots before format 3, scores are plain distances.
 
@@ -41,6 +44,7 @@ class GoodPatches:
     usage_count: npt.NDArray[np.int32]
     landmarks: Vectors
     scale_range: tuple[float, float] = (1.0, 1.0)
+    scale_exponent: float = 1.0  # as in snapshots before format 6
     index: Index = field(init=False, repr=False)
     _landmark_index: Index = field(init=False, repr=False)
 
@@ -65,7 +69,7 @@ class GoodPatches:
         return self.index if len(rows) == len(self) else Index(self.vectors[rows])
 
     def scale(self, features: Features, reference: Features | None = None) -> float:
-        """The image's scale: its quantile of distances to landmarks, within `scale_range`; 1 without landmarks.
+        """The image's scale; 1 without landmarks.
 
         Where `features` are another backend's, `reference` are those that the image was taught by: they tell which
         landmarks are its own. Of a large image only the patches on its lattice count.
@@ -73,7 +77,8 @@ class GoodPatches:
         if len(self.landmarks) == 0:
             return 1.0
         smallest, largest = self.scale_range
-        return min(max(self.landmark_quantile(features, reference or features), smallest), largest)
+        level = min(max(self.landmark_quantile(features, reference or features), smallest), largest)
+        return float(level**self.scale_exponent * math.sqrt(smallest * largest) ** (1 - self.scale_exponent))
 
     def landmark_quantile(self, features: Features, reference: Features | None) -> float:
         """The `SCALE_QUANTILE` of the patches' distances to the landmarks, without the image's own ones, by which it
@@ -93,18 +98,18 @@ class GoodPatches:
         return float(np.quantile(distance, SCALE_QUANTILE))
 
     def with_landmarks(self, landmarks: Vectors, taught: Sequence[Features]) -> GoodPatches:
-        """The same patches with these landmarks (M, D), and the range of scales that the taught parts have by them.
+        """The same patches with these landmarks (M, D), and the range of levels that the taught parts have by them.
 
-        Unchanged where there is no landmark, or a part's scale would be 0, its patches alike to the bit (drawn
+        Unchanged where there is no landmark, or a part's level would be 0, its patches alike to the bit (drawn
         pictures, masked ground).
         """
         if not len(landmarks):
             return self
-        marked = replace(self, landmarks=landmarks)
+        marked = replace(self, landmarks=landmarks, scale_exponent=SCALE_EXPONENT)
         if min(marked.landmark_quantile(features, None) for features in taught) == 0:
             return self
-        scales = [marked.landmark_quantile(features, features) for features in taught]
-        return replace(marked, scale_range=(min(scales), max(scales)))
+        levels = [marked.landmark_quantile(features, features) for features in taught]
+        return replace(marked, scale_range=(min(levels), max(levels)))
 
     def with_usage(self, usage_count: npt.NDArray[np.int32]) -> GoodPatches:
         """The same patches with other usage counts (N,)."""

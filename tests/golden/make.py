@@ -32,7 +32,7 @@ if __name__ == "__main__":
     snapshot = contents(2)
     defect = Defect("frame-7", features(np.full((4, 4), 40), (2, 2)), np.eye(2, dtype=bool))
     good = good_of(snapshot)
-    good = replace(good, landmarks=good.vectors[:3], scale_range=(2.0, 5.0))
+    good = replace(good, landmarks=good.vectors[:3], scale_range=(2.0, 5.0), scale_exponent=0.5)
     bank = PatchBank(NeighbourCache(good), DefectMemory(good.vectors[:2] + 1, 0.1, 2.0))
     parts = [part(i) for i in range(3)]
     reference = fit_reference(parts, [material_of(p) for p in parts], material_of, seed=0).arrays()
