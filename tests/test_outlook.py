@@ -51,8 +51,7 @@ def test_the_intervals_of_all_thresholds_hold_together_as_often_as_they_say() ->
     assert held / 400 > 0.99  # one threshold alone is promised more
 
 
-def test_a_rate_between_two_scores_is_inside_too() -> None:
-    """A line of which 99 % of good parts score above a threshold that lies below all of three taught ones."""
+def test_a_threshold_beyond_all_scores_may_reject_all_or_nothing() -> None:
     assert band(3, 3)[1] == 1
     assert band(0, 3)[0] == 0
 

@@ -87,8 +87,10 @@ def plain(bank: PatchBank) -> PatchBank:
 
 
 def with_scale_of(bank: PatchBank, taught: PatchBank) -> PatchBank:
-    """The bank with the landmarks that another was taught."""
-    return _bank(replace(bank.good, landmarks=taught.good.landmarks, scale_range=taught.good.scale_range))
+    """The bank with the landmarks that another was taught, and what it makes of levels by them."""
+    own = taught.good
+    scaled = replace(bank.good, landmarks=own.landmarks, scale_range=own.scale_range, scale_exponent=own.scale_exponent)
+    return _bank(scaled)
 
 
 def confirmed_defect(name: str, features: Features, bank: PatchBank) -> Defect:

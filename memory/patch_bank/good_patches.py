@@ -80,6 +80,11 @@ class GoodPatches:
         level = min(max(self.landmark_quantile(features, reference or features), smallest), largest)
         return float(level**self.scale_exponent * math.sqrt(smallest * largest) ** (1 - self.scale_exponent))
 
+    def scales_as(self, other: GoodPatches) -> bool:
+        """Whether every image has the same scale by both: they were taught together."""
+        taught = self.scale_range, self.scale_exponent
+        return self.landmarks is other.landmarks and taught == (other.scale_range, other.scale_exponent)
+
     def landmark_quantile(self, features: Features, reference: Features | None) -> float:
         """The `SCALE_QUANTILE` of the patches' distances to the landmarks, without the image's own ones, by which it
         would seem nearer than any other part. Own ones are those at distance 0 from `reference`; None leaves none

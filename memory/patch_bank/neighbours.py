@@ -98,7 +98,7 @@ class NeighbourCache:
     def rebased(self, good: GoodPatches) -> NeighbourCache:
         """The cache for other good patches."""
         before = self.good
-        if good.landmarks is not before.landmarks or good.scale_range != before.scale_range:
+        if not good.scales_as(before):
             return NeighbourCache(good)
         if min(len(good.samples), len(before.samples)) == 1:
             return NeighbourCache(good)
