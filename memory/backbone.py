@@ -1,22 +1,19 @@
-"""Backbones: a frozen network by its name in timm, or driftline-tiny, with its weights; the only module with timm."""
+"""Backbones: a frozen network by its name in timm, or driftline-tiny, with its weights."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from memory import tiny
+from memory import tiny, weights_file
 from memory.errors import DriftlineError, WeightsError
+from memory.weights_file import REFUSALS
 
 UNTRAINED_SEED = 0
-# What timm's networks raise for a layer, a size or weights that they do not have.
-REFUSALS = (OSError, RuntimeError, ValueError, IndexError, AssertionError, TypeError)
 
 
 @dataclass(frozen=True)
@@ -77,7 +74,7 @@ def _of_timm(model: str, layers: tuple[int, ...], weights: str, input_px: int) -
         if weights == "hub":
             network = _of_hub(create, model)
         elif weights != "untrained":
-            _load(network, create, Path(weights))
+            weights_file.load(network, create, model, weights)
     return Backbone(
         network,
         tuple(sorted(network.feature_info.reduction())),
@@ -127,73 +124,3 @@ def _channels_last(network: Any, model: str) -> bool:
             do="choose another extractor.model",
         )
     return order == "NHWC"
-
-
-def _load(network: Any, create: Callable[..., Any], path: Path) -> None:
-    """Load a local weights file strictly: every tensor of the feature network must be in it.
-
-    A file whose tensors have other names or sizes, as position embeddings for images of another size, is brought to the
-    network by timm, as weights of its hub are.
-    """
-    tensors, wanted = _read(path), network.state_dict()
-    state, wrong = _matched(wanted, tensors)
-    if wrong:
-        try:
-            state, wrong = _matched(wanted, _adapted(create, tensors))
-        except (*REFUSALS, KeyError, AttributeError) as error:
-            raise _unfit(path, len(wanted), wrong, f"; {str(error)[:300]}") from error
-    if wrong:
-        raise _unfit(path, len(wanted), wrong)
-    network.load_state_dict(state, strict=False)
-
-
-def _unfit(path: Path, wanted: int, wrong: list[str], reason: str = "") -> WeightsError:
-    return WeightsError(
-        expected=f"{wanted} tensors of this architecture in {path}",
-        came=f"{len(wrong)} missing or misshapen, the first {wrong[0]!r}{reason}",
-        do="check that extractor.model names the architecture of this file",
-    )
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    from timm.models import load_state_dict
-
-    try:
-        tensors: dict[str, Tensor] = load_state_dict(str(path), use_ema=False, weights_only=True)
-    except Exception as error:  # safetensors, zip and pickle readers each raise their own types
-        raise WeightsError(
-            expected="a .safetensors or .pth file of weights",
-            came=f"{path}: {type(error).__name__}: {error}",
-            do="check extractor.weights in config.yaml",
-        ) from error
-    return tensors
-
-
-def _matched(wanted: dict[str, Tensor], tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
-    """The tensors by the network's names, and the names of those that are missing or misshapen."""
-    # timm joins nested module names with `_` in feature networks, with `.` in weight files.
-    flat = {name.replace(".", "_"): tensor for name, tensor in tensors.items()}
-    found = {name: flat.get(name.replace(".", "_")) for name in wanted}
-    wrong = [
-        name
-        for name, tensor in found.items()
-        if not name.endswith("num_batches_tracked") and (tensor is None or tensor.shape != wanted[name].shape)
-    ]
-    return {name: tensor for name, tensor in found.items() if tensor is not None}, wrong
-
-
-def _adapted(create: Callable[..., Any], tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The network's tensors as timm makes them of the file's, without those that the file lacks."""
-
-    def loaded(state: dict[str, Tensor]) -> dict[str, Tensor]:
-        network = create(pretrained=True, pretrained_cfg_overlay={"state_dict": state})
-        tensors: dict[str, Tensor] = network.state_dict()
-        return tensors
-
-    # timm does not say what a file lacked. Made of a file of NaN, the tensors that are still numbers came from nowhere.
-    nowhere = loaded({name: t * torch.nan if t.is_floating_point() else t for name, t in tensors.items()})
-    return {
-        name: tensor
-        for name, tensor in loaded(tensors).items()
-        if not tensor.is_floating_point() or bool(nowhere[name].isnan().all())
-    }

@@ -11,12 +11,13 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from memory.backbone import REFUSALS, backbone
+from memory.backbone import backbone
 from memory.backends import Backend, PatchNetwork, Torch
 from memory.errors import DriftlineError
 from memory.features import Features, Image, Patches
 from memory.geometry import InputShapes
 from memory.tiles import Tiling
+from memory.weights_file import REFUSALS
 
 BATCH = 4  # tiles at once: more are hardly quicker on a CPU, and need more memory
 
@@ -31,10 +32,10 @@ class Extractor:
     covers `stride_px`, that of the finest map. `multiple_px` is the stride of the coarsest: an image whose sides are
     multiples of it is divided into patches exactly.
 
-    `weights` is `hub` (timm's hub or its local cache), `shipped`, a path to a .safetensors or .pth file, or `untrained`
-    (seeded random weights: for demonstrations, by explicit name only). `normalize` applies the backbone's own
-    mean and standard deviation; switch it off for weights that have them folded in. `device` is `auto`,
-    `cpu`, `cuda`, ...
+    `weights` is `hub` (timm's hub or its local cache), `shipped`, `installed` (those of driftline[lite]), a path to a
+    .safetensors or .pth file, or `untrained` (seeded random weights: for demonstrations, by explicit name only).
+    `normalize` applies the backbone's own mean and standard deviation; switch it off for weights that have them folded
+    in. `device` is `auto`, `cpu`, `cuda`, ...
 
     Torch computes it in full float32, the reference that every other `backend` must agree with: see `on`.
 

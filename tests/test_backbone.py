@@ -10,6 +10,7 @@ import timm
 import torch
 from safetensors.torch import save_file
 
+from memory import weights_file
 from memory.errors import DriftlineError, WeightsError
 from memory.extract import Extractor
 from memory.features import Image
@@ -125,3 +126,26 @@ def test_a_file_of_another_architecture_is_refused(tmp_path: Path) -> None:
     other = timm.create_model("vit_small_patch16_224", pretrained=False, img_size=64, num_classes=0)
     with pytest.raises(WeightsError, match=r"extractor\.model names the architecture"):
         made("vit_tiny_patch16_224", (3,), 64, saved(tmp_path, other.state_dict()))
+
+
+def test_installed_weights_are_in_their_places() -> None:
+    extractor = made(weights_file.LITE, (2, 3), 64, "installed")
+    held = extractor.network.network.state_dict()
+    brought = torch.load(weights_file.installed(weights_file.LITE), weights_only=True)
+    names = {
+        "conv_stem.weight": "_conv_stem.weight",
+        "blocks.1.1.bn2.running_var": "_blocks.2._bn1.running_var",
+        "blocks.3.0.conv_pw.weight": "_blocks.5._expand_conv.weight",
+        "blocks.4.2.conv_pwl.weight": "_blocks.10._project_conv.weight",
+    }
+    for name, its_own in names.items():
+        assert torch.equal(held[name], brought[its_own])
+    assert extractor(noise(64, 96)).patches.shape == (8 * 12, 40 + 112)
+
+
+def test_what_no_package_brought_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(WeightsError, match=r"set extractor\.model to tf_efficientnet_lite0"):
+        made("resnet18", (1,), 64, "installed")
+    monkeypatch.setattr(weights_file, "LITE_PACKAGE", "no_such_package")
+    with pytest.raises(WeightsError, match=r"came no such package"):
+        made(weights_file.LITE, (2, 3), 64, "installed")

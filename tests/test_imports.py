@@ -33,11 +33,11 @@ FLOORS = (
     {"cli"},
 )
 DOORS = {
-    "torch": {"memory/backbone.py", "memory/backends.py", "memory/extract.py", "memory/runtime.py", "memory/tiny.py"},
+    "torch": {f"memory/{name}.py" for name in ("backbone", "backends", "extract", "runtime", "tiny", "weights_file")},
     "openvino": set(),  # with the next two, imported by name in memory/backends.py alone: they are extras
     "onnxruntime": set(),
     "nncf": set(),
-    "timm": {"memory/backbone.py"},
+    "timm": {"memory/backbone.py", "memory/weights_file.py"},
     "faiss": {"memory/patch_bank/index.py", "memory/runtime.py"},
     "river": {"drift/river_detectors.py"},
     "redis": {"daemon/streams.py", "daemon/build.py", "daemon/cli/doctor.py"},

@@ -24,7 +24,7 @@ class ExtractorSettings(Section):
 
     model: str = Field("driftline-tiny", description="driftline-tiny, or any timm model with features_only support")
     layers: tuple[int, ...] = Field((2, 3), min_length=1, description="its feature layers, finest first")
-    weights: str = Field("shipped", description="shipped, hub, a path to .safetensors or .pth, or untrained (random)")
+    weights: str = Field("shipped", description="shipped, installed, hub, a path, or untrained (random)")
     normalize: bool = Field(True, description="apply the model's mean and deviation; off if folded in")
     input_px: int = Field(256, ge=32, le=2048, description="images are resized to this square")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, ...")
