@@ -1,10 +1,12 @@
 """How well defects are found on many real parts: the zoo, the tiles as taught, and five rendered lines.
 
-usage: python -m bench.zoo [SET ...] [--taught 60] [--set section.key=value] [--save FILE] [--against FILE] [--short]
+usage: python -m bench.zoo [SET ...] [--taught 60] [--set section.key=value] [--save FILE] [--against FILE] [--peers]
+    [--short]
 
 Each set is taught from at most so many of its good parts and judged as `driftline teach` and `score` do; nothing is
 chosen on what is judged. `--save` writes all scores; `--against` compares with those of another commit, with an
-interval by paired bootstrap. Markdown on stdout.
+interval by paired bootstrap. `--peers` has anomalib's detectors judge the same images by the same weights, those of a
+timm network. Markdown on stdout.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from bench.lib import arguments
+from bench.lib import arguments, environments
 from bench.lib.cases import Case, cases
 from bench.lib.metrics import aupro, auroc, average_precision
 from daemon import build
@@ -74,6 +76,9 @@ def judged(case: Case, most: int, overrides: Sequence[str], backbone: Extractor,
         "scores": scores,
         "bad": [shown.bad for shown in case.shown],
         "calibration": list(taught.threshold.scores),
+        "ranked": taught.taught_set.ranked,
+        "unlike": taught.taught_set.unlike,
+        "other_kind": taught.taught_set.other_kind,
         "thresholds": [taught.threshold.at(rate) for rate in RATES],
         "aupro": aupro(maps, [mask for mask in masks if mask is not None]) if known else None,
         "teach_s": teach_s,
@@ -144,6 +149,32 @@ def _differences(
     return np.array(differences)
 
 
+def beside_peers(
+    every: Sequence[Case], most: int, overrides: Sequence[str], rows: Mapping[str, Row], folder: Path
+) -> None:
+    """AUROC beside anomalib's detectors, set by set and on the mean. Raises CalledProcessError where they fail."""
+    task, result = folder / "task.json", folder / "result.json"
+    files = {
+        case.name: {
+            "taught": [str(path) for path in sorted(case.taught[:most])],
+            "shown": [str(s.path) for s in case.shown],
+        }
+        for case in every
+    }
+    task.write_text(json.dumps({"set": list(overrides), "cases": files}))
+    if not environments.run(environments.anomalib(), "bench.lib.zoo_anomalib", task, result):
+        raise SystemExit("anomalib failed: see above")
+    peers: dict[str, dict[str, list[float]]] = json.loads(result.read_text())
+    print(f"\n| set | Driftline | {' | '.join(peers)} |\n|{' --- |' * (len(peers) + 2)}")
+    means = []
+    for name, row in rows.items():
+        bad = np.array(row["bad"])
+        found = [auroc(np.array(scores), bad) for scores in (row["scores"], *(peer[name] for peer in peers.values()))]
+        means.append(found)
+        print(f"| {name} | {' | '.join(f'{value:.3f}' for value in found)} |")
+    print(f"| mean | {' | '.join(f'{value:.3f}' for value in np.mean(means, axis=0))} |")
+
+
 def _percents(shares: npt.NDArray[np.float64]) -> str:
     return ", ".join(f"{100 * share:.0f}" for share in shares)
 
@@ -156,6 +187,7 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], help="section.key=value, as of driftline's commands")
     parser.add_argument("--save", type=Path, help="file to write all scores to, as JSON")
     parser.add_argument("--against", type=Path, help="such a file of another commit, taught from as many parts")
+    parser.add_argument("--peers", action="store_true", help="anomalib's detectors too")
     options = arguments.parse(parser, taught=[4])
     backbone = build.extractor(load(None, [*options.set, "extractor.device=cpu"]))
     saved: dict[str, dict[str, Row]] = {}
@@ -167,6 +199,8 @@ def main() -> None:
             show(saved[str(most)])
             if options.against:
                 compare(json.loads(options.against.read_text())[str(most)], saved[str(most)])
+            if options.peers:
+                beside_peers(every, most, options.set, saved[str(most)], Path(folder))
     if options.save:
         options.save.write_text(json.dumps(saved))
 

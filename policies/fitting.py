@@ -13,7 +13,7 @@ from memory.detector import Capacity, Detector, GoodPart, Learner
 from memory.features import Features, View
 from memory.learners import learner_of
 from memory.version import Snapshot
-from policies.threshold import Threshold, conformal_threshold
+from policies.threshold import Threshold, leave_one_out_scores, threshold_of_scores
 
 SPLIT_SHARE = 1 / 3
 
@@ -32,10 +32,11 @@ class Limits:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A finished detector, the parts that calibrate it, and its threshold."""
+    """A finished detector, the parts that calibrate it with their leave-one-out `scores`, and its threshold."""
 
     detector: Detector
     calibration_set: CalibrationSet
+    scores: tuple[float, ...]
     threshold: Threshold
 
 
@@ -77,9 +78,11 @@ def telling(detector: Detector, view: View, sample: str) -> Features:
 
 def calibrated(detector: Detector, calibration_set: CalibrationSet, defects: Sequence[Defect], rate: float) -> Fitted:
     """The finished detector (`Learner.finish`) with its threshold for this false-reject rate."""
-    threshold = conformal_threshold(detector, calibration_set, defects, rate)
+    scores = leave_one_out_scores(detector, calibration_set)
+    in_masks = [detector.score_in(defect.view, defect.mask).value for defect in defects]
+    threshold = threshold_of_scores(calibration_set, scores, in_masks, rate)
     finished = learner_of(detector.kind).finish(detector, calibration_set, defects, threshold.at)
-    return Fitted(finished, calibration_set, threshold)
+    return Fitted(finished, calibration_set, tuple(scores), threshold)
 
 
 def recalibrated(snapshot: Snapshot, rate: float) -> tuple[Snapshot, Threshold]:

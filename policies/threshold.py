@@ -24,7 +24,8 @@ class Threshold:
 
     `rate` is the false-reject rate asked for, `guaranteed_rate` the one that the sample supports: a new good part,
     exchangeable with the `scores` it was calibrated on, is flagged with at most that probability. `by_tail` is whether
-    a model of the scores' tail set it (`policies.tail`), which expects that `rate`; `odd_parts` are calibration parts
+    a model of the scores' tail set it (`policies.tail`), which expects that `rate`; both promises are then those of a
+    `value` fixed beforehand, and the test suite measures how well they hold; `odd_parts` are calibration parts
     that this model left out, the oddest first. Else it is the score of the `pivot_part` (empty in manifests that did
     not say), and `value_without_pivot` what it would be without that part. `per_regime` are the thresholds of regimes
     with enough calibration parts.
@@ -85,7 +86,7 @@ class Threshold:
         sentences.append(f"with {CONFIDENCE:.0%} confidence at most {self.confident_rate:.1%}")
         if self.odd_parts:
             sentences.append(
-                f"{_listed(self.odd_parts)} {'is' if len(self.odd_parts) == 1 else 'are'} odd and left out of it:"
+                f"{listed(self.odd_parts)} {'is' if len(self.odd_parts) == 1 else 'are'} odd and left out of it:"
                 " see whether they are good parts"
             )
         if self.single_part_dominates:
@@ -128,15 +129,6 @@ class Threshold:
             odd_parts=tuple(record.get("odd", ())),
             per_regime={int(regime): cls.of(threshold) for regime, threshold in record.get("own", {}).items()},
         )
-
-
-def conformal_threshold(
-    detector: Detector, calibration_set: CalibrationSet, defects: Sequence[Defect], rate: float
-) -> Threshold:
-    """The threshold of a detector for this false-reject rate, also by regime for regimes that have enough calibration
-    parts."""
-    in_masks = [detector.score_in(defect.view, defect.mask).value for defect in defects]
-    return threshold_of_scores(calibration_set, leave_one_out_scores(detector, calibration_set), in_masks, rate)
 
 
 def threshold_of_scores(
@@ -199,7 +191,8 @@ def _per_regime(
     return thresholds
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
     shown = ", ".join(names[:NAMED])
     return shown if len(names) <= NAMED else f"{shown} and {len(names) - NAMED} more"
 

@@ -282,6 +282,29 @@ def test_a_line_is_taught_checked_and_goes_live(
     assert line[0].status()["version"] == 2
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("small")
+def test_the_oddest_parts_are_looked_at_and_left_out(page: Page, url: str, good_parts: Path) -> None:
+    (good_parts / "bad.png").write_bytes(png(610, STEADY, Flaw.BURR))
+    page.goto(f"{url}/setup")
+    page.locator("#goods").set_input_files(good_parts)
+    page.get_by_role("button", name="Teach", exact=True).click()
+    expect(page.locator("#odd-told")).to_contain_text("1 of 17 parts look unlike the others", timeout=20_000)
+    expect(page.locator("#without")).to_be_disabled()
+    first = page.locator("#odd li").first
+    expect(first).to_contain_text("bad.png")
+    until(lambda: page.evaluate("document.querySelector('#odd img').naturalWidth > 0"))
+    first.click()
+    page.get_by_role("button", name="Teach without the marked parts").click()
+    expect(page.locator("#told")).to_contain_text("16 parts (1 of 17 images refused)", timeout=20_000)
+    expect(page.locator("#odd-told")).to_contain_text("the oddest parts")
+    expect(page.locator("#refused")).to_contain_text("bad.png: left out on request")
+    page.reload()
+    expect(page.locator("#told")).to_contain_text("16 parts")
+    page.get_by_role("button", name="Teach in this region").click()
+    expect(page.locator("#region-told")).to_contain_text("16 parts", timeout=20_000)
+
+
 def test_a_stranger_logs_in_and_sees_what_the_role_may_do(
     page: Page, line: tuple[Service, Settings], real_redis: RealRedis, tmp_path: Path
 ) -> None:

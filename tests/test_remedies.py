@@ -80,12 +80,15 @@ def test_a_remedy_always_does_what_it_says(seed: int, rate: float) -> None:
     bank = bank_of(gather([(f"s{i}", rng.normal(size=(60, 3)).astype(np.float32)) for i in range(5)]))
     calibration = CalibrationSet(tuple("abcd"), tuple(features(rng.normal(size=(8, 3))) for _ in "abcd"))
     defect = Defect("d", features(rng.normal(scale=2, size=(4, 3))), np.array([[True, True, False, False]]))
-    threshold = calibrate(leave_one_out_scores(bank, calibration), rate)
+    scores = leave_one_out_scores(bank, calibration)
+    threshold = calibrate(scores, rate)
     other = Defect("o", features(rng.normal(scale=3, size=(4, 3))), np.array([[True, False, False, False]]))
     finished = PatchBankLearner().finish(bank, calibration, (), threshold.at)
-    chosen = remedy(Fitted(finished, calibration, threshold), defect, (other,))
+    chosen = remedy(Fitted(finished, calibration, tuple(scores), threshold), defect, (other,))
     if chosen is not None:
-        repair, lifted = chosen
+        repair, after = chosen
+        lifted = after.threshold
+        assert after.scores == tuple(leave_one_out_scores(repair.detector, calibration))
         assert repair.detector.size + len(repair.removed_patches) == bank.size
         assert len(repair.removed_patches) <= 0.02 * bank.size
         assert lifted == calibrate(leave_one_out_scores(repair.detector, calibration), rate)

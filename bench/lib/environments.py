@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 from bench.lib.processes import ROOT
 
 ANOMALIB = "anomalib[core]==2.7.0"
+QUIET = {"TQDM_DISABLE": "1"}
 ALIBI_DETECT = "alibi-detect[torch]==0.13.0"
 
 
@@ -27,7 +29,8 @@ def alibi_detect() -> Path:
 def run(interpreter: Path, module: str, *arguments: str | Path) -> bool:
     """Run one of the benchmarks' modules by an interpreter, what it prints on stderr; whether it succeeded."""
     command = [interpreter, "-W", "ignore", "-m", module, *arguments]
-    return subprocess.run(command, check=False, stdout=sys.stderr, cwd=ROOT).returncode == 0
+    environ = os.environ | QUIET
+    return subprocess.run(command, check=False, stdout=sys.stderr, cwd=ROOT, env=environ).returncode == 0
 
 
 def _python(home: Path, package: str, *, on_ours: bool) -> Path:

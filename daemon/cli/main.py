@@ -55,6 +55,9 @@ def teach(
             metavar="PX", help="side of the smallest defect to find, in pixels of the image; default: by scene"
         ),
     ] = None,
+    without: Annotated[
+        list[str] | None, typer.Option(metavar="FILE", help="image that turned out to be no good part; repeatable")
+    ] = None,
     operator: Who = "line engineer",
     config: Config = None,
     overrides: Set = None,
@@ -70,7 +73,7 @@ def teach(
     engine = build.engine(settings, opened, backbone)
     with terminal.progress() as bars:
         track = terminal.tracker(bars)
-        taught = teaching.teach(paths, engine, opened.store, operator, track, drawn, smallest_defect)
+        taught = teaching.teach(paths, engine, opened.store, operator, track, drawn, smallest_defect, without or ())
     threshold, scorer = taught.threshold, engine.select_backend(opened.store.load(taught.version))
     terminal.answer(
         {
@@ -84,6 +87,9 @@ def teach(
             "threshold_without": threshold.value_without_pivot,
             "by_tail": threshold.by_tail,
             "odd_parts": threshold.odd_parts,
+            "oddest": dict(taught.taught_set.ranked),
+            "unlike": taught.taught_set.unlike,
+            "other_kind": taught.taught_set.other_kind,
             "held_out": len(threshold.scores),
             "geometry": taught.canvas.geometry.to_json(),
             "refused": taught.refused,
@@ -93,7 +99,7 @@ def teach(
         as_json=as_json,
         text=f"version {taught.version.number}: {taught.version.bank_size} patches, threshold {threshold.value:.4f}; "
         f"{len(taught.refused)} of {len(paths)} images refused\n{geometry_text(taught.canvas, settings.source.bits)}\n"
-        f"{threshold.promise}\n{terminal.judged_by(scorer)}",
+        f"{threshold.promise}\n{taught.taught_set.words}\n{terminal.judged_by(scorer)}",
     )
 
 

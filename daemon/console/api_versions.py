@@ -45,6 +45,9 @@ class Sent(BaseModel):
         allow_inf_nan=False,
         description="side of the smallest defect to find, in pixels of the image; null: as the settings say",
     )
+    without: list[Annotated[str, Field(min_length=1, max_length=300)]] = Field(
+        default_factory=list, max_length=1000, description="names of images that turned out to be no good parts"
+    )
 
 
 class Checked(BaseModel):
@@ -115,7 +118,7 @@ async def add(services: Injected, request: Request, _: Engineer, batch: Batch, n
 def teach(services: Injected, caller: Engineer, sent: Sent) -> dict[str, Any]:
     """Begin to make a version of the images that were sent; it does not judge yet. See `/api/work`."""
     region = None if sent.region is None else Region.of(sent.region)
-    services.drafts.teach(sent.batch, region, sent.smallest_defect_px, caller.name)
+    services.drafts.teach(sent.batch, region, sent.smallest_defect_px, sent.without, caller.name)
     return _work(services)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from daemon.console.jobs import Jobs, Work
 from daemon.console.line import LineView
 from daemon.console.uploads import Uploads
 from daemon.inference.sight import AS_IT_IS
-from daemon.intake.decode import path_text, pictured, read, shrunk
+from daemon.intake.decode import ImageRejected, path_text, pictured, read, read_allowed, shrunk
 from daemon.intake.onto_canvas import Decoded, decode_onto
 from daemon.intake.positioning import as_it_lay, placement_record, region_as_it_lies
 from daemon.learning import teach as teaching
@@ -23,8 +24,12 @@ from drift.monitor import CALM
 from memory.errors import DriftlineError
 from memory.features import Image
 from memory.region import Region
+from policies.taught_set import TaughtSet
 from policies.threshold import Threshold
 from policies.verdict import decide
+
+ODDEST = 12  # parts to look at, or as many as look unlike the others
+ODD_PX = 480
 
 
 class NothingTaught(DriftlineError):
@@ -41,6 +46,7 @@ class DraftWorkflow:
         self._draft: teaching.Draft | None = None
         self._batch = ""
         self._smallest_defect_px: float | None = None
+        self._without: tuple[str, ...] = ()
         self._publishing = threading.Lock()
 
     def summary(self) -> dict[str, Any] | None:
@@ -49,7 +55,7 @@ class DraftWorkflow:
         if draft is None:
             return None
         words = geometry_text(draft.sight.canvas, self._line.settings.source.bits)
-        sent = {"batch": self._batch, "smallest_defect_px": self._smallest_defect_px}
+        sent = {"batch": self._batch, "smallest_defect_px": self._smallest_defect_px, "without": self._without}
         return _summary(draft) | sent | {"geometry_text": words}
 
     def picture(self, batch: str) -> Image:
@@ -65,18 +71,45 @@ class DraftWorkflow:
         raw = read(self._shown(batch).read_bytes(), source.max_pixels, None, source.page)
         return raw.pixels.shape[0], raw.pixels.shape[1]
 
-    def teach(self, batch: str, region: Region | None, smallest_defect_px: float | None, who: str) -> None:
+    def odd_part(self, draft_id: str, rank: int) -> Image | None:
+        """The draft's calibration part of this rank, the oddest being 0, with what is odd about it: its anomaly map as
+        if it had not been taught. None for another draft and where there is none or its file has gone."""
+        draft = self._draft
+        if draft is None or draft.id != draft_id or rank >= len(draft.taught_set.ranked):
+            return None
+        name = draft.taught_set.ranked[rank][0]
+        calibration_set, source = draft.snapshot.calibration_set, self._line.settings.source
+        view = calibration_set.views[calibration_set.samples.index(name)]
+        path = draft.calibrating[name].path
+        try:
+            data = read_allowed(path, (path.parent,), source.max_bytes)
+            seen = decode_onto(data, draft.sight.canvas.geometry, source)
+            image = draft.sight.look(seen, AS_IT_IS, source).image
+        except ImageRejected:
+            return None
+        anomaly = draft.snapshot.detector.score_without(view, name).map
+        return shrunk(overlay(image, anomaly, draft.threshold, draft.sight.canvas.inside), ODD_PX)
+
+    def teach(
+        self,
+        batch: str,
+        region: Region | None,
+        smallest_defect_px: float | None,
+        without: Sequence[str],
+        who: str,
+    ) -> None:
         """Start to teach a draft from a batch of uploaded images, in this region, or in that of the version before, and
-        for defects of this side, or as `settings.scene` says. Raises Busy, Superseded where another batch was begun
-        since, and NothingTaught where it is empty."""
+        for defects of this side, or as `settings.scene` says, `without` images of these names. Raises Busy, Superseded
+        where another batch was begun since, and NothingTaught where it is empty."""
         paths = self._paths(batch)
 
         def run(work: Work) -> None:
             with self._publishing:
                 self._draft = None
             engine, store = self._line.engines.reference(), self._line.state.store
-            draft = teaching.draft(paths, engine, store, work.track, region, smallest_defect_px)
-            self._batch, self._smallest_defect_px, self._draft = batch, smallest_defect_px, draft
+            draft = teaching.draft(paths, engine, store, work.track, region, smallest_defect_px, without)
+            self._batch, self._smallest_defect_px, self._without = batch, smallest_defect_px, tuple(without)
+            self._draft = draft
 
         self._jobs.start("teach", who, run)
 
@@ -142,7 +175,7 @@ class DraftWorkflow:
 
 
 def _summary(draft: teaching.Draft) -> dict[str, Any]:
-    threshold = draft.threshold
+    threshold, odd = draft.threshold, _named_set(draft.taught_set)
     return {
         "id": draft.id,
         "parts": len(draft.names),
@@ -150,6 +183,8 @@ def _summary(draft: teaching.Draft) -> dict[str, Any]:
         "patches": draft.snapshot.detector.size,
         "threshold": threshold.value,
         "promise": _named(threshold).promise,
+        "odd": odd.words,
+        "oddest": [{"name": name, "times": times} for name, times in odd.ranked[: max(ODDEST, len(odd.unlike))]],
         "geometry": draft.sight.canvas.geometry.to_json(),
         "region": draft.region.to_json(),
         "follows": draft.base.version.number if draft.base else None,
@@ -160,3 +195,8 @@ def _named(threshold: Threshold) -> Threshold:
     """The threshold with the names of files, as they were sent, for their paths."""
     odd = tuple(Path(part).name for part in threshold.odd_parts)
     return replace(threshold, pivot_part=Path(threshold.pivot_part).name, odd_parts=odd)
+
+
+def _named_set(taught_set: TaughtSet) -> TaughtSet:
+    ranked = tuple((Path(part).name, times) for part, times in taught_set.ranked)
+    return TaughtSet(ranked, tuple(Path(part).name for part in taught_set.other_kind))

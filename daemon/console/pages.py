@@ -112,6 +112,18 @@ async def part(services: Injected, _: Engineer, batch: Annotated[str, Query(max_
     return Response(await services.decoding(encoded, pixels), media_type="image/jpeg")
 
 
+@router.get("/setup/odd/{rank}.jpg")
+async def odd_part(
+    services: Injected,
+    _: Engineer,
+    rank: Annotated[int, Field(ge=0, le=2**31)],
+    draft: Annotated[str, Query(max_length=64)],
+) -> Response:
+    """One of the oddest parts of the draft, with what is odd about it."""
+    pixels = await services.decoding(services.drafts.odd_part, draft, rank)
+    return _jpeg(encoded(pixels) if pixels is not None else None)
+
+
 @router.get("/events")
 def events(services: Injected, _: Viewer) -> StreamingResponse:
     """News as server-sent events: frames as they are judged, and the status."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from memory.geometry import Geometry, InputShapes, common_size, geometry_of
 from memory.region import Region
 
 MIN_PARTS = 2
+LEFT_OUT = "left out on request"
 Track = Callable[[Sequence[Path], str], Iterable[Path]]
 log = structlog.get_logger()
 
@@ -58,6 +59,23 @@ def enough(usable: int, refused: int) -> None:
             came=f"{usable} usable, {refused} refused",
             do="add good parts; a false-reject rate r needs at least 1/r - 1 of them",
         )
+
+
+def apart(paths: Sequence[Path], without: Collection[str]) -> tuple[list[Path], list[Path]]:
+    """The files to teach, and those to leave out: every one that ends with a name `without`. Raises TeachError for a
+    name that none has."""
+    named = {
+        name: [path for path in paths if path.parts[-len(Path(name).parts) :] == Path(name).parts] for name in without
+    }
+    for name, files in named.items():
+        if not files:
+            raise TeachError(
+                expected="names of files in the folder that is taught",
+                came=f"{name}, which none has",
+                do="name a file as `teach` does, or by its name alone",
+            )
+    left_out = {path for files in named.values() for path in files}
+    return [path for path in paths if path not in left_out], sorted(left_out)
 
 
 def survey(paths: Sequence[Path], source: SourceSettings, track: Track) -> Survey:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from daemon.intake.positioning import template_arrays
 from daemon.learning.publish import announce
 from daemon.learning.seen_again import seen_on
 from daemon.learning.spool import Spool
-from daemon.learning.survey import TeachError, Track, enough, survey
+from daemon.learning.survey import LEFT_OUT, TeachError, Track, apart, enough, survey
 from daemon.learning.taught_parts import TaughtFile, common_position, read_parts
 from daemon.ledger.kept import keep_taught
 from drift.reference import fit_reference
@@ -35,6 +35,7 @@ from memory.version import Model, Snapshot, Version, VersionDraft
 from policies.admission import Hold, Proposal
 from policies.fitting import fit
 from policies.gate import check
+from policies.taught_set import TaughtSet, examine
 from policies.threshold import Threshold
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ log = structlog.get_logger()
 class Draft:
     """A taught version before it is published: its snapshot, threshold and gate record, the names of its parts, and the
     files that could not be used, each with the reason. `base` is the version that it follows, `sight` how it sees
-    images, and `calibrating` are the files of its calibration parts, by name."""
+    images, `calibrating` are the files of its calibration parts, by name, and `taught_set` says what is odd about
+    them."""
 
     base: Model | None
     sight: Sight
@@ -59,6 +61,7 @@ class Draft:
     names: tuple[str, ...]
     refused: dict[str, str]
     calibrating: dict[str, TaughtFile]
+    taught_set: TaughtSet
 
     @property
     def region(self) -> Region:
@@ -75,12 +78,13 @@ class Draft:
 
 @dataclass(frozen=True)
 class Taught:
-    """A published version, the canvas of its geometry, its threshold, and the files that could not be used, each with
-    the reason."""
+    """A published version, the canvas of its geometry, its threshold, what is odd about its calibration parts, and the
+    files that could not be used, each with the reason."""
 
     version: Version
     canvas: Canvas
     threshold: Threshold
+    taught_set: TaughtSet
     refused: dict[str, str]
 
 
@@ -109,9 +113,10 @@ def teach(
     track: Track,
     region: Region | None = None,
     smallest_defect_px: float | None = None,
+    without: Collection[str] = (),
 ) -> Taught:
     """Make a version of the good parts in `paths` (`draft`) and publish it (`publish`)."""
-    return publish(draft(paths, engine, store, track, region, smallest_defect_px), engine, store, who)
+    return publish(draft(paths, engine, store, track, region, smallest_defect_px, without), engine, store, who)
 
 
 def draft(
@@ -121,13 +126,15 @@ def draft(
     track: Track,
     region: Region | None = None,
     smallest_defect_px: float | None = None,
+    without: Collection[str] = (),
 ) -> Draft:
     """Teach a detector from the good parts in `paths`, with its threshold, and return it as a draft.
 
     It judges the `region`, or that of the version before, finely enough for the smallest defect to find, or as
     `settings.scene` says where none is named. After an earlier version, its confirmed defects are kept and
     the gate applies: a draft that would miss one is refused. Files that cannot be used are logged and listed in the
-    draft, not fatal. Raises TeachError with not `enough` usable images, GeometryError for a region without a
+    draft, not fatal, and so are those that were looked at and are taught `without`, by their names. Raises TeachError
+    with not `enough` usable images and for a name that no file has, GeometryError for a region without a
     patch, ExtractorMismatch over a version of another extractor, UnknownDetector for a kind that is not installed.
     """
     extractor, settings = engine.extractor, engine.settings
@@ -137,7 +144,9 @@ def draft(
     if base is not None:
         _same_extractor(base, extractor)
         region = region or region_of(base.version)
-    found = survey(paths, settings.source, track)
+    kept, left_out = apart(paths, without)
+    found = survey(kept, settings.source, track)
+    found.refused.update(dict.fromkeys(map(path_text, left_out), LEFT_OUT))
     enough(len(found.usable), len(found.refused))
     scene = settings.scene.for_defects(smallest_defect_px)
     geometry = found.geometry(extractor.shapes, region or Region(), scene, settings.source.bits)
@@ -163,7 +172,8 @@ def draft(
     snapshot = Snapshot(fitted.detector, defects, fitted.calibration_set, arrays)
     gate = _prove(base, snapshot, fitted.threshold)
     calibrating = {name: files[name] for name in fitted.calibration_set.samples}
-    return Draft(base, sight, snapshot, fitted.threshold, gate, tuple(files), found.refused, calibrating)
+    odd = examine(fitted.calibration_set, fitted.scores)
+    return Draft(base, sight, snapshot, fitted.threshold, gate, tuple(files), found.refused, calibrating, odd)
 
 
 def publish(draft: Draft, engine: Engine, store: Store, who: str) -> Taught:
@@ -199,7 +209,7 @@ def publish(draft: Draft, engine: Engine, store: Store, who: str) -> Taught:
     announce(engine.ledger, version, now_ms)
     for name, reason in draft.refused.items():
         engine.ledger.event(now_ms, "teach_refused", file=name, reason=reason)
-    return Taught(version, draft.sight.canvas, draft.threshold, draft.refused)
+    return Taught(version, draft.sight.canvas, draft.threshold, draft.taught_set, draft.refused)
 
 
 def _same_extractor(base: Model, extractor: Extractor) -> None:

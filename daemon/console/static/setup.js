@@ -1,9 +1,9 @@
 "use strict";
-// From a folder of good parts to a version that judges: send, teach, draw the region (region.js) and
-// the smallest defect (defect.js), check, go live.
+// From a folder of good parts to a version that judges: send, teach, look at the oddest parts (odd.js),
+// draw the region (region.js) and the smallest defect (defect.js), check, go live.
 const IMAGES = /\.(bmp|gif|jp2|jpe?g|mpo|p[gnp]m|png|tiff?|webp)$/i;
 const images = (input) => [...input.files].filter((file) => IMAGES.test(file.name)).sort((a, b) => a.webkitRelativePath.localeCompare(b.webkitRelativePath));
-const steps = ["check", "live"];
+const steps = ["odd", "check", "live"];
 
 function refused(name, why) {
   const item = document.createElement("li");
@@ -24,6 +24,7 @@ function ready(draft) {
   shown = draft?.id ?? "";
   for (const step of steps) by(`step-${step}`).setAttribute("aria-disabled", String(!draft));
   by("known").disabled = by("live").disabled = !draft;
+  showOddest(draft);
   if (!draft) return;
   const unused = Object.keys(draft.refused).length;
   const parts = unused ? `${draft.parts} parts (${unused} of ${draft.parts + unused} images refused)` : `${draft.parts} parts`;
@@ -79,7 +80,7 @@ async function follow(where) {
 
 // Teach, and tell in the element `where` how it goes.
 async function teach(where, prepared) {
-  by("teach").disabled = by("reteach").disabled = true;
+  by("teach").disabled = by("reteach").disabled = by("without").disabled = true;
   try {
     await act("/api/setup/teach", await prepared());
     ready(null);
@@ -94,12 +95,18 @@ async function teach(where, prepared) {
 by("teach").addEventListener("click", () => {
   by("refused").replaceChildren();
   ready(null);
+  leftOut = [];
   teach("told", async () => {
     const smallest_defect_px = smallestDefect();
     return { smallest_defect_px, batch: batch = await send(images(by("goods"))) };
   });
 });
-by("reteach").addEventListener("click", () => teach("region-told", () => ({ batch, region: regionToTeach(), smallest_defect_px: smallestDefect() })));
+const again = () => ({ batch, region: regionToTeach(), smallest_defect_px: smallestDefect(), without: leftOut });
+by("reteach").addEventListener("click", () => teach("region-told", again));
+by("without").addEventListener("click", () => {
+  leftOut = [...leftOut, ...markedParts()];
+  teach("odd-told", again);
+});
 
 function tileOf(file, said) {
   const item = document.createElement("li");
