@@ -8,6 +8,7 @@ looks at the oddest third of what was taught and leaves out what is bad there. M
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -52,6 +53,7 @@ def main() -> None:
     parser.add_argument("--taught", type=int, default=60, help="parts to teach at most")
     parser.add_argument("--set", action="append", default=[], help="section.key=value, as of driftline's commands")
     options = arguments.parse(parser, taught=12, share=[0.2])
+    build.logging_to_stderr("console", logging.WARNING)
     backbone = build.extractor(load(None, [*options.set, "extractor.device=cpu"]))
     with tempfile.TemporaryDirectory(prefix="driftline-contaminated-") as folder:
         every = list(cases(Path(folder), options.sets, short=options.short))

@@ -89,7 +89,8 @@ def test_every_patch_knows_who_gave_it() -> None:
     good = gather([("a", one), ("b", two), ("a", one + 1)])
     assert good.samples == ("a", "b")
     evidence = bank_of(good).score(View(features(np.full((1, 4), 8.6)))).evidence
-    assert evidence == {"at": [0, 0], "sample": "b", "place": 0}
+    words = "0.8 from the nearest good patch, 0.8 times what is usual in such an image (1)"
+    assert evidence == {"at": [0, 0], "sample": "b", "place": 0, "words": words}
     kept = good.subset(np.array([4, 3]))
     assert kept.samples == ("b",)
     assert kept.patch_index.tolist() == [1, 2]

@@ -54,12 +54,15 @@ def test_what_is_like_a_confirmed_defect_is_raised_over_the_threshold() -> None:
     twin = part(0.95 * level, seed=5)
     bank = replace(bank, defect_memory=replace(bank.defect_memory, vectors=np.array([[level, 0, 0]], dtype=np.float32)))
     assert bank.normalised_distance(twin).value < threshold.value < score(bank, twin).value
+    times = score(bank, twin).value / bank.normalised_distance(twin).value
+    assert score(bank, twin).evidence["words"].endswith(f"; raised {times:.2f} times: it is like a confirmed defect")
 
 
 def test_a_defect_of_another_kind_scores_as_without_memory() -> None:
     bank, _, _ = taught(defect(9.0))
     other = part(-9.0, seed=6)
     assert score(bank, other).value == bank.normalised_distance(other).value
+    assert "raised" not in score(bank, other).evidence["words"]
     assert np.array_equal(score(bank, other).map, bank.normalised_distance(other).map)
 
 

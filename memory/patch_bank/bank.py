@@ -17,6 +17,7 @@ from memory.patch_bank.good_patches import GoodPatches
 from memory.patch_bank.neighbours import NeighbourCache, PatchScores, rows_of_others
 
 RECHECKED = 16
+TOLD_FROM = 1.01  # times that the defect memory raises a score: less is rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,7 +141,8 @@ class PatchBank:
         return Score(scores.value, scores.map, self._evidence(scores))
 
     def _evidence(self, scores: PatchScores) -> Mapping[str, Any]:
-        """The most anomalous place, (row, column) of the grid, and the good patch nearest to it."""
+        """The most anomalous place, (row, column) of the grid, the good patch nearest to it, and how its score is made
+        of their distance, in words."""
         worst = int(scores.distance.argmax())
         row = int(scores.nearest[worst])
         if row < 0:  # no patch was scored
@@ -149,7 +151,18 @@ class PatchBank:
             "at": [int(i) for i in np.unravel_index(scores.features.cells[worst], scores.features.grid)],
             "sample": self.good.sample_of(row),
             "place": int(self.good.patch_index[row]),
+            "words": self._words(scores, worst, row),
         }
+
+    def _words(self, scores: PatchScores, worst: int, row: int) -> str:
+        distance = float(np.linalg.norm(scores.features.patches[worst] - self.good.vectors[row]))
+        times = distance / scores.scale
+        words = (
+            f"{distance:.3g} from the nearest good patch, {times:.3g} times what is usual in such an image"
+            f" ({scores.scale:.3g})"
+        )
+        raised = scores.value / max(times, 1e-9)
+        return words if raised < TOLD_FROM else f"{words}; raised {raised:.2f} times: it is like a confirmed defect"
 
 
 def load(arrays: Arrays, samples: tuple[str, ...]) -> PatchBank:
