@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -37,6 +38,7 @@ def test_a_higher_threshold_rejects_and_finds_less(goods: list[float], defects: 
         assert low.found >= high.found
 
 
+@pytest.mark.slow
 def test_the_intervals_of_all_thresholds_hold_together_as_often_as_they_say() -> None:
     """Parts from a uniform distribution: the true rate of a threshold t is 1 - t, also between two scores."""
     rng, held, together = np.random.default_rng(4), 0, 0

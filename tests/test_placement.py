@@ -280,6 +280,7 @@ def test_the_number_of_threads_changes_nothing(threads: Callable[[int], None]) -
     assert found[0].confidence == found[1].confidence
 
 
+@pytest.mark.slow
 def test_many_taught_parts_are_read_one_by_one_and_some_make_the_template() -> None:
     made: list[weakref.ref[Image]] = []
 

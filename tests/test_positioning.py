@@ -154,6 +154,7 @@ def test_a_version_whose_taught_images_are_gone_is_probed_all_the_same(placing: 
     assert probe(placing.engine, placing.engine.active) is not None
 
 
+@pytest.mark.slow
 def test_a_part_that_cannot_be_read_does_not_end_the_teach(extractor: Extractor, tmp_path: Path) -> None:
     files = [file_of(part(n)) for n in range(6)]
     settings = placing_in(tmp_path)

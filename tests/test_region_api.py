@@ -120,6 +120,7 @@ def test_a_frame_s_picture_is_dimmed_where_it_was_not_judged(client: TestClient,
     assert whole[outside].mean() > 0.8 * camera[outside].mean(), "as the version before judged it"
 
 
+@pytest.mark.slow
 def test_the_smallest_defect_makes_the_scale_and_the_next_teach_forgets_it(client: TestClient) -> None:
     batch = sent(client, *map(large, range(12)))
     fine = taught(client, batch=batch, smallest_defect_px=5)  # more pixels than the image has tell nothing

@@ -193,6 +193,7 @@ def test_a_watched_file_may_have_any_name(
     assert len(wire.entries("verdicts")) == 1
 
 
+@pytest.mark.slow
 def test_the_light_is_carried_over_to_another_reference(service: Service, tmp_path: Path) -> None:
     for number in range(80):
         service.engine.judge(frame(str(number), png(700 + number, Scene(light=1.3))))

@@ -103,6 +103,7 @@ def test_grain_under_another_light_is_a_range_and_under_the_taught_one_a_number(
     assert not measure(part(50), part(50), FLAT, reference).reach.any()
 
 
+@pytest.mark.slow
 def test_amounts_are_in_plain_units(reference: Reference) -> None:
     def amount_of(cause: str, scene: Scene) -> str:
         moved = np.stack([spreads(reference, part(i, scene)) for i in range(50, 70)]).mean(axis=0)
