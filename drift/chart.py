@@ -43,8 +43,8 @@ def bound(z: Vector, spread_floor: Vector, seed: int) -> Evidence:
     tail = (1 - CONFIDENCE) / (2 * z.shape[1])
     off = np.stack([np.quantile(sign * amiss, 1 - tail, axis=0) for sign in (1, -1)], axis=-1)  # (S, 2)
     clipped = np.clip(z, -CLIP, CLIP)
-    known = np.exp(_sides(clipped, clipped)).sum(axis=0) * np.exp(TILTS * np.maximum(off, 0)[..., None])
-    limits: Evidence = np.log((known + np.exp(TILTS * CLIP)) / (n + 1))
+    known = np.logaddexp.reduce(_sides(clipped, clipped), axis=0) + TILTS * np.maximum(off, 0)[..., None]
+    limits: Evidence = np.logaddexp(known, TILTS * CLIP) - np.log(n + 1)
     return limits
 
 

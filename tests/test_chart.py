@@ -131,6 +131,15 @@ def test_the_bound_holds_for_the_parts_it_was_made_from(rng: np.random.Generator
     assert limits.shape == (COUNT, 2, len(TILTS))
 
 
+@pytest.mark.parametrize("parts", [2, 3, 8])
+def test_so_few_parts_that_they_tell_nothing_make_no_alarm(parts: int) -> None:
+    """Their mean may be off by any number of spreads; that number is no error of the arithmetic."""
+    alike = np.linspace(0, 1e-6, parts)[:, None] + np.full(COUNT, 5.0)
+    limits = bound(alike, np.full(COUNT, 1e-4), 0)
+    assert np.isfinite(limits).all()
+    assert not alarming(accumulate(np.zeros_like(limits), evidence(as_interval(np.full(COUNT, 5.0)), limits))).any()
+
+
 def test_fewer_parts_make_a_more_careful_chart(rng: np.random.Generator) -> None:
     few, many = (taught(rng.standard_normal((n, COUNT)))[2] for n in (8, 200))
     assert (few.mean(axis=0) > many.mean(axis=0)).all()
