@@ -78,7 +78,9 @@ def smaller_kind(descriptions: Descriptions) -> npt.NDArray[np.bool_]:
     alone = np.zeros(len(descriptions), dtype=bool)
     if len(descriptions) < FEWEST_OF_TWO:
         return alone
-    apart = np.linalg.norm(descriptions[:, None] - descriptions[None], axis=2)  # (n, n)
+    centred = descriptions - descriptions.mean(axis=0)
+    lengths = (centred**2).sum(axis=1)
+    apart = np.sqrt(np.maximum(lengths[:, None] + lengths[None] - 2 * centred @ centred.T, 0))  # (n, n)
     nearest = (apart + np.diag(np.full(len(apart), np.inf))).min(axis=1)
     near = apart <= APART * nearest.max()
     kinds = []
