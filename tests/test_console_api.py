@@ -378,7 +378,7 @@ def requests() -> Iterator[tuple[str, str, Role | None]]:
     for route in (r for router in ROUTERS for r in router.routes):
         assert isinstance(route, APIRoute)
         least = [d.call.least for d in route.dependant.dependencies if hasattr(d.call, "least")]
-        path = route.path.replace(":path", "").format(number=1, name="good500", seq=1, kind="image", place=0)
+        path = route.path.replace(":path", "").format(number=1, name="good500", seq=1, kind="image", place=0, rank=0)
         for method in sorted(route.methods):
             yield method, path, *(least or [None])
 
