@@ -75,21 +75,15 @@ def smaller_kind(descriptions: Descriptions) -> npt.NDArray[np.bool_]:
     distance from a part to its nearest neighbour: single linkage (Sneath, "The application of computers to taxonomy",
     1957), which a single odd part cannot make apart, since its own distance lengthens the step.
     """
-    alone = np.zeros(len(descriptions), dtype=bool)
+    from scipy.cluster.hierarchy import fcluster, linkage  # only a teach needs them
+    from scipy.spatial.distance import pdist, squareform
+
     if len(descriptions) < FEWEST_OF_TWO:
-        return alone
-    centred = descriptions - descriptions.mean(axis=0)
-    lengths = (centred**2).sum(axis=1)
-    apart = np.sqrt(np.maximum(lengths[:, None] + lengths[None] - 2 * centred @ centred.T, 0))  # (n, n)
-    nearest = (apart + np.diag(np.full(len(apart), np.inf))).min(axis=1)
-    near = apart <= APART * nearest.max()
-    kinds = []
-    left = ~alone
-    while left.any():
-        kind = near[np.argmax(left)]
-        while (wider := near[kind].any(axis=0)).sum() > kind.sum():
-            kind = wider
-        kinds.append(kind)
-        left &= ~kind
-    smallest = min(kinds, key=lambda kind: int(kind.sum()))
-    return smallest if len(kinds) > 1 and smallest.sum() >= LEAST_KIND else alone
+        return np.zeros(len(descriptions), dtype=bool)
+    apart = pdist(descriptions)
+    nearest = (squareform(apart) + np.diag(np.full(len(descriptions), np.inf))).min(axis=1)
+    kinds = fcluster(linkage(apart, "single"), APART * nearest.max(), "distance")  # (n,), named from 1 on
+    names, first, counts = np.unique(kinds, return_index=True, return_counts=True)
+    told = len(names) > 1 and counts.min() >= LEAST_KIND
+    smallest: npt.NDArray[np.bool_] = (kinds == names[np.lexsort((first, counts))[0]]) & told
+    return smallest
