@@ -5,18 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proposals import LIMITS, around, good_part, model, scratch, showing, twice, with_threshold
+from proposals import LAST_PATCH, LIMITS, Patches, around, good_part, model, scratch, showing, twice, with_threshold
 from versions import features, good_of
 
 from drift.monitor import CALM, Trust
 from memory.defects import Defect
-from memory.detector import Capacity
+from memory.detector import Capacity, GoodPart
 from memory.version import Model
 from policies.admission import Hold, LabelledParts, Proposal, propose
 from policies.gate import GateReport, check
-from policies.threshold import Threshold, calibrate
+from policies.threshold import Threshold, calibrate, is_detected
+
+NEW_MATERIAL = 50.0
 
 
 def test_a_novel_good_part_is_admitted_and_then_known(rng: np.random.Generator) -> None:
@@ -154,3 +157,47 @@ def test_what_is_normal_around_a_missed_defect_may_be_learned(rng: np.random.Gen
     outcome = propose(lenient, LabelledParts((alike,)), CALM, LIMITS, 0)
     assert isinstance(outcome, Proposal)
     assert outcome.refused == ()
+
+
+def of_new_material(rng: np.random.Generator, name: str, *more: Patches) -> GoodPart:
+    """A good part of a material far from the bank's, with `more` patches in the place of its last ones."""
+    return good_part(name, showing(around(rng, NEW_MATERIAL, 16 - sum(map(len, more))), *more))
+
+
+def with_new_defect(rng: np.random.Generator) -> Model:
+    """A model that was shown a defect of the new material, nearer to all of that than the bank is."""
+    new = showing(around(rng, NEW_MATERIAL, 15), around(rng, NEW_MATERIAL + 8, 1))
+    return model(rng, Defect("new-defect", new, LAST_PATCH), scratch(rng, "old-defect"))
+
+
+def test_good_parts_of_a_new_material_are_learned_though_its_defects_are_known(rng: np.random.Generator) -> None:
+    base = with_new_defect(rng)
+    goods = tuple(of_new_material(rng, f"n{i}") for i in range(4))
+    outcome = propose(base, LabelledParts(goods), CALM, LIMITS, 0)
+    assert isinstance(outcome, Proposal)
+    assert outcome.refused == ()
+    after = outcome.snapshot.detector
+    assert after.score(of_new_material(rng, "next").view).value < 4, "it is known now"
+    for defect in base.snapshot.confirmed_defects.defects:
+        assert is_detected(after, defect, outcome.threshold)
+
+
+def test_of_a_new_material_one_part_waits_for_others_and_is_not_set_aside(rng: np.random.Generator) -> None:
+    outcome = propose(with_new_defect(rng), LabelledParts((of_new_material(rng, "n0"),)), CALM, LIMITS, 0)
+    assert isinstance(outcome, Hold)
+    assert outcome.blamed == ()
+
+
+@pytest.mark.parametrize("wrong", [1, 2])
+def test_bad_parts_of_a_new_material_that_were_called_good_teach_no_defect(
+    rng: np.random.Generator, wrong: int
+) -> None:
+    base = with_new_defect(rng)
+    goods = tuple(of_new_material(rng, f"n{i}") for i in range(4))
+    bads = tuple(of_new_material(rng, f"bad{i}", around(rng, NEW_MATERIAL + 8, 1)) for i in range(wrong))
+    outcome = propose(base, LabelledParts((*goods, *bads)), CALM, replace(LIMITS, capacity=Capacity(300, 200)), 0)
+    assert isinstance(outcome, Proposal)
+    assert {bad.sample for bad in bads} <= {*outcome.waiting, *outcome.refused}
+    defect = base.snapshot.confirmed_defects.defects[0].patches[-1]
+    assert np.linalg.norm(good_of(outcome.snapshot).vectors - defect, axis=1).min() > 5
+    assert is_detected(outcome.snapshot.detector, base.snapshot.confirmed_defects.defects[0], outcome.threshold)

@@ -11,11 +11,13 @@ import numpy.typing as npt
 
 from memory.defects import Defect
 from memory.detector import Bounds, GoodPart
-from memory.distances import nearest_squared, squared_distances
+from memory.distances import Vectors, nearest_squared, squared_distances
 from memory.features import Patches
 from memory.patch_bank.bank import PatchBank
 
 DEFECT_PATCHES = 3
+NEW_SHARE = 0.1
+CORROBORATING = 2  # confirmed parts that show the same
 
 
 @dataclass(frozen=True)
@@ -43,11 +45,17 @@ def screen(
     """Screen good parts: patches with normalised distances above `bounds.novelty` are new, and of parts that were
     `waiting` only new patches are learned.
 
-    A part whose most anomalous patch lies nearer to a defect than to the bank is refused whole; of other parts, such
-    patches are left out, and those that would hide a defect's most anomalous patch. Of a defect, only patches count
-    that would flag it by themselves: the rest of its region, and all of a missed one's, may be normal material.
+    A patch is like a defect that lies nearer to it than the bank and than all but one of the other confirmed parts:
+    what several parts show, beside defects of their own, is their material. Such patches are left out, and those that
+    would hide a defect's most anomalous patch. A part whose most anomalous patch is like a defect is refused whole; one
+    of a new condition, which is new in more than `NEW_SHARE` of its patches, waits for a second part instead.
+
+    Of a defect, only patches count that would flag it by themselves, also beside what two of the good parts show: the
+    rest of its region, and all of a missed one's, may be normal material.
     """
-    screened, refused = _apart_from_defects(bank, _defect_patches(bank, defects, bounds.threshold), goods, bounds)
+    others = _Others.of(goods)
+    flagging = _defect_patches(bank, defects, others, bounds.threshold)
+    screened, refused = _apart_from_defects(bank, flagging, goods, others, bounds)
     admitted, still_waiting = _corroborated(screened, waiting)
     return Screening(admitted, still_waiting, refused)
 
@@ -55,19 +63,44 @@ def screen(
 def most_anomalous_patches(bank: PatchBank, defect: Defect, bound: float) -> Patches:
     """The at most `DEFECT_PATCHES` most anomalous patches (n, D) of the defect's region, of those whose normalised
     distance exceeds `bound`."""
-    distance = bank.masked(defect.features, defect.mask).distance
-    worst = np.argsort(-distance, kind="stable")[:DEFECT_PATCHES]
-    return defect.features.patches[worst[distance[worst] > bound]]
+    return _flagging(bank, defect, bound)[:DEFECT_PATCHES]
+
+
+@dataclass(frozen=True)
+class _Others:
+    """The patches of a lesson's good parts, by the thing photographed."""
+
+    by_thing: dict[str, Patches]
+
+    @classmethod
+    def of(cls, goods: Sequence[GoodPart]) -> _Others:
+        things: dict[str, list[Patches]] = {}
+        for good in goods:
+            things.setdefault(good.thing, []).append(good.view.features.patches)
+        return cls({thing: np.concatenate(patches) for thing, patches in things.items()})
+
+    def shown(self, patches: Patches, times: int, but: str = "") -> Vectors:
+        """Squared distances (n,) to the nearest patches of the thing that is the `times`-th nearest, `but` for this
+        one; inf where there are not so many."""
+        others = [theirs for thing, theirs in self.by_thing.items() if thing != but]
+        if len(others) < times or not len(patches):
+            return np.full(len(patches), np.inf, dtype=np.float32)
+        if times == 1:
+            return nearest_squared(patches, np.concatenate(others))
+        each = np.stack([nearest_squared(patches, theirs) for theirs in others])  # (things, n)
+        nth: Vectors = np.partition(each, times - 1, axis=0)[times - 1]
+        return nth
 
 
 @dataclass(frozen=True)
 class _Screened:
-    """A good part that is not refused: which patches are `allowed`, which of these are `new`, and the squared distance
-    within which another part's patch shows the same as a new one."""
+    """A good part that is not refused: which patches are `allowed`, which need a second part that shows the same, in
+    that they are new or like a defect, and the squared distance within which another part's patch shows the same."""
 
     good: GoodPart
     allowed: npt.NDArray[np.bool_]
     new: npt.NDArray[np.bool_]
+    like_defect: npt.NDArray[np.bool_]
     reach: float
 
 
@@ -80,32 +113,55 @@ class _DefectPatches:
     reach: npt.NDArray[np.float32]
 
 
-def _defect_patches(bank: PatchBank, defects: Sequence[Defect], threshold: float) -> _DefectPatches:
+def _defect_patches(bank: PatchBank, defects: Sequence[Defect], others: _Others, threshold: float) -> _DefectPatches:
     patches, reach = [bank.good.vectors[:0]], [np.empty(0, dtype=np.float32)]
     for defect in defects:
-        flagging = most_anomalous_patches(bank, defect, threshold)
+        scale = bank.masked(defect.features, defect.mask).scale
+        flagging = _beside(others, scale, _flagging(bank, defect, threshold), threshold)[:DEFECT_PATCHES]
         hidden = np.zeros(len(flagging), dtype=np.float32)
-        hidden[:1] = (threshold * bank.masked(defect.features, defect.mask).scale) ** 2
+        hidden[:1] = (threshold * scale) ** 2
         patches.append(flagging)
         reach.append(hidden)
     return _DefectPatches(np.concatenate(patches), np.concatenate(reach))
 
 
+def _flagging(bank: PatchBank, defect: Defect, bound: float) -> Patches:
+    """The patches (n, D) of the defect's region whose normalised distance exceeds `bound`, the most anomalous first."""
+    distance = bank.masked(defect.features, defect.mask).distance
+    worst = np.argsort(-distance, kind="stable")
+    return defect.features.patches[worst[distance[worst] > bound]]
+
+
+def _beside(others: _Others, scale: float, flagging: Patches, threshold: float) -> Patches:
+    """Those of a defect's flagging patches that would flag it beside what two of the good parts show, the most
+    anomalous first; all as they are where none would, since then the good parts show the defect too."""
+    shown = np.sqrt(others.shown(flagging, CORROBORATING)) / scale
+    telling = np.flatnonzero(shown > threshold)
+    if len(telling) in {0, len(flagging)}:
+        return flagging
+    return flagging[telling]
+
+
 def _apart_from_defects(
-    bank: PatchBank, defects: _DefectPatches, goods: Sequence[GoodPart], bounds: Bounds
+    bank: PatchBank, defects: _DefectPatches, goods: Sequence[GoodPart], others: _Others, bounds: Bounds
 ) -> tuple[list[_Screened], tuple[str, ...]]:
     """The good parts that are not refused, and the samples that are."""
     screened, refused = [], []
     for good in goods:
+        patches = good.view.features.patches
         scores = bank.normalised_distance(good.view.features)
-        to_defects = squared_distances(good.view.features.patches, defects.patches)  # (P, n)
-        nearer = np.asarray((to_defects < (scores.distance * scores.scale)[:, None] ** 2).any(axis=1))
-        if nearer[scores.distance.argmax()]:
+        new = scores.distance > bounds.novelty
+        to_good = (scores.distance * scores.scale) ** 2
+        to_defects = squared_distances(patches, defects.patches)  # (P, n)
+        to_defect = to_defects.min(axis=1, initial=np.inf)
+        like = to_defect < to_good
+        to_good[like] = np.minimum(to_good[like], others.shown(patches[like], CORROBORATING, good.thing))
+        like &= to_defect < to_good
+        if like[to_good.argmax()] and new.mean() <= NEW_SHARE:
             refused.append(good.sample)
             continue
-        allowed = ~nearer & np.asarray((to_defects > defects.reach).all(axis=1))
-        new = allowed & (scores.distance > bounds.novelty)
-        screened.append(_Screened(good, allowed, new, (bounds.novelty * scores.scale) ** 2))
+        allowed = ~like & np.asarray((to_defects > defects.reach).all(axis=1))
+        screened.append(_Screened(good, allowed, new & allowed, new & like, (bounds.novelty * scores.scale) ** 2))
     return screened, tuple(refused)
 
 
@@ -113,13 +169,12 @@ def _corroborated(screened: list[_Screened], waiting: Collection[str]) -> tuple[
     """The patches admitted, and the samples that wait from now on. Admitted are new patches that a second part shows
     too, and, of parts that were not `waiting`, those that are not new."""
     admitted, still_waiting = [], []
+    others = _Others.of([one.good for one in screened])
     for one in screened:
         alone = one.new.copy()
         patches = one.good.view.features.patches
-        seconds = [other.good.view.features.patches for other in screened if other.good.thing != one.good.thing]
-        if alone.any() and seconds:
-            alone[one.new] = nearest_squared(patches[one.new], np.concatenate(seconds)) > one.reach
-        if alone.any():
+        alone[one.new] = others.shown(patches[one.new], 1, one.good.thing) > one.reach
+        if alone.any() or one.like_defect.any():
             still_waiting.append(one.good.sample)
         rows = np.flatnonzero((one.new if one.good.sample in waiting else one.allowed) & ~alone)
         if len(rows):
