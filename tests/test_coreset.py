@@ -81,21 +81,31 @@ def test_no_budget_selects_nothing(budget: int) -> None:
 
 
 @given(vectors=Points, count=st.integers(0, 20), seed=st.integers(0, 9))
-def test_whatever_leaves_as_redundant_has_one_that_stays_near(
+def test_whatever_leaves_as_redundant_is_covered_whichever_other_sample_is_left_out(
     vectors: npt.NDArray[np.float32], count: int, seed: int
 ) -> None:
-    use = np.random.default_rng(seed).integers(0, 3, len(vectors)).astype(np.int32)
-    leaving, reach = redundant(vectors, use, count)
-    assert len(leaving) == min(count, len(vectors) // 2)
-    staying = np.delete(np.arange(len(vectors)), leaving)
-    if len(leaving):
-        assert nearest_squared(vectors[leaving], vectors[staying]).max() <= reach
-    again, _ = redundant(vectors, use, count)
+    rng = np.random.default_rng(seed)
+    use, sample = (rng.integers(0, 3, len(vectors)).astype(np.int32) for _ in range(2))
+    leaving, reach = redundant(vectors, sample, use, count)
+    assert min(count, len(vectors) - 1, 1) <= len(leaving) <= count
+    stays = ~np.isin(np.arange(len(vectors)), leaving)
+    for row in leaving:
+        for left_out in {0, 1, 2} - {sample[row]}:
+            there = (sample != left_out) & (np.arange(len(vectors)) != row)
+            assert not there.any() or nearest_squared(vectors[[row]], vectors[there & stays])[0] <= reach
+    again, _ = redundant(vectors, sample, use, count)
     assert np.array_equal(leaving, again)
 
 
 def test_the_less_used_of_the_closest_pair_leaves_and_what_is_far_stays() -> None:
     vectors = np.array([[0, 0], [1, 0], [50, 0], [90, 0], [92, 0]], dtype=np.float32)
-    use = np.array([0, 3, 0, 2, 1], dtype=np.int32)
-    assert redundant(vectors, use, 1)[0].tolist() == [0]
-    assert redundant(vectors, use, 2)[0].tolist() == [0, 4]
+    use, one_sample = np.array([0, 3, 0, 2, 1], dtype=np.int32), np.zeros(5, dtype=np.int32)
+    assert redundant(vectors, one_sample, use, 1)[0].tolist() == [0]
+    assert redundant(vectors, one_sample, use, 2)[0].tolist() == [0, 4]
+
+
+def test_what_only_two_samples_show_stays_twice() -> None:
+    vectors = np.array([[0, 0], [1, 0], [50, 0], [54, 0], [57, 0]], dtype=np.float32)
+    sample = np.array([0, 1, 2, 2, 2], dtype=np.int32)
+    use = np.zeros(5, dtype=np.int32)
+    assert redundant(vectors, sample, use, 1)[0].tolist() == [4]  # not the closest pair: each is all that covers the other

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from memory.distances import Vectors, nearest_squared, squared_distances
 
-POOL = 512
+POOL, BLOCK = 512, 1024
 
 
 def select(existing: Vectors, candidates: Vectors, budget: int, seed: int) -> npt.NDArray[np.int64]:
@@ -52,43 +52,61 @@ def select(existing: Vectors, candidates: Vectors, budget: int, seed: int) -> np
     return np.asarray(chosen, dtype=np.int64)
 
 
-def redundant(vectors: Vectors, usage: npt.NDArray[np.int32], count: int) -> tuple[npt.NDArray[np.int64], float]:
-    """Rows of `count` vectors (N, D) that can leave, and the largest squared distance at which one of them is covered.
+def redundant(
+    vectors: Vectors, sample_index: npt.NDArray[np.int32], usage: npt.NDArray[np.int32], count: int
+) -> tuple[npt.NDArray[np.int64], float]:
+    """Rows of at most `count` vectors (N, D) that can leave, and the largest squared distance at which one is covered.
 
-    Of the closest pairs, the one with the smaller `usage` (N,) leaves first, of equals the later one. The other then
-    stays in any case, so every row that leaves has one that stays within that distance, and what is far from
-    everything, such as an old regime, is never removed. At most half of the vectors can leave.
+    A row is covered by another one of its sample, or by one each of two other samples: then it is covered whichever
+    other sample is left out, and no leave-one-out score rises by more than that distance. By one row alone it is
+    covered only where there are no such ones. Rows leave by how close they are covered; of equally close ones the less
+    used (`usage`, (N,)), then the later. What covers a row that left stays. So what is far from everything, such as an
+    old regime, is never removed.
+
+    At least one leaves where there are two or more, but seldom more than half.
     """
     leaving = np.zeros(len(vectors), dtype=bool)
     staying = np.zeros(len(vectors), dtype=bool)
-    reach = 0.0
-    while (missing := min(count, len(vectors) // 2) - int(leaving.sum())) > 0:
+    reach, before = 0.0, -1
+    while before < (left := int(leaving.sum())) < min(count, len(vectors) - 1):
+        before = left
         rows = np.flatnonzero(~leaving)
-        apart, other = _nearest_others(vectors[rows])
-        for i in np.argsort(apart, kind="stable"):
-            one, two = int(rows[i]), int(rows[other[i]])
-            free = [row for row in (one, two) if not staying[row] and not leaving[row]]
-            if leaving[one] or leaving[two] or not free:
+        apart, by = _covering(vectors[rows], sample_index[rows])
+        as_close = np.sqrt(apart).astype(np.float16)  # so that rounding decides no pair
+        for i in np.lexsort((-rows, usage[rows], as_close)):
+            row, covering = rows[i], rows[by[i]]
+            if left == count or staying[row] or leaving[covering].any():
                 continue
-            out = min(free, key=lambda row: (usage[row], -row))
-            leaving[out], staying[one + two - out] = True, True
+            leaving[row], staying[covering] = True, True
             reach = max(reach, float(apart[i]))
-            missing -= 1
-            if missing == 0:
-                break
+            left += 1
     return np.flatnonzero(leaving), reach
 
 
-def _nearest_others(vectors: Vectors) -> tuple[Vectors, npt.NDArray[np.int64]]:
-    """Squared distance (N,) of each vector to the nearest of the others, and the row (N,) of that one."""
-    apart, other = np.empty(len(vectors), dtype=np.float32), np.empty(len(vectors), dtype=np.int64)
-    for start in range(0, len(vectors), 1024):
-        block = squared_distances(vectors[start : start + 1024], vectors)
-        rows = np.arange(len(block))
-        block[rows, rows + start] = np.inf
-        other[start : start + 1024] = block.argmin(axis=1)
-        apart[start : start + 1024] = block[rows, other[start : start + 1024]]
-    return apart, other
+def _covering(vectors: Vectors, sample_index: npt.NDArray[np.int32]) -> tuple[Vectors, npt.NDArray[np.int64]]:
+    """Within which squared distance (N,) each vector is covered, and the rows (N, 2) of what covers it: twice the same
+    where that is one of its own sample, or the only other one."""
+    apart, by = np.empty(len(vectors), dtype=np.float32), np.empty((len(vectors), 2), dtype=np.int64)
+    for start in range(0, len(vectors), BLOCK):
+        distance = squared_distances(vectors[start : start + BLOCK], vectors)
+        rows = np.arange(len(distance))
+        distance[rows, rows + start] = np.inf
+        own = sample_index[start : start + BLOCK, None] == sample_index
+        within = np.where(own, distance, np.inf)
+        mate = within.argmin(axis=1)
+        distance[own] = np.inf
+        first = distance.argmin(axis=1)
+        to_mate, to_first = within[rows, mate], distance[rows, first]
+        distance[sample_index[first][:, None] == sample_index] = np.inf
+        second = distance.argmin(axis=1)
+        to_second = distance[rows, second]
+        one_alone = np.isinf(to_mate) & np.isinf(to_second)
+        here = slice(start, start + BLOCK)
+        apart[here] = np.where(one_alone, to_first, np.minimum(to_mate, to_second))
+        by_mate = (to_mate <= to_second) & ~one_alone
+        by[here, 0] = np.where(by_mate, mate, first)
+        by[here, 1] = np.where(by_mate, mate, np.where(one_alone, first, second))
+    return apart, by
 
 
 def _farthest(distance: Vectors, count: int) -> npt.NDArray[np.int64]:

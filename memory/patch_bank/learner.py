@@ -146,7 +146,7 @@ def extended(good: GoodPatches, admitted: list[Admitted], capacity: Capacity, se
         return good
     union = good.joined(candidates.subset(rows))
     while len(union) > capacity.size:  # more than one round only where the budget was lowered to less than half
-        leaving, _ = redundant(union.vectors, union.usage_count, len(union) - capacity.size)
+        leaving, _ = redundant(union.vectors, union.sample_index, union.usage_count, len(union) - capacity.size)
         union = union.subset(np.delete(np.arange(len(union)), leaving))
     return union
 
