@@ -1,8 +1,9 @@
-"""Tracking of a line's light: slowly, at once after a step, and not during a burst of flagged parts."""
+"""Tracking of a line's light: slowly, at once at a start and after a step, and not during a burst of flagged parts."""
 
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,6 +12,16 @@ from drift.light import LightEstimate, apart
 from drift.signals import Vector
 
 STEP_FRAMES = 64
+START_FRAMES, START_SPREADS = 8, 3.0
+PAUSE_MS = 600_000
+
+
+@dataclass(frozen=True)
+class Start:
+    """A line's first frames, or its first after a pause: the light `before` them, and their levels, (3,) each."""
+
+    before: LightEstimate
+    levels: tuple[Vector, ...] = ()
 
 
 class LightTracker:
@@ -18,6 +29,10 @@ class LightTracker:
 
     A chart of what compensation leaves over, by the taught parts' `spread` (3,) and `limits` (3, 2, T), detects steps.
     The estimate stands still while a burst of flagged parts passes: a defect may darken its whole part.
+
+    Before its first frame and in a pause of `PAUSE_MS` a line may get other lamps. So while it starts, for
+    `START_FRAMES`, the light is the median of these frames, where that is farther than `START_SPREADS` from the
+    estimate before them.
     """
 
     def __init__(self, taught: Vector, spread: Vector, limits: Evidence) -> None:
@@ -29,17 +44,46 @@ class LightTracker:
         self._sums = np.zeros_like(limits)
         self._recent: deque[Vector] = deque(maxlen=STEP_FRAMES)
         self._flagged = 0
+        self._start = Start(self.light)
+        self._last_ms: int | None = None
 
-    def update(self, seen: Vector, *, flagged: bool) -> Vector:
-        """Take in a frame's levels `seen` (3,). Returns what compensation left over (3,), common and by colour, in
-        spreads."""
+    def starting(self, at_ms: int) -> bool:
+        """Whether a frame seen `at_ms` (Unix, ms) is one of a start."""
+        return len(self._start_by(at_ms).levels) < START_FRAMES
+
+    def light_with(self, seen: Vector, at_ms: int) -> LightEstimate:
+        """The light for a frame of a start with levels `seen` (3,) `at_ms` (Unix, ms)."""
+        return self._light_of(self._started(seen, at_ms))
+
+    def update(self, seen: Vector, at_ms: int, *, flagged: bool) -> Vector:
+        """Take in a frame's levels `seen` (3,) `at_ms` (Unix, ms). Returns what compensation left over (3,), common and
+        by colour, in spreads."""
+        starting = self.starting(at_ms)
+        if starting:
+            self._start = self._started(seen, at_ms)
+            self.light = self._light_of(self._start)
         left = self._left(seen)
         self._recent.append(seen)
         self._flagged = self._flagged + 1 if flagged else 0
-        if not 0 < self._flagged <= BURST_FRAMES:
+        self._last_ms = at_ms
+        if not starting and not 0 < self._flagged <= BURST_FRAMES:
             self._sums = accumulate(self._sums, evidence(as_interval(left), self._limits))
             self.light = self._tracked(seen)
         return left
+
+    def _start_by(self, at_ms: int) -> Start:
+        """The start that a frame seen `at_ms` belongs to, or the last one."""
+        paused = self._last_ms is not None and at_ms - self._last_ms >= PAUSE_MS
+        return Start(self.light) if paused or not self._start.levels else self._start
+
+    def _started(self, seen: Vector, at_ms: int) -> Start:
+        start = self._start_by(at_ms)
+        return replace(start, levels=(*start.levels, seen))
+
+    def _light_of(self, start: Start) -> LightEstimate:
+        common = np.median(start.levels, axis=0)
+        away = np.abs(apart(common, np.array(start.before.levels)) / self._spread).max()
+        return start.before if away <= START_SPREADS else LightEstimate.within(common, self._taught)
 
     def _left(self, lights: Vector) -> Vector:
         """What compensation leaves of lights (..., 3), common and by colour, in spreads (..., 3)."""

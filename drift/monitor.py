@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -115,14 +115,19 @@ class Monitor:
         """The logarithm by channel (3,) that the next frame is compensated with."""
         return self.light.gain(self.reference.light)
 
+    def light_at(self, at_ms: int, levels: Callable[[], Vector]) -> LightEstimate:
+        """The light for a frame seen `at_ms` (Unix, ms): in a start its own `levels` (3,) tell of it too."""
+        tracker = self._light_tracker
+        return tracker.light_with(levels(), at_ms) if tracker.starting(at_ms) else tracker.light
+
     def update(self, frame: MeasuredFrame, regimes: Sequence[Regime] = ()) -> DriftState:
         """Take in a frame, with the `regimes` that are known by now, and return the new state.
 
         Deterministic: the same sequence of arguments gives the same states, bit for bit. Times change nothing but the
-        `since_ms` of changes.
+        `since_ms` of changes, and that after a pause the light is taken from the next frames.
         """
         z = frame.signals.z(self.reference)
-        left = self._light_tracker.update(frame.signals.light, flagged=frame.flagged)
+        left = self._light_tracker.update(frame.signals.light, frame.at_ms, flagged=frame.flagged)
         known, alarms_changed = self._alarms.regime.name, self._alarms.update(z, frame.number, frame.at_ms, regimes)
         over = self._explain() if alarms_changed else ()
         regime = self._alarms.regime

@@ -11,9 +11,11 @@ from pictures import material_of
 from daemon.datasets.rendered import STEADY, Flaw, Scene, part
 from drift.chart import BURST_FRAMES
 from drift.light import LightEstimate, compensate
+from drift.light_tracker import PAUSE_MS, START_FRAMES
 from drift.monitor import CALM, TRUST_LIMIT, DriftState, MeasuredFrame, Monitor, Trust
 from drift.reference import Reference, Signals, measure
-from drift.signals import LIGHT, SIGNALS
+from drift.signals import LIGHT, SIGNALS, Vector, light
+from memory.features import Image
 
 
 def seen(signals: Signals, number: int, *, flagged: bool = False) -> MeasuredFrame:
@@ -30,12 +32,17 @@ def drawn(reference: Reference, rng: np.random.Generator, **moved: float) -> Sig
     return Signals(values, reference.light + (values[0] - reference.mean[0]))
 
 
+def gain_of(monitor: Monitor, raw: Image, at_ms: int) -> Vector:
+    """The gain by channel (3,) that a frame is compensated with."""
+    return monitor.light_at(at_ms, lambda: light(raw)).gain(monitor.reference.light)
+
+
 def show_part(
     monitor: Monitor, number: int, scene: Scene, flaw: Flaw | None = None, *, flagged: bool = False
 ) -> DriftState:
     """The monitor after a rendered part, seen as the engine sees it: compensated by what is believed so far."""
     raw = part(number, scene, flaw)
-    image = compensate(raw, monitor.gain)
+    image = compensate(raw, gain_of(monitor, raw, number))
     signals = measure(raw, image, material_of(image), monitor.reference)
     return monitor.update(seen(signals, number, flagged=flagged))
 
@@ -197,3 +204,34 @@ def test_before_the_first_frame_all_is_calm(reference: Reference) -> None:
     assert monitor.state == CALM
     assert isinstance(monitor.light, LightEstimate)
     assert np.array_equal(monitor.gain, np.zeros(len(LIGHT)))
+
+
+@pytest.mark.parametrize("scene", [Scene(light=1.2), Scene(light=0.8), Scene(tint=(1.1, 1.0, 1.0))])
+def test_a_line_that_starts_takes_its_light_from_its_first_frames(reference: Reference, scene: Scene) -> None:
+    """Before, ten flagged parts in a row held the light as taught."""
+    monitor, lamp = Monitor(reference), np.log(np.array(scene.tint) * scene.light)
+    for number in range(400, 410):
+        assert gain_of(monitor, part(number, scene), number) == pytest.approx(lamp, abs=0.1), number
+        show_part(monitor, number, scene, flagged=True)
+
+
+def test_after_a_pause_the_light_is_taken_from_the_next_frames(reference: Reference) -> None:
+    monitor, dim = Monitor(reference), part(500, Scene(light=0.7))
+    for number in range(400, 420):
+        show_part(monitor, number, STEADY)
+    assert np.array_equal(gain_of(monitor, dim, 420), monitor.gain), "a running line does not believe one frame"
+    assert gain_of(monitor, dim, 420 + PAUSE_MS) == pytest.approx(np.full(3, np.log(0.7)), abs=0.1)
+
+
+def test_a_first_part_that_is_dark_all_over_is_outvoted(reference: Reference) -> None:
+    monitor = Monitor(reference)
+    for number in range(400, 404):
+        show_part(monitor, number, Scene(light=0.6) if number == 400 else STEADY)
+    assert np.abs(monitor.gain).max() < 0.05
+
+
+def test_where_the_first_frames_are_as_taught_the_light_is_too(reference: Reference) -> None:
+    monitor = Monitor(reference)
+    for number in range(400, 400 + START_FRAMES):
+        assert not gain_of(monitor, part(number, STEADY), number).any()
+        show_part(monitor, number, STEADY)

@@ -10,12 +10,11 @@ import numpy as np
 import structlog
 
 from daemon.inference.engine import Engine
-from daemon.inference.sight import AS_IT_IS
 from daemon.intake.decode import ImageRejected
 from daemon.intake.onto_canvas import Decoded
 from daemon.ledger.frames import newest_measured
 from drift.light import LightEstimate, apart
-from drift.signals import LIGHT, light
+from drift.signals import LIGHT
 
 LEAST_IMAGES, MOST_IMAGES = 8, 64
 USUAL_SPREADS = 3.0
@@ -37,8 +36,7 @@ def judge_in_common_light(engine: Engine, images: Sequence[T], decode: Callable[
     levels = []
     for image in images[:: -(-len(images) // MOST_IMAGES) or 1]:
         with suppress(ImageRejected):  # told when it is scored
-            looked = active.sight.look(decode(image), AS_IT_IS, engine.settings.source)
-            levels.append(light(looked.raw, active.sight.canvas.inside))
+            levels.append(active.sight.levels(decode(image), engine.settings.source))
     if len(levels) < LEAST_IMAGES:
         return
     reference, common = active.monitor.reference, np.median(levels, axis=0)

@@ -139,7 +139,8 @@ class Engine:
         try:
             self._refuse_repeated(frame)
             geometry, source = active.sight.canvas.geometry, self.settings.source
-            return self.score_image(decoded_onto(decoded, frame.data, geometry, source), active)
+            image = decoded_onto(decoded, frame.data, geometry, source)
+            return self.score_image(image, active, None if frame.imported else now_ms)
         except ImageRejected as error:
             return unknown(str(error))
         except Exception as error:  # out of memory, a device lost, ...: this frame's trouble, not the service's
@@ -155,16 +156,16 @@ class Engine:
     def _observe(self, frame: Frame, scored: Scored | Decision, active: Active | None, now_ms: int) -> Judgement:
         """The decision, under the drift state after this frame. Nothing else moves the monitor, and imported frames do
         not."""
-        light, believed = (active.monitor.light, active.monitor.state) if active else (None, CALM)
+        believed = active.monitor.state if active else CALM
         if isinstance(scored, Decision):
-            return Judgement(scored, None, None, light, believed, None)
+            return Judgement(scored, None, None, active.monitor.light if active else None, believed, None)
         assert active is not None  # noqa: S101  # it has scored the frame
         score, threshold, drift = scored.score.value, active.current_threshold, None
         if not frame.imported:
             seen = MeasuredFrame(scored.signals, self.ledger.next_seq(), now_ms, flagged=score > threshold.value)
             drift = active.monitor.update(seen, active.regimes)
         decision = decide(score, threshold, drift or believed)
-        return Judgement(decision, scored, threshold.value, light, believed, drift)
+        return Judgement(decision, scored, threshold.value, scored.light, believed, drift)
 
     def _record(
         self, frame: Frame, judgement: Judgement, active: Active | None, now_ms: int, judge_ms: float
@@ -228,15 +229,16 @@ class Engine:
         geometry = active.sight.canvas.geometry if active else Geometry.squeezed(self.extractor.input_px)
         return decode_onto(data, geometry, self.settings.source)
 
-    def score_image(self, seen: Decoded, active: Active) -> Scored:
-        """Score a decoded image under the light as estimated now; nothing is recorded or changed. Raises ImageRejected
-        (`Sight.look`)."""
-        looked = active.sight.look(seen, active.monitor.gain, self.settings.source)
-        view = active.sight.view(looked.image, active.scorer.extractor)
+    def score_image(self, seen: Decoded, active: Active, at_ms: int | None = None) -> Scored:
+        """Score a decoded image under the light as estimated now, or a frame of the line under that of `at_ms` (Unix,
+        ms: `Monitor.light_at`); nothing is recorded or changed. Raises ImageRejected (`Sight.look`)."""
+        sight, monitor, source = active.sight, active.monitor, self.settings.source
+        light = monitor.light if at_ms is None else monitor.light_at(at_ms, lambda: sight.levels(seen, source))
+        looked = sight.look(seen, light.gain(monitor.reference.light), source)
+        view = sight.view(looked.image, active.scorer.extractor)
         score = active.model.snapshot.detector.score(view)
-        inside = active.sight.canvas.inside
-        signals = measure(looked.raw, looked.image, view.features, active.monitor.reference, inside)
-        return Scored(view, looked.image, score, signals, looked.placement, self.extractor.shapes.stride_px)
+        signals = measure(looked.raw, looked.image, view.features, monitor.reference, sight.canvas.inside)
+        return Scored(view, looked.image, light, score, signals, looked.placement, self.extractor.shapes.stride_px)
 
     def view(self, frame: JudgedFrame) -> View | None:
         """The view of a judged frame (`seen`)."""

@@ -45,11 +45,12 @@ class Active:
 
 @dataclass(frozen=True)
 class Scored:
-    """A scored image before its verdict: the detector's `view` with patches of `stride_px`, the `image` with its light
-    divided out, score and signals, and how the part lay, where it was placed."""
+    """A scored image before its verdict: the detector's `view` with patches of `stride_px`, the `image` with its
+    `light` divided out, score and signals, and how the part lay, where it was placed."""
 
     view: View
     image: Image
+    light: LightEstimate
     score: Score
     signals: Signals
     placement: Placement | None
@@ -83,8 +84,8 @@ class Seen:
 class Judgement:
     """The judgement of a frame. `scored` is None where it could not be scored.
 
-    `light` and `believed` are the monitor's estimate and state before the frame, None and calm where no version is
-    active; `drift` is the monitor's state after it, None where the frame did not move it.
+    `light` is what it was compensated for and `believed` the monitor's state before it, None and calm where no version
+    is active; `drift` is the monitor's state after it, None where the frame did not move it.
     """
 
     decision: Decision

@@ -12,7 +12,7 @@ from daemon.intake.positioning import positioned, template_of
 from daemon.settings.models import SourceSettings
 from drift.light import compensate
 from drift.placement import Placement, PlacementTemplate
-from drift.signals import Vector
+from drift.signals import Vector, light
 from memory.canvas import Canvas, canvas_of
 from memory.features import Image, View
 from memory.geometry import Geometry
@@ -51,6 +51,10 @@ class Sight:
         refuse_blank(whole, self.canvas.inside)
         raw, placement = positioned(whole, self.template)
         return Looked(raw, compensate(raw, gain, self.canvas.inside), placement)
+
+    def levels(self, seen: Decoded, source: SourceSettings) -> Vector:
+        """The light by channel (3,) that a decoded image shows as it is. Raises ImageRejected as `look`."""
+        return light(self.look(seen, AS_IT_IS, source).raw, self.canvas.inside)
 
     def view(self, image: Image, extractor: Extractor) -> View:
         """The view of an image that was looked at."""
