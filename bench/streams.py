@@ -2,7 +2,7 @@
 
 usage: python -m bench.streams [STREAM ...] [--seeds 1] [--wrong 0.1] [--set section.key=value] [--save FILE] [--short]
 
-The streams of the zoo (six kinds of paper, nineteen days of ball screws) and five rendered lines that change and change
+The streams of the zoo (six kinds of paper, nineteen days of ball screws) and six rendered lines that change and change
 back. Answers are the truth, or with `--wrong` that share of them is not. Beside each stage: what a version finds that
 was taught anew from the first half of the stage's good parts, at most fifty, on the other half. Markdown on stdout.
 """

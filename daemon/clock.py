@@ -16,6 +16,11 @@ def iso(at_ms: int) -> str:
     return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")
 
 
+def from_iso(iso_time: str) -> int:
+    """A time in ISO 8601 as Unix time in ms."""
+    return round(datetime.fromisoformat(iso_time).timestamp() * 1000)
+
+
 def minute(at_ms: int) -> str:
     """A Unix time in ms for people: in UTC, to the minute."""
     return to_the_minute(iso(at_ms))

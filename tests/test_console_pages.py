@@ -17,12 +17,14 @@ from servers import RealRedis, until
 from daemon import clock
 from daemon.console.access import Role, grant
 from daemon.datasets.rendered import STEADY, Flaw
+from daemon.learning import lesson
 from daemon.learning.rollback import roll_back
 from daemon.ledger.answers import every_answer
 from daemon.ledger.frames import newest_frames
 from daemon.service import Service
 from daemon.settings.load import Settings
 from daemon.settings.models import ConsoleSettings
+from policies.admission import Hold
 
 pytestmark = pytest.mark.redis
 browser, page, url = browsing.browser, browsing.page, browsing.url
@@ -328,6 +330,19 @@ def test_a_stranger_logs_in_and_sees_what_the_role_may_do(
         expect(page.locator("#queue li")).to_have_count(3)
         page.get_by_role("button", name="Log out").click()
         expect(page).to_have_url(f"{url}/login")
+
+
+def test_a_version_says_what_it_was_taught_and_what_it_made_of_the_next_parts(
+    page: Page, url: str, line: tuple[Service, Settings]
+) -> None:
+    service = line[0]
+    held = lesson.learn(service.engine, service.store, "test")
+    assert isinstance(held, Hold)
+    page.goto(f"{url}/versions")
+    expect(page.locator("main")).to_contain_text(held.reason)
+    page.goto(f"{url}/versions/1")
+    expect(page.locator("#version")).to_contain_text("of 4 parts 3 flagged; 0 of these called good, 0 a defect")
+    expect(page.locator("main")).to_contain_text("patches of these parts that it did not hold before")
 
 
 def test_a_phone_shows_all_of_every_page(page: Page, url: str) -> None:

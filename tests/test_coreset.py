@@ -108,4 +108,6 @@ def test_what_only_two_samples_show_stays_twice() -> None:
     vectors = np.array([[0, 0], [1, 0], [50, 0], [54, 0], [57, 0]], dtype=np.float32)
     sample = np.array([0, 1, 2, 2, 2], dtype=np.int32)
     use = np.zeros(5, dtype=np.int32)
-    assert redundant(vectors, sample, use, 1)[0].tolist() == [4], "of the closest pair each is all that covers the other"
+    assert redundant(vectors, sample, use, 1)[0].tolist() == [4], (
+        "of the closest pair each is all that covers the other"
+    )

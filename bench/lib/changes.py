@@ -18,7 +18,8 @@ from memory.features import Image
 
 TAUGHT, CALM, CHANGED, BAD_SHARE = 60, 40, 60, 3
 FIRST_STREAMED = 20_000  # the number of the first rendered part that is streamed
-WEAR_PX, SHIFT_PX = 1.6, 12
+BLUR_PX, SHIFT_PX = 1.6, 12
+CHATTER_LEVELS, CHATTER_PX = 14, 9
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ def streams(folder: Path, names: Sequence[str], seed: int, *, short: bool) -> It
         for path in sorted(folder.glob("*.csv")):
             if not names or path.stem in names:
                 yield _of_csv(path)
-    for line, (change, changed) in zip(LINES, CHANGES.items(), strict=True):
+    for change, (line_name, changed) in CHANGES.items():
+        line = next(line for line in LINES if line.name == line_name)
         name = f"{line.name}-{change}"
         if not names or name in names:
             yield _rendered(folder / name, name, line, changed, seed, part=8 if short else 1)
@@ -108,8 +110,14 @@ def _lamp(image: Image, _: float) -> Image:
 
 
 def _wear(image: Image, share: float) -> Image:
+    """A tool that wears out and leaves marks across the part, part by part deeper."""
+    down = np.arange(image.shape[0], dtype=np.float32)[:, None, None]
+    return _clipped(image + np.float32(CHATTER_LEVELS * share) * np.sin(2 * np.pi * down / CHATTER_PX))
+
+
+def _blur(image: Image, share: float) -> Image:
     """A lens that goes out of focus, part by part."""
-    blurred: Image = cv2.GaussianBlur(image, (0, 0), max(WEAR_PX * share, 0.2))
+    blurred: Image = cv2.GaussianBlur(image, (0, 0), max(BLUR_PX * share, 0.2))
     return blurred
 
 
@@ -123,10 +131,11 @@ def _drawn(folder: Path, number: int, image: Image) -> Path:
     return path
 
 
-CHANGES: dict[str, Callable[[Image, float], Image]] = {
-    "batch": _batch,
-    "white-balance": _white_balance,
-    "shift": _shift,
-    "lamp": _lamp,
-    "wear": _wear,
+CHANGES: dict[str, tuple[str, Callable[[Image, float], Image]]] = {
+    "batch": ("fabric", _batch),
+    "white-balance": ("caps", _white_balance),
+    "shift": ("boards", _shift),
+    "lamp": ("castings", _lamp),
+    "wear": ("wood", _wear),
+    "blur": ("wood", _blur),
 }

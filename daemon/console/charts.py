@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from daemon.clock import from_iso
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.scene_history import SceneHistory, scene_since, versions_made
 from daemon.reporting.plot import Axes, Frame
@@ -55,7 +56,7 @@ def charts(ledger: Ledger, hours: int, now_ms: int) -> dict[str, Any]:
         for group, names in GROUPS.items()
     }
     groups["Light"].insert(0, span.chart("Light against the taught parts", light, " %", LEAST_PERCENT))
-    times = [(datetime.fromisoformat(iso).timestamp() * 1000, number) for number, iso in versions_made(ledger)]
+    times = [(from_iso(made), number) for number, made in versions_made(ledger)]
     versions = [
         (span.axes(1.0).x(at_ms - span.first_ms), number)
         for at_ms, number in times

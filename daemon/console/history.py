@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,6 +15,9 @@ from daemon.learning import compare, operating_point
 from daemon.learning.rollback import roll_back
 from daemon.ledger.frame_list import count_scored_since
 from daemon.ledger.kept import Pictures
+from daemon.ledger.lesson_outcomes import HeldLesson, answers_in, held_lessons, outcome
+from daemon.ledger.records import Span
+from memory.errors import StoreError
 from memory.features import Image
 from memory.geometry import Geometry
 from memory.version import Version
@@ -21,6 +25,7 @@ from policies.outlook import choices
 from policies.threshold import Threshold
 
 COMPARED_FRAMES = 100
+MOST_HELD = 20
 SHIFT_MS = 8 * 3_600_000
 HEADING = ("number", "parent", "cause", "who", "created_at", "bank_size", "feedback_through", "restores")
 
@@ -40,6 +45,28 @@ class History:
         """One version's whole manifest. Raises StoreError where there is none."""
         manifest: dict[str, Any] = json.loads(self.line.state.store.version(number).encode())
         return manifest
+
+    def lesson(self, number: int) -> dict[str, Any]:
+        """What a version was taught, as the `answers` that it was the first to learn, and the `outcomes` of the version
+        that it was made from and of its own, by number. Raises StoreError where there is none."""
+        store, ledger = self.line.state.store, self.line.state.ledger
+        version = store.version(number)
+        parent = None
+        with suppress(StoreError):  # retention may have removed it
+            parent = store.version(version.parent) if version.parent else None
+        after = parent.feedback_through if parent else version.feedback_through
+        return {
+            "answers": answers_in(ledger, Span(after, version.feedback_through)),
+            "outcomes": {
+                one.number: outcome(ledger, one.number, clock.from_iso(one.created_at))
+                for one in (parent, version)
+                if one
+            },
+        }
+
+    def held(self) -> list[HeldLesson]:
+        """The newest lessons that made no version, newest first."""
+        return held_lessons(self.line.state.ledger, MOST_HELD)
 
     def picture(self, number: int, kind: str, place: int) -> Image | None:
         """The image of the sample at `place` in a version's list of this `kind` (`samples_of`), as the backbone saw it;

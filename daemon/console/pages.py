@@ -61,18 +61,20 @@ def drift(request: Request, services: Injected, caller: Viewer, hours: Hours = 8
 def versions(request: Request, services: Injected, caller: Viewer) -> Response:
     """All versions: who made them, when and why."""
     head = services.line.head()
-    listed, judges = services.history.listed(), head.number if head else None
-    return _page(request, services, caller, "versions", versions=listed, judges=judges)
+    listed, judges, held = services.history.listed(), head.number if head else None, services.history.held()
+    return _page(request, services, caller, "versions", versions=listed, judges=judges, held=held)
 
 
 @router.get("/versions/{number}", response_class=HTMLResponse)
 def version(request: Request, services: Injected, caller: Viewer, number: Number) -> Response:
-    """One version: what it was taught, what the gate said, what it would judge differently, and the way back to it."""
+    """One version: what it was taught, what the gate said, what became of false rejects, what it would judge
+    differently, and the way back to it."""
     manifest, head = services.line.state.store.version(number), services.line.head()
     samples = {kind: names[:MOST_SAMPLES] for kind, names in samples_of(manifest).items()}
     counts = {kind: len(names) for kind, names in samples_of(manifest).items()}
-    judges = head is not None and head.number == number
-    return _page(request, services, caller, "version", version=manifest, samples=samples, counts=counts, judges=judges)
+    judges, lesson = head is not None and head.number == number, services.history.lesson(number)
+    shown = {"version": manifest, "samples": samples, "counts": counts, "judges": judges, **lesson}
+    return _page(request, services, caller, "version", **shown)
 
 
 @router.get("/threshold", response_class=HTMLResponse)

@@ -10,13 +10,14 @@ from typing import Any
 import cv2
 import jinja2
 
-from daemon.clock import minute, to_the_minute
+from daemon.clock import from_iso, minute, to_the_minute
 from daemon.inference.engine import Engine
 from daemon.intake.decode import pictured, shrunk
 from daemon.ledger.answers import every_answer
 from daemon.ledger.frames import newest_frames
 from daemon.ledger.history import newest_events
 from daemon.ledger.ledger import Ledger
+from daemon.ledger.lesson_outcomes import outcome
 from daemon.ledger.provenance import bits_behind, inside_behind, threshold_behind
 from daemon.ledger.records import JudgedFrame, RecordedEvent
 from daemon.reporting.heatmap import overlay
@@ -25,6 +26,7 @@ from drift.light import compensate
 from drift.monitor import DriftState, Trust
 from drift.signals import CAMERA, LIGHT, MATERIAL
 from memory.store import Store
+from memory.version import Version
 from policies.verdict import Label, Verdict
 
 NEWEST_FRAMES = 3_000
@@ -62,7 +64,7 @@ def render(engine: Engine, store: Store, title: str) -> str:
         drift=_drift(frames),
         cards=_cards(ledger, engine.drift()),
         regimes=[_regime(event) for event in newest_events(ledger, ("regime",), NEWEST_REGIMES)],
-        versions=[_version(v) for v in reversed(store.history())],
+        versions=[_version(v, ledger) for v in reversed(store.history())],
         holds=[event.detail for event in newest_events(ledger, ("hold",), NEWEST_HOLDS)],
         sheet=_sheet(engine, store, frames, labels),
         size=PLOT,
@@ -153,7 +155,7 @@ def _regime(event: RecordedEvent) -> dict[str, str]:
     return {"at": minute(event.at_ms), "first": minute(since_ms) if since_ms else ""}
 
 
-def _version(version: Any) -> dict[str, Any]:
+def _version(version: Version, ledger: Ledger) -> dict[str, Any]:
     return {
         "number": version.number,
         "cause": version.cause + (f" to {version.restores}" if version.restores else ""),
@@ -166,6 +168,8 @@ def _version(version: Any) -> dict[str, Any]:
         "added": len(version.added),
         "removed": len(version.removed),
         "refused": list(version.refused),
+        "waiting": len(version.waiting),
+        "outcome": outcome(ledger, version.number, from_iso(version.created_at)),
         "gate": version.gate,
     }
 

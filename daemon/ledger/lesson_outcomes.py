@@ -1,0 +1,66 @@
+"""Queries about lessons: what they were taught, which made no version, and what their versions made of parts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from daemon.ledger.ledger import Ledger
+from daemon.ledger.records import Span
+
+FIRST_FRAMES = 3_000
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a version made of the first parts that it judged: how many, how many of these it did not pass, and how
+    many of the latter people have called good, and a defect."""
+
+    judged: int
+    flagged: int
+    called_good: int
+    called_defect: int
+
+
+@dataclass(frozen=True)
+class HeldLesson:
+    """A lesson that made no version: when (Unix, ms), from which one, and why."""
+
+    at_ms: int
+    base: int
+    reason: str
+
+
+def outcome(ledger: Ledger, version: int, made_ms: int) -> Outcome:
+    """What a version, made at `made_ms` (Unix, ms), made of its first `FIRST_FRAMES` parts, by the newest answer on
+    each."""
+    row = ledger.database.row(
+        "WITH first AS (SELECT frame_id, verdict <> 'OK' AS flagged FROM line_frames"
+        "  WHERE judged_ms >= ? AND version = ? ORDER BY judged_ms LIMIT ?),"
+        " told AS (SELECT flagged, (SELECT verdict FROM standing WHERE standing.frame_id = first.frame_id"
+        "  ORDER BY id DESC LIMIT 1) AS label FROM first)"
+        " SELECT count(*), coalesce(sum(flagged), 0), coalesce(sum(flagged AND label = 'good'), 0),"
+        " coalesce(sum(flagged AND label = 'defect'), 0) FROM told",
+        made_ms,
+        version,
+        FIRST_FRAMES,
+    )
+    assert row is not None  # noqa: S101  # a count has one row
+    return Outcome(*row)
+
+
+def answers_in(ledger: Ledger, span: Span) -> dict[str, int]:
+    """How many answers of a span that were in time said what."""
+    rows = ledger.database.rows(
+        "SELECT verdict, count(*) FROM feedback WHERE id > ? AND id <= ? AND effect <> 'late' GROUP BY verdict",
+        span.after,
+        span.through,
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def held_lessons(ledger: Ledger, limit: int) -> list[HeldLesson]:
+    """The newest lessons that made no version, newest first."""
+    rows = ledger.database.rows(
+        "SELECT at_ms, base, reason FROM lessons WHERE version IS NULL ORDER BY id DESC LIMIT ?", limit
+    )
+    return [HeldLesson(*row) for row in rows]
