@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass, replace
 
@@ -12,8 +13,7 @@ from drift.light import LightEstimate, apart
 from drift.signals import Vector
 
 STEP_FRAMES = 64
-START_FRAMES = 8
-LAMP_SPREAD = np.array([0.15, 0.05, 0.05])  # how far lamps differ, in common and red and blue against green
+START_FRAMES, START_SPREADS = 8, 4.0
 PAUSE_MS = 600_000
 
 
@@ -32,7 +32,8 @@ class LightTracker:
     The estimate stands still while a burst of flagged parts passes: a defect may darken its whole part.
 
     Before its first frame and in a pause of `PAUSE_MS` a line may get other lamps. So while it starts, for
-    `START_FRAMES`, these frames themselves tell of it, the more of them and the less parts differ, the more.
+    `START_FRAMES`, it is the median of these n frames, where that is more than `START_SPREADS`/√n from the estimate
+    before them: farther than parts alone would take it.
     """
 
     def __init__(self, taught: Vector, spread: Vector, limits: Evidence) -> None:
@@ -81,14 +82,10 @@ class LightTracker:
         return replace(start, levels=(*start.levels, seen))
 
     def _light_of(self, start: Start) -> LightEstimate:
-        """The light by the frames of a start: that before them, moved towards their median as the mean of a normal
-        distribution is by n observations (Gelman et al., "Bayesian Data Analysis", 2013, eq. 2.12)."""
-        before = np.array(start.before.levels)
-        common, red, blue = apart(np.median(start.levels, axis=0), before) / (
-            1 + (self._spread / LAMP_SPREAD) ** 2 / len(start.levels)
-        )
-        green = common - (red + blue) / 3
-        return LightEstimate.within(before + np.array([green + red, green, green + blue]), self._taught)
+        common = np.median(start.levels, axis=0)
+        away = np.abs(apart(common, np.array(start.before.levels)) / self._spread).max()
+        alike = away <= START_SPREADS / math.sqrt(len(start.levels))
+        return start.before if alike else LightEstimate.within(common, self._taught)
 
     def _left(self, lights: Vector) -> Vector:
         """What compensation leaves of lights (..., 3), common and by colour, in spreads (..., 3)."""

@@ -7,11 +7,12 @@ from pathlib import Path
 from conftest import NOW_MS, frame, untracked
 from pictures import png
 
-from daemon.datasets.rendered import Flaw, Scene
+from daemon.datasets.rendered import STEADY, Flaw, Scene
 from daemon.learning import answers, lesson
 from daemon.learning.teach import Taught, images_in, teach
 from daemon.ledger.records import JudgedFrame, RecordedAnswer
 from daemon.service import Service
+from drift.light_tracker import START_FRAMES
 from memory.region import Region
 from memory.version import Version
 from policies.admission import Hold
@@ -22,6 +23,12 @@ WORN = Scene(wear=1.0, warmth=1.0)
 def judge(service: Service, frame_id: str, number: int, scene: Scene = WORN, flaw: Flaw | None = None) -> JudgedFrame:
     """Judge a rendered part, worn unless another scene is named."""
     return service.engine.judge(frame(frame_id, png(number, scene, flaw)))
+
+
+def pass_the_start(service: Service) -> None:
+    """Judge calm parts until the light is no more taken from single ones."""
+    for number in range(700, 700 + START_FRAMES):
+        judge(service, f"s{number}", number, STEADY)
 
 
 def answer(service: Service, frame_id: str, verdict: str, operator: str = "anna") -> RecordedAnswer | None:

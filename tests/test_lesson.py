@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from conftest import NOW_MS, make_service
-from lessons import answer, confirm, judge, learn
+from lessons import answer, confirm, judge, learn, pass_the_start
 
 from daemon.cli import doctor
 from daemon.datasets.rendered import Flaw, Scene
@@ -20,6 +20,7 @@ from policies.admission import Hold
 
 
 def test_confirmed_parts_become_the_next_version(service: Service) -> None:
+    pass_the_start(service)
     before = judge(service, "probe-before", 650).score
     confirm(service)
     service.lesson_if_due()

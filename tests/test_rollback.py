@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from conftest import NOW_MS
-from lessons import answer, confirm, judge, learn
+from lessons import answer, confirm, judge, learn, pass_the_start
 
 from daemon.datasets.rendered import Flaw, Scene
 from daemon.learning.rollback import roll_back
@@ -13,6 +13,7 @@ from memory.errors import StoreError
 
 
 def test_a_rollback_brings_back_the_contents_and_keeps_every_defect(service: Service) -> None:
+    pass_the_start(service)
     old = judge(service, "before", 650).score
     confirm(service)
     learn(service)
