@@ -1,10 +1,12 @@
 """How a line learns a change: streams through the whole service, where every part that is asked about is answered.
 
-usage: python -m bench.streams [STREAM ...] [--seeds 1] [--wrong 0.1] [--set section.key=value] [--save FILE] [--short]
+usage: python -m bench.streams [STREAM ...] [--seeds 1] [--wrong 0.1] [--set section.key=value] [--save FILE] [--peers]
+    [--short]
 
 The streams of the zoo (six kinds of paper, nineteen days of ball screws) and six rendered lines that change and change
 back. Answers are the truth, or with `--wrong` that share of them is not. Beside each stage: what a version finds that
-was taught anew from the first half of the stage's good parts, at most fifty, on the other half. Markdown on stdout.
+was taught anew from the first half of the stage's good parts, at most fifty, on the other half. With `--peers`, AUROC
+beside what others find by the same timm network, on the other half too. Markdown on stdout.
 """
 
 from __future__ import annotations
@@ -12,17 +14,17 @@ from __future__ import annotations
 import json
 import logging
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bench.lib import arguments
+from bench.lib import arguments, stage_peers
 from bench.lib.cases import Case, Shown
 from bench.lib.changes import Played, Stream, streams
-from bench.zoo import figures, judged
+from bench.zoo import UNKNOWN, figures, judged
 from daemon import build
 from daemon.datasets.playback import Dataset, Item, play, prepare
 from daemon.ledger.records import JudgedFrame
@@ -46,6 +48,13 @@ class Outcome:
 
     seen: list[tuple[Played, JudgedFrame]]
     refused: frozenset[str]
+
+    def scores(self) -> dict[Path, float]:
+        """Each part's score over the threshold in force; a part that was not judged scores highest."""
+        return {
+            part.path: UNKNOWN if frame.score is None or not frame.threshold else frame.score / frame.threshold
+            for part, frame in self.seen
+        }
 
 
 def run(stream: Stream, overrides: Sequence[str], wrong: float, backbone: Extractor, folder: Path) -> Outcome:
@@ -125,6 +134,17 @@ def show(name: str, stages: Sequence[Any]) -> None:
     )
 
 
+def show_peers(beside: Mapping[str, Mapping[int, Sequence[float]]]) -> None:
+    """AUROC by stage beside other learners, with the mean."""
+    columns = ("stream", "stage", "Driftline", *stage_peers.PEERS)
+    print(f"\n| {' | '.join(columns)} |\n|{' --- |' * len(columns)}")
+    for name, stages in beside.items():
+        for stage, areas in stages.items():
+            print(f"| {name} | {stage} | {' | '.join(f'{area:.3f}' for area in areas)} |")
+    means = np.mean([areas for stages in beside.values() for areas in stages.values()], axis=0)
+    print(f"| mean | | {' | '.join(f'{area:.3f}' for area in means)} |")
+
+
 def main() -> None:
     """All streams, for each seed."""
     parser = arguments.parser(__doc__)
@@ -133,10 +153,12 @@ def main() -> None:
     parser.add_argument("--wrong", type=float, default=0.0, help="share of the answers that is wrong")
     parser.add_argument("--set", action="append", default=[], help="section.key=value, as of driftline's commands")
     parser.add_argument("--save", type=Path, help="file to write all figures to, as JSON")
+    parser.add_argument("--peers", action="store_true", help="other learners too")
     options = arguments.parse(parser, streams=["fabric-batch"])
     build.logging_to_stderr("console", logging.ERROR)
     backbone = build.extractor(load(None, [*options.set, "extractor.device=cpu"]))
     saved: dict[str, Any] = {}
+    beside: dict[str, dict[int, list[float]]] = {}
     with tempfile.TemporaryDirectory(prefix="driftline-streams-") as drawn:
         print(f"| {COLUMNS} |\n|{' --- |' * (COLUMNS.count('|') + 1)}", flush=True)
         for seed in options.seeds:
@@ -147,6 +169,11 @@ def main() -> None:
                 outcome = run(stream, options.set, options.wrong, backbone, folder / f"{stream.name}-state")
                 saved[name] = rows(stream, outcome, options.set, backbone, folder)
                 show(name, saved[name])
+                if options.peers:
+                    scores = outcome.scores()
+                    beside[name] = stage_peers.compare(stream, scores, options.set, backbone, folder)
+    if beside:
+        show_peers(beside)
     if options.save:
         options.save.write_text(json.dumps(saved))
 

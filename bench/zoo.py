@@ -37,6 +37,7 @@ from memory.extract import Extractor
 
 RATES = (0.01, 0.02, 0.05)
 MAP_PX = 256
+PEERS = ("PatchCore", "PaDiM", "MHPatchcore")
 UNKNOWN = 1e9  # the score of an image that is not judged
 DRAWS, INTERVAL = 2_000, (2.5, 97.5)
 COLUMNS = (
@@ -172,7 +173,7 @@ def beside_peers(
         }
         for case in every
     }
-    task.write_text(json.dumps({"set": list(overrides), "cases": files}))
+    task.write_text(json.dumps({"set": list(overrides), "peers": PEERS, "cases": files}))
     if not environments.run(environments.anomalib(), "bench.lib.zoo_anomalib", task, result):
         raise SystemExit("anomalib failed: see above")
     peers: dict[str, dict[str, list[float]]] = json.loads(result.read_text())

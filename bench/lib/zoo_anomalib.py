@@ -32,15 +32,15 @@ PEERS: dict[str, Callable[..., Any]] = {"PatchCore": Patchcore, "PaDiM": Padim, 
 
 
 def main() -> None:
-    """Score every set by every peer."""
+    """Score every set by the peers that the task names."""
     task = json.loads(Path(sys.argv[1]).read_text())
     settings = load(None, [*task["set"], "extractor.device=cpu"])
     chosen = settings.extractor.model_dump(exclude={"backend", "threads"})
     ours = Extractor(**chosen)
     torch.set_num_threads(2)
-    found: dict[str, dict[str, list[float]]] = {peer: {} for peer in PEERS}
+    found: dict[str, dict[str, list[float]]] = {peer: {} for peer in task["peers"]}
     for name, case in task["cases"].items():
-        for peer in PEERS:
+        for peer in task["peers"]:
             found[peer][name] = scores(peer, settings.extractor.model, ours, case["taught"], case["shown"])
         print(name, file=sys.stderr, flush=True)
     Path(sys.argv[2]).write_text(json.dumps(found))

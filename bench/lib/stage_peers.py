@@ -1,0 +1,116 @@
+"""What others find in a stream's stages: a bank that is never changed, one taught anew from all labels, PatchCore
+refitted by anomalib, and a bank that is searched near each patch's own place."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from bench.lib import environments
+from bench.lib.cases import Case, Shown
+from bench.lib.changes import Stream
+from bench.lib.metrics import auroc
+from bench.zoo import UNKNOWN, judged
+from daemon import build
+from daemon.intake.decode import ImageRejected
+from daemon.learning.teach import teach
+from daemon.ledger.state import open_state
+from daemon.settings.load import load
+from memory.distances import Vectors, nearest_squared
+from memory.extract import Extractor
+
+LEAST_BAD = 5  # in a stage, or its AUROC says nothing
+REACH = 1  # cells: how far from its own place a patch is looked for
+PEERS = ("static", "rebuilt from all labels", "near its place", "PatchCore refitted")
+
+
+def stage_cases(stream: Stream) -> Iterator[tuple[int, Case]]:
+    """Each stage with bad parts enough: the good parts up to its middle are taught, the rest is judged."""
+    known = list(stream.taught)
+    for stage in stream.stages:
+        parts = [part for part in stream.played if part.stage == stage]
+        goods = [part.path for part in parts if part.good]
+        half = len(goods) // 2
+        shown = [Shown(path, bad=False) for path in goods[half:]]
+        shown += [Shown(part.path, bad=True) for part in parts if not part.good]
+        if half and sum(each.bad for each in shown) >= LEAST_BAD:
+            yield stage, Case(f"{stream.name}-{stage}", (*known, *goods[:half]), tuple(shown))
+        known += goods
+
+
+def compare(
+    stream: Stream, scores: Mapping[Path, float], overrides: Sequence[str], backbone: Extractor, folder: Path
+) -> dict[int, list[float]]:
+    """AUROC by stage: of Driftline's `scores`, then of `PEERS`."""
+    every = dict(stage_cases(stream))
+    everything = tuple(Shown(part.path, bad=not part.good) for part in stream.played)
+    as_taught = Case(f"{stream.name}-static", stream.taught, everything)
+    static = dict(zip([s.path for s in everything], _judged(as_taught, overrides, backbone, folder), strict=True))
+    refitted = _by_anomalib(every.values(), overrides, folder)
+    found = {}
+    for stage, case in every.items():
+        bad = np.array([shown.bad for shown in case.shown])
+        columns = [
+            [scores[shown.path] for shown in case.shown],
+            [static[shown.path] for shown in case.shown],
+            _judged(case, overrides, backbone, folder),
+            near_its_place(case, overrides, backbone, folder),
+            refitted[case.name],
+        ]
+        found[stage] = [auroc(np.array(column), bad) for column in columns]
+    return found
+
+
+def near_its_place(case: Case, overrides: Sequence[str], backbone: Extractor, folder: Path) -> list[float]:
+    """The largest squared distance of a patch to the nearest taught one at most `REACH` cells from its own place.
+
+    That is DINOSaur's rule (2605.24251) as its abstract tells it, with all patches for a coreset, which can only help.
+    """
+    settings = load(None, [*overrides, f"state_dir={folder / f'{case.name}-place'}", "extractor.device=cpu"])
+    opened = open_state(settings.state_dir)
+    engine = build.engine(settings, opened, backbone)
+    teach(sorted(case.taught), engine, opened.store, "bench", lambda items, _: items)
+    engine.activate(opened.store.current())
+    active = engine.active
+    assert active is not None  # noqa: S101  # it was activated
+
+    def grids(paths: Iterable[Path]) -> dict[Path, Vectors]:
+        """The patches (rows, columns, D) of the images that can be judged."""
+        found = {}
+        for path in paths:
+            with suppress(ImageRejected):
+                features = engine.score_image(engine.decode(path.read_bytes()), active).view.features
+                found[path] = features.to_map(features.patches)
+        return found
+
+    taught = np.stack(list(grids(case.taught).values()))  # (n, rows, columns, D)
+    shown = grids(each.path for each in case.shown)
+    largest = np.zeros(len(shown), dtype=np.float32)
+    for row, column in np.ndindex(taught.shape[1:3]):
+        near = taught[:, max(row - REACH, 0) : row + REACH + 1, max(column - REACH, 0) : column + REACH + 1]
+        here = np.stack([grid[row, column] for grid in shown.values()])
+        largest = np.maximum(largest, nearest_squared(here, near.reshape(-1, taught.shape[3])))
+    opened.ledger.close()
+    scores = dict(zip(shown, largest.tolist(), strict=True))
+    return [scores.get(each.path, UNKNOWN) for each in case.shown]
+
+
+def _judged(case: Case, overrides: Sequence[str], backbone: Extractor, folder: Path) -> list[float]:
+    return [float(score) for score in judged(case, len(case.taught), overrides, backbone, folder)["scores"]]
+
+
+def _by_anomalib(every: Iterable[Case], overrides: Sequence[str], folder: Path) -> dict[str, list[float]]:
+    task, result = folder / "task.json", folder / "result.json"
+    cases = {
+        case.name: {"taught": [str(path) for path in case.taught], "shown": [str(shown.path) for shown in case.shown]}
+        for case in every
+    }
+    task.write_text(json.dumps({"set": list(overrides), "peers": ["PatchCore"], "cases": cases}))
+    if not environments.run(environments.anomalib(), "bench.lib.zoo_anomalib", task, result):
+        raise SystemExit("anomalib failed: see above")
+    found: dict[str, list[float]] = json.loads(result.read_text())["PatchCore"]
+    return found
