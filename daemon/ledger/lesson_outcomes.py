@@ -12,8 +12,8 @@ FIRST_FRAMES = 3_000
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a version made of the first parts that it judged: how many, how many of these it did not pass, and how
-    many of the latter people have called good, and a defect."""
+    """What a version made of the first parts that it judged: how many, how many of these it flagged, and how many
+    of the latter people have called good, and a defect."""
 
     judged: int
     flagged: int
@@ -34,7 +34,7 @@ def outcome(ledger: Ledger, version: int, made_ms: int) -> Outcome:
     """What a version, made at `made_ms` (Unix, ms), made of its first `FIRST_FRAMES` parts, by the newest answer on
     each."""
     row = ledger.database.row(
-        "WITH first AS (SELECT frame_id, verdict <> 'OK' AS flagged FROM line_frames"
+        "WITH first AS (SELECT frame_id, verdict = 'NG' AS flagged FROM line_frames"
         "  WHERE judged_ms >= ? AND version = ? ORDER BY judged_ms LIMIT ?),"
         " told AS (SELECT flagged, (SELECT verdict FROM standing WHERE standing.frame_id = first.frame_id"
         "  ORDER BY id DESC LIMIT 1) AS label FROM first)"
