@@ -6,7 +6,7 @@ usage: python -m bench.streams [STREAM ...] [--seeds 1] [--wrong 0.1] [--set sec
 The streams of the zoo (six kinds of paper, nineteen days of ball screws) and six rendered lines that change and change
 back. Answers are the truth, or with `--wrong` that share of them is not. Beside each stage: what a version finds that
 was taught anew from the first half of the stage's good parts, at most fifty, on the other half. With `--peers`, AUROC
-beside what others find by the same timm network, on the other half too. Markdown on stdout.
+beside what others find by the same network, on the other half too. Markdown on stdout.
 """
 
 from __future__ import annotations
@@ -172,7 +172,7 @@ def main() -> None:
                 if options.peers:
                     scores = outcome.scores()
                     beside[name] = stage_peers.compare(stream, scores, options.set, backbone, folder)
-    if beside:
+    if any(beside.values()):
         show_peers(beside)
     if options.save:
         options.save.write_text(json.dumps(saved))
