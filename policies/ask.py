@@ -17,14 +17,17 @@ def audited(frame_id: str, share: float) -> bool:
     return draw < share
 
 
-def asked(verdict: Verdict, p_value: float, spent: float, review_rate: float, disputed: bool = False) -> bool:
+def asked(
+    verdict: Verdict, p_value: float, spent: float, reviewed: float, review_rate: float, disputed: bool = False
+) -> bool:
     """Whether to ask about a scored part that is not audited, when the share `spent` of the hour's questions is used.
 
     Asked about is every part that was not passed, or that a proposal on trial would judge otherwise: the answer tells
     whether the line rejects good parts, or would pass bad ones. Of passed parts, those with a p-value of at most
     `review_rate` times the share of the budget that is left: the likeliest missed defects, and the good parts most like
-    what will be flagged next.
+    what will be flagged next. No more than `review_rate` of all passed parts, of which lately the share `reviewed` was
+    asked about: in a new condition all p-values are small.
     """
     if spent >= 1:
         return False
-    return disputed or verdict is not Verdict.OK or p_value <= review_rate * (1 - spent)
+    return disputed or verdict is not Verdict.OK or (p_value <= review_rate * (1 - spent) and reviewed < review_rate)

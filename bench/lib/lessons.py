@@ -109,7 +109,8 @@ def _asked(head: Model, part: Part, used: float, setting: Setting) -> bool:
     """Whether the product asks about a part, with a share of the stage's label budget `used`."""
     score = head.snapshot.detector.score(View(part.features))
     judged = verdict.decide(score.value, Threshold.of(head.version.threshold), CALM)
-    return asked(Verdict(judged.verdict), judged.p_value or 1.0, used, setting.limits.review_rate)
+    reviewed = 0.0  # the stream is shorter than what this share is counted over
+    return asked(Verdict(judged.verdict), judged.p_value or 1.0, used, reviewed, setting.limits.review_rate)
 
 
 def _confirmed(

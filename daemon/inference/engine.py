@@ -221,7 +221,8 @@ class Engine:
     def _ask(self, decision: Decision, disputed: bool, now_ms: int) -> bool:
         policy = self.settings.policy
         used = self.ledger.asked_since(now_ms - HOUR_MS) / policy.asks_per_hour if policy.asks_per_hour else 1.0
-        return asked(decision.verdict, decision.p_value or 1.0, used, policy.review_rate, disputed)
+        reviewed, p_value = self.ledger.reviewed_share(), decision.p_value or 1.0
+        return asked(decision.verdict, p_value, used, reviewed, policy.review_rate, disputed)
 
     def decode(self, data: bytes) -> Decoded:
         """The image on the canvas of the version that judges now. Raises ImageRejected."""

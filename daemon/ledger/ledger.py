@@ -19,6 +19,8 @@ from daemon.ledger.rows import (
     recorded_answer,
 )
 
+REVIEWED_FRAMES = 100
+
 
 class Ledger:
     """The durable record of one line: every write, and what judging a frame reads.
@@ -186,6 +188,16 @@ class Ledger:
         return self.database.number(
             "SELECT count(*) FROM frames WHERE asked = 1 AND audited = 0 AND judged_ms > ?", at_ms
         )
+
+    def reviewed_share(self) -> float:
+        """Of the newest `REVIEWED_FRAMES` that were passed, the share that the label budget asked about."""
+        asked = self.database.number(
+            "SELECT count(*) FROM"
+            " (SELECT asked, audited FROM line_frames WHERE verdict = 'OK' ORDER BY seq DESC LIMIT ?)"
+            " WHERE asked = 1 AND audited = 0",
+            REVIEWED_FRAMES,
+        )
+        return asked / REVIEWED_FRAMES
 
     def next_seq(self) -> int:
         """The number that the next frame will get: higher than any before, and none is used twice."""
