@@ -1,9 +1,39 @@
-"""Unix time in milliseconds, the clock of every process, and its text for people."""
+"""Unix time in milliseconds, its text for people, and moments that do not depend on how a PC's clock is set."""
 
 from __future__ import annotations
 
+import math
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A moment by the monotonic clock, `at_s`, of one boot of the PC: all its processes agree on it, and nobody can set
+    it. `boot` is empty where the system does not name its boots."""
+
+    boot: str
+    at_s: float
+
+    def ago_s(self, now: Moment) -> float:
+        """How long ago it was; infinitely long where that was before the PC was started anew."""
+        same = self.boot == now.boot and self.at_s <= now.at_s
+        return now.at_s - self.at_s if same else math.inf
+
+
+def moment() -> Moment:
+    """Now."""
+    return Moment(_boot(), time.monotonic())
+
+
+@cache
+def _boot() -> str:
+    return BOOT_ID.read_text().strip() if BOOT_ID.exists() else ""
 
 
 def unix_ms() -> int:

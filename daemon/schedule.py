@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -11,9 +12,11 @@ from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, EVENT_J
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from daemon.ledger.database import DISK_ERRORS
 from daemon.ledger.history import last_lesson_ms
 from daemon.retention import retain
 from daemon.service import Service
+from daemon.timekeeper import Timekeeper
 
 log = structlog.get_logger()
 EVENT_KINDS = {
@@ -54,10 +57,35 @@ def scheduler(service: Service) -> BackgroundScheduler:
     return jobs
 
 
+@contextmanager
+def jobs_beside(service: Service) -> Iterator[None]:
+    """Run the service's jobs meanwhile; a job under way is finished at the end."""
+    jobs = scheduler(service)
+    timekeeper = Timekeeper(lambda jump_s: jumped(service, jobs, jump_s))
+    jobs.start()
+    timekeeper.start()
+    try:
+        yield
+    finally:
+        timekeeper.end()
+        jobs.shutdown(wait=True)
+
+
 def snapshot(service: Service) -> None:
     """Publish the status for other processes, and activate versions that they committed."""
     service.notice_versions()
     service.engine.ledger.set_status("service", service.status())
+
+
+def jumped(service: Service, jobs: BackgroundScheduler, jump_s: float) -> None:
+    """Move every job by a jump of the PC's clock, and tell the jump: a clock set back would stop them all until the old
+    time has come again, one set forward make them miss their times."""
+    for job in jobs.get_jobs():
+        if job.next_run_time is not None:
+            job.modify(next_run_time=job.next_run_time + timedelta(seconds=jump_s))
+    log.warning("the clock jumped", seconds=round(jump_s, 1), do="see to the PC's time service (NTP)")
+    with suppress(*DISK_ERRORS):
+        service.engine.ledger.event(service.engine.clock_ms(), "clock_jumped", seconds=round(jump_s, 1))
 
 
 def _record_event(service: Service, event: JobEvent) -> None:

@@ -61,6 +61,7 @@ def status_report(engine: Engine, probe_ms: float | None, broker: str, trouble: 
     active, drift = engine.active, engine.drift()
     return {
         "heartbeat_ms": engine.clock_ms(),
+        "moment": asdict(clock.moment()),
         "line": engine.settings.line,
         "version": active.model.version.number if active else None,
         "probe_ms": probe_ms,

@@ -28,7 +28,7 @@ FLOORS = (
     {"inference"},
     {"learning"},
     {"reporting"},
-    {"build", "outages", "retention", "schedule", "service", "status"},
+    {"build", "outages", "retention", "schedule", "service", "status", "timekeeper"},
     {"console", "datasets", "plant"},
     {"cli"},
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from fastapi.testclient import TestClient
 from pictures import png
 from servers import free_port
 
-from daemon import build
+from daemon import build, clock
 from daemon.cli.console import line_view
 from daemon.cli.main import main
 from daemon.console.access import access
@@ -33,6 +34,7 @@ from daemon.settings.models import ConsoleSettings
 
 Asked = Callable[[dict[str, Any], str], dict[str, bool]]
 IN_PROCESS = "memory://"
+SILENT = {"moment": asdict(clock.moment()) | {"at_s": clock.moment().at_s - 60}}
 
 
 @pytest.fixture
@@ -82,7 +84,12 @@ def asked(
     [
         pytest.param({}, True, True, id="fine"),
         pytest.param({"stopped_ms": 1}, True, False, id="stopped"),
-        pytest.param({"heartbeat_ms": 1}, True, False, id="silent"),
+        pytest.param(SILENT, True, False, id="silent"),
+        pytest.param(
+            {"moment": {"boot": "another", "at_s": 0.0}}, True, False, id="reported before a restart of the PC"
+        ),
+        pytest.param({"heartbeat_ms": 1}, True, True, id="the clock was set forward"),
+        pytest.param({"heartbeat_ms": 2**42} | SILENT, True, False, id="silent, and the clock was set back"),
         pytest.param({"version": None, "probe_ms": None}, True, False, id="no version"),
         pytest.param({"probe_ms": None}, True, False, id="probe failed"),
         pytest.param({}, False, False, id="redis away for the reader"),

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
+import pytest
 from apscheduler.schedulers.background import BackgroundScheduler
 from conftest import rows
+from hypothesis import given
+from hypothesis import strategies as st
 
 from daemon import schedule
+from daemon.ledger.history import newest_events
 from daemon.service import Service
+from daemon.timekeeper import JUMP_S, Timekeeper
 
 
 def test_jobs_are_bounded_and_a_failing_or_missed_one_is_told(service: Service) -> None:
@@ -38,3 +44,39 @@ def test_a_snapshot_tells_other_processes(service: Service) -> None:
     status = service.engine.ledger.get_status("service")
     assert status is not None
     assert (status["version"], status["broker"], status["untrained_weights"]) == (1, "memory://", True)
+
+
+@pytest.mark.parametrize("jump_s", [-7200.0, 7200.0])
+def test_jobs_go_on_when_the_clock_jumps(service: Service, jump_s: float) -> None:
+    """Set back, every job waited until the old time had come again; set forward, all missed theirs."""
+    jobs = schedule.scheduler(service)
+    jobs.start(paused=True)
+    try:
+        before = {job.id: job.next_run_time for job in jobs.get_jobs()}
+        schedule.jumped(service, jobs, jump_s)
+        assert {
+            job.id: (job.next_run_time - before[job.id]).total_seconds() for job in jobs.get_jobs()
+        } == dict.fromkeys(before, jump_s)
+        (told,) = newest_events(service.engine.ledger, ("clock_jumped",), 9)
+        assert told.detail == {"seconds": jump_s}
+    finally:
+        jobs.shutdown()
+
+
+@given(steps=st.lists(st.floats(-10, 10), max_size=20))
+def test_every_jump_is_told_once_and_small_steps_add_up(steps: list[float]) -> None:
+    jumps: list[float] = []
+    timekeeper, wall_s, monotonic_s = Timekeeper(jumps.append), time.time(), time.monotonic()
+    for number, step in enumerate(steps):
+        wall_s += 1 + step
+        monotonic_s += 1
+        timekeeper.look(wall_s, monotonic_s)
+        assert abs(sum(jumps) - sum(steps[: number + 1])) <= JUMP_S + 0.1, "what is left untold is small"
+    assert all(abs(jump) > JUMP_S for jump in jumps)
+
+
+def test_the_jobs_run_beside_the_service_and_end_with_it(service: Service) -> None:
+    with schedule.jobs_beside(service):
+        names = {thread.name for thread in threading.enumerate()}
+        assert "timekeeper" in names
+    assert not {thread.name for thread in threading.enumerate()} & {"timekeeper", "APScheduler"}

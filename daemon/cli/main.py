@@ -115,12 +115,10 @@ def run(config: Config = None, overrides: Set = None) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: service.stopping.set())
         service.start()
-        jobs = schedule.scheduler(service)
-        jobs.start()
         schedule.snapshot(service)
         log.info("running", line=settings.line, source=settings.source.kind, state=str(settings.state_dir))
-        service.run()
-        jobs.shutdown(wait=True)
+        with schedule.jobs_beside(service):
+            service.run()
         opened.ledger.set_status("service", {**service.status(), "stopped_ms": clock.unix_ms()})
         service.source.close()
         opened.ledger.close()
@@ -206,7 +204,7 @@ def status(config: Config = None, overrides: Set = None, as_json: Json = False) 
     """Show the service and whether it is ready, its version, drift and counts."""
     settings = terminal.settings(config, overrides)
     opened = open_state(settings.state_dir)
-    reported = opened.ledger.service(clock.unix_ms(), settings.schedule.fresh_ms)
+    reported = opened.ledger.service(clock.moment(), settings.schedule.fresh_s)
     in_process = settings.redis.url == build.IN_PROCESS  # another process' broker cannot be asked
     redis_answers = in_process or build.redis_streams(settings).answers()
     now, head = service_status(reported, redis_answers=redis_answers), opened.store.head()
@@ -221,7 +219,11 @@ def status(config: Config = None, overrides: Set = None, as_json: Json = False) 
         "counts": opened.ledger.counts(),
     }
     times = {k: f"{iso(summary[k])[:19]} UTC" for k in ("heartbeat_ms", "stopped_ms") if k in summary}
-    rows = [(k.removesuffix("_ms") if k in times else k, v) for k, v in (summary | times).items() if k != "drift"]
+    rows = [
+        (k.removesuffix("_ms") if k in times else k, v)
+        for k, v in (summary | times).items()
+        if k not in {"drift", "moment"}
+    ]
     rows += terminal.scene(reported["drift"]) if "drift" in reported else []
     terminal.answer(summary, as_json=as_json, text=terminal.table(f"Line {settings.line}", ["what", "now"], rows))
 

@@ -23,7 +23,7 @@ class StatusView:
 
     def reported(self) -> dict[str, Any]:
         """The service's last report, and whether it still runs."""
-        return self.line.state.ledger.service(clock.unix_ms(), self.line.settings.schedule.fresh_ms)
+        return self.line.state.ledger.service(clock.moment(), self.line.settings.schedule.fresh_s)
 
     def service(self) -> ServiceStatus:
         """The status of the service, by the one rule of readiness (`daemon.status`)."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from daemon.clock import Moment
 from daemon.ledger.database import Database
 from daemon.ledger.records import JudgedFrame, NewAnswer, NewVerdict, RecordedAnswer
 from daemon.ledger.rows import (
@@ -139,11 +140,13 @@ class Ledger:
         row = self.database.row("SELECT value FROM status WHERE name = ?", name)
         return json.loads(row["value"]) if row else None
 
-    def service(self, now_ms: int, fresh_ms: float) -> dict[str, Any]:
-        """The service's last report, and whether it is still `running`: it reported within `fresh_ms`."""
+    def service(self, now: Moment, fresh_s: float) -> dict[str, Any]:
+        """The service's last report, and whether it is still `running`: it reported within `fresh_s`, however the PC's
+        clock was set meanwhile."""
         status = self.get_status("service") or {}
-        fresh = now_ms - status.get("heartbeat_ms", 0) < fresh_ms
-        return {**status, "running": bool(status) and "stopped_ms" not in status and fresh}
+        made = status.get("moment")
+        fresh = made is not None and Moment(**made).ago_s(now) < fresh_s
+        return {**status, "running": fresh and "stopped_ms" not in status}
 
     def mark_verdict_published(self, seq: int) -> None:
         """Record that a frame's verdict is in its stream."""

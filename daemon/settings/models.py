@@ -138,9 +138,9 @@ class ScheduleSettings(Section):
     misfire_grace_s: int = Field(300, ge=1, description="a job this late still runs; later is logged as missed")
 
     @property
-    def fresh_ms(self) -> float:
+    def fresh_s(self) -> float:
         """A service that said nothing for longer than three snapshots take is not running."""
-        return 3_000 * self.snapshot_s
+        return 3 * self.snapshot_s
 
 
 class ConsoleSettings(Section):
