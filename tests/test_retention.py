@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 
+import pytest
 from conftest import NOW_MS, frame, rows
 from lessons import answer, judge
 from pictures import png
 
+from daemon import retention as retention_of
 from daemon.datasets.rendered import Flaw, Scene
 from daemon.learning import answers
 from daemon.retention import retain
@@ -32,7 +34,9 @@ def test_an_answer_in_time_saves_a_frame_from_retention(service: Service) -> Non
     assert service.engine.ledger.frame("f").kept  # type: ignore[union-attr]  # it was just judged
 
 
-def test_retention_keeps_answers_and_drops_the_rest(service: Service, settings: Settings) -> None:
+def test_retention_keeps_answers_and_drops_the_rest(
+    service: Service, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     retention = settings.retention.model_copy(update={"ring_frames": 2, "flagged_days": 1.0, "ledger_days": 3.0})
     service.engine.settings = settings.model_copy(update={"retention": retention})
     for number, good in enumerate((501, 504, 507, 508, 510)):
@@ -42,14 +46,43 @@ def test_retention_keeps_answers_and_drops_the_rest(service: Service, settings: 
     answer(service, "answered", "defect")
     service.turn(0)
     ledger, now_s = service.engine.ledger, time.time()
+
+    def later(days: float) -> None:
+        """Retention so many days later, when a last part has been judged."""
+        at_s = now_s + days * 86_400
+        service.engine.clock_ms = lambda: int(at_s * 1000)
+        judge(service, f"last{days}", 501, Scene())
+        retain(service, at_s)
+
     retain(service, now_s)
     kept = [r["frame_id"] for r in rows(ledger, "SELECT frame_id FROM frames WHERE kept IS NOT NULL ORDER BY seq")]
     assert kept == ["ok3", "ok4", "flagged", "answered"]
-    retain(service, now_s + 2 * 86_400)
+    monkeypatch.setattr(retention_of, "SETTLED_FRAMES", 0)
+    later(2)
     assert ledger.frame("flagged").kept is None  # type: ignore[union-attr]  # its row stays
-    retain(service, now_s + 4 * 86_400)
+    later(4)
     left = [r["frame_id"] for r in rows(ledger, "SELECT frame_id FROM frames ORDER BY seq")]
-    assert left == ["ok3", "ok4", "answered"]
+    assert left == ["answered", "last2", "last4"]
     answered = ledger.frame("answered")
     assert answered is not None
     assert service.engine.view(answered) is not None
+
+
+def test_a_clock_that_is_years_ahead_deletes_nothing(service: Service) -> None:
+    judge(service, "old", 501, Scene())
+    judge(service, "flagged", 610, Scene(), Flaw.BURR)
+    ahead_s = time.time() + 6 * 365 * 86_400
+    service.engine.clock_ms = lambda: int(ahead_s * 1000)
+    judge(service, "ahead", 504, Scene())
+    service.turn(0)
+    retain(service, ahead_s)
+    ledger = service.engine.ledger
+    assert len(rows(ledger, "SELECT seq FROM frames")) == 3
+    assert ledger.frame("flagged").kept  # type: ignore[union-attr]  # it was just judged
+
+
+def test_a_clock_that_was_set_back_does_not_end_the_questions(service: Service) -> None:
+    ledger, now_ms = service.engine.ledger, service.engine.clock_ms()
+    judge(service, "flagged", 610, Scene(), Flaw.BURR)
+    assert ledger.asked_between(now_ms - 3_600_000, now_ms + 60_000) == 1
+    assert ledger.asked_between(now_ms - 3 * 3_600_000, now_ms - 2 * 3_600_000) == 0

@@ -220,7 +220,9 @@ class Engine:
 
     def _ask(self, decision: Decision, disputed: bool, now_ms: int) -> bool:
         policy = self.settings.policy
-        used = self.ledger.asked_since(now_ms - HOUR_MS) / policy.asks_per_hour if policy.asks_per_hour else 1.0
+        used = (
+            self.ledger.asked_between(now_ms - HOUR_MS, now_ms) / policy.asks_per_hour if policy.asks_per_hour else 1.0
+        )
         reviewed, p_value = self.ledger.reviewed_share(), decision.p_value or 1.0
         return asked(decision.verdict, p_value, used, reviewed, policy.review_rate, disputed)
 

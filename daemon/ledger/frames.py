@@ -106,6 +106,11 @@ def images_beyond_ring(ledger: Ledger, ring: int) -> list[KeptImage]:
     return [KeptImage(row["seq"], row["kept"]) for row in rows]
 
 
+def judged_ms_before(ledger: Ledger, frames: int) -> int:
+    """When the frame was judged (Unix, ms) that so many newer ones follow; 0 where there is none."""
+    return ledger.database.number("SELECT judged_ms FROM line_frames ORDER BY seq DESC LIMIT 1 OFFSET ?", frames)
+
+
 def expired_flags(ledger: Ledger, before_ms: int, most: int) -> list[KeptImage]:
     """Kept images of frames that were flagged or asked about and that nobody has answered for: those judged before a
     time, and those beyond the newest `most`."""

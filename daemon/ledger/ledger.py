@@ -186,10 +186,12 @@ class Ledger:
             )
             return gone
 
-    def asked_since(self, at_ms: int) -> int:
-        """The number of questions of the label budget since a time (Unix, ms)."""
+    def asked_between(self, after_ms: int, through_ms: int) -> int:
+        """The number of questions of the label budget after a time and until another (Unix, ms)."""
         return self.database.number(
-            "SELECT count(*) FROM frames WHERE asked = 1 AND audited = 0 AND judged_ms > ?", at_ms
+            "SELECT count(*) FROM frames WHERE asked = 1 AND audited = 0 AND judged_ms > ? AND judged_ms <= ?",
+            after_ms,
+            through_ms,
         )
 
     def reviewed_share(self) -> float:
