@@ -14,6 +14,7 @@ import structlog
 from daemon.inference import scene_records, shadow
 from daemon.inference.backend import AcceleratedBackend, Scorer
 from daemon.inference.judgement import Active, Judgement, Scored, Seen
+from daemon.inference.questions import is_asked
 from daemon.inference.sight import Sight, sight_of
 from daemon.intake.decode import ImageRejected
 from daemon.intake.onto_canvas import Decoded, decode_onto, decoded_onto
@@ -29,14 +30,13 @@ from memory.errors import ExtractorMismatch
 from memory.features import View
 from memory.geometry import Geometry
 from memory.version import Model
-from policies.ask import asked, audited
+from policies.ask import audited
 from policies.threshold import Threshold
 from policies.verdict import Decision, Verdict, decide, unknown
 
 if TYPE_CHECKING:
     from memory.extract import Extractor
 
-HOUR_MS = 3_600_000
 REPEATED = 3  # images in a row that are the same to the bit
 log = structlog.get_logger()
 
@@ -177,7 +177,7 @@ class Engine:
         regime = judgement.believed.regime
         trial = shadow.trial_verdict(self.trial, seen.view, decision.verdict, regime) if seen else None
         disputed = trial not in {None, decision.verdict}
-        ask = seen is not None and (audit or self._ask(decision, disputed, now_ms))
+        ask = seen is not None and (audit or is_asked(self.ledger, self.settings.policy, decision, disputed, now_ms))
         name = None
         if frame.data is not None:
             durable = ask or frame.imported
@@ -217,14 +217,6 @@ class Engine:
         if decision.verdict is not Verdict.OK:
             log.info("frame", frame=frame.frame_id, verdict=decision.verdict, reason=decision.reason)
         return recorded
-
-    def _ask(self, decision: Decision, disputed: bool, now_ms: int) -> bool:
-        policy = self.settings.policy
-        used = (
-            self.ledger.asked_between(now_ms - HOUR_MS, now_ms) / policy.asks_per_hour if policy.asks_per_hour else 1.0
-        )
-        reviewed, p_value = self.ledger.reviewed_share(), decision.p_value or 1.0
-        return asked(decision.verdict, p_value, used, reviewed, policy.review_rate, disputed)
 
     def decode(self, data: bytes) -> Decoded:
         """The image on the canvas of the version that judges now. Raises ImageRejected."""
