@@ -124,8 +124,15 @@ class RedisStreams:
 
     @_guarded
     def acknowledge(self, message: Message) -> None:
-        """Acknowledge a message, whose effect is durable now."""
-        self._client.xack(self._names[message.stream], GROUP, message.entry)
+        """Acknowledge a message, whose effect is durable now.
+
+        A frame leaves Redis at once, unless other consumer groups read frames too: images would fill its memory long
+        before they are trimmed.
+        """
+        name = self._names[message.stream]
+        self._client.xack(name, GROUP, message.entry)
+        if message.stream is Stream.FRAMES and len(self._client.xinfo_groups(name)) == 1:
+            self._client.xdel(name, message.entry)
 
     @_guarded
     def send(self, stream: Stream, fields: Mapping[str, str | bytes], entry: str = "*") -> str:
@@ -181,10 +188,18 @@ class RedisStreams:
         return [(e.decode(), _named(f)) for e, f in self._client.xrange(self._names[stream], start)]
 
     @_guarded
-    def waiting(self, stream: Stream) -> int:
-        """The number of entries of a stream that are not read yet, or not acknowledged."""
-        ours = [group for group in self._client.xinfo_groups(self._names[stream]) if group["name"] == GROUP.encode()]
-        return sum(int(group["pending"]) + int(group.get("lag") or 0) for group in ours)
+    def waiting(self, stream: Stream) -> bool:
+        """Whether a stream has entries that are not read yet, or not acknowledged.
+
+        A group's `lag` does not tell: it stays wrong for ever once Redis 7.0 has trimmed undelivered entries, and is
+        null once any entry was deleted.
+        """
+        name = self._names[stream]
+        for group in self._client.xinfo_groups(name):
+            if group["name"] == GROUP.encode():
+                after = f"({group['last-delivered-id'].decode()}"
+                return bool(group["pending"]) or bool(self._client.xrange(name, min=after, count=1))
+        return False
 
     def answers(self) -> bool:
         """Whether Redis answers. Nothing is written, as any process may ask."""

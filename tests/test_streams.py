@@ -36,6 +36,48 @@ def test_frames_come_in_order_once(streams: RedisStreams) -> None:
     assert restarted(streams).read("frames") == []
 
 
+def test_an_acknowledged_frame_leaves_redis_at_once(streams: RedisStreams) -> None:
+    for i in range(3):
+        streams.send("frames", {"n": str(i)})
+    for message in streams.read("frames")[:2]:
+        streams.acknowledge(message)
+    assert streams._client.xlen(streams.name("frames")) == 1
+    assert [m.text("n") for m in restarted(streams).read("frames")] == ["2"]
+
+
+def test_a_frame_that_others_read_too_is_left_for_them(streams: RedisStreams) -> None:
+    streams._client.xgroup_create(streams.name("frames"), "archive", id="0", mkstream=True)
+    streams.send("frames", {"n": "1"})
+    (message,) = streams.read("frames")
+    streams.acknowledge(message)
+    assert streams._client.xlen(streams.name("frames")) == 1
+
+
+def test_an_acknowledged_answer_stays_until_it_is_trimmed(streams: RedisStreams) -> None:
+    streams.send("feedback", {"n": "1"})
+    (message,) = streams.read("feedback")
+    streams.acknowledge(message)
+    assert streams._client.xlen(streams.name("feedback")) == 1
+
+
+def test_whether_frames_wait_is_told_right_though_entries_were_withdrawn_or_trimmed(streams: RedisStreams) -> None:
+    name, client = streams.name("frames"), streams._client
+    assert streams.read("frames") == []
+    assert not streams.waiting("frames")
+    entries = [streams.send("frames", {"n": str(i)}) for i in range(4)]
+    assert streams.waiting("frames")
+    client.xdel(name, entries[1])
+    assert streams.waiting("frames"), "not read yet"
+    read = streams.read("frames")
+    assert streams.waiting("frames"), "not acknowledged yet"
+    for message in read:
+        streams.acknowledge(message)
+    assert not streams.waiting("frames")
+    streams.send("frames", {"n": "undelivered"})
+    client.xtrim(name, maxlen=0, approximate=False)
+    assert not streams.waiting("frames"), "nothing is there any more"
+
+
 @pytest.mark.timeout(10)
 def test_without_time_to_wait_it_does_not_wait(streams: RedisStreams) -> None:
     assert streams.read("frames", 0) == []

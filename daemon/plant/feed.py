@@ -96,8 +96,8 @@ class Feed:
         try:
             waiting, redis_answers = self._streams.waiting(Stream.FRAMES), True
         except RedisLost:
-            waiting, redis_answers = 0, self._streams.answers()  # it may be there, and know no stream yet
-        return Condition(service_status(reported, redis_answers=redis_answers), waiting > 0)
+            waiting, redis_answers = False, self._streams.answers()  # it may be there, and know no stream yet
+        return Condition(service_status(reported, redis_answers=redis_answers), waiting)
 
 
 @dataclass(frozen=True)
