@@ -115,6 +115,17 @@ def test_doctor_fails_without_redis_and_says_what_to_do(
     assert (finding["level"], "start redis-server" in finding["do"]) == ("fail", True)
 
 
+@pytest.mark.redis
+def test_doctor_names_a_redis_that_is_too_old(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, config: Path, real_redis: RealRedis
+) -> None:
+    monkeypatch.setattr("daemon.cli.doctor.LEAST_REDIS", (99, 0))
+    code, reply = call(capsys, monkeypatch, "doctor", "--config", config, "--set", f"redis.url={real_redis.url}")
+    assert code == 1
+    (finding,) = [f for f in reply if f["check"] == "redis"]
+    assert (finding["level"], finding["do"]) == ("fail", "update it to 99.0 or newer")
+
+
 def test_the_schema_names_every_section(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     code, reply = call(capsys, monkeypatch, "config", "schema")
     assert code == 0

@@ -24,6 +24,7 @@ from policies.threshold import Threshold
 
 LOW_DISK_BYTES = 2_000_000_000
 CLOCK_LIMIT_S = 2.0
+LEAST_REDIS = (6, 2)  # whose streams can be claimed and trimmed by id
 BUILT_AT_S = 1_767_225_600  # 2026-01-01: a clock before it has lost its battery
 
 
@@ -108,7 +109,9 @@ def _redis(settings: Settings) -> Iterator[Finding]:
         yield Finding("redis", Severity.FAIL, f"{url}: {error}", "start redis-server, or correct redis.url")
         return
     apart = abs(seconds + micros / 1e6 - time.time())
-    yield Finding("redis", Severity.OK, f"{url}, version {info['redis_version']}")
+    version = tuple(int(part) for part in info["redis_version"].split(".")[:2])
+    old = "" if version >= LEAST_REDIS else f"update it to {'.'.join(map(str, LEAST_REDIS))} or newer"
+    yield Finding("redis", Severity.FAIL if old else Severity.OK, f"{url}, version {info['redis_version']}", old)
     if apart > CLOCK_LIMIT_S:
         yield Finding(
             "redis clock", Severity.WARN, f"{apart:.1f} s from ours", "synchronise both clocks: deadlines use them"

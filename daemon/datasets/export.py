@@ -87,7 +87,7 @@ def label_studio(frames: Iterator[Reviewed], kept: KeptFrames, out: Path) -> dic
         anomaly = kept.anomaly(frame.kept) if frame.kept else None
         hot = box_of(anomaly > threshold) if anomaly is not None and threshold is not None else None
         predicted = {Verdict.NG: Label.DEFECT, Verdict.OK: Label.GOOD}.get(frame.verdict)
-        score = frame.score / threshold if threshold and frame.score is not None else 0.0
+        score = 1.0 - frame.p_value if frame.p_value is not None else 0.0  # Label Studio takes 0 to 1
         task: dict[str, Any] = {
             "data": {"image": f"/data/local-files/?d=images/{one.name}"}
             | {key: getattr(frame, key) for key in ("frame_id", "part_id", "verdict", "score", "threshold", "version")}
