@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -113,6 +114,18 @@ def test_doctor_fails_without_redis_and_says_what_to_do(
     assert code == 1
     (finding,) = [f for f in reply if f["check"] == "redis"]
     assert (finding["level"], "start redis-server" in finding["do"]) == ("fail", True)
+
+
+@pytest.mark.parametrize("error", [sqlite3.OperationalError("database or disk is full"), OSError(28, "No space left")])
+def test_a_full_disk_is_told_in_one_line(
+    error: Exception, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, config: Path
+) -> None:
+    def full(_: Path) -> None:
+        raise error
+
+    monkeypatch.setattr("daemon.cli.main.open_state", full)
+    code, reply = call(capsys, monkeypatch, "status", "--config", config)
+    assert (code, reply["error"], reply["do"][:10]) == (2, "DiskRefuses", "free space")
 
 
 @pytest.mark.redis

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from conftest import rows
 
 from daemon.ledger import outbox
 from daemon.ledger.answers import answers_on, learnable_on, standing_on
+from daemon.ledger.database import Database
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Box, Effect, JudgedFrame, NewAnswer, NewVerdict, RecordedAnswer, SceneRecord, Span
 from daemon.streams import RedisStreams, Stream
@@ -182,3 +184,14 @@ def test_a_failed_write_leaves_nothing_and_the_ledger_usable(tmp_path: Path) -> 
     ledger.set_status("service", {"a": 1})
     assert ledger.get_status("service") == {"a": 1}
     assert ledger.get_status("nobody") is None
+
+
+def test_a_ledger_of_today_is_opened_without_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that `driftline status` reads on a full disk."""
+    Ledger(tmp_path / "ledger.sqlite").set_status("service", {"a": 1})
+
+    def full(_: Database) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(Database, "write", full)
+    assert Ledger(tmp_path / "ledger.sqlite").get_status("service") == {"a": 1}

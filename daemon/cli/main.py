@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import signal
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import structlog
 import typer
-from rich.text import Text
 
 from daemon import build, clock
 from daemon.cli import console, datasets, doctor, offline, plant, terminal
@@ -26,7 +23,6 @@ from daemon.ledger.state import open_state
 from daemon.reporting.geometry_text import geometry_text
 from daemon.status import service_status
 from daemon.streams import Stream
-from memory.errors import DriftlineError
 
 app = typer.Typer(
     help="Anomaly detection for production lines that follows drift, learns from operators and forgets no defect.",
@@ -242,16 +238,8 @@ def examine(config: Config = None, overrides: Set = None, as_json: Json = False)
 
 
 def main() -> None:
-    """Run the command; an expected failure is one readable line on stderr (or JSON on stdout) and exit code 2."""
-    try:
-        app()
-    except DriftlineError as error:
-        if "--json" in sys.argv:
-            body = {"error": type(error).__name__, "expected": error.expected, "came": error.came, "do": error.do}
-            terminal.stdout.print_json(json.dumps(body))
-        text = f": expected {error.expected}\n  came: {error.came}\n  do:   {error.do}"
-        terminal.stderr.print(Text.assemble((type(error).__name__, "bold red"), text))
-        sys.exit(2)
+    """Run the command."""
+    terminal.told(app)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -13,11 +14,14 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from daemon import build
 from daemon.clock import minute, to_the_minute
 from daemon.inference.backend import Scorer
+from daemon.ledger.database import DISK_ERRORS
 from daemon.settings.load import Settings, load
+from memory.errors import DriftlineError
 
 T = TypeVar("T")
 CONFIG_FILE = Path("config.yaml")
@@ -106,3 +110,27 @@ def tracker(bars: Progress) -> Any:
         return bars.track(items, description=what)
 
     return track
+
+
+class DiskRefuses(DriftlineError):
+    """The disk is full, away, or not ours to write on."""
+
+
+def told(command: Callable[[], None]) -> None:
+    """Run a command; an expected failure is one readable line on stderr (or JSON on stdout) and exit code 2."""
+    try:
+        try:
+            command()
+        except DISK_ERRORS as error:
+            raise DiskRefuses(
+                expected="a disk that takes what the command writes, and gives what it reads",
+                came=f"{type(error).__name__}: {error}",
+                do="free space, or give the rights back; `driftline doctor` looks at the disk",
+            ) from error
+    except DriftlineError as error:
+        if "--json" in sys.argv:
+            body = {"error": type(error).__name__, "expected": error.expected, "came": error.came, "do": error.do}
+            stdout.print_json(json.dumps(body))
+        text = f": expected {error.expected}\n  came: {error.came}\n  do:   {error.do}"
+        stderr.print(Text.assemble((type(error).__name__, "bold red"), text))
+        sys.exit(2)

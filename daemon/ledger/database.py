@@ -30,18 +30,22 @@ class Database:
         self._connection.row_factory = sqlite3.Row
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = FULL")
-        with self.write() as connection:
-            steps_taken = connection.execute("PRAGMA user_version").fetchone()[0]
-            if steps_taken > len(STEPS):
-                raise StoreError(
-                    expected=f"a ledger of format {len(STEPS)} or older",
-                    came=f"format {steps_taken} in {path}",
-                    do="run the newer Driftline that wrote it",
-                )
-            for step in STEPS[steps_taken:]:
-                for statement in step.split(";"):
-                    connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {len(STEPS)}")
+        if self._steps_taken(path) < len(STEPS):  # else nothing is written: a full disk can still be read
+            with self.write() as connection:
+                for step in STEPS[self._steps_taken(path) :]:
+                    for statement in step.split(";"):
+                        connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {len(STEPS)}")
+
+    def _steps_taken(self, path: Path) -> int:
+        steps = int(self._connection.execute("PRAGMA user_version").fetchone()[0])
+        if steps > len(STEPS):
+            raise StoreError(
+                expected=f"a ledger of format {len(STEPS)} or older",
+                came=f"format {steps} in {path}",
+                do="run the newer Driftline that wrote it",
+            )
+        return steps
 
     def close(self) -> None:
         """Fold the write-ahead log in and close."""
