@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import os
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -137,6 +138,19 @@ class Store:
                 manifest.unlink()
             sync(self._versions)
         return version
+
+    def copy_to(self, root: Path, through: int) -> None:
+        """Copy the versions up to number `through` into a new store; blobs that retention has removed, or removes
+        meanwhile, are left out."""
+        copy = Store(root)
+        for version in self.history():
+            if version.number <= through:
+                with disk(root):
+                    for digest in version.blobs.values():
+                        with contextlib.suppress(FileNotFoundError):
+                            if not (copy._blobs / digest).exists():
+                                shutil.copy2(self._blobs / digest, copy._blobs / digest)
+                    shutil.copy2(self._path(version.number), copy._path(version.number))
 
     def prune(self, keep: int, now: float) -> list[int]:
         """Delete the blobs of all but the newest `keep` versions and the last one that was taught from a folder,

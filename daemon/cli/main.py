@@ -11,7 +11,7 @@ import structlog
 import typer
 
 from daemon import build, clock
-from daemon.cli import console, datasets, doctor, offline, plant, terminal
+from daemon.cli import backups, console, datasets, doctor, offline, plant, terminal
 from daemon.cli.region_file import read_region
 from daemon.cli.terminal import Config, Json, Set
 from daemon.cli.versions import config_app, versions_app
@@ -33,6 +33,8 @@ app.add_typer(versions_app, name="versions")
 app.add_typer(config_app, name="config")
 for command in (offline.replay, offline.score, offline.demo, console.console, console.token, plant.plant):
     app.command()(command)
+app.command(name="backup")(backups.back_up)
+app.command()(backups.restore)
 app.command(name="import")(datasets.import_labelled)
 app.command(name="export")(datasets.export_reviewed)
 log = structlog.get_logger()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -83,3 +84,14 @@ class Database:
                 self._connection.execute("ROLLBACK")
                 raise
             self._connection.execute("COMMIT")
+
+
+def copy_database(source: Path, target: Path) -> int:
+    """Copy a ledger as it is at one moment, while others write, into a new file, in the format that it has. Returns the
+    highest number of a version that it knows, 0 where it knows none."""
+    with (
+        contextlib.closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True, timeout=30)) as live,
+        contextlib.closing(sqlite3.connect(target)) as copy,
+    ):
+        live.backup(copy)
+        return int(copy.execute("SELECT coalesce(max(number), 0) FROM versions").fetchone()[0])
