@@ -11,6 +11,7 @@ import structlog
 from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobEvent
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.base import BaseTrigger
 
 from daemon.ledger.database import DISK_ERRORS
 from daemon.ledger.history import last_lesson_ms
@@ -24,6 +25,19 @@ EVENT_KINDS = {
     EVENT_JOB_MAX_INSTANCES: "job_still_running",
     EVENT_JOB_MISSED: "job_missed",
 }
+
+
+class Every(BaseTrigger):  # type: ignore[misc]  # apscheduler has no annotations
+    """A run after every `interval`. What was missed while the clock jumped ahead is missed: APScheduler's own interval
+    would list every run of six years, and run the last."""
+
+    def __init__(self, interval: timedelta) -> None:
+        self._interval = interval
+
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
+        """The time of the next run, after `now` in any case."""
+        due = (previous_fire_time or now) + self._interval
+        return due if due > now else now + self._interval
 
 
 def scheduler(service: Service) -> BackgroundScheduler:
@@ -40,7 +54,7 @@ def scheduler(service: Service) -> BackgroundScheduler:
     )
 
     def every(seconds: float, call: Callable[[], object], name: str, executor: str = "default") -> None:
-        jobs.add_job(call, "interval", seconds=timedelta(seconds=seconds).total_seconds(), id=name, executor=executor)
+        jobs.add_job(call, Every(timedelta(seconds=seconds)), id=name, executor=executor)
 
     every(times.admission_s, service.lesson_if_due, "admission", "lessons")
     every(times.recalibration_s, service.recalibrate, "recalibration", "lessons")
@@ -78,10 +92,10 @@ def snapshot(service: Service) -> None:
 
 
 def jumped(service: Service, jobs: BackgroundScheduler, jump_s: float) -> None:
-    """Move every job by a jump of the PC's clock, and tell the jump: a clock set back would stop them all until the old
-    time has come again, one set forward make them miss their times."""
+    """Tell a jump of the PC's clock. Where it was set back, every job is moved with it, or all would stop until the old
+    time has come again. Where it was set forward, they are late once and go on."""
     for job in jobs.get_jobs():
-        if job.next_run_time is not None:
+        if jump_s < 0 and job.next_run_time is not None:
             job.modify(next_run_time=job.next_run_time + timedelta(seconds=jump_s))
     log.warning("the clock jumped", seconds=round(jump_s, 1), do="see to the PC's time service (NTP)")
     with suppress(*DISK_ERRORS):

@@ -1,5 +1,4 @@
-"""A watch on the PC's clock: a jump is told, and background jobs, which wait for a time of that clock, are moved with
-it."""
+"""A watch on the PC's clock, so that a jump of it is told."""
 
 from __future__ import annotations
 

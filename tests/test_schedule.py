@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -46,21 +47,30 @@ def test_a_snapshot_tells_other_processes(service: Service) -> None:
     assert (status["version"], status["broker"], status["untrained_weights"]) == (1, "memory://", True)
 
 
-@pytest.mark.parametrize("jump_s", [-7200.0, 7200.0])
-def test_jobs_go_on_when_the_clock_jumps(service: Service, jump_s: float) -> None:
-    """Set back, every job waited until the old time had come again; set forward, all missed theirs."""
+@pytest.mark.parametrize(("jump_s", "moved_s"), [(-7200.0, -7200.0), (7200.0, 0.0)])
+def test_jobs_go_on_when_the_clock_jumps(service: Service, jump_s: float, moved_s: float) -> None:
+    """Set back, every job waited until the old time had come again."""
     jobs = schedule.scheduler(service)
     jobs.start(paused=True)
     try:
         before = {job.id: job.next_run_time for job in jobs.get_jobs()}
         schedule.jumped(service, jobs, jump_s)
-        assert {
-            job.id: (job.next_run_time - before[job.id]).total_seconds() for job in jobs.get_jobs()
-        } == dict.fromkeys(before, jump_s)
+        moved = {job.id: (job.next_run_time - before[job.id]).total_seconds() for job in jobs.get_jobs()}
+        assert moved == dict.fromkeys(before, moved_s)
         (told,) = newest_events(service.engine.ledger, ("clock_jumped",), 9)
         assert told.detail == {"seconds": jump_s}
     finally:
         jobs.shutdown()
+
+
+@given(late_s=st.floats(0, 2e8), interval_s=st.floats(0.1, 1e5))
+def test_however_late_a_job_is_its_next_run_is_one_and_lies_ahead(late_s: float, interval_s: float) -> None:
+    """APScheduler's own interval lists every run in between: for six years at five seconds, 38 million."""
+    now, interval = datetime(2026, 11, 28, tzinfo=UTC), timedelta(seconds=interval_s)
+    planned = now - timedelta(seconds=late_s)
+    following = schedule.Every(interval).get_next_fire_time(planned, now)
+    assert now < following <= now + interval
+    assert schedule.Every(interval).get_next_fire_time(now, now) == now + interval
 
 
 @given(steps=st.lists(st.floats(-10, 10), max_size=20))
