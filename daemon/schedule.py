@@ -61,7 +61,8 @@ def scheduler(service: Service) -> BackgroundScheduler:
     last_ms = last_lesson_ms(service.engine.ledger)
     if last_ms is not None:
         # On a PC that is switched off at night, an interval counted from the start would never end.
-        next_s = max(last_ms / 1000 + times.recalibration_s, time.time() + times.admission_s)
+        due_s = last_ms / 1000 + times.recalibration_s
+        next_s = min(max(due_s, time.time() + times.admission_s), time.time() + times.recalibration_s)
         jobs.modify_job("recalibration", next_run_time=datetime.fromtimestamp(next_s, UTC))
     every(times.snapshot_s, lambda: snapshot(service), "snapshot")
     every(times.retention_s, lambda: retain(service, time.time()), "retention")
@@ -93,7 +94,7 @@ def snapshot(service: Service) -> None:
 
 def jumped(service: Service, jobs: BackgroundScheduler, jump_s: float) -> None:
     """Tell a jump of the PC's clock. Where it was set back, every job is moved with it, or all would stop until the old
-    time has come again. Where it was set forward, they are late once and go on."""
+    time has come again. Where it was set forward, they are late or missed once and go on."""
     for job in jobs.get_jobs():
         if jump_s < 0 and job.next_run_time is not None:
             job.modify(next_run_time=job.next_run_time + timedelta(seconds=jump_s))

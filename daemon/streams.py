@@ -129,10 +129,8 @@ class RedisStreams:
         A frame leaves Redis at once, unless other consumer groups read frames too: images would fill its memory long
         before they are trimmed.
         """
-        name = self._names[message.stream]
-        self._client.xack(name, GROUP, message.entry)
-        if message.stream is Stream.FRAMES and len(self._client.xinfo_groups(name)) == 1:
-            self._client.xdel(name, message.entry)
+        self._client.xack(self._names[message.stream], GROUP, message.entry)
+        self._leave(message)
 
     @_guarded
     def send(self, stream: Stream, fields: Mapping[str, str | bytes], entry: str = "*") -> str:
@@ -166,6 +164,7 @@ class RedisStreams:
             )
             both.xack(self._names[message.stream], GROUP, message.entry)
             both.execute()
+        self._leave(message)
 
     @_guarded
     def trim(self, keep: int) -> None:
@@ -208,6 +207,11 @@ class RedisStreams:
         except (redis.RedisError, OSError):
             return False
         return True
+
+    def _leave(self, message: Message) -> None:
+        name = self._names[message.stream]
+        if message.stream is Stream.FRAMES and len(self._client.xinfo_groups(name)) == 1:
+            self._client.xdel(name, message.entry)
 
     def _still_needed(self, name: str) -> list[bytes]:
         """The ids that trimming must keep, for every consumer group: its oldest pending entry and its last delivered

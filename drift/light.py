@@ -1,7 +1,7 @@
 """A slow, causal estimate of the light's brightness and colour, which is divided out before the backbone.
 
 Light is compensated, not learned: the estimate is slower than a part and bounded in its step and in its reach, so no
-single defect can hide in it.
+single defect can hide in it. Only while a line starts do few parts tell it, the first one alone, within the same reach.
 """
 
 from __future__ import annotations

@@ -63,6 +63,10 @@ class LightTracker:
         if starting:
             self._start = self._started(seen, at_ms)
             self.light = self._light_of(self._start)
+            if len(self._start.levels) == 1:  # what was seen under the old lamp tells nothing of the new one
+                self._sums = np.zeros_like(self._sums)
+                self._recent.clear()
+                self._flagged = 0
         left = self._left(seen)
         self._recent.append(seen)
         self._flagged = self._flagged + 1 if flagged else 0

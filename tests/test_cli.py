@@ -128,6 +128,17 @@ def test_a_full_disk_is_told_in_one_line(
     assert (code, reply["error"], reply["do"][:10]) == (2, "DiskRefuses", "free space")
 
 
+def test_what_is_no_fault_of_the_disk_is_not_put_down_to_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, config: Path
+) -> None:
+    def broken(_: Path) -> None:
+        raise sqlite3.OperationalError("no such column: x")
+
+    monkeypatch.setattr("daemon.cli.main.open_state", broken)
+    with pytest.raises(sqlite3.OperationalError):
+        call(capsys, monkeypatch, "status", "--config", config)
+
+
 @pytest.mark.redis
 def test_doctor_names_a_redis_that_is_too_old(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, config: Path, real_redis: RealRedis

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from conftest import frame
 from lessons import answer, confirm, judge, judge_by_newest, learn
 
 from daemon.clock import from_iso
@@ -23,6 +24,7 @@ def test_a_version_is_told_by_what_people_called_the_parts_that_it_flagged(servi
     judge(service, "calm", 504, STEADY)
     judge(service, "burr", 505, STEADY, Flaw.BURR)
     judge(service, "open", 506, STEADY, Flaw.BURR)
+    service.engine.judge(frame("no image", b"torn"))
     confirm(service, 2)
     answer(service, "burr", "good", "bert")
     answer(service, "burr", "defect", "anna")

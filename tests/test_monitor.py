@@ -232,6 +232,18 @@ def test_a_first_part_that_is_dark_all_over_is_outvoted(reference: Reference) ->
     assert np.abs(monitor.gain).max() < 0.05
 
 
+def test_what_was_seen_before_a_pause_tells_nothing_of_the_new_lamp(reference: Reference) -> None:
+    monitor = Monitor(reference)
+    for number in range(400, 460):
+        show_part(monitor, number, STEADY)
+    for shown, light_level in enumerate((1.3,) * 10 + (1.15,) * 20):
+        raw = part(500 + shown, Scene(light=light_level))
+        at_ms = 460 + PAUSE_MS + shown
+        signals = measure(raw, compensate(raw, gain_of(monitor, raw, at_ms)), material_of(raw), reference)
+        monitor.update(MeasuredFrame(signals, at_ms, at_ms, flagged=False))
+        assert np.log(1.1) < monitor.gain.mean() < np.log(1.35), shown
+
+
 def test_where_the_first_frames_are_as_taught_the_light_is_too(reference: Reference) -> None:
     monitor = Monitor(reference)
     for number in range(400, 400 + START_FRAMES):

@@ -81,6 +81,29 @@ def test_a_clock_that_is_years_ahead_deletes_nothing(service: Service) -> None:
     assert ledger.frame("flagged").kept  # type: ignore[union-attr]  # it was just judged
 
 
+@pytest.mark.parametrize("years", [-6, 6])
+def test_frames_of_a_wrong_clock_leave_neither_themselves_nor_others(
+    service: Service, monkeypatch: pytest.MonkeyPatch, years: int
+) -> None:
+    """A clock that is wrong for fewer than `SETTLED_FRAMES`, also once it is right again."""
+    monkeypatch.setattr(retention_of, "SETTLED_FRAMES", 3)
+    right_s = time.time()
+
+    def judged(name: str, at_s: float) -> None:
+        service.engine.clock_ms = lambda: int(at_s * 1000)
+        judge(service, name, 610, Scene(), Flaw.BURR)
+
+    for number in range(5):
+        judged(f"before{number}", right_s + number)
+    for number in range(2):
+        judged(f"wrong{number}", right_s + years * 365 * 86_400 + number)
+    retain(service, right_s + years * 365 * 86_400)
+    judged("after", right_s + 10)
+    retain(service, right_s + 11)
+    kept = rows(service.engine.ledger, "SELECT frame_id FROM frames WHERE kept IS NOT NULL")
+    assert len(kept) == 8
+
+
 def test_a_clock_that_was_set_back_does_not_end_the_questions(service: Service) -> None:
     ledger, now_ms = service.engine.ledger, service.engine.clock_ms()
     judge(service, "flagged", 610, Scene(), Flaw.BURR)

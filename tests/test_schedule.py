@@ -63,6 +63,17 @@ def test_jobs_go_on_when_the_clock_jumps(service: Service, jump_s: float, moved_
         jobs.shutdown()
 
 
+def test_a_lesson_of_a_clock_that_was_years_ahead_does_not_put_off_recalibration(service: Service) -> None:
+    service.engine.ledger.record_lesson(service.engine.clock_ms() + 6 * 365 * 86_400_000, 1, 0, None, "held")
+    jobs = schedule.scheduler(service)
+    jobs.start(paused=True)
+    try:
+        left = jobs.get_job("recalibration").next_run_time - datetime.now(UTC)
+        assert left <= timedelta(seconds=service.engine.settings.schedule.recalibration_s)
+    finally:
+        jobs.shutdown()
+
+
 @given(late_s=st.floats(0, 2e8), interval_s=st.floats(0.1, 1e5))
 def test_however_late_a_job_is_its_next_run_is_one_and_lies_ahead(late_s: float, interval_s: float) -> None:
     """APScheduler's own interval lists every run in between: for six years at five seconds, 38 million."""

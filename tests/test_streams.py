@@ -53,6 +53,13 @@ def test_a_frame_that_others_read_too_is_left_for_them(streams: RedisStreams) ->
     assert streams._client.xlen(streams.name("frames")) == 1
 
 
+def test_a_refused_frame_leaves_redis_too(streams: RedisStreams) -> None:
+    streams.send("frames", {"n": "1"})
+    (message,) = streams.read("frames")
+    streams.bury(message, "no image")
+    assert streams._client.xlen(streams.name("frames")) == 0
+
+
 def test_an_acknowledged_answer_stays_until_it_is_trimmed(streams: RedisStreams) -> None:
     streams.send("feedback", {"n": "1"})
     (message,) = streams.read("feedback")

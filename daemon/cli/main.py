@@ -202,7 +202,7 @@ def status(config: Config = None, overrides: Set = None, as_json: Json = False) 
     """Show the service and whether it is ready, its version, drift and counts."""
     settings = terminal.settings(config, overrides)
     opened = open_state(settings.state_dir)
-    reported = opened.ledger.service(clock.moment(), settings.schedule.fresh_s)
+    reported = opened.ledger.service(settings.schedule.fresh_s)
     in_process = settings.redis.url == build.IN_PROCESS  # another process' broker cannot be asked
     redis_answers = in_process or build.redis_streams(settings).answers()
     now, head = service_status(reported, redis_answers=redis_answers), opened.store.head()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,6 +31,9 @@ CONFIG_FILE = Path("config.yaml")
 Config = Annotated[Path | None, typer.Option("--config", "-c", help="settings file; default: ./config.yaml if there")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="override a setting: section.key=value; repeatable")]
 Json = Annotated[bool, typer.Option("--json", help="answer in JSON on stdout")]
+
+REFUSED = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+OF_A_DISK = re.compile("disk|readonly|unable to open")  # as SQLite words it
 
 stdout = Console()
 stderr = Console(stderr=True)
@@ -122,6 +127,8 @@ def told(command: Callable[[], None]) -> None:
         try:
             command()
         except DISK_ERRORS as error:
+            if getattr(error, "errno", None) not in REFUSED and not OF_A_DISK.search(str(error)):
+                raise
             raise DiskRefuses(
                 expected="a disk that takes what the command writes, and gives what it reads",
                 came=f"{type(error).__name__}: {error}",

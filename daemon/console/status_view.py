@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from daemon import clock
 from daemon.console.line import LineView
 from daemon.learning import lesson
 from daemon.ledger.history import newest_events
@@ -23,7 +22,7 @@ class StatusView:
 
     def reported(self) -> dict[str, Any]:
         """The service's last report, and whether it still runs."""
-        return self.line.state.ledger.service(clock.moment(), self.line.settings.schedule.fresh_s)
+        return self.line.state.ledger.service(self.line.settings.schedule.fresh_s)
 
     def service(self) -> ServiceStatus:
         """The status of the service, by the one rule of readiness (`daemon.status`)."""

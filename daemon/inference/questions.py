@@ -5,7 +5,7 @@ from __future__ import annotations
 from daemon.ledger.ledger import Ledger
 from daemon.settings.models import PolicySettings
 from policies.ask import asked
-from policies.verdict import Decision
+from policies.verdict import Decision, Verdict
 
 HOUR_MS = 3_600_000
 
@@ -14,5 +14,6 @@ def is_asked(ledger: Ledger, policy: PolicySettings, decision: Decision, dispute
     """Whether to ask about a scored frame that is not audited, judged at `now_ms` (Unix, ms)."""
     lately = ledger.asked_between(now_ms - HOUR_MS, now_ms)
     used = lately / policy.asks_per_hour if policy.asks_per_hour else 1.0
-    reviewed, p_value = ledger.reviewed_share(), decision.p_value or 1.0
+    reviewed = ledger.reviewed_share() if decision.verdict is Verdict.OK else 0.0
+    p_value = decision.p_value or 1.0
     return asked(decision.verdict, p_value, used, reviewed, policy.review_rate, disputed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,7 +42,7 @@ def back_up(state_dir: Path, out: Path) -> Version | None:
 
 
 def restore(backup: Path, state_dir: Path) -> Version | None:
-    """Copy a backup to `state_dir`, which must be absent or empty; returns its head. `state_dir` exists once all of it
+    """Copy a backup to `state_dir`, which must not exist; returns its head. `state_dir` exists once all of it
     is there. Raises BackupRefused, OSError where the disk refuses."""
     if not (backup / LEDGER).exists():
         raise BackupRefused(
@@ -55,13 +56,13 @@ def restore(backup: Path, state_dir: Path) -> Version | None:
 @contextmanager
 def _made_whole(target: Path) -> Iterator[Path]:
     """A folder to fill, which becomes `target` at the end; nothing is left of it where that fails."""
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+    target = target.resolve()
+    if target.exists():
         raise BackupRefused(
-            expected="a folder that is not there yet, or empty", came=f"{target}", do="name another, or move it away"
+            expected="a folder that is not there yet", came=f"{target}", do="name another, or move this one away"
         )
-    draft = target.with_name(f"{target.name}.part")
-    shutil.rmtree(draft, ignore_errors=True)  # of an attempt that was killed
-    draft.mkdir(parents=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
         yield draft
         for folder, _, names in os.walk(draft):

@@ -90,8 +90,9 @@ def copy_database(source: Path, target: Path) -> int:
     """Copy a ledger as it is at one moment, while others write, into a new file, in the format that it has. Returns the
     highest number of a version that it knows, 0 where it knows none."""
     with (
-        contextlib.closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True, timeout=30)) as live,
+        contextlib.closing(sqlite3.connect(f"{source.resolve().as_uri()}?mode=ro", uri=True, timeout=30)) as live,
         contextlib.closing(sqlite3.connect(target)) as copy,
     ):
         live.backup(copy)
-        return int(copy.execute("SELECT coalesce(max(number), 0) FROM versions").fetchone()[0])
+        known = "SELECT number FROM versions UNION SELECT version FROM lessons WHERE version IS NOT NULL"
+        return max((int(row[0]) for row in copy.execute(known)), default=0)

@@ -106,20 +106,23 @@ def images_beyond_ring(ledger: Ledger, ring: int) -> list[KeptImage]:
     return [KeptImage(row["seq"], row["kept"]) for row in rows]
 
 
-def judged_ms_before(ledger: Ledger, frames: int) -> int:
-    """When the frame was judged (Unix, ms) that so many newer ones follow; 0 where there is none."""
-    return ledger.database.number("SELECT judged_ms FROM line_frames ORDER BY seq DESC LIMIT 1 OFFSET ?", frames)
+def frame_before(ledger: Ledger, frames: int) -> tuple[int, int]:
+    """The number of the frame that so many newer ones follow, and when it was judged (Unix, ms); 0 and 0 where there is
+    none."""
+    row = ledger.database.row("SELECT seq, judged_ms FROM line_frames ORDER BY seq DESC LIMIT 1 OFFSET ?", frames)
+    return (row["seq"], row["judged_ms"]) if row else (0, 0)
 
 
-def expired_flags(ledger: Ledger, before_ms: int, most: int) -> list[KeptImage]:
-    """Kept images of frames that were flagged or asked about and that nobody has answered for: those judged before a
-    time, and those beyond the newest `most`."""
+def expired_flags(ledger: Ledger, before_ms: int, through: int, most: int) -> list[KeptImage]:
+    """Kept images of frames that were flagged or asked about and that nobody has answered for: of those up to the
+    number `through` the ones judged before a time, and those beyond the newest `most`."""
     rows = ledger.database.rows(
         "WITH flagged AS ("
         " SELECT seq, kept, judged_ms, row_number() OVER (ORDER BY seq DESC) AS place FROM unanswered"
         " WHERE kept IS NOT NULL AND (asked = 1 OR verdict <> 'OK'))"
-        " SELECT seq, kept FROM flagged WHERE judged_ms < ? OR place > ?",
+        " SELECT seq, kept FROM flagged WHERE (judged_ms < ? AND seq <= ?) OR place > ?",
         before_ms,
+        through,
         most,
     )
     return [KeptImage(row["seq"], row["kept"]) for row in rows]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from daemon.clock import Moment
+from daemon.clock import Moment, moment
 from daemon.ledger.database import Database
 from daemon.ledger.records import JudgedFrame, NewAnswer, NewVerdict, RecordedAnswer
 from daemon.ledger.rows import (
@@ -140,12 +140,12 @@ class Ledger:
         row = self.database.row("SELECT value FROM status WHERE name = ?", name)
         return json.loads(row["value"]) if row else None
 
-    def service(self, now: Moment, fresh_s: float) -> dict[str, Any]:
+    def service(self, fresh_s: float) -> dict[str, Any]:
         """The service's last report, and whether it is still `running`: it reported within `fresh_s`, however the PC's
         clock was set meanwhile."""
         status = self.get_status("service") or {}
         made = status.get("moment")
-        fresh = made is not None and Moment(**made).ago_s(now) < fresh_s
+        fresh = made is not None and Moment(**made).ago_s(moment()) < fresh_s
         return {**status, "running": fresh and "stopped_ms" not in status}
 
     def mark_verdict_published(self, seq: int) -> None:
@@ -169,16 +169,17 @@ class Ledger:
             )
             return bool(forgotten.rowcount)
 
-    def forget_before(self, at_ms: int, most: int) -> int:
-        """Delete at most `most` published, unanswered frames, and as many events, older than `at_ms`.
+    def forget_before(self, at_ms: int, through: int, most: int) -> int:
+        """Delete at most `most` published, unanswered frames up to the number `through`, and as many events, older than
+        `at_ms`.
 
         Returns how many frames were deleted; it is to be called until that is 0, so that no writer waits long.
         """
         with self.database.write() as db:
             gone = db.execute(
-                "DELETE FROM frames WHERE seq IN (SELECT seq FROM unanswered WHERE judged_ms < ? AND published = 1"
-                " AND kept IS NULL LIMIT ?)",
-                (at_ms, most),
+                "DELETE FROM frames WHERE seq IN (SELECT seq FROM unanswered WHERE judged_ms < ? AND seq <= ?"
+                " AND published = 1 AND kept IS NULL LIMIT ?)",
+                (at_ms, through, most),
             ).rowcount
             db.execute(
                 "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE at_ms < ? AND published = 1 LIMIT ?)",

@@ -31,18 +31,20 @@ class HeldLesson:
 
 
 def outcome(ledger: Ledger, version: int, made_ms: int) -> Outcome:
-    """What a version, made at `made_ms` (Unix, ms), made of its first `FIRST_FRAMES` parts, by the newest answer on
-    each."""
+    """What a version, made at `made_ms` (Unix, ms), made of those of the next `FIRST_FRAMES` parts that it judged, by
+    the newest answer on each."""
     row = ledger.database.row(
-        "WITH first AS (SELECT frame_id, verdict = 'NG' AS flagged FROM line_frames"
-        "  WHERE judged_ms >= ? AND version = ? ORDER BY judged_ms LIMIT ?),"
+        "WITH next AS (SELECT frame_id, verdict, version FROM line_frames WHERE judged_ms >= ?"
+        "  ORDER BY judged_ms LIMIT ?),"
+        " first AS (SELECT frame_id, verdict = 'NG' AS flagged FROM next"
+        "  WHERE version = ? AND verdict <> 'UNKNOWN'),"
         " told AS (SELECT flagged, (SELECT verdict FROM standing WHERE standing.frame_id = first.frame_id"
         "  ORDER BY id DESC LIMIT 1) AS label FROM first)"
         " SELECT count(*), coalesce(sum(flagged), 0), coalesce(sum(flagged AND label = 'good'), 0),"
         " coalesce(sum(flagged AND label = 'defect'), 0) FROM told",
         made_ms,
-        version,
         FIRST_FRAMES,
+        version,
     )
     assert row is not None  # noqa: S101  # a count has one row
     return Outcome(*row)

@@ -92,7 +92,7 @@ class Feed:
 
     def read_condition(self) -> Condition:
         """The line's condition now. Raises sqlite3.OperationalError or OSError where the disk refuses."""
-        reported = self._ledger.service(clock.moment(), self.settings.schedule.fresh_s)
+        reported = self._ledger.service(self.settings.schedule.fresh_s)
         try:
             waiting, redis_answers = self._streams.waiting(Stream.FRAMES), True
         except RedisLost:

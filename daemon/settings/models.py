@@ -123,7 +123,7 @@ class RetentionSettings(Section):
     """What stays on disk."""
 
     ring_frames: int = Field(2_000, ge=0, description="newest passed frames kept")
-    flagged_days: float = Field(90, gt=0, description="flagged and audited frames without answer kept")
+    flagged_days: float = Field(90, gt=0, description="flagged and audited frames without answer kept, at least")
     flagged_frames: int = Field(20_000, ge=0, description="newest of these kept at most")
     ledger_days: float = Field(365, gt=0, description="rows of the ledger kept; answered frames stay for ever")
 

@@ -145,7 +145,7 @@ def extended(good: GoodPatches, admitted: list[Admitted], capacity: Capacity, se
     if len(rows) == 0:
         return good
     union = good.joined(candidates.subset(rows))
-    while len(union) > capacity.size:  # more than one round only where the budget was lowered to less than half
+    while len(union) > capacity.size:  # more than one round only where a third or more must leave
         leaving, _ = redundant(union.vectors, union.sample_index, union.usage_count, len(union) - capacity.size)
         union = union.subset(np.delete(np.arange(len(union)), leaving))
     return union
