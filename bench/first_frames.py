@@ -20,12 +20,11 @@ import numpy as np
 
 from bench.lib import arguments
 from bench.lib.cases import Case, cases
+from bench.lib.taught_lines import taught_line
 from daemon import build
 from daemon.inference.engine import Engine
 from daemon.inference.judgement import Active
 from daemon.intake.decode import ImageRejected
-from daemon.learning.teach import teach
-from daemon.ledger.state import open_state
 from daemon.settings.load import load
 from drift.light import LightEstimate
 from drift.monitor import MeasuredFrame, Monitor
@@ -71,25 +70,18 @@ def start(engine: Engine, active: Active, files: Sequence[bytes], lamp: Lamp | N
 
 def rejects(case: Case, most: int, overrides: Sequence[str], backbone: Extractor, folder: Path) -> list[list[float]]:
     """The share of false rejects by lamp: followed, not made up for, and known."""
-    settings = load(None, [*overrides, f"state_dir={folder / case.name}", "extractor.device=cpu"])
-    opened = open_state(settings.state_dir)
-    engine = build.engine(settings, opened, backbone)
-    teach(sorted(case.taught[:most]), engine, opened.store, "bench", lambda items, _: items)
-    engine.activate(opened.store.current())
-    active = engine.active
-    assert active is not None  # noqa: S101  # it was activated
     goods = [shown.path for shown in case.shown if not shown.bad]
     lines = [goods[i : i + FIRST] for i in range(0, len(goods) - FIRST + 1, FIRST)] or [goods]
     shares = []
-    for lamp in LAMPS.values():
-        starts = [[under(path, lamp) for path in line] for line in lines]
-        shares.append(
-            [
-                float(np.mean([start(engine, active, files, known) for files in starts]))
-                for known in (None, LAMPS["as taught"], lamp)
-            ]
-        )
-    opened.ledger.close()
+    with taught_line(case.taught[:most], overrides, backbone, folder / case.name) as line:
+        for lamp in LAMPS.values():
+            starts = [[under(path, lamp) for path in paths] for paths in lines]
+            shares.append(
+                [
+                    float(np.mean([start(line.engine, line.active, files, known) for files in starts]))
+                    for known in (None, LAMPS["as taught"], lamp)
+                ]
+            )
     return shares
 
 

@@ -16,6 +16,7 @@ import logging
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +24,14 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from bench.lib import arguments, environments
+from bench.lib import arguments, by_anomalib
 from bench.lib.cases import Case, cases
 from bench.lib.metrics import aupro, auroc, average_precision
 from bench.lib.resampled import kept_promises
+from bench.lib.taught_lines import TaughtLine, taught_line
 from daemon import build
 from daemon.inference.common_light import judge_in_common_light
 from daemon.intake.decode import ImageRejected
-from daemon.learning.teach import teach
-from daemon.ledger.state import open_state
 from daemon.settings.load import load
 from memory.extract import Extractor
 
@@ -50,21 +50,18 @@ Row = dict[str, Any]
 
 def judged(case: Case, most: int, overrides: Sequence[str], backbone: Extractor, folder: Path) -> Row:
     """The scores of a set, and what they are compared with."""
-    settings = load(None, [*overrides, f"state_dir={folder / f'{case.name}-{most}'}", "extractor.device=cpu"])
-    opened = open_state(settings.state_dir)
-    engine = build.engine(settings, opened, backbone)
-    started, paths = time.perf_counter(), case.taught[:most]
-    taught = teach(sorted(paths), engine, opened.store, "bench", lambda items, _: items)
-    teach_s = time.perf_counter() - started
-    engine.activate(opened.store.current())
-    active = engine.active
-    assert active is not None  # noqa: S101  # it was activated
+    with taught_line(case.taught[:most], overrides, backbone, folder / f"{case.name}-{most}") as line:
+        return _judged_by(line, case)
+
+
+def _judged_by(line: TaughtLine, case: Case) -> Row:
+    engine, taught = line.engine, line.taught
     scores, maps, masks = [], [], []
     judge_in_common_light(engine, case.shown, lambda shown: engine.decode(shown.path.read_bytes()))
     started = time.perf_counter()
     for shown in case.shown:
         try:
-            found = engine.score_image(engine.decode(shown.path.read_bytes()), active)
+            found = engine.score_image(engine.decode(shown.path.read_bytes()), line.active)
         except ImageRejected:  # UNKNOWN: nobody lets it pass
             scores.append(UNKNOWN)
             continue
@@ -72,7 +69,6 @@ def judged(case: Case, most: int, overrides: Sequence[str], backbone: Extractor,
         maps.append(cv2.resize(found.anomaly, (MAP_PX, MAP_PX), interpolation=cv2.INTER_LINEAR))
         masks.append(shown.marked(MAP_PX, MAP_PX))
     frame_ms = 1000 * (time.perf_counter() - started) / len(case.shown)
-    opened.ledger.close()
     known = all(mask is not None for mask in masks)
     return {
         "taught": len(taught.version.added),
@@ -83,7 +79,7 @@ def judged(case: Case, most: int, overrides: Sequence[str], backbone: Extractor,
         "unlike": taught.taught_set.unlike,
         "thresholds": [taught.threshold.at(rate) for rate in RATES],
         "aupro": aupro(maps, [mask for mask in masks if mask is not None]) if known else None,
-        "teach_s": teach_s,
+        "teach_s": line.teach_s,
         "frame_ms": frame_ms,
     }
 
@@ -164,19 +160,9 @@ def _differences(
 def beside_peers(
     every: Sequence[Case], most: int, overrides: Sequence[str], rows: Mapping[str, Row], folder: Path
 ) -> None:
-    """AUROC beside anomalib's detectors, set by set and on the mean. Raises CalledProcessError where they fail."""
-    task, result = folder / "task.json", folder / "result.json"
-    files = {
-        case.name: {
-            "taught": [str(path) for path in sorted(case.taught[:most])],
-            "shown": [str(s.path) for s in case.shown],
-        }
-        for case in every
-    }
-    task.write_text(json.dumps({"set": list(overrides), "peers": PEERS, "cases": files}))
-    if not environments.run(environments.anomalib(), "bench.lib.zoo_anomalib", task, result):
-        raise SystemExit("anomalib failed: see above")
-    peers: dict[str, dict[str, list[float]]] = json.loads(result.read_text())
+    """AUROC beside anomalib's detectors, set by set and on the mean. Raises SystemExit where they fail."""
+    as_taught = [replace(case, taught=tuple(sorted(case.taught[:most]))) for case in every]
+    peers = by_anomalib.scores(as_taught, PEERS, overrides, folder)
     print(f"\n| set | Driftline | {' | '.join(peers)} |\n|{' --- |' * (len(peers) + 2)}")
     means = []
     for name, row in rows.items():

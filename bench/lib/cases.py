@@ -69,8 +69,8 @@ def cases(folder: Path, names: Sequence[str], *, short: bool) -> Iterator[Case]:
             bads = [(RENDERED + judged + i, line.flaws[i % len(line.flaws)]) for i in range(judged)]
             below = folder / line.name
             below.mkdir()
-            files = [_drawn(below, number, line.part(number)) for number in range(taught)]
-            looked = [(_drawn(below, number, line.part(number, flaw)), flaw) for number, flaw in goods + bads]
+            files = [drawn(below, number, line.part(number)) for number in range(taught)]
+            looked = [(drawn(below, number, line.part(number, flaw)), flaw) for number, flaw in goods + bads]
             shown = [Shown(path, bad=flaw is not None) for path, flaw in looked]
             yield Case(line.name, tuple(files), tuple(shown))
 
@@ -106,7 +106,8 @@ def _mask_of(folder: Path, path: Path) -> Path | None:
     return mask if mask.exists() else None
 
 
-def _drawn(folder: Path, number: int, image: Image) -> Path:
+def drawn(folder: Path, number: int, image: Image) -> Path:
+    """The file of a rendered part, written here."""
     path = folder / f"{number:05d}.png"
     cv2.imwrite(str(path), image[:, :, ::-1])
     return path

@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from bench.lib.cases import ZOO
+from bench.lib.cases import ZOO, drawn
 from bench.lib.rendered_lines import LINES, RenderedLine
 from memory.features import Image
 
@@ -75,7 +75,7 @@ def _rendered(
     as many bad parts as good ones; a `part`-th of all for a short run."""
     folder.mkdir()
     rng = np.random.default_rng(seed)
-    taught = [_drawn(folder, number, line.part(number)) for number in range(max(TAUGHT // part, 8))]
+    taught = [drawn(folder, number, line.part(number)) for number in range(max(TAUGHT // part, 8))]
     played, number = [], FIRST_STREAMED + 1000 * seed
     for stage, count, kinds in ((1, CALM, line.flaws[:2]), (2, CHANGED, line.flaws), (3, CALM, line.flaws)):
         goods = max(count // part, 3)
@@ -85,7 +85,7 @@ def _rendered(
             image = line.part(number, None if good else kinds[number % len(kinds)])
             if stage == 2:
                 image = changed(image, (i + 1) / (goods + bads))
-            played.append(Played(_drawn(folder, number, image), good, stage))
+            played.append(Played(drawn(folder, number, image), good, stage))
     return Stream(name, tuple(taught), tuple(played))
 
 
@@ -123,12 +123,6 @@ def _blur(image: Image, share: float) -> Image:
 
 def _clipped(image: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> Image:
     return np.clip(np.rint(image), 0, 255).astype(np.uint8)
-
-
-def _drawn(folder: Path, number: int, image: Image) -> Path:
-    path = folder / f"{number:05d}.png"
-    cv2.imwrite(str(path), image[:, :, ::-1])
-    return path
 
 
 CHANGES: dict[str, tuple[str, Callable[[Image, float], Image]]] = {

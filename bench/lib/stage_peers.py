@@ -3,7 +3,6 @@ refitted by anomalib, and a bank that is searched near each patch's own place.""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -11,23 +10,22 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.lib import environments
+from bench.lib import by_anomalib
 from bench.lib.cases import Case, Shown
 from bench.lib.changes import Stream
 from bench.lib.material import TINY
 from bench.lib.metrics import auroc
+from bench.lib.taught_lines import TaughtLine, taught_line
 from bench.zoo import UNKNOWN, judged
-from daemon import build
 from daemon.intake.decode import ImageRejected
-from daemon.learning.teach import teach
-from daemon.ledger.state import open_state
 from daemon.settings.load import load
 from memory.distances import Vectors, nearest_squared
 from memory.extract import Extractor
 
 LEAST_BAD = 5  # in a stage, or its AUROC says nothing
 REACH = 1  # cells: how far from its own place a patch is looked for
-PEERS = ("static", "rebuilt from all labels", "near its place", "PatchCore refitted")
+REFITTED = "PatchCore"
+PEERS = ("static", "rebuilt from all labels", "near its place", f"{REFITTED} refitted")
 
 
 def stage_cases(stream: Stream) -> Iterator[tuple[int, Case]]:
@@ -54,7 +52,7 @@ def compare(
     as_taught = Case(f"{stream.name}-static", stream.taught, everything)
     static = dict(zip([s.path for s in everything], _judged(as_taught, overrides, backbone, folder), strict=True))
     by_timm = load(None, list(overrides)).extractor.model != TINY.model
-    refitted = _by_anomalib(every.values(), overrides, folder) if by_timm else {}
+    refitted = by_anomalib.scores(every.values(), [REFITTED], overrides, folder)[REFITTED] if by_timm else {}
     found = {}
     for stage, case in every.items():
         bad = np.array([shown.bad for shown in case.shown])
@@ -74,47 +72,27 @@ def near_its_place(case: Case, overrides: Sequence[str], backbone: Extractor, fo
 
     That is DINOSaur's rule (2605.24251) as its abstract tells it, with all patches for a coreset, which can only help.
     """
-    settings = load(None, [*overrides, f"state_dir={folder / f'{case.name}-place'}", "extractor.device=cpu"])
-    opened = open_state(settings.state_dir)
-    engine = build.engine(settings, opened, backbone)
-    teach(sorted(case.taught), engine, opened.store, "bench", lambda items, _: items)
-    engine.activate(opened.store.current())
-    active = engine.active
-    assert active is not None  # noqa: S101  # it was activated
-
-    def grids(paths: Iterable[Path]) -> dict[Path, Vectors]:
-        """The patches (rows, columns, D) of the images that can be judged."""
-        found = {}
-        for path in paths:
-            with suppress(ImageRejected):
-                features = engine.score_image(engine.decode(path.read_bytes()), active).view.features
-                found[path] = features.to_map(features.patches)
-        return found
-
-    taught = np.stack(list(grids(case.taught).values()))  # (n, rows, columns, D)
-    shown = grids(each.path for each in case.shown)
+    with taught_line(case.taught, overrides, backbone, folder / f"{case.name}-place") as line:
+        taught = np.stack(list(_grids(line, case.taught).values()))  # (n, rows, columns, D)
+        shown = _grids(line, [each.path for each in case.shown])
     largest = np.zeros(len(shown), dtype=np.float32)
     for row, column in np.ndindex(taught.shape[1:3]):
         near = taught[:, max(row - REACH, 0) : row + REACH + 1, max(column - REACH, 0) : column + REACH + 1]
         here = np.stack([grid[row, column] for grid in shown.values()])
         largest = np.maximum(largest, nearest_squared(here, near.reshape(-1, taught.shape[3])))
-    opened.ledger.close()
     scores = dict(zip(shown, largest.tolist(), strict=True))
     return [scores.get(each.path, UNKNOWN) for each in case.shown]
 
 
+def _grids(line: TaughtLine, paths: Iterable[Path]) -> dict[Path, Vectors]:
+    """The patches (rows, columns, D) of the images that can be judged."""
+    found = {}
+    for path in paths:
+        with suppress(ImageRejected):
+            features = line.engine.score_image(line.engine.decode(path.read_bytes()), line.active).view.features
+            found[path] = features.to_map(features.patches)
+    return found
+
+
 def _judged(case: Case, overrides: Sequence[str], backbone: Extractor, folder: Path) -> list[float]:
     return [float(score) for score in judged(case, len(case.taught), overrides, backbone, folder)["scores"]]
-
-
-def _by_anomalib(every: Iterable[Case], overrides: Sequence[str], folder: Path) -> dict[str, list[float]]:
-    task, result = folder / "task.json", folder / "result.json"
-    cases = {
-        case.name: {"taught": [str(path) for path in case.taught], "shown": [str(shown.path) for shown in case.shown]}
-        for case in every
-    }
-    task.write_text(json.dumps({"set": list(overrides), "peers": ["PatchCore"], "cases": cases}))
-    if not environments.run(environments.anomalib(), "bench.lib.zoo_anomalib", task, result):
-        raise SystemExit("anomalib failed: see above")
-    found: dict[str, list[float]] = json.loads(result.read_text())["PatchCore"]
-    return found
