@@ -63,9 +63,8 @@ class LightTracker:
         if starting:
             self._start = self._started(seen, at_ms)
             self.light = self._light_of(self._start)
-            if len(self._start.levels) == 1:  # what was seen under the old lamp tells nothing of the new one
-                self._sums = np.zeros_like(self._sums)
-                self._recent.clear()
+            if len(self._start.levels) == 1:
+                self._forget()
                 self._flagged = 0
         left = self._left(seen)
         self._recent.append(seen)
@@ -105,6 +104,10 @@ class LightTracker:
         recent = np.stack(self._recent)
         log_evidence = evidence(as_interval(self._left(recent)), self._limits)  # (2, n, 3) -> (n, 3, 2, T)
         since = min(onset(log_evidence[:, channel], self._sums[channel]) for channel in stepped.tolist())
+        self._forget()
+        return LightEstimate.within(np.median(recent[since:], axis=0), self._taught)
+
+    def _forget(self) -> None:
+        """Forget what was seen under the old lamp: it tells nothing of the new one."""
         self._sums = np.zeros_like(self._sums)
         self._recent.clear()
-        return LightEstimate.within(np.median(recent[since:], axis=0), self._taught)

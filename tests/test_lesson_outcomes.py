@@ -5,17 +5,12 @@ from __future__ import annotations
 from conftest import frame
 from lessons import answer, confirm, judge, judge_by_newest, learn
 
-from daemon.clock import from_iso
 from daemon.datasets.rendered import STEADY, Flaw
 from daemon.ledger.lesson_outcomes import Outcome, answers_in, held_lessons, outcome
 from daemon.ledger.records import Span
 from daemon.reporting import report
 from daemon.service import Service
 from memory.version import Version
-
-
-def made_ms(version: Version) -> int:
-    return from_iso(version.created_at)
 
 
 def test_a_version_is_told_by_what_people_called_the_parts_that_it_flagged(service: Service) -> None:
@@ -28,7 +23,7 @@ def test_a_version_is_told_by_what_people_called_the_parts_that_it_flagged(servi
     confirm(service, 2)
     answer(service, "burr", "good", "bert")
     answer(service, "burr", "defect", "anna")
-    told = outcome(service.engine.ledger, first.number, made_ms(first))
+    told = outcome(service.engine.ledger, first)
     flagged = [judge(service, name, 0).verdict != "OK" for name in ("g600", "g601")]
     assert told == Outcome(5, 2 + sum(flagged), sum(flagged), 1)
 
@@ -42,8 +37,8 @@ def test_each_version_is_told_by_its_own_parts(service: Service) -> None:
     judge_by_newest(service)
     judge(service, "next", 504, STEADY)
     ledger = service.engine.ledger
-    assert outcome(ledger, version.number, made_ms(version)).judged == 1
-    assert outcome(ledger, first.number, made_ms(first)).judged == 3
+    assert outcome(ledger, version).judged == 1
+    assert outcome(ledger, first).judged == 3
     assert answers_in(ledger, Span(first.feedback_through, version.feedback_through)) == {"good": 3}
     assert f'<td class="n">{version.number}</td>' in report.render(service.engine, service.store, "Test")
 

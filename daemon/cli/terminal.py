@@ -124,16 +124,8 @@ class DiskRefuses(DriftlineError):
 def told(command: Callable[[], None]) -> None:
     """Run a command; an expected failure is one readable line on stderr (or JSON on stdout) and exit code 2."""
     try:
-        try:
+        with _disk_faults_told():
             command()
-        except DISK_ERRORS as error:
-            if getattr(error, "errno", None) not in REFUSED and not OF_A_DISK.search(str(error)):
-                raise
-            raise DiskRefuses(
-                expected="a disk that takes what the command writes, and gives what it reads",
-                came=f"{type(error).__name__}: {error}",
-                do="free space, or give the rights back; `driftline doctor` looks at the disk",
-            ) from error
     except DriftlineError as error:
         if "--json" in sys.argv:
             body = {"error": type(error).__name__, "expected": error.expected, "came": error.came, "do": error.do}
@@ -141,3 +133,18 @@ def told(command: Callable[[], None]) -> None:
         text = f": expected {error.expected}\n  came: {error.came}\n  do:   {error.do}"
         stderr.print(Text.assemble((type(error).__name__, "bold red"), text))
         sys.exit(2)
+
+
+@contextmanager
+def _disk_faults_told() -> Iterator[None]:
+    """Turns an error of the disk into DiskRefuses; others pass."""
+    try:
+        yield
+    except DISK_ERRORS as error:
+        if getattr(error, "errno", None) not in REFUSED and not OF_A_DISK.search(str(error)):
+            raise
+        raise DiskRefuses(
+            expected="a disk that takes what the command writes, and gives what it reads",
+            came=f"{type(error).__name__}: {error}",
+            do="free space, or give the rights back; `driftline doctor` looks at the disk",
+        ) from error

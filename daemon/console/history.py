@@ -46,22 +46,16 @@ class History:
         manifest: dict[str, Any] = json.loads(self.line.state.store.version(number).encode())
         return manifest
 
-    def lesson(self, number: int) -> dict[str, Any]:
+    def lesson(self, version: Version) -> dict[str, Any]:
         """What a version was taught, as the `answers` that it was the first to learn, and the `outcomes` of the version
-        that it was made from and of its own, by number. Raises StoreError where there is none."""
-        store, ledger = self.line.state.store, self.line.state.ledger
-        version = store.version(number)
-        parent = None
-        with suppress(StoreError):  # retention may have removed it
-            parent = store.version(version.parent) if version.parent else None
+        that it was made from and of its own, by number."""
+        ledger, parent = self.line.state.ledger, None
+        with suppress(StoreError):  # its manifest may be damaged
+            parent = self.line.state.store.version(version.parent) if version.parent else None
         after = parent.feedback_through if parent else version.feedback_through
         return {
             "answers": answers_in(ledger, Span(after, version.feedback_through)),
-            "outcomes": {
-                one.number: outcome(ledger, one.number, clock.from_iso(one.created_at))
-                for one in (parent, version)
-                if one
-            },
+            "outcomes": {one.number: outcome(ledger, one) for one in (parent, version) if one},
         }
 
     def held(self) -> list[HeldLesson]:

@@ -72,7 +72,7 @@ def version(request: Request, services: Injected, caller: Viewer, number: Number
     manifest, head = services.line.state.store.version(number), services.line.head()
     samples = {kind: names[:MOST_SAMPLES] for kind, names in samples_of(manifest).items()}
     counts = {kind: len(names) for kind, names in samples_of(manifest).items()}
-    judges, lesson = head is not None and head.number == number, services.history.lesson(number)
+    judges, lesson = head is not None and head.number == number, services.history.lesson(manifest)
     shown = {"version": manifest, "samples": samples, "counts": counts, "judges": judges, **lesson}
     return _page(request, services, caller, "version", **shown)
 

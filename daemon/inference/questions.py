@@ -14,6 +14,7 @@ def is_asked(ledger: Ledger, policy: PolicySettings, decision: Decision, dispute
     """Whether to ask about a scored frame that is not audited, judged at `now_ms` (Unix, ms)."""
     lately = ledger.asked_between(now_ms - HOUR_MS, now_ms)
     used = lately / policy.asks_per_hour if policy.asks_per_hour else 1.0
-    reviewed = ledger.reviewed_share() if decision.verdict is Verdict.OK else 0.0
     p_value = decision.p_value or 1.0
+    odd = decision.verdict is Verdict.OK and p_value <= policy.review_rate
+    reviewed = ledger.reviewed_share() if odd else 0.0  # of others it decides nothing
     return asked(decision.verdict, p_value, used, reviewed, policy.review_rate, disputed)

@@ -46,19 +46,22 @@ class Sight:
         """A decoded image as this version scores it, compensated by a gain by channel (3,). Raises ImageRejected for an
         image that shows nothing, a part that cannot be placed, and one that was decoded for another geometry and does
         not have this one."""
-        geometry = self.canvas.geometry
-        whole = seen.image if seen.geometry == geometry else onto_canvas(seen.data, geometry, source)
-        refuse_blank(whole, self.canvas.inside)
-        raw, placement = positioned(whole, self.template)
+        raw, placement = self._placed(seen, source)
         return Looked(raw, compensate(raw, gain, self.canvas.inside), placement)
 
     def levels(self, seen: Decoded, source: SourceSettings) -> Vector:
         """The light by channel (3,) that a decoded image shows as it is. Raises ImageRejected as `look`."""
-        return light(self.look(seen, AS_IT_IS, source).raw, self.canvas.inside)
+        return light(self._placed(seen, source)[0], self.canvas.inside)
 
     def view(self, image: Image, extractor: Extractor) -> View:
         """The view of an image that was looked at."""
         return View(extractor.features(image, self.canvas.tiling), image)
+
+    def _placed(self, seen: Decoded, source: SourceSettings) -> tuple[Image, Placement | None]:
+        geometry = self.canvas.geometry
+        whole = seen.image if seen.geometry == geometry else onto_canvas(seen.data, geometry, source)
+        refuse_blank(whole, self.canvas.inside)
+        return positioned(whole, self.template)
 
 
 def sight_of(model: Model, extractor: Extractor) -> Sight:

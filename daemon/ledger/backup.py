@@ -49,7 +49,7 @@ def restore(backup: Path, state_dir: Path) -> Version | None:
             expected="a folder that `driftline backup` made", came=str(backup), do="name the backup's folder"
         )
     with _made_whole(state_dir) as draft:
-        shutil.copytree(backup, draft, dirs_exist_ok=True)
+        _copy_what_is_there(backup, draft)
         return _checked(draft)
 
 
@@ -92,9 +92,9 @@ def _copy_what_is_there(source: Path, target: Path) -> None:
 def _checked(state_dir: Path) -> Version | None:
     """The head of a copied state, whose sums are right. Raises BackupRefused where its newest version is damaged."""
     store = Store(state_dir / STORE)
-    head = store.head()
-    if store.damaged():
+    damaged = store.damaged()
+    if damaged:
         raise BackupRefused(
-            expected="intact versions", came=store.damaged()[0], do="roll the line back to an intact version first"
+            expected="intact versions", came=damaged[0], do="roll the line back to an intact version first"
         )
-    return head
+    return store.head()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from daemon.ledger.schema import STEPS
@@ -90,8 +89,8 @@ def copy_database(source: Path, target: Path) -> int:
     """Copy a ledger as it is at one moment, while others write, into a new file, in the format that it has. Returns the
     highest number of a version that it knows, 0 where it knows none."""
     with (
-        contextlib.closing(sqlite3.connect(f"{source.resolve().as_uri()}?mode=ro", uri=True, timeout=30)) as live,
-        contextlib.closing(sqlite3.connect(target)) as copy,
+        closing(sqlite3.connect(f"{source.resolve().as_uri()}?mode=ro", uri=True, timeout=30)) as live,
+        closing(sqlite3.connect(target)) as copy,
     ):
         live.backup(copy)
         known = "SELECT number FROM versions UNION SELECT version FROM lessons WHERE version IS NOT NULL"

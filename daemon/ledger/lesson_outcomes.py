@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from daemon.clock import from_iso
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Span
+from memory.version import Version
 
 FIRST_FRAMES = 3_000
 
@@ -30,9 +32,8 @@ class HeldLesson:
     reason: str
 
 
-def outcome(ledger: Ledger, version: int, made_ms: int) -> Outcome:
-    """What a version, made at `made_ms` (Unix, ms), made of those of the next `FIRST_FRAMES` parts that it judged, by
-    the newest answer on each."""
+def outcome(ledger: Ledger, version: Version) -> Outcome:
+    """What a version made of those of the next `FIRST_FRAMES` parts that it judged, by the newest answer on each."""
     row = ledger.database.row(
         "WITH next AS (SELECT frame_id, verdict, version FROM line_frames WHERE judged_ms >= ?"
         "  ORDER BY judged_ms LIMIT ?),"
@@ -42,9 +43,9 @@ def outcome(ledger: Ledger, version: int, made_ms: int) -> Outcome:
         "  ORDER BY id DESC LIMIT 1) AS label FROM first)"
         " SELECT count(*), coalesce(sum(flagged), 0), coalesce(sum(flagged AND label = 'good'), 0),"
         " coalesce(sum(flagged AND label = 'defect'), 0) FROM told",
-        made_ms,
+        from_iso(version.created_at),
         FIRST_FRAMES,
-        version,
+        version.number,
     )
     assert row is not None  # noqa: S101  # a count has one row
     return Outcome(*row)

@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import jinja2
 
-from daemon.clock import from_iso, minute, to_the_minute
+from daemon.clock import minute, to_the_minute
 from daemon.inference.engine import Engine
 from daemon.intake.decode import pictured, shrunk
 from daemon.ledger.answers import every_answer
@@ -169,7 +169,7 @@ def _version(version: Version, ledger: Ledger) -> dict[str, Any]:
         "removed": len(version.removed),
         "refused": list(version.refused),
         "waiting": len(version.waiting),
-        "outcome": outcome(ledger, version.number, from_iso(version.created_at)),
+        "outcome": outcome(ledger, version),
         "gate": version.gate,
     }
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from memory.distances import Vectors, nearest_squared, squared_distances
+from memory.distances import BLOCK, Vectors, nearest_squared, squared_distances
 
-POOL, BLOCK = 512, 1024
+POOL = 512
 
 
 def select(existing: Vectors, candidates: Vectors, budget: int, seed: int) -> npt.NDArray[np.int64]:
@@ -74,8 +74,10 @@ def redundant(
         apart, by = _covering(vectors[rows], sample_index[rows])
         as_close = np.sqrt(apart).astype(np.float16)  # so that rounding decides no pair
         for i in np.lexsort((-rows, usage[rows], as_close)):
+            if left == count:
+                break
             row, covering = rows[i], rows[by[i]]
-            if left == count or staying[row] or leaving[covering].any():
+            if staying[row] or leaving[covering].any():
                 continue
             leaving[row], staying[covering] = True, True
             reach = max(reach, float(apart[i]))

@@ -94,13 +94,14 @@ class _Others:
 
 @dataclass(frozen=True)
 class _Screened:
-    """A good part that is not refused: which patches are `allowed`, which need a second part that shows the same, in
-    that they are new or like a defect, and the squared distance within which another part's patch shows the same."""
+    """A good part that is not refused: which patches are `allowed`, which of these are `new` and need a second part
+    that shows the same, whether a new one is `like_defect`, and the squared distance within which another part's patch
+    shows the same."""
 
     good: GoodPart
     allowed: npt.NDArray[np.bool_]
     new: npt.NDArray[np.bool_]
-    like_defect: npt.NDArray[np.bool_]
+    like_defect: bool
     reach: float
 
 
@@ -136,10 +137,8 @@ def _beside(others: _Others, scale: float, flagging: Patches, threshold: float) 
     """Those of a defect's flagging patches that would flag it beside what two of the good parts show, the most
     anomalous first; all as they are where none would, since then the good parts show the defect too."""
     shown = np.sqrt(others.shown(flagging, CORROBORATING)) / scale
-    telling = np.flatnonzero(shown > threshold)
-    if len(telling) in {0, len(flagging)}:
-        return flagging
-    return flagging[telling]
+    telling = shown > threshold
+    return flagging[telling] if telling.any() else flagging
 
 
 def _apart_from_defects(
@@ -161,7 +160,8 @@ def _apart_from_defects(
             refused.append(good.sample)
             continue
         allowed = ~like & np.asarray((to_defects > defects.reach).all(axis=1))
-        screened.append(_Screened(good, allowed, new & allowed, new & like, (bounds.novelty * scores.scale) ** 2))
+        reach, like_defect = (bounds.novelty * scores.scale) ** 2, bool((new & like).any())
+        screened.append(_Screened(good, allowed, new & allowed, like_defect, reach))
     return screened, tuple(refused)
 
 
@@ -174,7 +174,7 @@ def _corroborated(screened: list[_Screened], waiting: Collection[str]) -> tuple[
         alone = one.new.copy()
         patches = one.good.view.features.patches
         alone[one.new] = others.shown(patches[one.new], 1, one.good.thing) > one.reach
-        if alone.any() or one.like_defect.any():
+        if alone.any() or one.like_defect:
             still_waiting.append(one.good.sample)
         rows = np.flatnonzero((one.new if one.good.sample in waiting else one.allowed) & ~alone)
         if len(rows):
