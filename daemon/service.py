@@ -93,11 +93,11 @@ class Service:
                 self._away(self._redis, str(error))
                 self.stopping.wait(self._redis.wait_s)
                 return
-            if self.source.trouble:
-                self._away(self._camera, self.source.trouble)
+            self._judge(frames)
+            if trouble := self.source.trouble or self.engine.unseen.trouble(time.monotonic()):
+                self._away(self._camera, trouble)
             else:
                 self._back(self._camera)
-            self._judge(frames)
             if self.stopping.is_set():
                 return
             self._with_redis(self._answers)

@@ -17,9 +17,9 @@ from servers import until
 
 from daemon.intake.cameras import Camera, CameraLost, without_password
 from daemon.intake.decode import decode
-from daemon.intake.opencv import OpenCv
 from daemon.intake.pixel_formats import Pixels
 from daemon.intake.registry import open_source
+from daemon.intake.video import Video
 from daemon.service import Service
 from daemon.settings.load import ConfigError, Settings
 from daemon.streams import RedisStreams
@@ -193,7 +193,7 @@ def test_a_network_camera_that_hangs_up_is_opened_again() -> None:
     thread.start()
     address = f"http://127.0.0.1:{server.server_port}/"
     frames = []
-    with watched(Camera("cam", lambda: OpenCv(address), 1)) as camera:
+    with watched(Camera("cam", lambda: Video(address), 1)) as camera:
         until(lambda: frames.extend(camera.read(20)) or Stream.images > 30)
     server.shutdown()
     thread.join()
@@ -206,7 +206,7 @@ def test_a_network_camera_that_hangs_up_is_opened_again() -> None:
 
 def test_a_camera_that_is_not_there_is_told() -> None:
     with pytest.raises(CameraLost, match="cannot be opened"):
-        OpenCv("http://127.0.0.1:1/")
+        Video("http://127.0.0.1:1/")
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,7 @@ DOORS = {
     "imagecodecs": {"daemon/intake/jpeg2000.py", "daemon/intake/readers.py"},
     "simplejpeg": {"daemon/intake/jpeg.py", "daemon/intake/readers.py"},
     "tifffile": {"daemon/intake/tiff.py"},
+    "av": {"daemon/intake/video.py"},
     "pickle": set(),
 }
 

@@ -16,10 +16,10 @@ from daemon.inference.backend import AcceleratedBackend, Scorer
 from daemon.inference.judgement import Active, Judgement, Scored, Seen
 from daemon.inference.questions import is_asked
 from daemon.inference.sight import Sight, sight_of
+from daemon.inference.unseen import Unseen, refuse_repeated
 from daemon.intake.decode import ImageRejected
 from daemon.intake.onto_canvas import Decoded, decode_onto, decoded_onto
 from daemon.intake.sources import Frame
-from daemon.ledger.frames import image_repeats
 from daemon.ledger.kept import Pictures
 from daemon.ledger.records import JudgedFrame, NewVerdict
 from daemon.ledger.state import State
@@ -37,7 +37,6 @@ from policies.verdict import Decision, Verdict, decide, unknown
 if TYPE_CHECKING:
     from memory.extract import Extractor
 
-REPEATED = 3  # images in a row that are the same to the bit
 log = structlog.get_logger()
 
 
@@ -59,6 +58,7 @@ class Engine:
         self.accelerated = accelerated
         self.active: Active | None = None
         self.trial: shadow.Trial | None = None
+        self.unseen = Unseen()
         self._switching = threading.Lock()
 
     def activate(self, model: Model) -> None:
@@ -130,28 +130,28 @@ class Engine:
     ) -> Scored | Decision:
         """A frame's score, or the decision that it has none, with the reason."""
         if frame.data is None or frame.problem is not None:
-            return unknown(frame.problem or "the frame carries no image")
+            return self._refused(frame.problem or "the frame carries no image")
         if active is None:
             return unknown("no memory bank yet: run `driftline teach DIR`")
         age_ms, deadline_ms = now_ms - frame.sent_ms, self.settings.policy.deadline_ms
         if deadline_ms is not None and age_ms > deadline_ms:
             return unknown(f"deadline passed: {age_ms} ms old, {deadline_ms} ms allowed")
         try:
-            self._refuse_repeated(frame)
+            refuse_repeated(self.ledger, frame)
             geometry, source = active.sight.canvas.geometry, self.settings.source
             image = decoded_onto(decoded, frame.data, geometry, source)
-            return self.score_image(image, active, None if frame.imported else now_ms)
+            scored = self.score_image(image, active, None if frame.imported else now_ms)
         except ImageRejected as error:
-            return unknown(str(error))
+            return self._refused(str(error))
         except Exception as error:  # out of memory, a device lost, ...: this frame's trouble, not the service's
             log.exception("frame could not be scored", frame=frame.frame_id)
             return unknown(f"it could not be scored: {type(error).__name__}: {error}")
+        self.unseen.judged()
+        return scored
 
-    def _refuse_repeated(self, frame: Frame) -> None:
-        sha256 = frame.image_sha256
-        if sha256 and not frame.imported and image_repeats(self.ledger, sha256, REPEATED):
-            again = f"the very same one, {REPEATED} times or more"
-            raise ImageRejected(expected="another image", came=again, do="look whether the camera hangs")
+    def _refused(self, why: str) -> Decision:
+        self.unseen.refused(why, time.monotonic())
+        return unknown(why)
 
     def _observe(self, frame: Frame, scored: Scored | Decision, active: Active | None, now_ms: int) -> Judgement:
         """The decision, under the drift state after this frame. Nothing else moves the monitor, and imported frames do

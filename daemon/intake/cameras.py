@@ -12,6 +12,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import cv2
@@ -35,12 +36,20 @@ class CameraLost(DriftlineError):
     """The camera cannot be opened, or gives no image any more."""
 
 
+@dataclass(frozen=True)
+class Damaged:
+    """An image that is not as the camera took it, and why: it is answered UNKNOWN."""
+
+    image: Pixels
+    why: str
+
+
 class Grabber(Protocol):
     """An open camera that gives images, and takes the next one `interval_s` after the last (0: as they come)."""
 
     interval_s: float
 
-    def grab(self) -> Pixels | bytes:
+    def grab(self) -> Pixels | bytes | Damaged:
         """The next image; waits for it. Raises CameraLost, or another DriftlineError that says why there is none.
 
         Pixels are (H, W) grey or (H, W, 3) RGB, u8, or u16 over its full range; bytes are an image file.
@@ -63,7 +72,7 @@ class Camera:
         self._connect = connect
         self._every_s = every_ms / 1000
         self._due_s = time.monotonic()
-        self._newest: tuple[int, Pixels | bytes] | None = None
+        self._newest: tuple[int, Pixels | bytes | Damaged] | None = None
         self._last_ns = 0
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._grab_images, name="camera", daemon=True)
@@ -93,7 +102,9 @@ class Camera:
         self._closing.set()
         self._thread.join(CLOSE_S)  # a driver may hang for ever; the thread ends with the process
 
-    def _frame(self, at_ns: int, image: Pixels | bytes) -> Frame:
+    def _frame(self, at_ns: int, image: Pixels | bytes | Damaged) -> Frame:
+        if isinstance(image, Damaged):
+            return replace(self._frame(at_ns, image.image), problem=f"expected a whole image, came {image.why}")
         name = f"{self._name}@{at_ns}"
         data = image if isinstance(image, bytes) else _png(image)
         return Frame(name, name, "camera", at_ns // 1_000_000, data)

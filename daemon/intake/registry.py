@@ -12,7 +12,7 @@ from daemon.streams import RedisStreams
 SOURCES = {
     "redis": "daemon.intake.redis_frames",
     "folder": "daemon.intake.folder",
-    "camera": "daemon.intake.opencv",
+    "camera": "daemon.intake.addressed",
     "genicam": "daemon.intake.genicam",
 }
 

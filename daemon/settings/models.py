@@ -87,7 +87,7 @@ class SourceSettings(Section):
     """Where frames come from."""
 
     kind: Literal["redis", "folder", "camera", "genicam"] = Field(
-        "redis", description="a Redis Stream, a watched folder, or a camera by OpenCV or GenICam"
+        "redis", description="a Redis Stream, a watched folder, or a camera by its address or GenICam"
     )
     folder: Path = Field(Path("inbox"), description="the watched folder, for kind: folder")
     settle_ms: int = Field(300, ge=0, description="a file must be this old and unchanged before it is read")

@@ -1,34 +1,31 @@
-"""A camera that has an address: streams and USB by OpenCV, single images by HTTP."""
+"""A camera that has an address or a number: streams, single images by HTTP, and USB cameras by OpenCV."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 
-from daemon.intake.cameras import READ_MS, Camera, Grabber, address_of, lost, without_password
+from daemon.intake.cameras import Camera, Grabber, address_of, lost
 from daemon.intake.pixel_formats import Pixels
 from daemon.intake.snapshot import Snapshot, content_type, is_image
+from daemon.intake.video import Video
 from daemon.settings.load import Settings
 from daemon.streams import RedisStreams
 
-OPEN_MS = 5_000
 
-
-class OpenCv:
-    """A camera that OpenCV opens: a URL (RTSP, a stream over HTTP) or the number of a device."""
+class UsbCamera:
+    """A camera that OpenCV opens by its number."""
 
     interval_s = 0.0
 
-    def __init__(self, address: str) -> None:
-        limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, OPEN_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, READ_MS]
-        number = address.isdecimal()
-        self._name = without_password(address)
-        self._camera = cv2.VideoCapture(int(address)) if number else cv2.VideoCapture(address, cv2.CAP_FFMPEG, limits)
+    def __init__(self, number: str) -> None:
+        self._name = number
+        self._camera = cv2.VideoCapture(int(number))
         if not self._camera.isOpened():
             raise lost(self._name, "it cannot be opened")
 
     def grab(self) -> Pixels:
-        """The next image (H, W, 3) u8, RGB: OpenCV makes every stream so. Raises CameraLost."""
+        """The next image (H, W, 3) u8, RGB: OpenCV makes every one so. Raises CameraLost."""
         there, image = self._camera.read()
         if not there:
             raise lost(self._name, "it gives no image any more")
@@ -40,10 +37,13 @@ class OpenCv:
 
 
 def connect(address: str, every_ms: int, max_bytes: int) -> Grabber:
-    """The camera at an address: a Snapshot where HTTP gives a single image, else by OpenCV. Raises CameraLost."""
+    """The camera at an address: by its number, a Snapshot where HTTP gives a single image, else its stream. Raises
+    CameraLost."""
+    if address.isdecimal():
+        return UsbCamera(address)
     if address.lower().startswith(("http://", "https://")) and is_image(content_type(address)):
         return Snapshot(address, every_ms, max_bytes)
-    return OpenCv(address)
+    return Video(address)
 
 
 def open_source(settings: Settings, _: RedisStreams) -> Camera:
