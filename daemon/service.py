@@ -47,6 +47,7 @@ class Service:
         self._learning = threading.Lock()
         self._unsure = False  # whether a frame was measured and could not be recorded
         self._noticed = 0
+        self._left_out: int | None = None  # how many frames were, when the overload under way began
 
     def start(self) -> None:
         """Start from the state on disk: record versions that the ledger does not know, report damage, activate the
@@ -93,7 +94,9 @@ class Service:
                 self._away(self._redis, str(error))
                 self.stopping.wait(self._redis.wait_s)
                 return
+            left_out = self.engine.pace.left_out
             self._judge(frames)
+            self._tell_overload(left_out)
             if trouble := self.source.trouble or self.engine.unseen.trouble(time.monotonic()):
                 self._away(self._camera, trouble)
             else:
@@ -212,6 +215,18 @@ class Service:
 
     def _publish_outbox(self) -> None:
         outbox.publish(self.engine.ledger, self.streams)
+
+    def _tell_overload(self, before: int) -> None:
+        """Record that frames begin to be left out, where `before` this round so many were, and that none is any
+        more."""
+        ledger, after = self.engine.ledger, self.engine.pace.left_out
+        if after > before and self._left_out is None:
+            self._left_out = before
+            log.warning("frames come faster than they are judged", do="see policy.overload, or judge less finely")
+            ledger.event(self.engine.clock_ms(), "overload")
+        elif after == before and self._left_out is not None:
+            ledger.event(self.engine.clock_ms(), "overload_over", left_out=after - self._left_out)
+            self._left_out = None
 
     def _with_redis(self, call: Callable[[], None]) -> None:
         """Call something that uses Redis, unless Redis was lost a moment ago: a watched folder is judged meanwhile."""

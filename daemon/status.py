@@ -71,6 +71,7 @@ def status_report(engine: Engine, probe_ms: float | None, broker: str, trouble: 
         "backend_refused": active.scorer.refused if active else None,
         "broker": broker,
         "trouble": dict(trouble),
+        "left_out": engine.pace.left_out,
         "trial": _trial(engine),
         "drift": {
             "trust": drift.trust,

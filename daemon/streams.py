@@ -200,6 +200,18 @@ class RedisStreams:
                 return bool(group["pending"]) or bool(self._client.xrange(name, min=after, count=1))
         return False
 
+    @_guarded
+    def undelivered(self, stream: Stream) -> int:
+        """How many entries nobody has read yet: what is in the stream and not pending, for acknowledged frames leave at
+        once; where other groups read too, what Redis tells of ours, or 0."""
+        groups = self._client.xinfo_groups(self._names[stream])
+        for group in groups:
+            if group["name"] == GROUP.encode():
+                if len(groups) > 1:
+                    return int(group.get("lag") or 0)
+                return max(int(self._client.xlen(self._names[stream])) - int(group["pending"]), 0)
+        return 0
+
     def answers(self) -> bool:
         """Whether Redis answers. Nothing is written, as any process may ask."""
         try:

@@ -66,6 +66,11 @@ class Counted(Collector):
             recorded.add_metric([what, kind], count)
         yield recorded
         yield GaugeMetricFamily("driftline_running", "1 while the service runs", value=float(reported["running"]))
+        yield GaugeMetricFamily(
+            "driftline_left_out",
+            "Frames not judged since the start, for more came",
+            value=reported.get("left_out") or 0,
+        )
         yield GaugeMetricFamily("driftline_version", "The version that judges", value=reported.get("version") or 0)
         yield GaugeMetricFamily(
             "driftline_reviews_waiting", "Parts that people are asked about", value=count_open(ledger)

@@ -14,6 +14,7 @@ import structlog
 from daemon.inference import scene_records, shadow
 from daemon.inference.backend import AcceleratedBackend, Scorer
 from daemon.inference.judgement import Active, Judgement, Scored, Seen
+from daemon.inference.pace import Pace
 from daemon.inference.questions import is_asked
 from daemon.inference.sight import Sight, sight_of
 from daemon.inference.unseen import Unseen, refuse_repeated
@@ -58,7 +59,7 @@ class Engine:
         self.accelerated = accelerated
         self.active: Active | None = None
         self.trial: shadow.Trial | None = None
-        self.unseen = Unseen()
+        self.unseen, self.pace = Unseen(), Pace()
         self._switching = threading.Lock()
 
     def activate(self, model: Model) -> None:
@@ -123,7 +124,10 @@ class Engine:
             raise ImageRejected(expected="an image that can be scored", came=scored.reason, do="leave it out")
         judgement = self._observe(frame, scored, active, now_ms)
         judge_ms = round((time.perf_counter() - started) * 1000, 3)
-        return self._record(frame, judgement, active, now_ms, judge_ms)
+        recorded = self._record(frame, judgement, active, now_ms, judge_ms)
+        if judgement.scored:
+            self.pace.took((time.perf_counter() - started) * 1000)
+        return recorded
 
     def _score(
         self, frame: Frame, decoded: Future[Decoded] | None, active: Active | None, now_ms: int
@@ -133,9 +137,8 @@ class Engine:
             return self._refused(frame.problem or "the frame carries no image")
         if active is None:
             return unknown("no memory bank yet: run `driftline teach DIR`")
-        age_ms, deadline_ms = now_ms - frame.sent_ms, self.settings.policy.deadline_ms
-        if deadline_ms is not None and age_ms > deadline_ms:
-            return unknown(f"deadline passed: {age_ms} ms old, {deadline_ms} ms allowed")
+        if late := self.pace.leaves_out(frame, self.ledger.next_seq(), now_ms, self.settings.policy):
+            return unknown(late)
         try:
             refuse_repeated(self.ledger, frame)
             geometry, source = active.sight.canvas.geometry, self.settings.source

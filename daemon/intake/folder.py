@@ -91,7 +91,8 @@ class WatchedFolder:
         until = time.monotonic() + block_ms / 1000
         while not (files := self._settled()) and time.monotonic() < until:
             time.sleep(FOLDER_POLL_S)
-        return [self._frame(path, modified_ns) for modified_ns, path in files[:FOLDER_BATCH]]
+        batch = enumerate(files[:FOLDER_BATCH], 1)
+        return [replace(self._frame(path, at_ns), behind=len(files) - n) for n, (at_ns, path) in batch]
 
     def acknowledge(self, frame: Frame) -> None:
         """Move the file aside; a file that vanished meanwhile is no error."""

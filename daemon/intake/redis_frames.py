@@ -8,7 +8,7 @@ from pathlib import Path
 from daemon.intake.decode import ImageRejected, read_allowed
 from daemon.intake.sources import Frame
 from daemon.settings.load import Settings
-from daemon.streams import Message, RedisStreams, Stream
+from daemon.streams import BATCH, Message, RedisStreams, Stream
 from memory.errors import DriftlineError
 
 MAX_ID_CHARS = 256
@@ -30,7 +30,11 @@ class RedisFrames:
 
     def read(self, block_ms: int) -> list[Frame]:
         """Up to one batch of messages; a malformed one becomes a frame with a problem, never an exception."""
-        return [self._frame(message) for message in self._streams.read(Stream.FRAMES, block_ms)]
+        messages = self._streams.read(Stream.FRAMES, block_ms)
+        # A batch that is not full was all that waited.
+        beyond = self._streams.undelivered(Stream.FRAMES) if len(messages) == BATCH else 0
+        waiting = range(len(messages) - 1 + beyond, -1, -1)
+        return [replace(self._frame(m), behind=n) for m, n in zip(messages, waiting, strict=False)]
 
     def acknowledge(self, frame: Frame) -> None:
         """Acknowledge; a frame that could not be used goes to the dead-letter stream, with the reason."""

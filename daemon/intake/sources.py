@@ -16,6 +16,7 @@ class Frame:
 
     `sent_ms` (Unix time) is when the line handed it over; `receipt` belongs to the source. One that was `imported`
     never passed the line: it does not count for the scene, nobody is asked about it, and its verdict is not published.
+    So many frames waited `behind` it when it was read.
     """
 
     frame_id: str
@@ -25,6 +26,7 @@ class Frame:
     data: bytes | None
     problem: str | None = None
     imported: bool = False
+    behind: int = 0
     receipt: object = field(default=None, repr=False)
 
     @cached_property

@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from memory.detector import PATCH_BANK
+from policies.overload import Overload
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -80,7 +81,16 @@ class PolicySettings(Section):
     asks_per_hour: int = Field(30, ge=0, description="questions an hour at most, audited parts beside them")
     lesson_after: int = Field(10, ge=1, description="a lesson starts after this many new confirmations")
     shadow_frames: int = Field(0, ge=0, description="frames a proposal scores beside the head before it may judge")
-    deadline_ms: int | None = Field(None, ge=1, description="older frames are answered UNKNOWN; null: never")
+    deadline_ms: int | None = Field(
+        None, ge=1, description="a frame that cannot be judged within it is answered UNKNOWN; null: none"
+    )
+    overload: Overload = Field(Overload.DEADLINE, description="which frames are not judged when they come too fast")
+
+    @model_validator(mode="after")
+    def _sample_by_a_deadline(self) -> PolicySettings:
+        if self.overload is Overload.SAMPLE and self.deadline_ms is None:
+            raise ValueError("overload: sample needs deadline_ms, of which what waits may fill a quarter")
+        return self
 
 
 class SourceSettings(Section):
