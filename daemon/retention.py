@@ -6,12 +6,17 @@ import shutil
 
 import structlog
 
+from daemon.inference.engine import Engine
 from daemon.learning.teach import TEACHING
-from daemon.ledger.frames import expired_flags, frame_before, images_beyond_ring
+from daemon.ledger.frames import expired_flags, frame_before, images_beyond_ring, images_nobody_needs
+from daemon.ledger.history import newest_events
+from daemon.ledger.ledger import Ledger
+from daemon.ledger.records import KeptImage
 from daemon.service import Service
 from daemon.streams import RedisLost
 
 DAY_MS = 86_400_000
+GB = 1_000_000_000
 BATCH_ROWS = 5_000
 SETTLED_FRAMES = 20_000
 log = structlog.get_logger()
@@ -33,12 +38,13 @@ def retain(service: Service, now_s: float) -> None:
         ledger, oldest_ms, through, keep.flagged_frames
     )
     for image in expired:
-        if ledger.forget_file(image.seq):
-            engine.kept.drop(image.name)
+        _drop(engine, image)
+    expired += _fit_frames(engine, int(keep.frames_gb * GB))
     service.source.tidy(keep.ring_frames)
     rows = 0
     while gone := ledger.forget_before(int(settled_ms - keep.ledger_days * DAY_MS), through, BATCH_ROWS):
         rows += gone
+    rows += _fit_ledger(ledger, through, int(keep.ledger_gb * GB))
     for spool in engine.settings.state_dir.glob(f"{TEACHING}*"):
         if now_ms - spool.stat().st_mtime * 1000 > DAY_MS:  # its teach was killed
             shutil.rmtree(spool)
@@ -49,3 +55,34 @@ def retain(service: Service, now_s: float) -> None:
         log.warning("streams not trimmed", error=str(error))
     if expired or rows or versions:
         log.info("retention", frames=len(expired), ledger_rows=rows, versions=versions)
+
+
+def _drop(engine: Engine, image: KeptImage) -> int:
+    """Delete a kept image unless an answer has come since. Returns the room that this gives."""
+    took = engine.kept.bytes_of(image.name)
+    forgotten = engine.ledger.forget_file(image.seq, lambda: engine.kept.drop(image.name))
+    return took if forgotten else 0
+
+
+def _fit_frames(engine: Engine, room_bytes: int) -> list[KeptImage]:
+    """Delete kept images that nobody needs until the others fit; told where they never do."""
+    over, dropped = engine.kept.total_bytes() - room_bytes, []
+    for image in images_nobody_needs(engine.ledger) if over > 0 else ():
+        if over <= 0:
+            break
+        over -= _drop(engine, image)
+        dropped.append(image)
+    if over > 0:
+        log.warning("kept frames need more room", over_bytes=over, do="answer open reviews, or raise frames_gb")
+        told = newest_events(engine.ledger, ("over_budget",), 1)
+        if not told or engine.clock_ms() - told[0].at_ms > DAY_MS:
+            engine.ledger.event(engine.clock_ms(), "over_budget", what="frames", over_bytes=over)
+    return dropped
+
+
+def _fit_ledger(ledger: Ledger, through: int, room_bytes: int) -> int:
+    """Delete the oldest rows until the others fit. Returns how many were deleted."""
+    rows = 0
+    while ledger.used_bytes() > room_bytes and (gone := ledger.forget_oldest(through, BATCH_ROWS)):
+        rows += gone
+    return rows

@@ -16,6 +16,7 @@ GROUP = "driftline"
 CONSUMER = "scorer"
 CLAIM_IDLE_MS = 60_000
 BATCH = 8
+DEAD_BYTES = 4_096
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -151,12 +152,16 @@ class RedisStreams:
 
     @_guarded
     def bury(self, message: Message, reason: str) -> None:
-        """Move a message that cannot be used to the dead-letter stream, with the reason, in one transaction."""
+        """Move a message that cannot be used to the dead-letter stream, with the reason, in one transaction; of long
+        fields only the beginning, for images would fill Redis."""
+        beginnings = {name: value[:DEAD_BYTES] for name, value in message.fields.items()}
+        cut = {"dead_bytes": sum(map(len, message.fields.values()))} if beginnings != message.fields else {}
         with self._client.pipeline(transaction=True) as both:
             both.xadd(
                 self._names[Stream.DEAD],
                 {
-                    **message.fields,
+                    **beginnings,
+                    **cut,
                     "dead_reason": reason,
                     "dead_stream": message.stream,
                     "dead_entry": message.entry,

@@ -51,7 +51,7 @@ DOORS = {
     "pymodbus": {"daemon/plant/modbus.py"},
     "asyncua": {"daemon/plant/opcua.py"},
     "scipy": {"policies/outlook.py", "policies/taught_set.py", "policies/threshold.py"},
-    "imagecodecs": {"daemon/intake/jpeg2000.py", "daemon/intake/readers.py"},
+    "imagecodecs": {"daemon/intake/jpeg2000.py", "daemon/intake/readers.py", "daemon/ledger/packed.py"},
     "simplejpeg": {"daemon/intake/jpeg.py", "daemon/intake/readers.py"},
     "tifffile": {"daemon/intake/tiff.py"},
     "av": {"daemon/intake/video.py"},

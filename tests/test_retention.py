@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from conftest import NOW_MS, frame, rows
+from conftest import NOW_MS, details, frame, rows
 from lessons import answer, judge
 from pictures import png
 
@@ -30,7 +30,8 @@ def test_what_a_killed_teach_left_leaves_after_a_day(service: Service, settings:
 def test_an_answer_in_time_saves_a_frame_from_retention(service: Service) -> None:
     judged = service.engine.judge(frame("f", png(504)))
     answers.record(service.engine.ledger, answers.answer("f", "good", "anna"), NOW_MS)
-    assert not service.engine.ledger.forget_file(judged.seq)
+    assert not service.engine.ledger.forget_file(judged.seq, lambda: service.engine.kept.drop(judged.kept or ""))
+    assert service.engine.kept.image(judged.kept or "")
     assert service.engine.ledger.frame("f").kept  # type: ignore[union-attr]  # it was just judged
 
 
@@ -109,3 +110,78 @@ def test_a_clock_that_was_set_back_does_not_end_the_questions(service: Service) 
     judge(service, "flagged", 610, Scene(), Flaw.BURR)
     assert ledger.asked_between(now_ms - 3_600_000, now_ms + 60_000) == 1
     assert ledger.asked_between(now_ms - 3 * 3_600_000, now_ms - 2 * 3_600_000) == 0
+
+
+def kept_ids(service: Service) -> list[str]:
+    found = rows(service.engine.ledger, "SELECT frame_id FROM frames WHERE kept IS NOT NULL ORDER BY seq")
+    return [row["frame_id"] for row in found]
+
+
+def with_retention(service: Service, settings: Settings, **keep: float) -> None:
+    retention = settings.retention.model_copy(update=keep)
+    service.engine.settings = settings.model_copy(update={"retention": retention})
+
+
+def test_beyond_their_room_passed_frames_leave_first_and_what_people_are_asked_about_stays(
+    service: Service, settings: Settings
+) -> None:
+    judge(service, "flagged", 610, Scene(), Flaw.BURR)
+    judge(service, "answered", 504, Scene())
+    service.engine.judge(frame("unreadable", b"no image"))
+    for number, good in enumerate((501, 504, 507)):
+        judge(service, f"ok{number}", good, Scene())
+    answer(service, "answered", "good")
+    service.turn(0)
+    kept = service.engine.kept
+    room = kept.total_bytes() - kept.bytes_of(service.engine.ledger.frame("ok0").kept or "")  # type: ignore[union-attr]  # it was just judged
+    with_retention(service, settings, frames_gb=room / 1e9)
+    retain(service, time.time())
+    assert kept_ids(service) == ["flagged", "answered", "unreadable", "ok1", "ok2"]
+    assert kept.total_bytes() <= room
+    with_retention(service, settings, frames_gb=1e-9)
+    for _ in range(2):
+        retain(service, time.time())
+    assert kept_ids(service) == ["flagged", "answered"]
+    (told,) = details(service.engine.ledger, "over_budget")
+    assert told["over_bytes"] == kept.total_bytes() - 1, "once a day"
+
+
+def test_beyond_its_room_the_ledger_s_oldest_rows_leave(
+    service: Service, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(60):
+        judge(service, f"ok{number}", 501 + number % 4, Scene())
+    judge(service, "answered", 504, Scene())
+    answer(service, "answered", "good")
+    service.turn(0)
+    ledger = service.engine.ledger
+    used = ledger.used_bytes()
+    with_retention(service, settings, ledger_gb=(used - 20_000) / 1e9, ring_frames=0)
+    retain(service, time.time())
+    assert len(rows(ledger, "SELECT seq FROM frames")) == 61, "the newest never leave"
+    monkeypatch.setattr(retention_of, "SETTLED_FRAMES", 5)
+    monkeypatch.setattr(retention_of, "BATCH_ROWS", 10)
+    retain(service, time.time())
+    assert ledger.used_bytes() <= used - 20_000
+    left = [row["frame_id"] for row in rows(ledger, "SELECT frame_id FROM frames ORDER BY seq")]
+    assert left == [*[f"ok{n}" for n in range(60 - (len(left) - 1), 60)], "answered"]
+    with_retention(service, settings, ledger_gb=1e-9, ring_frames=0)
+    retain(service, time.time())
+    assert ledger.frame("answered")
+    assert ledger.frame("ok59"), "the newest stay"
+
+
+def test_an_image_whose_deletion_was_killed_half_way_is_deleted_again(service: Service, settings: Settings) -> None:
+    judged = judge(service, "ok", 501, Scene())
+    ledger, kept = service.engine.ledger, service.engine.kept
+
+    def killed() -> None:
+        kept.drop(judged.kept or "")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ledger.forget_file(judged.seq, killed)
+    assert ledger.frame("ok").kept, "nothing is recorded"  # type: ignore[union-attr]  # it was just judged
+    with_retention(service, settings, ring_frames=0)
+    retain(service, time.time())
+    assert kept_ids(service) == []

@@ -100,6 +100,9 @@ def test_a_malformed_frame_message_is_answered_and_buried(service: Service, fiel
     ((_, dead),) = service.streams.entries("dead")
     assert dead["dead_reason"].decode() in verdict["reason"].decode()
     assert len(events(service, "frame_refused")) == 1
+    (row,) = rows(service.engine.ledger, "SELECT * FROM frames")
+    kept = service.engine.kept.image(row["kept"]) if row["kept"] else None
+    assert kept == fields.get("image"), "its image is kept aside"
 
 
 def test_a_frame_sent_twice_has_one_verdict(service: Service) -> None:
@@ -275,8 +278,7 @@ def test_an_answer_after_the_image_is_gone_is_late_and_recorded(service: Service
     verdict_of(service, "f", png(504))
     row = service.engine.ledger.frame("f")
     assert row is not None
-    service.engine.kept.drop(row.kept)
-    service.engine.ledger.forget_file(row.seq)
+    service.engine.ledger.forget_file(row.seq, lambda: service.engine.kept.drop(row.kept or ""))
     send_answer(service, frame_id="f", verdict="defect", operator="anna")
     assert service.engine.ledger.counts()["feedback.late"] == 1
 

@@ -9,7 +9,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from servers import RealRedis, absent_redis
 
-from daemon.streams import BATCH, CLAIM_IDLE_MS, GROUP, RedisLost, RedisStreams
+from daemon.streams import BATCH, CLAIM_IDLE_MS, DEAD_BYTES, GROUP, RedisLost, RedisStreams
 
 
 @pytest.fixture
@@ -141,7 +141,17 @@ def test_a_poison_message_is_buried_with_its_reason(streams: RedisStreams) -> No
     ((_, fields),) = streams.entries("dead")
     assert fields["dead_reason"] == b"no frame_id"
     assert fields["x"] == b"\xff\x00"
+    assert "dead_bytes" not in fields
     assert restarted(streams).read("frames") == []
+
+
+def test_of_an_image_that_is_buried_only_the_beginning_stays_in_redis(streams: RedisStreams) -> None:
+    streams.send("frames", {"image": b"x" * 1_000_000, "n": "1"})
+    (message,) = streams.read("frames")
+    streams.bury(message, "no frame_id")
+    ((_, fields),) = streams.entries("dead")
+    assert (fields["image"], fields["n"]) == (b"x" * DEAD_BYTES, b"1")
+    assert fields["dead_bytes"] == b"1000001"
 
 
 @examples(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)

@@ -61,7 +61,8 @@ class RedisFrames:
             frame = replace(frame, frame_id=frame_id, part_id=part_id or frame_id)
             return replace(frame, data=self._data(message))
         except (FrameRejected, ImageRejected) as error:
-            return replace(frame, problem=str(error))
+            image = message.fields.get("image")  # kept aside, where it may be looked at
+            return replace(frame, data=image if image and len(image) <= self._max_bytes else None, problem=str(error))
 
     def _data(self, message: Message) -> bytes:
         image, path = message.fields.get("image"), _id(message, "path", MAX_PATH_CHARS)

@@ -69,6 +69,11 @@ class Database:
         row = self.row(query, *values)
         return int(row[0] or 0) if row else 0
 
+    def used_bytes(self) -> int:
+        """The room that the rows take. The file keeps what deleted ones took, for the next."""
+        used = self.number("PRAGMA page_count") - self.number("PRAGMA freelist_count")
+        return used * self.number("PRAGMA page_size")
+
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
         """A transaction, or a part of the one under way; rolled back where the block raises."""

@@ -106,6 +106,15 @@ def images_beyond_ring(ledger: Ledger, ring: int) -> list[KeptImage]:
     return [KeptImage(row["seq"], row["kept"]) for row in rows]
 
 
+def images_nobody_needs(ledger: Ledger) -> list[KeptImage]:
+    """Kept images of frames that nobody was asked about or has answered for: of passed ones first, each kind oldest
+    first."""
+    rows = ledger.database.rows(
+        "SELECT seq, kept FROM unanswered WHERE kept IS NOT NULL AND asked = 0 ORDER BY verdict <> 'OK', seq"
+    )
+    return [KeptImage(row["seq"], row["kept"]) for row in rows]
+
+
 def frame_before(ledger: Ledger, frames: int) -> tuple[int, int]:
     """The number of the frame that so many newer ones follow, and when it was judged (Unix, ms); 0 and 0 where there is
     none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from daemon.intake.decode import ImageRejected
 from daemon.intake.onto_canvas import onto_canvas
 from daemon.intake.positioning import positioned
 from daemon.ledger.ledger import Ledger
+from daemon.ledger.packed import packed, unpacked
 from daemon.ledger.records import JudgedFrame
 from daemon.settings.models import SourceSettings
 from drift.light import compensate, painted
@@ -23,9 +25,12 @@ from drift.signals import Vector
 from memory.features import Image
 from memory.geometry import Geometry
 
+IMAGE, PACKED, MAP = ".image", ".packed", ".npy"
+
 
 class KeptFrames:
-    """The kept frames' folder: the camera's own bytes and, beside them, the anomaly map as float16 npy.
+    """The kept frames' folder: the camera's own bytes, packed where that saves room, and, beside them, the anomaly map
+    as float16 npy.
 
     File names are made from the SHA-256 of the frame id, so no id can name a path outside.
     """
@@ -39,10 +44,12 @@ class KeptFrames:
         name = self.name(frame_id)
         target = self._root / name[:2] / name
         target.parent.mkdir(exist_ok=True)
-        _write(target.with_suffix(".image"), lambda path: path.write_bytes(data), durable=durable)
+        smaller = packed(data)
+        suffix, held = (IMAGE, data) if smaller is None else (PACKED, smaller)
+        _write(target.with_suffix(suffix), lambda path: path.write_bytes(held), durable=durable)
         if anomaly is not None:
             map16 = anomaly.astype(np.float16)
-            _write(target.with_suffix(".npy"), lambda path: _save(path, map16), durable=durable)
+            _write(target.with_suffix(MAP), lambda path: _save(path, map16), durable=durable)
         return name
 
     @staticmethod
@@ -51,13 +58,16 @@ class KeptFrames:
         return hashlib.sha256(frame_id.encode()).hexdigest()[:32]
 
     def image(self, name: str) -> bytes | None:
-        """The kept bytes, or None once retention has removed them."""
-        path = self._path(name, ".image")
-        return path.read_bytes() if path.exists() else None
+        """The kept bytes; None once retention has removed them, or where their packed file is damaged."""
+        with contextlib.suppress(FileNotFoundError):
+            return self._path(name, IMAGE).read_bytes()
+        with contextlib.suppress(FileNotFoundError):
+            return unpacked(self._path(name, PACKED).read_bytes())
+        return None
 
     def anomaly(self, name: str) -> npt.NDArray[np.float32] | None:
         """The kept anomaly map (rows, columns), or None."""
-        path = self._path(name, ".npy")
+        path = self._path(name, MAP)
         if not path.exists():
             return None
         kept: npt.NDArray[np.float32] = np.load(path, allow_pickle=False).astype(np.float32)
@@ -65,8 +75,16 @@ class KeptFrames:
 
     def drop(self, name: str) -> None:
         """Remove a kept frame; removing it twice is no error."""
-        self._path(name, ".image").unlink(missing_ok=True)
-        self._path(name, ".npy").unlink(missing_ok=True)
+        for suffix in (IMAGE, PACKED, MAP):
+            self._path(name, suffix).unlink(missing_ok=True)
+
+    def bytes_of(self, name: str) -> int:
+        """The room that a kept frame takes; 0 where it is gone."""
+        return sum(_size(self._path(name, suffix)) for suffix in (IMAGE, PACKED, MAP))
+
+    def total_bytes(self) -> int:
+        """The room that all kept frames take, taught parts among them."""
+        return sum(_size(Path(folder) / name) for folder, _, names in os.walk(self._root) for name in names)
 
     def _path(self, name: str, suffix: str) -> Path:
         return (self._root / name[:2] / name).with_suffix(suffix)
@@ -117,6 +135,12 @@ def keep_taught(kept: KeptFrames, name: str, data: bytes) -> None:
 
 def _taught(name: str) -> str:
     return f"taught {name}"
+
+
+def _size(path: Path) -> int:
+    with contextlib.suppress(FileNotFoundError):
+        return path.stat().st_size
+    return 0
 
 
 def _save(path: Path, array: npt.NDArray[np.float16]) -> None:

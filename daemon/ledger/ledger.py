@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -158,15 +158,20 @@ class Ledger:
         with self.database.write() as db:
             db.execute("UPDATE events SET published = 1 WHERE id = ?", (event_id,))
 
-    def forget_file(self, seq: int) -> bool:
-        """Record that a frame's image is to be deleted. Returns False, and changes nothing, where an answer has come
-        since."""
+    def forget_file(self, seq: int, delete: Callable[[], None]) -> bool:
+        """Delete a frame's image and record it. Returns False, and changes nothing, where an answer has come since.
+
+        A kill in between leaves a row whose image is gone, and retention comes to it again; in the other order a file
+        would be left that nothing names.
+        """
         with self.database.write() as db:
             forgotten = db.execute(
                 "UPDATE frames SET kept = NULL WHERE seq = ?"
                 " AND EXISTS (SELECT 1 FROM unanswered WHERE unanswered.seq = frames.seq)",
                 (seq,),
             )
+            if forgotten.rowcount:
+                delete()
             return bool(forgotten.rowcount)
 
     def forget_before(self, at_ms: int, through: int, most: int) -> int:
@@ -186,6 +191,24 @@ class Ledger:
                 (at_ms, most),
             )
             return gone
+
+    def forget_oldest(self, through: int, most: int) -> int:
+        """Delete the oldest published, unanswered frames up to the number `through`, at most `most`, and the events
+        before the last of them. Returns how many frames were deleted."""
+        with self.database.write() as db:
+            rows = db.execute(
+                "SELECT seq, judged_ms FROM unanswered WHERE seq <= ? AND published = 1 AND kept IS NULL"
+                " ORDER BY seq LIMIT ?",
+                (through, most),
+            ).fetchall()
+            if rows:
+                db.executemany("DELETE FROM frames WHERE seq = ?", [(row["seq"],) for row in rows])
+                db.execute("DELETE FROM events WHERE at_ms < ? AND published = 1", (rows[-1]["judged_ms"],))
+            return len(rows)
+
+    def used_bytes(self) -> int:
+        """The room that the ledger's rows take."""
+        return self.database.used_bytes()
 
     def asked_between(self, after_ms: int, through_ms: int) -> int:
         """The number of questions of the label budget after a time and until another (Unix, ms)."""

@@ -136,6 +136,8 @@ class RetentionSettings(Section):
     flagged_days: float = Field(90, gt=0, description="flagged and audited frames without answer kept, at least")
     flagged_frames: int = Field(20_000, ge=0, description="newest of these kept at most")
     ledger_days: float = Field(365, gt=0, description="rows of the ledger kept; answered frames stay for ever")
+    frames_gb: float = Field(20, gt=0, description="room for kept frames; passed ones leave first")
+    ledger_gb: float = Field(5, gt=0, description="room for the ledger; its oldest rows leave first")
 
 
 class ScheduleSettings(Section):
