@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable
+from datetime import UTC
 from typing import Any
 
 import pytest
@@ -39,7 +41,7 @@ def test_an_opc_ua_client_sees_states_and_results(service: Service, settings: Se
 
             async def shows(state: str, mode: str) -> bool:
                 outer = (await value("VisionStateMachine", "CurrentState")).Text
-                inner = await value("VisionStateMachine", "VisionAutomaticModeStateMachine", "CurrentState")
+                inner = await value("VisionStateMachine", "AutomaticModeStateMachine", "CurrentState")
                 return bool((outer, inner.Text) == (state, mode))
 
             async def newest() -> Any:
@@ -63,6 +65,75 @@ def test_an_opc_ua_client_sees_states_and_results(service: Service, settings: Se
             await client.disconnect()
 
     asyncio.run(asyncio.wait_for(scenario(), 60))
+
+
+TOLD = ["ResultId", "PartId", "ResultEvaluation", "Score", "Threshold", "Version", "Reason", "CreationTime"]
+
+
+class Told:
+    """What a client's subscription was told of results."""
+
+    def __init__(self) -> None:
+        self.results: list[dict[str, Any]] = []
+
+    def event_notification(self, event: Any) -> None:
+        self.results.append({name: getattr(event, name) for name in TOLD})
+
+
+def test_an_event_tells_all_of_one_result_and_none_is_left_out(
+    service: Service, settings: Settings, wire: RedisStreams
+) -> None:
+    port = free_port()
+    feed = feed_of(service, settings, wire, opcua=OpcUaSettings(host="127.0.0.1", port=port))
+    told, flaws = Told(), [Flaw.BURR if number % 3 == 0 else None for number in range(12)]
+
+    async def scenario() -> None:
+        async with running(feed, opcua.serve):
+            client = OpcUaClient(f"opc.tcp://127.0.0.1:{port}/driftline")
+            await until(lambda: connected(client))
+            space = await client.get_namespace_index(opcua.NAMESPACE)
+            path = ["0:Types", "0:EventTypes", "0:BaseEventType", f"{space}:ResultReadyEventType"]
+            subscription = await client.create_subscription(300, told)
+            await subscription.subscribe_events(evtypes=await client.nodes.root.get_child(path))
+            for number, flaw in enumerate(flaws):
+                judge_and_report(service, f"f{number}", flaw)
+
+            async def all_told() -> bool:
+                return len(told.results) == len(flaws)
+
+            await until(all_told)
+            await client.disconnect()
+
+    asyncio.run(asyncio.wait_for(scenario(), 60))
+    for number, result in enumerate(told.results):
+        frame = service.engine.ledger.frame(f"f{number}")
+        assert frame is not None
+        assert (result["ResultId"], result["PartId"]) == (frame.frame_id, frame.part_id)
+        assert result["ResultEvaluation"] == opcua.EVALUATION[frame.verdict]
+        assert (result["Score"], result["Threshold"]) == (frame.score, frame.threshold)
+        assert (result["Version"], result["Reason"]) == (frame.version, frame.reason)
+        assert round(result["CreationTime"].replace(tzinfo=UTC).timestamp() * 1000) == frame.judged_ms
+
+
+STATES = list(opcua.State)
+OUTER, INNER = STATES[:4], STATES[4:]
+WITHOUT = {(opcua.State.HALTED, opcua.State.ERROR), (opcua.State.HALTED, opcua.State.OPERATIONAL)}
+ENTERED = [*[(state, None) for state in OUTER[:3]], (OUTER[3], opcua.State.READY), (OUTER[3], INNER[3])]
+
+
+@pytest.mark.parametrize("before", [None, *ENTERED])
+@pytest.mark.parametrize("after", ENTERED)
+def test_states_are_reached_by_transitions_that_opc_40100_has(
+    before: opcua.Entered | None, after: opcua.Entered
+) -> None:
+    passed = opcua.way(before, after)
+    assert passed[-1] == after
+    for one, other in itertools.pairwise([before, *passed] if before else passed):
+        assert (one[0], other[0]) not in WITHOUT
+        if other[1] is not None and one[1] is None:
+            assert other[1] is opcua.State.INITIALIZED
+        if one[1] is opcua.State.INITIALIZED:
+            assert other[1] is opcua.State.READY
 
 
 @pytest.mark.parametrize(

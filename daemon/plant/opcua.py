@@ -10,6 +10,7 @@ from typing import Any
 
 from asyncua import ua
 from asyncua.common.node import Node
+from asyncua.server.event_generator import EventGenerator
 from asyncua.server.server import Server
 
 from daemon.ledger.records import PlantVerdict
@@ -48,11 +49,26 @@ def states(condition: Condition) -> tuple[State, State | None]:
     return State.PREOPERATIONAL if status.version is None and not status.troubles else State.ERROR, None
 
 
+Entered = tuple[State, State | None]
+
+
+def way(before: Entered | None, after: Entered) -> list[Entered]:
+    """The states to pass through to `after`, which is the last of them, by transitions that OPC 40100-1 has (tables 84
+    and 99): from Halted only Preoperational is reached, and the automatic mode begins with Initialized and Ready."""
+    way: list[Entered] = []
+    if before and before[0] is State.HALTED and after[0] in {State.ERROR, State.OPERATIONAL}:
+        way.append((State.PREOPERATIONAL, None))
+    if after[1] and not (before and before[1]):
+        way += [(after[0], State.INITIALIZED), (after[0], State.READY)]
+    return [*way, after] if not way or way[-1] != after else way
+
+
 async def serve(feed: Feed) -> None:
     """Serve the vision system's states and its newest result until cancelled. Raises OSError where the port is taken.
 
     Under Objects/VisionSystem: VisionStateMachine/CurrentState and its Number, the same of its
-    VisionAutomaticModeStateMachine, and ResultManagement/Result.
+    AutomaticModeStateMachine, and ResultManagement/Result. The variables of a result are read one by one; an event of
+    ResultReadyEventType holds all of one result, and none is left out between two publishings.
     """
     settings = feed.settings.opcua
     server = Server()
@@ -64,8 +80,8 @@ async def serve(feed: Feed) -> None:
     space = await server.register_namespace(NAMESPACE)
     system = await server.nodes.objects.add_object(space, "VisionSystem")
     machine = await Machine.create(system, space, "VisionStateMachine")
-    mode = await Machine.create(machine.node, space, "VisionAutomaticModeStateMachine")
-    results = await Results.create(await system.add_object(space, "ResultManagement"), space)
+    mode = await Machine.create(machine.node, space, "AutomaticModeStateMachine")
+    results = await Results.create(server, await system.add_object(space, "ResultManagement"), space)
     async with server, asyncio.TaskGroup() as together:
         together.create_task(_follow(feed, machine, mode))
         together.create_task(_publish(feed, results))
@@ -94,12 +110,14 @@ class Machine:
 
 @dataclass(frozen=True)
 class Results:
-    """The newest result as clients see it: its variables by name, of which ResultId is written last."""
+    """The newest result as clients see it: its variables by name, of which ResultId is written last, and the event of
+    the server that tells all of it at once."""
 
     variables: dict[str, Node]
+    ready: EventGenerator
 
     @classmethod
-    async def create(cls, parent: Node, space: int) -> Results:
+    async def create(cls, server: Server, parent: Node, space: int) -> Results:
         """An empty result below `parent`."""
         node = await parent.add_object(space, "Result")
         plain: dict[str, Any] = {
@@ -112,10 +130,13 @@ class Results:
             "CreationTime": datetime.fromtimestamp(0, UTC),
             "ResultId": "",
         }
-        return cls({name: await node.add_variable(space, name, value) for name, value in plain.items()})
+        variables = {name: await node.add_variable(space, name, value) for name, value in plain.items()}
+        kinds = [(name, await variable.read_data_type_as_variant_type()) for name, variable in variables.items()]
+        event = await server.create_custom_event_type(space, "ResultReadyEventType", properties=kinds)
+        return cls(variables, await server.get_event_generator(event))
 
     async def take(self, verdict: PlantVerdict) -> None:
-        """Write a verdict. A client that subscribes to ResultId then reads the other variables that belong to it."""
+        """Write a verdict and tell it. A client that reads the variables may find some of the next result's."""
         values: dict[str, Any] = {
             "PartId": verdict.part_id,
             "ResultEvaluation": ua.Variant(EVALUATION[verdict.verdict], ua.VariantType.Int32),
@@ -128,14 +149,17 @@ class Results:
         }
         for name, value in values.items():
             await self.variables[name].write_value(value)
+            setattr(self.ready.event, name, value)
+        await self.ready.trigger(message=f"{verdict.part_id}: {verdict.verdict}")
 
 
 async def _follow(feed: Feed, machine: Machine, mode: Machine) -> None:
     entered = None
     while True:
         if (now := states(feed.condition)) != entered:
-            await machine.enter(now[0])
-            await mode.enter(now[1])
+            for state, within in way(entered, now):
+                await machine.enter(state)
+                await mode.enter(within)
             entered = now
         await asyncio.sleep(CONDITION_S)
 
