@@ -13,11 +13,12 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
 
+from daemon.clock import Timekeeper
+from daemon.inspection import inspect
 from daemon.ledger.database import DISK_ERRORS
 from daemon.ledger.history import last_lesson_ms
 from daemon.retention import retain
 from daemon.service import Service
-from daemon.timekeeper import Timekeeper
 
 log = structlog.get_logger()
 EVENT_KINDS = {
@@ -66,6 +67,8 @@ def scheduler(service: Service) -> BackgroundScheduler:
         jobs.modify_job("recalibration", next_run_time=datetime.fromtimestamp(next_s, UTC))
     every(times.snapshot_s, lambda: snapshot(service), "snapshot")
     every(times.retention_s, lambda: retain(service, time.time()), "retention")
+    every(times.inspection_s, lambda: inspect(service), "inspection")
+    jobs.modify_job("inspection", next_run_time=datetime.now(UTC) + timedelta(seconds=times.admission_s))
     jobs.add_listener(
         lambda event: _record_event(service, event), EVENT_JOB_ERROR | EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES
     )
@@ -89,6 +92,8 @@ def jobs_beside(service: Service) -> Iterator[None]:
 def snapshot(service: Service) -> None:
     """Publish the status for other processes, and activate versions that they committed."""
     service.notice_versions()
+    if service.inspection.trouble:
+        inspect(service)  # an engineer who rolled back need not wait for the hour
     service.engine.ledger.set_status("service", service.status())
 
 

@@ -44,6 +44,7 @@ class Service:
         self.probe_ms: float | None = None
         self._probed: Model | None = None
         self._redis, self._disk, self._camera = Resource("redis"), Resource("disk"), Resource("camera")
+        self.inspection = Resource("inspection")
         self._learning = threading.Lock()
         self._unsure = False  # whether a frame was measured and could not be recorded
         self._noticed = 0
@@ -74,7 +75,7 @@ class Service:
     @property
     def trouble(self) -> dict[str, str]:
         """The resources that are away now, each with the reason."""
-        resources = (self._redis, self._disk, self._camera)
+        resources = (self._redis, self._disk, self._camera, self.inspection)
         return {resource.name: trouble for resource in resources if (trouble := resource.trouble) is not None}
 
     def run(self, block_ms: int = 200) -> None:
@@ -91,23 +92,23 @@ class Service:
             try:
                 frames = self.source.read(block_ms)
             except RedisLost as error:
-                self._away(self._redis, str(error))
+                self.lost(self._redis, str(error))
                 self.stopping.wait(self._redis.wait_s)
                 return
             left_out = self.engine.pace.left_out
             self._judge(frames)
             self._tell_overload(left_out)
             if trouble := self.source.trouble or self.engine.unseen.trouble(time.monotonic()):
-                self._away(self._camera, trouble)
+                self.lost(self._camera, trouble)
             else:
-                self._back(self._camera)
+                self.regained(self._camera)
             if self.stopping.is_set():
                 return
             self._with_redis(self._answers)
             self._with_redis(self._publish_outbox)
-            self._back(self._disk)
+            self.regained(self._disk)
         except DISK_ERRORS as error:
-            self._away(self._disk, str(error))
+            self.lost(self._disk, str(error))
             self._unsure = True
             self.streams.prepared = False  # what was read and not recorded is read again
             self.stopping.wait(self._disk.wait_s)
@@ -163,6 +164,19 @@ class Service:
         """The report for `driftline status` (`daemon.status`)."""
         return status_report(self.engine, self.probe_ms, self.streams.url, self.trouble)
 
+    def lost(self, resource: Resource, error: str) -> None:
+        """Record, once for each outage, that a resource is away."""
+        if resource.lost(error, time.monotonic()):
+            log.error(f"{resource.name} away", error=error)
+            with contextlib.suppress(*DISK_ERRORS):
+                self.engine.ledger.event(self.engine.clock_ms(), f"{resource.name}_away", error=error)
+
+    def regained(self, resource: Resource) -> None:
+        """Record, where it was away, that a resource is back."""
+        if resource.regained():
+            log.info(f"{resource.name} back")
+            self.engine.ledger.event(self.engine.clock_ms(), f"{resource.name}_back")
+
     def _judge(self, frames: Sequence[Frame]) -> None:
         """Judge a batch in order. While one frame is judged, the next is decoded and the one before is published."""
         with ThreadPoolExecutor(1) as decoding, ThreadPoolExecutor(1) as publishing:
@@ -197,7 +211,7 @@ class Service:
         try:
             self.source.acknowledge(frame)
         except RedisLost as error:
-            self._away(self._redis, str(error))
+            self.lost(self._redis, str(error))
 
     def _answers(self) -> None:
         for message in self.streams.read(Stream.FEEDBACK):
@@ -235,18 +249,6 @@ class Service:
         try:
             call()
         except RedisLost as error:
-            self._away(self._redis, str(error))
+            self.lost(self._redis, str(error))
         else:
-            self._back(self._redis)
-
-    def _away(self, resource: Resource, error: str) -> None:
-        """Record, once for each outage, that a resource is away."""
-        if resource.lost(error, time.monotonic()):
-            log.error(f"{resource.name} away", error=error)
-            with contextlib.suppress(*DISK_ERRORS):
-                self.engine.ledger.event(self.engine.clock_ms(), f"{resource.name}_away", error=error)
-
-    def _back(self, resource: Resource) -> None:
-        if resource.regained():
-            log.info(f"{resource.name} back")
-            self.engine.ledger.event(self.engine.clock_ms(), f"{resource.name}_back")
+            self.regained(self._redis)

@@ -72,6 +72,7 @@ def status_report(engine: Engine, probe_ms: float | None, broker: str, trouble: 
         "broker": broker,
         "trouble": dict(trouble),
         "left_out": engine.pace.left_out,
+        "probe_part": engine.ledger.get_status("probe_part"),
         "trial": _trial(engine),
         "drift": {
             "trust": drift.trust,

@@ -28,7 +28,7 @@ FLOORS = (
     {"inference"},
     {"learning"},
     {"reporting"},
-    {"build", "outages", "retention", "schedule", "service", "status", "timekeeper"},
+    {"build", "inspection", "outages", "retention", "schedule", "service", "status"},
     {"console", "datasets", "plant"},
     {"cli"},
 )

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon import schedule
+from daemon.clock import JUMP_S, Timekeeper
 from daemon.ledger.history import newest_events
 from daemon.service import Service
-from daemon.timekeeper import JUMP_S, Timekeeper
 
 
 def test_jobs_are_bounded_and_a_failing_or_missed_one_is_told(service: Service) -> None:
@@ -23,7 +23,7 @@ def test_jobs_are_bounded_and_a_failing_or_missed_one_is_told(service: Service) 
     jobs.start(paused=True)
     try:
         scheduled = {job.id: job for job in jobs.get_jobs()}
-        assert set(scheduled) == {"admission", "recalibration", "snapshot", "retention"}
+        assert set(scheduled) == {"admission", "recalibration", "snapshot", "retention", "inspection"}
         for job in scheduled.values():
             assert job.coalesce
             assert job.max_instances == 1

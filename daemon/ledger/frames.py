@@ -24,6 +24,21 @@ def newest_scored(ledger: Ledger, limit: int) -> list[JudgedFrame]:
     return [judged_frame(row) for row in rows]
 
 
+def newest_passed(ledger: Ledger) -> JudgedFrame | None:
+    """The newest frame of the line that was passed and is still kept."""
+    row = ledger.database.row(
+        "SELECT * FROM line_frames WHERE verdict = 'OK' AND kept IS NOT NULL ORDER BY seq DESC LIMIT 1"
+    )
+    return judged_frame(row) if row else None
+
+
+def passed_in_a_row(ledger: Ledger, most: int) -> int:
+    """How many of the line's newest `most` frames were passed since one was not, or since its first."""
+    rows = ledger.database.rows("SELECT verdict FROM line_frames ORDER BY seq DESC LIMIT ?", most)
+    verdicts = [row["verdict"] for row in rows]
+    return next((number for number, verdict in enumerate(verdicts) if verdict != "OK"), len(verdicts))
+
+
 def first_seen_ms(ledger: Ledger, regime: int) -> int:
     """The time when a regime was first seen (Unix, ms), 0 for the taught parts'.
 

@@ -147,6 +147,7 @@ class ScheduleSettings(Section):
     recalibration_s: float = Field(86_400, gt=0, description="learn from whatever was confirmed")
     snapshot_s: float = Field(5, gt=0, description="publish the status, notice versions made elsewhere")
     retention_s: float = Field(600, gt=0, description="delete what retention no longer keeps, trim streams")
+    inspection_s: float = Field(3600, gt=0, description="judge a part with a drawn defect, which must be caught")
     misfire_grace_s: int = Field(300, ge=1, description="a job this late still runs; later is logged as missed")
 
     @property
