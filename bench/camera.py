@@ -36,6 +36,7 @@ from daemon.intake.decode import resized
 from daemon.learning.teach import images_in, teach
 from daemon.ledger.state import open_state
 from daemon.settings.load import Settings
+from daemon.settings.logs import log_to
 from drift.monitor import CALM
 from memory.extract import Extractor
 from memory.features import Image
@@ -231,7 +232,7 @@ def main() -> None:
     parser.add_argument("--judged", type=int, default=60, help="good and defective large parts that are judged")
     parser.add_argument("--shown", type=int, default=200, help="parts shown before another background")
     options = arguments.parse(parser, parts=4, judged=3, shown=4)
-    build.logging_to_stderr("console", 40)
+    log_to("console", level=40)
     few, size_px = (4, (528, 640)) if options.short else (20, (2048, 2448))
     with tempfile.TemporaryDirectory() as folder:
         on = Bench(build.extractor(Settings()), Path(folder))

@@ -21,6 +21,7 @@ from bench.lib.cases import Case, cases
 from bench.zoo import figures, judged
 from daemon import build
 from daemon.settings.load import load
+from daemon.settings.logs import log_to
 from memory.extract import Extractor
 
 LOOKED_AT = 1 / 3
@@ -53,7 +54,7 @@ def main() -> None:
     parser.add_argument("--taught", type=int, default=60, help="parts to teach at most")
     parser.add_argument("--set", action="append", default=[], help="section.key=value, as of driftline's commands")
     options = arguments.parse(parser, taught=12, share=[0.2])
-    build.logging_to_stderr("console", logging.WARNING)
+    log_to("console", level=logging.WARNING)
     backbone = build.extractor(load(None, [*options.set, "extractor.device=cpu"]))
     with tempfile.TemporaryDirectory(prefix="driftline-contaminated-") as folder:
         every = list(cases(Path(folder), options.sets, short=options.short))

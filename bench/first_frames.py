@@ -26,6 +26,7 @@ from daemon.inference.engine import Engine
 from daemon.inference.judgement import Active
 from daemon.intake.decode import ImageRejected
 from daemon.settings.load import load
+from daemon.settings.logs import log_to
 from drift.light import LightEstimate
 from drift.monitor import MeasuredFrame, Monitor
 from memory.extract import Extractor
@@ -92,7 +93,7 @@ def main() -> None:
     parser.add_argument("--taught", type=int, default=60, help="parts to teach at most")
     parser.add_argument("--set", action="append", default=[], help="section.key=value, as of driftline's commands")
     options = arguments.parse(parser, taught=12)
-    build.logging_to_stderr("console", logging.ERROR)
+    log_to("console", level=logging.ERROR)
     backbone = build.extractor(load(None, [*options.set, "extractor.device=cpu"]))
     print("False rejects in the first ten frames, %; in brackets without making up for the lamp, and knowing it.\n")
     print(f"| set | {' | '.join(LAMPS)} |\n|{' --- |' * (len(LAMPS) + 1)}")

@@ -17,11 +17,11 @@ from bench.lib import arguments
 from bench.lib.cases import Case, cases
 from bench.lib.material import TINY, backbone
 from bench.lib.taught_lines import TaughtLine, taught_line
-from daemon import build
 from daemon.inference.common_light import judge_in_common_light
 from daemon.inference.probe_part import with_defect
 from daemon.intake.decode import ImageRejected
 from daemon.intake.onto_canvas import Decoded
+from daemon.settings.logs import log_to
 
 
 def caught(line: TaughtLine, case: Case) -> list[float]:
@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("sets", nargs="*", metavar="SET", help="sets to judge; default: all")
     parser.add_argument("--taught", type=int, default=60, help="good parts to teach at most")
     options = arguments.parse(parser, taught=8)
-    build.logging_to_stderr("console", 40)
+    log_to("console", level=40)
     looks, every = backbone(TINY), []
     print("| set | passed good parts | with a drawn defect caught | smallest score, of the threshold |")
     print("| --- | --- | --- | --- |")

@@ -30,6 +30,7 @@ from daemon.datasets.playback import Dataset, Item, play, prepare
 from daemon.ledger.records import JudgedFrame
 from daemon.ledger.state import open_state
 from daemon.settings.load import load
+from daemon.settings.logs import log_to
 from memory.extract import Extractor
 from policies.verdict import Verdict
 
@@ -155,7 +156,7 @@ def main() -> None:
     parser.add_argument("--save", type=Path, help="file to write all figures to, as JSON")
     parser.add_argument("--peers", action="store_true", help="other learners too")
     options = arguments.parse(parser, streams=["fabric-batch"])
-    build.logging_to_stderr("console", logging.ERROR)
+    log_to("console", level=logging.ERROR)
     backbone = build.extractor(load(None, [*options.set, "extractor.device=cpu"]))
     saved: dict[str, Any] = {}
     beside: dict[str, dict[int, list[float]]] = {}

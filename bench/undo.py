@@ -29,6 +29,7 @@ from daemon.learning.teach import teach
 from daemon.ledger.state import open_state
 from daemon.service import Service
 from daemon.settings.load import Settings
+from daemon.settings.logs import log_to
 from memory.extract import Extractor
 from memory.features import Features, View
 from memory.version import Model, Version
@@ -109,7 +110,7 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=5, help="how often each is measured")
     options = arguments.parse(parser, patches=500, times=2)
     on = material(short=options.short)
-    build.logging_to_stderr("console", 40)
+    log_to("console", level=40)
     rows = on.shots()
     with tempfile.TemporaryDirectory() as folder:
         lived = settings(on, Path(folder) / "lived", options.patches)

@@ -33,6 +33,7 @@ from daemon import build
 from daemon.inference.common_light import judge_in_common_light
 from daemon.intake.decode import ImageRejected
 from daemon.settings.load import load
+from daemon.settings.logs import log_to
 from memory.extract import Extractor
 
 RATES = (0.01, 0.02, 0.05)
@@ -187,7 +188,7 @@ def main() -> None:
     parser.add_argument("--against", type=Path, help="such a file of another commit, taught from as many parts")
     parser.add_argument("--peers", action="store_true", help="anomalib's detectors too")
     options = arguments.parse(parser, taught=[4])
-    build.logging_to_stderr("console", logging.WARNING)
+    log_to("console", level=logging.WARNING)
     backbone = build.extractor(load(None, [*options.set, "extractor.device=cpu"]))
     saved: dict[str, dict[str, Row]] = {}
     with tempfile.TemporaryDirectory(prefix="driftline-zoo-") as folder:

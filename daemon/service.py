@@ -199,7 +199,9 @@ class Service:
         if earlier is not None and frame.data is not None:
             frame = reused(frame, earlier.image_sha256)
             earlier = ledger.frame(frame.frame_id)
-        self.engine.judge(frame, image)
+        version = self.engine.active.model.version.number if self.engine.active else None
+        with structlog.contextvars.bound_contextvars(frame=frame.frame_id, part=frame.part_id, version=version):
+            self.engine.judge(frame, image)
         if earlier is not None:
             ledger.event(now_ms, "frame_again", frame_id=frame.frame_id)
         elif frame.problem is not None:

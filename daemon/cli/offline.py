@@ -14,6 +14,7 @@ from daemon import build
 from daemon.cli import terminal
 from daemon.cli.terminal import Config, Json, Set
 from daemon.ledger.state import open_state
+from daemon.settings.logs import log_to
 
 if TYPE_CHECKING:
     from daemon.intake.onto_canvas import Decoded  # OpenCV comes with it
@@ -123,7 +124,7 @@ def demo(out: Annotated[Path, typer.Option(help="folder of the demo")] = Path("d
     from daemon.datasets import demo as show
     from daemon.reporting import report as reporting
 
-    build.logging_to_stderr("console", logging.WARNING)
+    log_to("console", level=logging.WARNING)
     with terminal.progress() as bars:
         task = bars.add_task("frames", start=False, total=None)
         service = show.play(

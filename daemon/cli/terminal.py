@@ -18,11 +18,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from daemon import build
 from daemon.clock import minute, to_the_minute
 from daemon.inference.backend import Scorer
 from daemon.ledger.database import DISK_ERRORS
 from daemon.settings.load import Settings, load
+from daemon.settings.logs import log_to
 from memory.errors import DriftlineError
 
 T = TypeVar("T")
@@ -43,7 +43,7 @@ def settings(config: Path | None, overrides: list[str] | None) -> Settings:
     """The settings for a command, with logging set up. Raises ConfigError."""
     path = config or (CONFIG_FILE if CONFIG_FILE.exists() else None)
     loaded = load(path, overrides or (), os.environ)
-    build.logging_to_stderr(loaded.log_format)
+    log_to(loaded.log_format, loaded.log_file, loaded.log_mb)
     return loaded
 
 

@@ -147,7 +147,7 @@ class Engine:
         except ImageRejected as error:
             return self._refused(str(error))
         except Exception as error:  # out of memory, a device lost, ...: this frame's trouble, not the service's
-            log.exception("frame could not be scored", frame=frame.frame_id)
+            log.exception("frame could not be scored")
             return unknown(f"it could not be scored: {type(error).__name__}: {error}")
         self.unseen.judged()
         return scored
@@ -218,7 +218,7 @@ class Engine:
         if disputed:
             self.ledger.event(now_ms, "trial_disagrees", frame_id=frame.frame_id, head=recorded.verdict, trial=trial)
         if decision.verdict is not Verdict.OK:
-            log.info("frame", frame=frame.frame_id, verdict=decision.verdict, reason=decision.reason)
+            log.info("frame", verdict=decision.verdict, reason=decision.reason)
         return recorded
 
     def decode(self, data: bytes) -> Decoded:

@@ -54,6 +54,8 @@ class Settings(BaseSettings):
     line: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$", description="name of the line")] = "line1"
     state_dir: Path = Field(Path("state"), description="folder of versions, ledger and kept frames")
     log_format: Literal["console", "json"] = Field("console", description="for people or for machines")
+    log_file: Path | None = Field(None, description="file of the log; null: stderr")
+    log_mb: float = Field(100, gt=0, description="room for that file and four older ones")
     extractor: ExtractorSettings = ExtractorSettings()
     scene: SceneSettings = SceneSettings()
     memory: MemorySettings = MemorySettings()
