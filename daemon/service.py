@@ -78,9 +78,11 @@ class Service:
         resources = (self._redis, self._disk, self._camera, self.inspection)
         return {resource.name: trouble for resource in resources if (trouble := resource.trouble) is not None}
 
-    def run(self, block_ms: int = 200) -> None:
-        """Turn until `stopping` is set; the frame in hand is finished and acknowledged first."""
+    def run(self, between: Callable[[], None], block_ms: int = 200) -> None:
+        """Turn until `stopping` is set, and call `between` before each turn; the frame in hand is finished and
+        acknowledged first."""
         while not self.stopping.is_set():
+            between()
             self.turn(block_ms)
 
     def turn(self, block_ms: int) -> None:

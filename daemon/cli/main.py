@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import signal
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
-import structlog
 import typer
 
-from daemon import build, clock
-from daemon.cli import backups, console, datasets, doctor, offline, plant, terminal
+from daemon import build
+from daemon.cli import backups, console, datasets, doctor, offline, plant, run, terminal
 from daemon.cli.region_file import read_region
 from daemon.cli.terminal import Config, Json, Set
 from daemon.cli.versions import config_app, versions_app
@@ -31,13 +29,12 @@ app = typer.Typer(
 )
 app.add_typer(versions_app, name="versions")
 app.add_typer(config_app, name="config")
-for command in (offline.replay, offline.score, offline.demo, console.console, console.token, plant.plant):
+for command in (run.run, offline.replay, offline.score, offline.demo, console.console, console.token, plant.plant):
     app.command()(command)
 app.command(name="backup")(backups.back_up)
 app.command()(backups.restore)
 app.command(name="import")(datasets.import_labelled)
 app.command(name="export")(datasets.export_reviewed)
-log = structlog.get_logger()
 Who = Annotated[str, typer.Option("--operator", help="who says so, for the audit log")]
 
 
@@ -99,28 +96,6 @@ def teach(
         f"{len(taught.refused)} of {len(paths)} images refused\n{geometry_text(taught.canvas, settings.source.bits)}\n"
         f"{threshold.promise}\n{taught.taught_set.words}\n{terminal.judged_by(scorer)}",
     )
-
-
-@app.command()
-def run(config: Config = None, overrides: Set = None) -> None:
-    """Score the line's frames until stopped (SIGTERM finishes the frame in hand and exits 0)."""
-    from daemon import schedule
-
-    settings = terminal.settings(config, overrides)
-    with build.only_one(settings.state_dir):
-        opened = open_state(settings.state_dir)
-        service = build.service(settings, opened, build.extractor(settings), build.redis_streams(settings))
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: service.stopping.set())
-        service.start()
-        schedule.snapshot(service)
-        log.info("running", line=settings.line, source=settings.source.kind, state=str(settings.state_dir))
-        with schedule.jobs_beside(service):
-            service.run()
-        opened.ledger.set_status("service", {**service.status(), "stopped_ms": clock.unix_ms()})
-        service.source.close()
-        opened.ledger.close()
-        log.info("stopped")
 
 
 @app.command(name="feedback")

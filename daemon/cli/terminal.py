@@ -39,10 +39,15 @@ stdout = Console()
 stderr = Console(stderr=True)
 
 
+def read_settings(config: Path | None, overrides: list[str] | None) -> Settings:
+    """The settings for a command. Raises ConfigError."""
+    path = config or (CONFIG_FILE if CONFIG_FILE.exists() else None)
+    return load(path, overrides or (), os.environ)
+
+
 def settings(config: Path | None, overrides: list[str] | None) -> Settings:
     """The settings for a command, with logging set up. Raises ConfigError."""
-    path = config or (CONFIG_FILE if CONFIG_FILE.exists() else None)
-    loaded = load(path, overrides or (), os.environ)
+    loaded = read_settings(config, overrides)
     log_to(loaded.log_format, loaded.log_file, loaded.log_mb)
     return loaded
 

@@ -1,0 +1,78 @@
+"""`driftline run`: the service of a line under a supervisor, from its start to SIGTERM, with SIGHUP in between."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+import structlog
+
+from daemon import build, clock
+from daemon.cli import terminal
+from daemon.cli.supervisor import Supervisor
+from daemon.cli.terminal import Config, Set
+from daemon.ledger.state import open_state
+from daemon.service import Service
+from daemon.settings.load import ConfigError, Settings
+
+RELOADED = ("policy", "retention")  # what is asked for anew whenever it is needed; the rest is built in at the start
+log = structlog.get_logger()
+
+
+def run(config: Config = None, overrides: Set = None) -> None:
+    """Score the line's frames until stopped (SIGTERM finishes the frame in hand and exits 0; SIGHUP reads the settings
+    of policy and retention anew)."""
+    from daemon import schedule
+
+    settings = terminal.settings(config, overrides)
+    supervisor, asked = Supervisor(os.environ), threading.Event()
+    with build.only_one(settings.state_dir):
+        opened = open_state(settings.state_dir)
+        service = build.service(settings, opened, build.extractor(settings), build.redis_streams(settings))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: service.stopping.set())
+        signal.signal(signal.SIGHUP, lambda *_: asked.set())
+
+        def between() -> None:
+            supervisor.alive()
+            if asked.is_set():
+                asked.clear()
+                supervisor.reloading()
+                reload(service, config, overrides)
+                supervisor.ready()
+
+        service.start()
+        schedule.snapshot(service)
+        log.info("running", line=settings.line, source=settings.source.kind, state=str(settings.state_dir))
+        with schedule.jobs_beside(service):
+            supervisor.ready()
+            service.run(between)
+            supervisor.stopping()
+        opened.ledger.set_status("service", {**service.status(), "stopped_ms": clock.unix_ms()})
+        service.source.close()
+        opened.ledger.close()
+        log.info("stopped")
+
+
+def reload(service: Service, config: Config, overrides: Set) -> None:
+    """Take the settings of `RELOADED` from the file; settings that are wrong change nothing. Both are told, and so is
+    what else has changed, which a restart takes."""
+    engine = service.engine
+    try:
+        fresh = terminal.read_settings(config, overrides)
+    except ConfigError as error:
+        log.error("settings refused, nothing is changed", error=str(error))
+        engine.ledger.event(engine.clock_ms(), "reload_refused", error=str(error))
+        return
+    changed = changed_sections(engine.settings, fresh)
+    taken = [name for name in changed if name in RELOADED]
+    waiting = [name for name in changed if name not in RELOADED]
+    engine.settings = engine.settings.model_copy(update={name: getattr(fresh, name) for name in taken})
+    log.info("settings read anew", taken=taken, wait_for_a_restart=waiting)
+    engine.ledger.event(engine.clock_ms(), "reloaded", taken=taken, wait_for_a_restart=waiting)
+
+
+def changed_sections(before: Settings, after: Settings) -> list[str]:
+    """The names of the sections and keys that differ."""
+    return [name for name in type(before).model_fields if getattr(before, name) != getattr(after, name)]
