@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -12,6 +13,7 @@ from daemon import build, clock
 from daemon.cli import terminal
 from daemon.cli.supervisor import Supervisor
 from daemon.cli.terminal import Config, Set
+from daemon.ledger.database import DISK_ERRORS
 from daemon.ledger.state import open_state
 from daemon.service import Service
 from daemon.settings.load import ConfigError, Settings
@@ -49,7 +51,8 @@ def run(config: Config = None, overrides: Set = None) -> None:
             supervisor.ready()
             service.run(between)
             supervisor.stopping()
-        opened.ledger.set_status("service", {**service.status(), "stopped_ms": clock.unix_ms()})
+        with contextlib.suppress(*DISK_ERRORS):  # then it is seen to have stopped some seconds later
+            opened.ledger.set_status("service", {**service.status(), "stopped_ms": clock.unix_ms()})
         service.source.close()
         opened.ledger.close()
         log.info("stopped")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from daemon.ledger.schema import STEPS
@@ -48,9 +48,10 @@ class Database:
         return steps
 
     def close(self) -> None:
-        """Fold the write-ahead log in and close."""
+        """Fold the write-ahead log in, which waits where the disk is full, and close."""
         with self._lock:
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            with suppress(sqlite3.OperationalError):
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._connection.close()
 
     def row(self, query: str, *values: Value) -> Row | None:
