@@ -14,6 +14,7 @@ import contextlib
 import random
 import shutil
 import sqlite3
+import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -24,12 +25,15 @@ import redis
 
 from bench.lib import arguments, faults
 from bench.lib.forked import Forked
+from bench.lib.jumps import JUMPS_S, jumps, stopped_under_load
 from bench.lib.material import SHORT_PX, TINY, backbone
+from bench.lib.running_line import running
 from bench.lib.scripted_line import At, Phase, Script, begin, live, outcome, script
 from daemon.ledger.backup import restore
 from daemon.settings.load import Settings
 from daemon.settings.logs import log_to
 from memory.extract import Extractor
+from memory.store import Store
 
 LIVES_S = (0.02, 3.0)  # how long a life lasts before it is killed
 
@@ -149,6 +153,31 @@ def disturbed(on: Bench, disk: faults.SmallDisk | None) -> Iterator[str]:
         yield under("full", "disk full", disk.disturbed, disk.path / "state")
 
 
+def processes_of_a_line(on: Bench, *, short: bool) -> Iterator[str]:
+    """A line as it is installed, with a full bank: how soon it is ready, what stops it, what the clock does to it."""
+    most = 1_500 if short else 10_000
+    settings = on.settings("installed")
+    settings = settings.model_copy(
+        update={
+            "memory": settings.memory.model_copy(update={"bank_patches": most}),
+            "schedule": settings.schedule.model_copy(update={"snapshot_s": 1.0}),
+            "extractor": TINY.model_copy(update={"threads": 2}),
+        }
+    )
+    goods = script(on.folder / "installed-parts", 50, 8 if short else 120).shown
+    of = Script(tuple(item.path for item in goods if item.answer == "good" and int(item.frame_id) % 6), ())
+    Forked(lambda: begin(settings, of, backbone(settings.extractor)), on.folder / "installed.log").ended()
+    head = Store(settings.state_dir / "store").current().version
+    ready_s = []
+    for _ in range(1 if short else 5):
+        with running(settings, on.folder) as line:
+            ready_s.append(line.ready_s())
+    what = f"from process start to ready, bank of {head.bank_size:,} patches, s: median, worst"
+    yield f"| {what} | {statistics.median(ready_s):.1f}, {max(ready_s):.1f} |"
+    yield from stopped_under_load(settings, on.folder, 1 if short else 10)
+    yield from jumps(settings, on.folder, JUMPS_S[4:6] if short else JUMPS_S)
+
+
 def main() -> None:
     """Print the table."""
     parser = arguments.parser(__doc__)
@@ -167,7 +196,8 @@ def main() -> None:
     ):
         on = Bench(Path(name), server, looks, draw, options.frames)
         print("| | |\n| --- | --- |")
-        for rows in (kills(on, options.kills), disturbed(on, disk)):
+        tried = kills(on, options.kills), disturbed(on, disk), processes_of_a_line(on, short=options.short)
+        for rows in tried:
             for row in rows:
                 print(row, flush=True)
     print(f"\n{time.monotonic() - began:.0f} s")

@@ -31,11 +31,12 @@ class Load:
 def left_out(how: Overload, load: Load, deadline_ms: int | None) -> str | None:
     """Why a frame is answered UNKNOWN without being looked at; None: it is judged.
 
-    No time that judging once took leaves out a frame younger than half its deadline: it would never be learned anew.
+    A frame is begun where twice the mean time for one is left: some take longer, and its verdict has to be told. No
+    time that judging once took leaves out a frame younger than half its deadline: it would never be learned anew.
     `sample` judges every k-th, k = 1 + ⌊4 · (frames that wait) · (time for one) / deadline⌋, so that k grows until
     those that wait become no more.
     """
-    if deadline_ms is not None and load.age_ms + min(load.judge_ms, deadline_ms / 2) > deadline_ms:
+    if deadline_ms is not None and load.age_ms + min(2 * load.judge_ms, deadline_ms / 2) > deadline_ms:
         return (
             f"deadline passed: {load.age_ms:.0f} ms old, {deadline_ms} ms allowed, judging takes {load.judge_ms:.0f} ms"
         )

@@ -6,18 +6,20 @@ import contextlib
 import io
 import itertools
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
 import numpy as np
 import pytest
 from cameras import watched
-from conftest import details, rows
+from conftest import details, frame, rows
 from pictures import png
 from servers import until
 
-from daemon.intake.cameras import Camera, CameraLost, Damaged
+from daemon.intake.cameras import Camera, CameraLost, Picture
 from daemon.intake.decode import read
 from daemon.intake.raw_image import ImageRejected
 from daemon.intake.video import Video
@@ -27,21 +29,21 @@ PICTURES, EVERY = 24, 8  # pictures of a stream, one in so many a key frame
 SLICE, KEY_SLICE = 1, 5  # kinds of H.264 units (ITU-T H.264, table 7-1)
 
 
-def pictures() -> list[np.ndarray]:
+def pictures(moves_px: int = 3, noise: float = 3.0) -> list[np.ndarray]:
     """A part that moves past a camera with a sensor's noise."""
     rng = np.random.default_rng(0)
     scene = rng.integers(0, 256, (6, 8, 3)).repeat(16, 0).repeat(16, 1)
-    shots = (np.roll(scene, 3 * n, axis=1) + rng.normal(0, 3, scene.shape) for n in range(PICTURES))
+    shots = (np.roll(scene, moves_px * n, axis=1) + rng.normal(0, noise, scene.shape) for n in range(PICTURES))
     return [np.clip(shot, 0, 255).astype(np.uint8) for shot in shots]
 
 
-def encoded(codec: str, container: str, **options: str) -> bytes:
+def encoded(codec: str, container: str, shots: Sequence[np.ndarray] = (), **options: str) -> bytes:
     out = io.BytesIO()
     with av.open(out, "w", format=container) as file:
         stream = file.add_stream(codec, rate=25, options=options)
         stream.height, stream.width, _ = pictures()[0].shape
         stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
-        for picture in pictures():
+        for picture in shots or pictures():
             file.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         file.mux(stream.encode())
     return out.getvalue()
@@ -63,7 +65,7 @@ def slices(units: Sequence[bytes]) -> list[int]:
     return [place for place, unit in enumerate(units) if kind(unit) == SLICE]
 
 
-def seen(path: Path) -> list[np.ndarray | bytes | Damaged]:
+def seen(path: Path) -> list[Any]:
     video, images = Video(str(path)), []
     with contextlib.suppress(CameraLost):
         while True:
@@ -77,7 +79,7 @@ def test_pixels_are_those_that_opencv_gives(tmp_path: Path) -> None:
     path.write_bytes(b"".join(h264_units()))
     images, camera = seen(path), cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
     for image in images:
-        assert np.array_equal(image, camera.read()[1][:, :, ::-1])
+        assert np.array_equal(image.pixels, camera.read()[1][:, :, ::-1])
     assert len(images) == PICTURES
 
 
@@ -86,14 +88,14 @@ def test_motion_jpeg_is_given_as_its_files_and_a_torn_one_is_refused(tmp_path: P
     whole = encoded("mjpeg", "mjpeg", q="3")
     path.write_bytes(whole)
     files = seen(path)
-    assert b"".join(files) == whole  # type: ignore[arg-type]  # they are bytes, or it fails
+    assert b"".join(files) == whole
     assert len(files) == PICTURES
-    path.write_bytes(b"".join(file[: len(file) // 2] for file in files))  # type: ignore[arg-type]  # as above
+    path.write_bytes(b"".join(file[: len(file) // 2] for file in files))
     torn = seen(path)
     assert torn
     for file in torn:
         with pytest.raises(ImageRejected):
-            read(file, 10**6)  # type: ignore[arg-type]  # as above
+            read(file, 10**6)
 
 
 def without_a_slice(units: list[bytes], at: int) -> list[bytes]:
@@ -111,7 +113,7 @@ def test_a_damaged_picture_and_all_that_follow_from_it_are_told(
 ) -> None:
     units, path = h264_units(), tmp_path / "a.h264"
     path.write_bytes(b"".join(harm(units, slices(units)[4 * (picture - 1) + 2])))
-    told = [isinstance(image, Damaged) for image in seen(path)]
+    told = [image.problem is not None for image in seen(path)]
     assert told == [picture <= number < EVERY for number in range(PICTURES)]
 
 
@@ -120,10 +122,10 @@ class Slow:
 
     interval_s = 0.005
 
-    def __init__(self, image: Damaged) -> None:
+    def __init__(self, image: Picture) -> None:
         self.image = image
 
-    def grab(self) -> Damaged:
+    def grab(self) -> Picture:
         return self.image
 
     def close(self) -> None:
@@ -133,7 +135,7 @@ class Slow:
 def test_a_damaged_picture_is_unknown_and_kept_and_the_camera_in_trouble(service: Service, tmp_path: Path) -> None:
     units, path = h264_units(), tmp_path / "a.h264"
     path.write_bytes(b"".join(without_a_slice(units, slices(units)[0])))
-    damaged = next(image for image in seen(path) if isinstance(image, Damaged))
+    damaged = next(image for image in seen(path) if image.problem)
     with watched(Camera("cam", lambda: Slow(damaged), 1)) as camera:
         service.source = camera
         until(lambda: service.turn(5) or "camera" in service.trouble)
@@ -144,9 +146,27 @@ def test_a_damaged_picture_is_unknown_and_kept_and_the_camera_in_trouble(service
         assert "made up" in row["reason"]
         kept = service.engine.kept.image(row["kept"])
         assert kept is not None
-        assert np.array_equal(read(kept, 10**6).pixels, damaged.image)
+        assert np.array_equal(read(kept, 10**6).pixels, damaged.pixels)
     (away,) = details(service.engine.ledger, "camera_away")
     assert "made up" in str(away["error"])
+
+
+@pytest.mark.parametrize(("noise", "frozen"), [(3.0, False), (0.0, True)])
+def test_a_frozen_camera_is_told_and_a_still_scene_is_not(tmp_path: Path, noise: float, frozen: bool) -> None:
+    """Only key frames tell them apart."""
+    path = tmp_path / "a.h264"
+    shots = pictures(moves_px=0, noise=noise)
+    path.write_bytes(encoded("libx264", "h264", shots, g="4", bf="0", qp="34", **{"x264-params": "scenecut=0"}))
+    images = seen(path)
+    same = [np.array_equal(one.pixels, other.pixels) for one, other in itertools.pairwise(images)]
+    assert frozen or any(same), "an encoder tells that nothing has changed"
+    assert [image.problem is not None for image in images] == [frozen and number >= 8 for number in range(PICTURES)]
+
+
+def test_pictures_of_a_stream_may_repeat(service: Service) -> None:
+    for number in range(5):
+        judged = service.engine.judge(replace(frame(f"f{number}", png(504)), may_repeat=True))
+        assert judged.score is not None
 
 
 @pytest.mark.parametrize("images", [1, 2, 3])

@@ -88,6 +88,15 @@ def script(folder: Path, seed: int, frames: int) -> Script:
     return Script(tuple(taught), tuple(shown))
 
 
+def taught_script(folder: Path, parts: int) -> Script:
+    """So many rendered good parts to teach, and no life yet."""
+    folder.mkdir()
+    paths = [folder / f"{n:04d}.png" for n in range(parts)]
+    for n, path in enumerate(paths):
+        cv2.imwrite(str(path), part(90_000 + n)[:, :, ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    return Script(tuple(paths), ())
+
+
 def begin(settings: Settings, of: Script, backbone: Extractor) -> None:
     """Teach the line."""
     opened = open_state(settings.state_dir)

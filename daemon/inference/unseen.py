@@ -15,7 +15,8 @@ TROUBLE_S = 60.0
 def refuse_repeated(ledger: Ledger, frame: Frame) -> None:
     """Raises ImageRejected for an image that the line gives the third time in a row."""
     sha256 = frame.image_sha256
-    if sha256 and not frame.imported and image_repeats(ledger, sha256, REPEATED):
+    may_repeat = frame.imported or frame.may_repeat
+    if sha256 and not may_repeat and image_repeats(ledger, sha256, REPEATED):
         again = f"the very same one, {REPEATED} times or more"
         raise ImageRejected(expected="another image", came=again, do="look whether the camera hangs")
 

@@ -37,11 +37,11 @@ class CameraLost(DriftlineError):
 
 
 @dataclass(frozen=True)
-class Damaged:
-    """An image that is not as the camera took it, and why: it is answered UNKNOWN."""
+class Picture:
+    """A picture of a stream, and what came instead of a whole and fresh one: then it is answered UNKNOWN."""
 
-    image: Pixels
-    why: str
+    pixels: Pixels
+    problem: str | None = None
 
 
 class Grabber(Protocol):
@@ -49,7 +49,7 @@ class Grabber(Protocol):
 
     interval_s: float
 
-    def grab(self) -> Pixels | bytes | Damaged:
+    def grab(self) -> Pixels | bytes | Picture:
         """The next image; waits for it. Raises CameraLost, or another DriftlineError that says why there is none.
 
         Pixels are (H, W) grey or (H, W, 3) RGB, u8, or u16 over its full range; bytes are an image file.
@@ -72,7 +72,7 @@ class Camera:
         self._connect = connect
         self._every_s = every_ms / 1000
         self._due_s = time.monotonic()
-        self._newest: tuple[int, Pixels | bytes | Damaged] | None = None
+        self._newest: tuple[int, Pixels | bytes | Picture] | None = None
         self._last_ns = 0
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._grab_images, name="camera", daemon=True)
@@ -102,9 +102,10 @@ class Camera:
         self._closing.set()
         self._thread.join(CLOSE_S)  # a driver may hang for ever; the thread ends with the process
 
-    def _frame(self, at_ns: int, image: Pixels | bytes | Damaged) -> Frame:
-        if isinstance(image, Damaged):
-            return replace(self._frame(at_ns, image.image), problem=f"expected a whole image, came {image.why}")
+    def _frame(self, at_ns: int, image: Pixels | bytes | Picture) -> Frame:
+        if isinstance(image, Picture):
+            problem = f"expected a whole and fresh image, came {image.problem}" if image.problem else None
+            return replace(self._frame(at_ns, image.pixels), problem=problem, may_repeat=True)
         name = f"{self._name}@{at_ns}"
         data = image if isinstance(image, bytes) else _png(image)
         return Frame(name, name, "camera", at_ns // 1_000_000, data)

@@ -16,7 +16,8 @@ class Frame:
 
     `sent_ms` (Unix time) is when the line handed it over; `receipt` belongs to the source. One that was `imported`
     never passed the line: it does not count for the scene, nobody is asked about it, and its verdict is not published.
-    So many frames waited `behind` it when it was read.
+    So many frames waited `behind` it when it was read. It `may_repeat` the frame before it to the bit where its source
+    tells by other means that a camera hangs.
     """
 
     frame_id: str
@@ -27,6 +28,7 @@ class Frame:
     problem: str | None = None
     imported: bool = False
     behind: int = 0
+    may_repeat: bool = False
     receipt: object = field(default=None, repr=False)
 
     @cached_property

@@ -8,11 +8,13 @@ from typing import Any
 import av
 import numpy as np
 
-from daemon.intake.cameras import READ_MS, Damaged, lost, without_password
+from daemon.intake.cameras import READ_MS, Picture, lost, without_password
 from daemon.intake.pixel_formats import Pixels
 
 OPEN_S, READ_S = 5.0, READ_MS / 1000
 LOST = "a picture whose lost or damaged parts the decoder made up; whole ones begin with the next key frame"
+FROZEN = "the very same picture in three key frames or more; look whether the camera hangs"
+MOST_SAME = 2
 
 
 class Video:
@@ -28,8 +30,8 @@ class Video:
             raise lost(self._name, f"it cannot be opened: {_told(error)}") from None  # its text holds the address
         self._images = self._read()
 
-    def grab(self) -> Pixels | bytes | Damaged:
-        """The next image: a JPEG file, or (H, W, 3) u8 RGB. Raises CameraLost."""
+    def grab(self) -> bytes | Picture:
+        """The next image: a JPEG file, or a picture (H, W, 3) u8, RGB. Raises CameraLost."""
         try:
             return next(self._images)
         except StopIteration:
@@ -41,7 +43,7 @@ class Video:
         """Release the camera."""
         self._container.close()
 
-    def _read(self) -> Iterator[Pixels | bytes | Damaged]:
+    def _read(self) -> Iterator[bytes | Picture]:
         if not self._container.streams.video:
             raise lost(self._name, "a stream without pictures")
         stream = self._container.streams.video[0]
@@ -49,7 +51,7 @@ class Video:
             yield from (bytes(packet) for packet in self._container.demux(stream) if packet.size)
             return
         stream.codec_context.thread_count = 1  # by several, FFmpeg does not tell which pictures are damaged
-        damaged = False
+        damaged, watch = False, KeyPictures()
         for packet in self._container.demux(stream):
             try:
                 pictures = packet.decode()
@@ -60,7 +62,24 @@ class Video:
                 # What is made up for one picture goes on into those that are told as changes of it.
                 damaged = picture.is_corrupt or (damaged and not picture.key_frame)
                 pixels = np.ascontiguousarray(picture.to_ndarray(format="rgb24"))
-                yield Damaged(pixels, LOST) if damaged else pixels
+                if picture.key_frame:
+                    watch.look(pixels)
+                yield Picture(pixels, LOST if damaged else FROZEN if watch.frozen else None)
+
+
+class KeyPictures:
+    """The key pictures of a stream, each encoded without a look at others: of a sensor that works no two are the same,
+    for its noise is not. The pictures in between may be, where an encoder tells that nothing has changed."""
+
+    def __init__(self) -> None:
+        self.frozen = False
+        self._newest: Pixels | None = None
+        self._same = 0
+
+    def look(self, pixels: Pixels) -> None:
+        """The next key picture (H, W, 3) u8."""
+        self._same = self._same + 1 if self._newest is not None and np.array_equal(pixels, self._newest) else 0
+        self._newest, self.frozen = pixels, self._same >= MOST_SAME
 
 
 def _told(error: OSError) -> str:
