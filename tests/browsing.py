@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -14,6 +14,7 @@ from conftest import frame
 from pictures import png
 from playwright.sync_api import Browser, Page, sync_playwright
 from servers import RealRedis, free_port, need
+from starlette.types import ASGIApp
 
 from daemon import build
 from daemon.cli.console import line_view
@@ -65,20 +66,28 @@ def line(service: Service, settings: Settings) -> Iterator[tuple[Service, Settin
 
 
 @contextmanager
-def served(settings: Settings, client: redis.Redis, console: ConsoleSettings) -> Iterator[str]:
-    """The console of a line, served by uvicorn."""
+def served(
+    settings: Settings,
+    client: redis.Redis,
+    console: ConsoleSettings,
+    behind: Callable[[ASGIApp], ASGIApp] | None = None,
+) -> Iterator[str]:
+    """The console of a line, served by uvicorn, `behind` a proxy."""
     streams = RedisStreams(client, settings.redis.url, settings.redis.prefix, settings.line)
+    settings = settings.model_copy(update={"console": console})
     app = application(line_view(settings, open_state(settings.state_dir), streams), access(console))
-    port = free_port()
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, timeout_graceful_shutdown=1))
+    port, given = free_port(), behind(app) if behind else app
+    server = uvicorn.Server(uvicorn.Config(given, port=port, log_config=None, timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:
         time.sleep(0.02)
-    yield f"http://127.0.0.1:{port}"
-    app.state.services.events.end()  # as `driftline console` does: the server waits for those who watch
-    server.should_exit = True
-    thread.join()
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        app.state.services.events.end()  # as `driftline console` does: the server waits for those who watch
+        server.should_exit = True
+        thread.join()
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from daemon.console.jobs import Busy
 from daemon.console.line import LineView
 from daemon.console.reviews import AlreadyAnswered
 from daemon.console.services import services_of
+from daemon.console.templating import route
 from daemon.console.uploads import Superseded, UploadRefused
 from daemon.intake.decode import ImageRejected
 from daemon.learning.answers import FeedbackRejected
@@ -42,7 +43,7 @@ TAKE_IMAGES = {"/api/score", "/api/setup/images", "/api/setup/check"}
 ROUTERS = (pages.router, login.router, health.router, api.router, api_versions.router)
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; img-src 'self' blob:; style-src 'self'; script-src 'self';"
-    " connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+    " connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'self'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
@@ -86,23 +87,30 @@ def application(line: LineView, access: Access) -> FastAPI:
     app.add_exception_handler(DriftlineError, _refusal)
     app.add_exception_handler(HTTPException, login.asked)
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_middleware(Guard, access=access, max_bytes=line.settings.source.max_bytes)
+    settings = line.settings
+    app.add_middleware(Guard, access=access, max_bytes=settings.source.max_bytes, prefix=settings.console.prefix)
     return app
 
 
 class Guard:
-    """Middleware that refuses requests before any route, and adds security headers to every response."""
+    """Middleware that refuses requests before any route, and adds security headers to every response.
 
-    def __init__(self, app: ASGIApp, access: Access, max_bytes: int) -> None:
+    It says where the console lies: requests come with its `prefix`, or without where a proxy has taken that away.
+    """
+
+    def __init__(self, app: ASGIApp, access: Access, max_bytes: int, prefix: str) -> None:
         self._app = app
         self._access = access
         self._max_bytes = max_bytes
+        self._prefix = prefix
         self._limiter = FixedWindowRateLimiter(MemoryStorage())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        path = scope["path"].removeprefix(self._prefix) or "/"
+        scope = {**scope, "root_path": self._prefix, "path": self._prefix + path}
 
         async def forbidding(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -131,7 +139,7 @@ def _refused(request: Request, access: Access, max_bytes: int, limiter: FixedWin
         length = request.headers.get("content-length", "")
         if not length.isdigit():
             return _no(411, "say how long the body is: Content-Length")
-        allowed = max_bytes if request.url.path in TAKE_IMAGES else SMALL_BODY_BYTES
+        allowed = max_bytes if route(request) in TAKE_IMAGES else SMALL_BODY_BYTES
         if int(length) > allowed:
             return _no(413, f"at most {allowed:,} bytes")
     return None

@@ -43,5 +43,5 @@ async def asked(request: Request, error: Exception) -> Response:
     """Redirect an unknown caller who opens a page to the login; answer every other error as it is."""
     assert isinstance(error, HTTPException)  # noqa: S101  # it is registered for these alone
     if error.status_code == 401 and "text/html" in request.headers.get("accept", ""):
-        return RedirectResponse("/login", 303)
+        return RedirectResponse(f"{request.scope['root_path']}/login", 303)
     return await http_exception_handler(request, error)

@@ -16,7 +16,7 @@ from daemon.console.access import Caller, Engineer, Role, Viewer
 from daemon.console.history import samples_of
 from daemon.console.images import encoded
 from daemon.console.services import Injected, Services
-from daemon.console.templating import templates
+from daemon.console.templating import route, templates
 
 HERE = Path(__file__).parent
 PAGES = (
@@ -151,7 +151,7 @@ def _page(request: Request, services: Services, caller: Caller, name: str, **val
     frame = {
         "line": services.line.settings.line,
         "pages": [(path, title) for path, title, least in PAGES if caller.role >= least],
-        "here": request.url.path,
+        "here": route(request),
         "caller": caller,
         "engineer": caller.role >= Role.ENGINEER,
         "leaves": not services.access.open,

@@ -161,6 +161,7 @@ class ConsoleSettings(Section):
 
     host: str = Field("127.0.0.1", description="address to listen on; beyond this PC only with tokens or proxies")
     port: int = Field(8090, ge=1, le=65535, description="port to listen on")
+    prefix: str = Field("", pattern=r"^(/[A-Za-z0-9._~-]+)*$", description="path below which a proxy serves it")
     tokens: Path | None = Field(None, description="file of `driftline token`; null: nobody needs one")
     proxies: tuple[str, ...] = Field((), description="addresses whose X-Forwarded-User and -Role are believed")
 

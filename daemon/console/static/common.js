@@ -5,7 +5,7 @@ const by = (id) => document.getElementById(id);
 const link = by("link");
 const get = (path) => fetch(path, { headers: { Accept: "application/json" } }).then((r) => (r.ok ? r.json() : Promise.reject(r)));
 // Kept for ever by browsers: the time tells the frame from that of another line that had this number.
-const imageOf = (frame, heat) => `/frames/${frame.seq}/${heat ? "heat" : "image"}.jpg?judged=${frame.judged_ms}`;
+const imageOf = (frame, heat) => `frames/${frame.seq}/${heat ? "heat" : "image"}.jpg?judged=${frame.judged_ms}`;
 const tellIn = (id, text, trouble) => { by(id).textContent = text; by(id).className = trouble ? "told trouble" : "told"; };
 const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 
@@ -32,7 +32,7 @@ async function act(path, body, method = "POST") {
 // Follow what the console works at until it has ended.
 async function followed(show) {
   for (;;) {
-    const told = await get("/api/work").catch(() => null);
+    const told = await get("api/work").catch(() => null);
     if (told) {
       show(told.work);
       if (!told.work || told.work.ended) return told;
@@ -51,7 +51,7 @@ function connected(is) {
 const AGAIN_MS = 5000;
 const SILENT_MS = 10000; // the status comes every two seconds
 function listen() {
-  const source = new EventSource("/events");
+  const source = new EventSource("events");
   let silence;
   let back = false;
   const lost = () => { clearTimeout(silence); connected(false); };
@@ -83,5 +83,5 @@ function tile(frame, heat) {
   return item;
 }
 
-by("logout")?.addEventListener("click", () => act("/logout").finally(() => location.assign("/login")));
+by("logout")?.addEventListener("click", () => act("logout").finally(() => location.assign("login")));
 listen();

@@ -13,7 +13,7 @@ function smallestDefect() {
 function openExample(batch) {
   part = null;
   by("example").hidden = true;
-  get(`/api/setup/part?batch=${batch}`).then((size) => { part = size; }).catch(() => {}); // region.js tells that it is gone
+  get(`api/setup/part?batch=${batch}`).then((size) => { part = size; }).catch(() => {}); // region.js tells that it is gone
 }
 
 function example(to) {

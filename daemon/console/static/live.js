@@ -47,7 +47,7 @@ function scene(status) {
 // Parts that are judged while the list is under way wait for it: drawn after it, they are not hidden by it.
 async function fill() {
   filling += 1;
-  const frames = await get(`/api/frames?limit=${STRIP}`).catch(() => null);
+  const frames = await get(`api/frames?limit=${STRIP}`).catch(() => null);
   filling -= 1;
   if (!frames) return;
   newest = frames.length ? frames[0].seq : 0;

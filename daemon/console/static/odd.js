@@ -9,7 +9,7 @@ function oddPart(draft, rank) {
   const item = document.createElement("li");
   const label = document.createElement("label");
   const image = document.createElement("img");
-  image.src = `/setup/odd/${rank}.jpg?draft=${encodeURIComponent(draft.id)}`;
+  image.src = `setup/odd/${rank}.jpg?draft=${encodeURIComponent(draft.id)}`;
   image.alt = "";
   image.loading = "lazy";
   const mark = document.createElement("input");

@@ -162,7 +162,7 @@ function discard() {
 function openRegion(batch) {
   by("editor").hidden = false;
   by("step-region").setAttribute("aria-disabled", "false");
-  by("taught").src = `/setup/part.jpg?batch=${batch}&at=${Date.now()}`;
+  by("taught").src = `setup/part.jpg?batch=${batch}&at=${Date.now()}`;
 }
 
 // Show the region that was taught, unless another has been drawn meanwhile.

@@ -90,7 +90,7 @@ async function send() {
   for (const each of due) {
     each.sending = true;
     try {
-      const reply = await fetch("/api/answers", { method: "POST", headers: JSON_BODY, body: bodyOf(each) });
+      const reply = await fetch("api/answers", { method: "POST", headers: JSON_BODY, body: bodyOf(each) });
       if ([401, 429, 503].includes(reply.status)) throw new Error("later");
       if (!reply.ok) tell(`${each.frame.part_id}: not taken. ${(await reply.json()).came ?? reply.statusText}`, true);
       unsent = unsent.filter((other) => other !== each);
@@ -106,7 +106,7 @@ async function send() {
 }
 
 async function fill() {
-  const told = await get("/api/reviews?limit=200").catch(() => null); // without a connection what is here stays
+  const told = await get("api/reviews?limit=200").catch(() => null); // without a connection what is here stays
   if (!told) return;
   const answered = new Set(unsent.map((each) => each.frame.frame_id));
   const known = new Set(queue.map((frame) => frame.frame_id));
@@ -172,7 +172,7 @@ unsent.forEach((each) => { each.sending = false; });
 addEventListener("pagehide", () => {
   for (const each of unsent) each.left = true;
   keep();
-  for (const each of unsent) fetch("/api/answers", { method: "POST", keepalive: true, headers: JSON_BODY, body: bodyOf(each) }).catch(() => {});
+  for (const each of unsent) fetch("api/answers", { method: "POST", keepalive: true, headers: JSON_BODY, body: bodyOf(each) }).catch(() => {});
 });
 if (!mayAnswer) tell("You may look. Answers take an operator.");
 setInterval(send, LOOK_MS);

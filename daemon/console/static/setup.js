@@ -44,12 +44,12 @@ function openPart(batch) {
 }
 
 async function send(files) {
-  const begun = (await act("/api/setup/begin")).batch;
+  const begun = (await act("api/setup/begin")).batch;
   for (const [at, file] of files.entries()) {
     tellIn("told", `Sending ${at + 1} of ${files.length}…`);
     progress(files.length, at);
     try {
-      await act(`/api/setup/images?batch=${begun}&name=${encodeURIComponent(file.name)}`, file, "PUT");
+      await act(`api/setup/images?batch=${begun}&name=${encodeURIComponent(file.name)}`, file, "PUT");
     } catch (error) {
       if (![413, 422].includes(error.status)) throw error; // only these are the image's own trouble
       refused(file.name, error.message);
@@ -82,7 +82,7 @@ async function follow(where) {
 async function teach(where, prepared) {
   by("teach").disabled = by("reteach").disabled = by("without").disabled = true;
   try {
-    await act("/api/setup/teach", await prepared());
+    await act("api/setup/teach", await prepared());
     ready(null);
     openPart(batch);
     await follow(where);
@@ -127,7 +127,7 @@ by("known").addEventListener("change", async () => {
   let found = 0;
   for (const [at, file] of files.entries()) {
     try {
-      const said = await act("/api/setup/check", file);
+      const said = await act("api/setup/check", file);
       found += said.verdict === "NG";
       by("shown").append(tileOf(file, said));
       tellIn("checked", `${found} of ${at + 1} known defects found.`);
@@ -139,7 +139,7 @@ by("known").addEventListener("change", async () => {
 
 by("live").addEventListener("click", async () => {
   try {
-    const made = await act("/api/setup/live", { draft: shown });
+    const made = await act("api/setup/live", { draft: shown });
     ready(null);
     by("step-live").setAttribute("aria-disabled", "false");
     tellIn("live-told", `Version ${made.version} judges from now on.`);
@@ -147,4 +147,4 @@ by("live").addEventListener("click", async () => {
     tellIn("live-told", error.message, true);
   }
 });
-get("/api/work").then((told) => (told.work && !told.work.ended ? follow("told") : ready(told.draft))).catch(() => {});
+get("api/work").then((told) => (told.work && !told.work.ended ? follow("told") : ready(told.draft))).catch(() => {});

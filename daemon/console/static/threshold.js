@@ -65,7 +65,7 @@ function show() {
 }
 
 async function fill() {
-  const fresh = await get("/api/threshold").catch((reply) => reply);
+  const fresh = await get("api/threshold").catch((reply) => reply);
   by("nothing").hidden = fresh.status !== 409;
   by("all").hidden = !fresh.choices;
   if (!fresh.choices) return;
@@ -91,7 +91,7 @@ by("plot").addEventListener("pointerup", () => { dragging = false; });
 by("line").addEventListener("input", show);
 by("use").addEventListener("click", async () => {
   try {
-    const made = await act("/api/threshold", { rate: chosen().rate });
+    const made = await act("api/threshold", { rate: chosen().rate });
     await fill();
     tellIn("told", `Version ${made.version} judges at ${percent(made.rate)} false rejects.`);
   } catch (error) {

@@ -23,7 +23,7 @@ by("compare")?.addEventListener("click", async () => {
   by("compare").disabled = true;
   tellIn("told", "Comparing…");
   try {
-    await act(`/api/versions/${number}/compare`);
+    await act(`api/versions/${number}/compare`);
     const { work } = await followed(progress);
     if (work.error) tellIn("told", work.error, true);
     else differing(work.found);
@@ -37,8 +37,8 @@ by("rollback")?.addEventListener("click", () => by("sure").showModal());
 by("sure").addEventListener("close", async () => {
   if (by("sure").returnValue !== "yes") return;
   try {
-    const made = await act(`/api/versions/${number}/rollback`);
-    location.assign(`/versions/${made.version}`);
+    const made = await act(`api/versions/${number}/rollback`);
+    location.assign(`versions/${made.version}`);
   } catch (error) {
     tellIn("told", error.message, true);
   }
