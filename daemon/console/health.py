@@ -17,6 +17,7 @@ from daemon.ledger.frame_list import judging_times
 from daemon.ledger.review_queue import count_open
 
 NEWEST = 1_000
+RESOURCES = ("redis", "disk", "camera", "inspection")
 router = APIRouter(tags=["health"])
 
 
@@ -66,6 +67,14 @@ class Counted(Collector):
             recorded.add_metric([what, kind], count)
         yield recorded
         yield GaugeMetricFamily("driftline_running", "1 while the service runs", value=float(reported["running"]))
+        now = self._status.service()
+        yield GaugeMetricFamily("driftline_ready", "1 while a part that comes now is judged", value=float(now.ready))
+        trouble = GaugeMetricFamily("driftline_trouble", "1 while it is away or in trouble", labels=["what"])
+        for what in RESOURCES:
+            trouble.add_metric([what], float(what in now.troubles))
+        yield trouble
+        trusted = float(now.trust != "untrusted")
+        yield GaugeMetricFamily("driftline_scene_trusted", "0 while the scene is beyond trust", value=trusted)
         yield GaugeMetricFamily(
             "driftline_left_out",
             "Frames not judged since the start, for more came",
