@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -124,3 +125,35 @@ def test_a_file_that_is_no_mapping_is_told(tmp_path: Path, text: str) -> None:
 def test_settings_do_not_change_after_start() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Settings().policy.audit_share = 1.0
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"yaml": "mqtt: {passwrd: hunter2}"},
+        {"yaml": "webhook: {url: 'https://plant', secret: hunter2}"},
+        {"yaml": "webhook: {secrets: hunter2}"},
+        {"yaml": "redis: {ulr: 'redis://me:hunter2@host'}"},
+        {"environ": {"DRIFTLINE_MQTT__PASSWRD": "hunter2"}},
+        {"environ": {"DRIFTLINE_WEBHOOK__SECRET": "hunter2"}},
+        {"set": ["mqtt.pasword=hunter2"]},
+    ],
+)
+def test_a_refused_setting_tells_no_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, Any]
+) -> None:
+    for name, value in given.get("environ", {}).items():
+        monkeypatch.setenv(name, value)
+    path = tmp_path / "config.yaml"
+    path.write_text(given.get("yaml", ""))
+    with pytest.raises(ConfigError) as told:
+        load(path, given.get("set", ()), given.get("environ", {}))
+    assert "hunter2" not in str(told.value)
+    assert "…" in told.value.came
+
+
+def test_a_file_that_is_no_utf_8_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_bytes("line: L\xe4ufer".encode("latin-1"))
+    with pytest.raises(ConfigError, match="UTF-8"):
+        load(path)

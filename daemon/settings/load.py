@@ -31,6 +31,7 @@ from memory.detector import Capacity
 from memory.errors import DriftlineError
 from policies.fitting import Limits
 
+SECRETS = ("password", "secret", "token")
 ENV_PREFIX = "DRIFTLINE_"
 # Variables of the benchmarks and the suite that share the prefix and are no settings.
 NOT_SETTINGS = {"DRIFTLINE_SHARED"}
@@ -132,12 +133,11 @@ def valid_keys() -> Iterator[str]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        values = _yaml(path.read_text(), str(path))
-    except OSError as error:
+        values = _yaml(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
         raise ConfigError(
-            expected="a readable configuration file",
-            came=f"{path}: {error.strerror}",
-            do="name it with --config",
+            expected="a readable configuration file in UTF-8", came=f"{path}: {why}", do="name it with --config"
         ) from error
     if not isinstance(values, dict | None):
         raise ConfigError(expected="`key: value` lines", came=f"{path}: {type(values).__name__}", do="see config.yaml")
@@ -165,9 +165,17 @@ def _refuse_unknown_environment(environ: Mapping[str, str]) -> None:
             near = difflib.get_close_matches(name, known, n=1, cutoff=0)[0]
             raise ConfigError(
                 expected="a known setting",
-                came=f"{name}={environ[name]!r} in the environment",
+                came=f"{name}={_shown(name, environ[name])} in the environment",
                 do=f"did you mean {near}?",
             )
+
+
+def _shown(key: str, value: object) -> str:
+    """A refused value as it may be told: nothing of what is meant as a password, nor of an address that may hold
+    one."""
+    name = key.lower().replace("__", ".").rpartition(".")[2]
+    secret = difflib.get_close_matches(name, SECRETS, n=1, cutoff=0.6) or "@" in str(value)
+    return "…" if secret else repr(value)
 
 
 def _readable(error: ValidationError) -> ConfigError:
@@ -175,9 +183,10 @@ def _readable(error: ValidationError) -> ConfigError:
     key = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         near = difflib.get_close_matches(key, valid_keys(), n=1, cutoff=0)[0]
-        return ConfigError(expected="a known setting", came=f"{key}: {problem['input']!r}", do=f"did you mean {near}?")
+        came = f"{key}: {_shown(key, problem['input'])}"
+        return ConfigError(expected="a known setting", came=came, do=f"did you mean {near}?")
     return ConfigError(
         expected=f"{key}: {problem['msg'][0].lower()}{problem['msg'][1:]}",
-        came=f"{problem['input']!r}",
+        came=_shown(key, problem["input"]),
         do="correct it in config.yaml, the environment or --set; `driftline config schema` lists all",
     )
