@@ -34,7 +34,10 @@ def reviewed(service: Service) -> Service:
 def test_label_studio_gets_predictions_and_annotations(reviewed: Service, tmp_path: Path) -> None:
     engine = reviewed.engine
     counts = export.label_studio(
-        export.reviewed(engine.ledger, engine.kept, engine.settings.source), engine.kept, tmp_path
+        export.reviewed(engine.ledger, engine.kept, engine.settings.source),
+        engine.kept,
+        engine.settings.source,
+        tmp_path,
     )
     assert counts == {"tasks": 4, "annotated": 2}
     tasks = {task["data"]["frame_id"]: task for task in json.loads((tmp_path / "tasks.json").read_text())}
@@ -62,6 +65,27 @@ def test_files_are_named_for_what_they_are(service: Service, tmp_path: Path) -> 
     engine = service.engine
     export.mvtec(export.reviewed(engine.ledger, engine.kept, engine.settings.source), tmp_path)
     assert sorted(path.suffix for path in (tmp_path / "test" / "defect").iterdir()) == [".bmp", ".jp2", ".pgm"]
+
+
+def test_label_studio_gets_images_that_a_browser_shows(service: Service, tmp_path: Path) -> None:
+    grey = cv2.imdecode(np.frombuffer(png(610, STEADY, Flaw.BURR), np.uint8), cv2.IMREAD_GRAYSCALE)
+    for suffix in (".pgm", ".jp2", ".tif", ".bmp"):
+        service.engine.judge(frame(suffix, cv2.imencode(suffix, grey)[1].tobytes()))
+        answers.record(service.engine.ledger, answers.answer(suffix, "defect", "anna"), NOW_MS)
+    engine = service.engine
+    frames = export.reviewed(engine.ledger, engine.kept, engine.settings.source)
+    export.label_studio(frames, engine.kept, engine.settings.source, tmp_path)
+    tasks = json.loads((tmp_path / "tasks.json").read_text())
+    shown = {task["data"]["frame_id"]: tmp_path / task["data"]["image"].partition("?d=")[2] for task in tasks}
+    assert {name: path.suffix for name, path in shown.items()} == {
+        ".pgm": ".png",
+        ".jp2": ".png",
+        ".tif": ".png",
+        ".bmp": ".bmp",
+    }
+    for path in shown.values():
+        picture = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        assert np.abs(picture.astype(int) - grey).max() <= 4, "JPEG 2000 is not lossless here"
 
 
 def test_what_is_exported_as_a_folder_can_be_imported(reviewed: Service, tmp_path: Path) -> None:

@@ -78,6 +78,9 @@ def export_reviewed(
     settings = terminal.settings(config, overrides)
     opened = open_state(settings.state_dir)
     frames = export.reviewed(opened.ledger, opened.kept, settings.source)
-    counts = export.label_studio(frames, opened.kept, out) if form == "label-studio" else export.mvtec(frames, out)
+    if form == "label-studio":
+        counts = export.label_studio(frames, opened.kept, settings.source, out)
+    else:
+        counts = export.mvtec(frames, out)
     summary = ", ".join(f"{count} {what}" for what, count in counts.items())
     terminal.answer(counts | {"out": str(out)}, as_json=as_json, text=f"{out}: {summary}")

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from daemon.datasets.labelled import box_of
 from daemon.intake import jpeg2000
-from daemon.intake.decode import ImageRejected, read
+from daemon.intake.decode import ImageRejected, pictured, read
 from daemon.learning.answers import agreed_on
 from daemon.ledger.frames import review_set
 from daemon.ledger.kept import KeptFrames
@@ -24,6 +24,7 @@ from daemon.settings.models import SourceSettings
 from policies.verdict import Label, Verdict
 
 EVERY_ANSWER = 2**62
+BROWSERS_SHOW = frozenset({".bmp", ".gif", ".jpg", ".png", ".webp"})
 LABELS = """<View>
   <Image name="image" value="$image"/>
   <Choices name="verdict" toName="image"><Choice value="good"/><Choice value="defect"/></Choices>
@@ -50,6 +51,13 @@ class Reviewed:
         """A file name of our own."""
         return f"{self.frame.seq:08d}{self.suffix}"
 
+    def shown(self, source: SourceSettings) -> tuple[str, bytes]:
+        """The name and the bytes of a file that a browser can show: the image's own, or in 8 bits as PNG."""
+        if self.suffix in BROWSERS_SHOW:
+            return self.name, self.data
+        picture = pictured(self.data, max(self.height, self.width), source, None)
+        return f"{self.frame.seq:08d}.png", cv2.imencode(".png", picture[:, :, ::-1])[1].tobytes()
+
 
 def reviewed(ledger: Ledger, kept: KeptFrames, source: SourceSettings) -> Iterator[Reviewed]:
     """Every frame that was asked about or answered for and is still kept, oldest first."""
@@ -73,23 +81,25 @@ def reviewed(ledger: Ledger, kept: KeptFrames, source: SourceSettings) -> Iterat
         )
 
 
-def label_studio(frames: Iterator[Reviewed], kept: KeptFrames, out: Path) -> dict[str, int]:
+def label_studio(frames: Iterator[Reviewed], kept: KeptFrames, source: SourceSettings, out: Path) -> dict[str, int]:
     """Write `images/`, `tasks.json` (import it; serve the folder as local files, whose root is `out`) and `labels.xml`,
-    the labelling interface. Driftline's verdict is each task's prediction, people's answer its annotation.
+    the labelling interface. Images that no browser shows are PNG there. Driftline's verdict is each task's prediction,
+    people's answer its annotation.
 
     https://labelstud.io/guide/task_format
     """
     (out / "images").mkdir(parents=True, exist_ok=True)
     tasks = []
     for one in frames:
-        (out / "images" / one.name).write_bytes(one.data)
+        name, shown = one.shown(source)
+        (out / "images" / name).write_bytes(shown)
         frame, threshold = one.frame, one.frame.threshold
         anomaly = kept.anomaly(frame.kept) if frame.kept else None
         hot = box_of(anomaly > threshold) if anomaly is not None and threshold is not None else None
         predicted = {Verdict.NG: Label.DEFECT, Verdict.OK: Label.GOOD}.get(frame.verdict)
         score = 1.0 - frame.p_value if frame.p_value is not None else 0.0  # Label Studio takes 0 to 1
         task: dict[str, Any] = {
-            "data": {"image": f"/data/local-files/?d=images/{one.name}"}
+            "data": {"image": f"/data/local-files/?d=images/{name}"}
             | {key: getattr(frame, key) for key in ("frame_id", "part_id", "verdict", "score", "threshold", "version")}
         }
         if predicted:
