@@ -20,7 +20,7 @@ from bench.lib import processes
 from bench.lib.forked import Forked
 
 PAUSES_S = (0.2, 1.5)
-DISK_MB = 48
+DISK_MB = 256  # room for a life with its backups
 OF_REDIS = {
     "killed": "Redis killed −9 and started empty",
     "paused": "Redis paused",
