@@ -84,7 +84,13 @@ class KeptFrames:
 
     def total_bytes(self) -> int:
         """The room that all kept frames take, taught parts among them."""
-        return sum(_size(Path(folder) / name) for folder, _, names in os.walk(self._root) for name in names)
+        total = 0
+        for folder in self._root.iterdir():
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    with contextlib.suppress(FileNotFoundError):
+                        total += entry.stat().st_size
+        return total
 
     def _path(self, name: str, suffix: str) -> Path:
         return (self._root / name[:2] / name).with_suffix(suffix)
