@@ -19,6 +19,7 @@ from daemon.intake.registry import open_source
 from daemon.ledger.state import State
 from daemon.service import Service
 from daemon.settings.load import Settings
+from daemon.settings.tracing import tracing
 from daemon.streams import RedisStreams
 from memory.errors import DriftlineError
 
@@ -90,7 +91,7 @@ def engine(settings: Settings, opened: State, backbone: Extractor) -> Engine:
 def service(settings: Settings, opened: State, backbone: Extractor, streams: RedisStreams) -> Service:
     """A line's service, ready to `start`."""
     source = open_source(settings, streams)
-    return Service(engine(settings, opened, backbone), opened.store, source, streams)
+    return Service(engine(settings, opened, backbone), opened.store, source, streams, tracing(settings))
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from daemon.ledger import outbox
 from daemon.ledger.database import DISK_ERRORS
 from daemon.ledger.history import knows_version
 from daemon.outages import Resource
+from daemon.settings.tracing import Span, untraced
 from daemon.status import probe, status_report
 from daemon.streams import RedisLost, RedisStreams, Stream
 from memory.errors import StaleParent, StoreError
@@ -35,11 +36,14 @@ class Service:
     repeated: the ledger knows frame ids and answer keys, the stream verdict ids.
     """
 
-    def __init__(self, engine: Engine, store: Store, source: Source, streams: RedisStreams) -> None:
+    def __init__(
+        self, engine: Engine, store: Store, source: Source, streams: RedisStreams, span: Span = untraced
+    ) -> None:
         self.engine = engine
         self.store = store
         self.source = source
         self.streams = streams
+        self._span = span
         self.stopping = threading.Event()
         self.probe_ms: float | None = None
         self._probed: Model | None = None
@@ -48,7 +52,6 @@ class Service:
         self._learning = threading.Lock()
         self._unsure = False  # whether a frame was measured and could not be recorded
         self._noticed = 0
-        self._left_out: int | None = None  # how many frames were, when the overload under way began
 
     def start(self) -> None:
         """Start from the state on disk: record versions that the ledger does not know, report damage, activate the
@@ -97,9 +100,8 @@ class Service:
                 self.lost(self._redis, str(error))
                 self.stopping.wait(self._redis.wait_s)
                 return
-            left_out = self.engine.pace.left_out
             self._judge(frames)
-            self._tell_overload(left_out)
+            self.engine.pace.tell(self.engine.ledger, self.engine.clock_ms())
             if trouble := self.source.trouble or self.engine.unseen.trouble(time.monotonic()):
                 self.lost(self._camera, trouble)
             else:
@@ -130,7 +132,9 @@ class Service:
         with self._learning:
             self._notice()
             try:
-                lesson.learn(self.engine, self.store, cause)
+                with self._span("lesson") as mark:
+                    mark("cause", cause)
+                    lesson.learn(self.engine, self.store, cause)
             except StaleParent as error:
                 log.info("lesson postponed: another version came first", error=str(error))
             except StoreError as error:
@@ -202,8 +206,14 @@ class Service:
             frame = reused(frame, earlier.image_sha256)
             earlier = ledger.frame(frame.frame_id)
         version = self.engine.active.model.version.number if self.engine.active else None
-        with structlog.contextvars.bound_contextvars(frame=frame.frame_id, part=frame.part_id, version=version):
-            self.engine.judge(frame, image)
+        with (
+            structlog.contextvars.bound_contextvars(frame=frame.frame_id, part=frame.part_id, version=version),
+            self._span("frame") as mark,
+        ):
+            judged = self.engine.judge(frame, image)
+            for name in ("frame_id", "part_id", "verdict", "version", "score", "threshold"):
+                if (value := getattr(judged, name)) is not None:
+                    mark(name, value)
         if earlier is not None:
             ledger.event(now_ms, "frame_again", frame_id=frame.frame_id)
         elif frame.problem is not None:
@@ -233,18 +243,6 @@ class Service:
 
     def _publish_outbox(self) -> None:
         outbox.publish(self.engine.ledger, self.streams)
-
-    def _tell_overload(self, before: int) -> None:
-        """Record that frames begin to be left out, where `before` this round so many were, and that none is any
-        more."""
-        ledger, after = self.engine.ledger, self.engine.pace.left_out
-        if after > before and self._left_out is None:
-            self._left_out = before
-            log.warning("frames come faster than they are judged", do="see policy.overload, or judge less finely")
-            ledger.event(self.engine.clock_ms(), "overload")
-        elif after == before and self._left_out is not None:
-            ledger.event(self.engine.clock_ms(), "overload_over", left_out=after - self._left_out)
-            self._left_out = None
 
     def _with_redis(self, call: Callable[[], None]) -> None:
         """Call something that uses Redis, unless Redis was lost a moment ago: a watched folder is judged meanwhile."""

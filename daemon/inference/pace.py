@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import structlog
+
 from daemon.intake.sources import Frame
+from daemon.ledger.ledger import Ledger
 from daemon.settings.models import PolicySettings
 from policies.overload import Load, left_out
 
 NEWS = 0.1  # how much one frame changes the mean time
+log = structlog.get_logger()
 
 
 class Pace:
@@ -15,6 +19,8 @@ class Pace:
     def __init__(self) -> None:
         self.left_out = 0
         self._judge_ms = 0.0
+        self._told = 0  # of how many frames left out the last round knew
+        self._began: int | None = None  # how many were, when the overload under way began
 
     def took(self, judge_ms: float) -> None:
         """A frame was judged in this time."""
@@ -28,3 +34,15 @@ class Pace:
         why = left_out(policy.overload, load, policy.deadline_ms)
         self.left_out += why is not None
         return why
+
+    def tell(self, ledger: Ledger, now_ms: int) -> None:
+        """Record, after a round of frames, that frames began to be left out, or that none is any more."""
+        before, self._told = self._told, self.left_out
+        more = self.left_out > before
+        if more and self._began is None:
+            self._began = before
+            log.warning("frames come faster than they are judged", do="see policy.overload, or judge less finely")
+            ledger.event(now_ms, "overload")
+        elif not more and self._began is not None:
+            ledger.event(now_ms, "overload_over", left_out=self.left_out - self._began)
+            self._began = None

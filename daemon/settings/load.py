@@ -25,6 +25,7 @@ from daemon.settings.models import (
     ScheduleSettings,
     Section,
     SourceSettings,
+    TelemetrySettings,
     WebhookSettings,
 )
 from memory.detector import Capacity
@@ -66,6 +67,7 @@ class Settings(BaseSettings):
     retention: RetentionSettings = RetentionSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     console: ConsoleSettings = ConsoleSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
     mqtt: MqttSettings = MqttSettings()
     webhook: WebhookSettings = WebhookSettings()
     modbus: ModbusSettings = ModbusSettings()

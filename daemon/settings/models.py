@@ -166,6 +166,12 @@ class ConsoleSettings(Section):
     proxies: tuple[str, ...] = Field((), description="addresses whose X-Forwarded-User and -Role are believed")
 
 
+class TelemetrySettings(Section):
+    """Where traces go."""
+
+    endpoint: str | None = Field(None, pattern=r"^https?://.*[^/]$", description="OTLP collector over HTTP; null: none")
+
+
 class ConnectorSettings(Section):
     """A way to one of the plant's systems: `enabled` once the key `enabled_by` says where that is."""
 
