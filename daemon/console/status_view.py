@@ -11,6 +11,7 @@ from daemon.ledger.history import newest_events
 from daemon.ledger.review_queue import count_open
 from daemon.status import ServiceStatus, service_status
 
+UNLIKE_OTHERS = {"inspection": "OK cannot be trusted"}
 SCENE_EVENTS = ("drift", "drift_over", "drift_noticed", "regime", "trust")
 
 
@@ -51,7 +52,8 @@ class StatusView:
 
 def _troubles(reported: dict[str, Any]) -> list[str]:
     """The troubles that people at the line should know, in words."""
-    lines = [f"{what} is away: {error}" for what, error in (reported.get("trouble") or {}).items()]
+    trouble: dict[str, str] = reported.get("trouble") or {}
+    lines = [f"{UNLIKE_OTHERS.get(what, f'{what} is away')}: {error}" for what, error in trouble.items()]
     if not reported["running"]:
         lines.insert(0, "The service is not running: no part is judged.")
     if reported.get("version") is None and reported["running"]:
