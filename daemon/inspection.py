@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+import numpy as np
 import structlog
 
 from daemon.inference.probe_part import probe_part
@@ -19,11 +20,16 @@ log = structlog.get_logger()
 
 def inspect(service: Service) -> None:
     """Judge a probe part, and look whether anything was rejected lately. A probe part that passes is trouble, and the
-    line not ready, until one is caught."""
+    line not ready, until one is caught; where none can be made, nothing is known, and what was stands."""
     engine, active = service.engine, service.engine.active
     if active is None:
         return
-    probed = probe_part(engine, active)
+    try:
+        probed = probe_part(engine, active, np.random.default_rng())
+    except Exception as error:  # whatever a device raises: then no part is judged well
+        log.exception("the probe part could not be judged")
+        service.lost(service.inspection, f"a probe part could not be judged: {type(error).__name__}: {error}")
+        probed = None
     if probed is not None:
         engine.ledger.set_status(PROBE_PART, {"at_ms": engine.clock_ms(), **asdict(probed)})
         if probed.caught:

@@ -42,7 +42,8 @@ class Every(BaseTrigger):  # type: ignore[misc]  # apscheduler has no annotation
 
 
 def scheduler(service: Service) -> BackgroundScheduler:
-    """The service's jobs, not yet started. Lessons have a thread of their own, so no other job waits for one.
+    """The service's jobs, not yet started. Lessons have a thread of their own, so no other job waits for one; so has
+    the status, or a service whose retention deletes much would look dead.
 
     A failed, missed or skipped run is logged and recorded as an event. A run skipped because the last one still runs is
     recorded too; for lessons that is normal.
@@ -50,7 +51,7 @@ def scheduler(service: Service) -> BackgroundScheduler:
     times = service.engine.settings.schedule
     jobs = BackgroundScheduler(
         timezone="UTC",
-        executors={"default": ThreadPoolExecutor(1), "lessons": ThreadPoolExecutor(1)},
+        executors={name: ThreadPoolExecutor(1) for name in ("default", "lessons", "status")},
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": times.misfire_grace_s},
     )
 
@@ -65,7 +66,7 @@ def scheduler(service: Service) -> BackgroundScheduler:
         due_s = last_ms / 1000 + times.recalibration_s
         next_s = min(max(due_s, time.time() + times.admission_s), time.time() + times.recalibration_s)
         jobs.modify_job("recalibration", next_run_time=datetime.fromtimestamp(next_s, UTC))
-    every(times.snapshot_s, lambda: snapshot(service), "snapshot")
+    every(times.snapshot_s, lambda: snapshot(service), "snapshot", "status")
     every(times.retention_s, lambda: retain(service, time.time()), "retention")
     every(times.inspection_s, lambda: inspect(service), "inspection")
     jobs.modify_job("inspection", next_run_time=datetime.now(UTC) + timedelta(seconds=times.admission_s))
@@ -92,9 +93,9 @@ def jobs_beside(service: Service) -> Iterator[None]:
 def snapshot(service: Service) -> None:
     """Publish the status for other processes, and activate versions that they committed."""
     service.notice_versions()
+    service.engine.ledger.set_status("service", service.status())
     if service.inspection.trouble:
         inspect(service)  # an engineer who rolled back need not wait for the hour
-    service.engine.ledger.set_status("service", service.status())
 
 
 def jumped(service: Service, jobs: BackgroundScheduler, jump_s: float) -> None:

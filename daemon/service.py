@@ -101,7 +101,7 @@ class Service:
                 self.stopping.wait(self._redis.wait_s)
                 return
             self._judge(frames)
-            self.engine.pace.tell(self.engine.ledger, self.engine.clock_ms())
+            self.engine.pace.tell(self.engine.ledger, self.engine.clock_ms(), time.monotonic())
             if trouble := self.source.trouble or self.engine.unseen.trouble(time.monotonic()):
                 self.lost(self._camera, trouble)
             else:

@@ -35,8 +35,8 @@ class ServiceStatus:
 
     @property
     def ready(self) -> bool:
-        """Whether a frame that comes now is judged: the service runs, with a version that has scored a probe image, and
-        Redis, disk and camera are there."""
+        """Whether a frame that comes now is judged: the service runs, with a version that has scored a probe image,
+        Redis, disk and camera are there, and no probe part was passed."""
         return self.running and self.version is not None and self.probed and not self.troubles
 
 

@@ -10,6 +10,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import redis
 
+from daemon.settings.addresses import without_password
 from memory.errors import DriftlineError
 
 GROUP = "driftline"
@@ -86,7 +87,7 @@ class RedisStreams:
 
     def __init__(self, client: redis.Redis, url: str, prefix: str, line: str) -> None:
         self._client: Any = client  # redis-py's own annotations mix the sync and async clients
-        self.url = url
+        self.url = without_password(url)
         self.prepared = False
         self._names = {stream: f"{prefix}:{line}:{stream}" for stream in Stream}
         self._caught_up: set[Stream] = set()
@@ -218,7 +219,7 @@ class RedisStreams:
         return 0
 
     def answers(self) -> bool:
-        """Whether Redis answers. Nothing is written, as any process may ask."""
+        """Whether Redis answers; nothing is written."""
         try:
             self._client.ping()
         except (redis.RedisError, OSError):
@@ -242,9 +243,8 @@ class RedisStreams:
         return needed
 
     def _messages(self, reply: Any) -> list[Message]:
-        short = {name: stream for stream, name in self._names.items()}
+        short, messages = {name: stream for stream, name in self._names.items()}, []
         streams = reply.items() if isinstance(reply, dict) else reply or []
-        messages = []
         for name, entries in streams:
             key = name.decode() if isinstance(name, bytes) else name
             messages += [Message(short[key], entry.decode(), _named(fields)) for entry, fields in entries]

@@ -15,12 +15,13 @@ from conftest import rows
 from pictures import png
 from servers import until
 
-from daemon.intake.cameras import Camera, CameraLost, without_password
+from daemon.intake.cameras import Camera, CameraLost
 from daemon.intake.decode import decode
 from daemon.intake.pixel_formats import Pixels
 from daemon.intake.registry import open_source
 from daemon.intake.video import Video
 from daemon.service import Service
+from daemon.settings.addresses import without_password
 from daemon.settings.load import ConfigError, Settings
 from daemon.streams import RedisStreams
 
@@ -118,6 +119,8 @@ def test_a_camera_with_an_interval_is_not_asked_before() -> None:
         ("http://me:sec/ret@cam/a", "http://…"),
         ("http://me:sec?ret@cam/a", "http://…"),
         ("http://me:sec#ret@cam/a", "http://…"),
+        ("memory://", "memory://"),
+        ("redis://:secret@host:6379/0", "redis://host:6379/…"),
     ],
 )
 def test_an_address_is_told_without_its_password(address: str, told: str) -> None:

@@ -137,6 +137,10 @@ def test_settings_do_not_change_after_start() -> None:
         {"environ": {"DRIFTLINE_MQTT__PASSWRD": "hunter2"}},
         {"environ": {"DRIFTLINE_WEBHOOK__SECRET": "hunter2"}},
         {"set": ["mqtt.pasword=hunter2"]},
+        {"environ": {"DRIFTLINE_MQTT_PASSWORD": "hunter2"}},
+        {"environ": {"DRIFTLINE_WEBHOOK_SECRET": "hunter2"}},
+        {"yaml": "mqqt: {host: a, password: hunter2}"},
+        {"yaml": "webhook: {url: 'ftp://plant/hunter2'}"},
     ],
 )
 def test_a_refused_setting_tells_no_secret(
@@ -150,6 +154,15 @@ def test_a_refused_setting_tells_no_secret(
         load(path, given.get("set", ()), given.get("environ", {}))
     assert "hunter2" not in str(told.value)
     assert "…" in told.value.came
+
+
+def test_wrong_yaml_is_told_by_its_line_alone(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("line: a\nmqtt:\n  password: hunter2: abc\n")
+    with pytest.raises(ConfigError, match="line 3") as told:
+        load(path)
+    assert "hunter2" not in str(told.value)
+    assert told.value.__suppress_context__
 
 
 def test_a_file_that_is_no_utf_8_is_told(tmp_path: Path) -> None:

@@ -25,7 +25,9 @@ from daemon.ledger.state import open_state
 from daemon.service import Service
 from daemon.streams import RedisStreams
 
-STATES = sorted((Path(__file__).parent / "golden" / "states").iterdir())
+STATES = sorted(
+    (Path(__file__).parent / "golden" / "states").iterdir(), key=lambda path: int(path.name.partition("-")[2])
+)
 
 
 @pytest.fixture(params=STATES, ids=lambda path: path.name)

@@ -79,3 +79,16 @@ def test_a_damaged_packed_file_is_none_or_the_file(at: int, value: int, cut: int
     damaged[at % len(whole)] = value
     for file in (bytes(damaged), whole[:cut]):
         assert isinstance(unpacked(file), bytes | None)
+
+
+def test_a_part_that_is_kept_anew_is_read_as_it_is_now(tmp_path: Path) -> None:
+    kept = KeptFrames(tmp_path)
+    for data in (png(1), b"P5 64 64 255\n" + bytes(4096), png(2), b"P5 64 64 255\n" + bytes(range(64)) * 64):
+        assert kept.image(kept.keep("taught", data, None, durable=True)) == data
+        assert len(list(tmp_path.rglob("*.*"))) == 1
+
+
+def test_what_is_not_ours_in_the_folder_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "lost+found").mkdir()
+    (tmp_path / "notes.txt").write_text("not ours")
+    assert KeptFrames(tmp_path).total_bytes() == 0

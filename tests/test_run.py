@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -89,6 +90,18 @@ def test_wrong_settings_change_nothing_and_are_told(service: Service, settings: 
     assert service.engine.settings == settings
     (told,) = details(service.engine.ledger, "reload_refused")
     assert "lesson_aftr" in told["error"]
+
+
+def test_a_full_disk_does_not_end_the_service_that_reads_its_settings(
+    service: Service, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(service.engine.ledger, "event", full)
+    reload(service, written(tmp_path, settings, retention={"frames_gb": 1}), None)
+    assert service.engine.settings.retention.frames_gb == 1
+    reload(service, written(tmp_path, settings, retention={"frames": 1}), None)
 
 
 def test_what_differs_is_named(settings: Settings) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,7 +15,6 @@ from pictures import png
 from servers import until
 
 from daemon.service import Service
-from daemon.settings import tracing as tracing_of
 from daemon.settings.load import ConfigError, Settings, load
 from daemon.settings.models import TelemetrySettings
 from daemon.settings.tracing import tracing
@@ -78,7 +78,7 @@ def test_a_collector_that_is_away_costs_no_verdict(service: Service, settings: S
 
 
 def test_without_the_library_or_an_address_it_is_told(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tracing_of, "find_spec", lambda _: None)
+    monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)
     with pytest.raises(ConfigError, match="otel"):
         tracing(traced(settings, 1))
     with pytest.raises(ConfigError):

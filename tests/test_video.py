@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -189,3 +191,57 @@ def test_an_address_that_cannot_be_opened_is_told_without_its_password() -> None
     assert "cannot be opened: Connection refused" in str(told.value)
     assert not {"secret", "hidden"} & set(str(told.value).replace("=", " ").replace(":", " ").split())
     assert told.value.__suppress_context__
+
+
+class Refusing(BaseHTTPRequestHandler):
+    """A camera that answers with an error, or with what is no stream."""
+
+    def do_GET(self) -> None:
+        status = int(self.path.strip("/").partition("?")[0])
+        self.send_response(status)
+        self.end_headers()
+        self.wfile.write(b"no stream" * 100)
+
+    def log_message(self, *args: Any) -> None:
+        """Nothing."""
+
+
+@pytest.mark.parametrize("status", [200, 401, 404, 500])
+def test_whatever_goes_wrong_no_password_is_told(status: int) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        with pytest.raises(CameraLost) as told:
+            Video(f"http://me:secret@127.0.0.1:{server.server_port}/{status}?key=hidden").grab()
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert "secret" not in str(told.value)
+    assert "hidden" not in str(told.value)
+
+
+class Waiting:
+    """A camera whose driver never comes back."""
+
+    interval_s = 0.0
+
+    def __init__(self) -> None:
+        self.ended = threading.Event()
+
+    def grab(self) -> Picture:
+        self.ended.wait(60)
+        raise CameraLost(expected="an image", came="the end", do="nothing")
+
+    def close(self) -> None:
+        """Nothing."""
+
+
+def test_a_camera_that_is_silent_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daemon.intake.cameras.READ_MS", 20)
+    waiting = Waiting()
+    with watched(Camera("cam", lambda: waiting, 1)) as camera:
+        until(lambda: camera.read(5) or camera.trouble)
+        assert "no image for" in str(camera.trouble)
+        waiting.ended.set()

@@ -17,6 +17,7 @@ from daemon.ledger.database import DISK_ERRORS
 from daemon.ledger.state import open_state
 from daemon.service import Service
 from daemon.settings.load import ConfigError, Settings
+from daemon.settings.logs import log_to
 
 RELOADED = ("policy", "retention")  # what is asked for anew whenever it is needed; the rest is built in at the start
 log = structlog.get_logger()
@@ -28,6 +29,8 @@ def run(config: Config = None, overrides: Set = None) -> None:
     from daemon import schedule
 
     settings = terminal.settings(config, overrides)
+    if settings.log_file:
+        log_to(settings.log_format, settings.log_file, settings.log_mb)
     supervisor, asked = Supervisor(os.environ), threading.Event()
     with build.only_one(settings.state_dir):
         opened = open_state(settings.state_dir)
@@ -45,7 +48,8 @@ def run(config: Config = None, overrides: Set = None) -> None:
                 supervisor.ready()
 
         service.start()
-        schedule.snapshot(service)
+        with contextlib.suppress(*DISK_ERRORS):  # a full disk waits for retention
+            schedule.snapshot(service)
         log.info("running", line=settings.line, source=settings.source.kind, state=str(settings.state_dir))
         with schedule.jobs_beside(service):
             supervisor.ready()
@@ -65,15 +69,19 @@ def reload(service: Service, config: Config, overrides: Set) -> None:
     try:
         fresh = terminal.read_settings(config, overrides)
     except ConfigError as error:
-        log.error("settings refused, nothing is changed", error=str(error))
-        engine.ledger.event(engine.clock_ms(), "reload_refused", error=str(error))
+        _tell(service, "reload_refused", error=str(error))
         return
     changed = changed_sections(engine.settings, fresh)
     taken = [name for name in changed if name in RELOADED]
     waiting = [name for name in changed if name not in RELOADED]
     engine.settings = engine.settings.model_copy(update={name: getattr(fresh, name) for name in taken})
-    log.info("settings read anew", taken=taken, wait_for_a_restart=waiting)
-    engine.ledger.event(engine.clock_ms(), "reloaded", taken=taken, wait_for_a_restart=waiting)
+    _tell(service, "reloaded", taken=taken, wait_for_a_restart=waiting)
+
+
+def _tell(service: Service, kind: str, **detail: object) -> None:
+    log.warning(kind, **detail)
+    with contextlib.suppress(*DISK_ERRORS):
+        service.engine.ledger.event(service.engine.clock_ms(), kind, **detail)
 
 
 def changed_sections(before: Settings, after: Settings) -> list[str]:

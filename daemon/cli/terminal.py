@@ -48,7 +48,7 @@ def read_settings(config: Path | None, overrides: list[str] | None) -> Settings:
 def settings(config: Path | None, overrides: list[str] | None) -> Settings:
     """The settings for a command, with logging set up. Raises ConfigError."""
     loaded = read_settings(config, overrides)
-    log_to(loaded.log_format, loaded.log_file, loaded.log_mb)
+    log_to(loaded.log_format)
     return loaded
 
 

@@ -14,9 +14,11 @@ from daemon.console.access import Viewer
 from daemon.console.services import Injected
 from daemon.console.status_view import StatusView
 from daemon.ledger.frame_list import judging_times
+from daemon.ledger.history import newest_events
 from daemon.ledger.review_queue import count_open
 
 NEWEST = 1_000
+ALERTED = ("events.clock_jumped", "events.over_budget")  # there from the start, or the first would be no increase
 RESOURCES = ("redis", "disk", "camera", "inspection")
 router = APIRouter(tags=["health"])
 
@@ -62,7 +64,7 @@ class Counted(Collector):
             "driftline_recorded", "Rows in the ledger: verdicts, answers, lessons, events", labels=["what", "kind"]
         )
         ledger, reported = self._status.line.state.ledger, self._status.reported()
-        for name, count in ledger.counts().items():
+        for name, count in (dict.fromkeys(ALERTED, 0) | ledger.counts()).items():
             what, _, kind = name.partition(".")
             recorded.add_metric([what, kind], count)
         yield recorded
@@ -73,6 +75,9 @@ class Counted(Collector):
         for what in RESOURCES:
             trouble.add_metric([what], float(what in now.troubles))
         yield trouble
+        quiet = newest_events(ledger, ("line_quiet", "line_quiet_over"), 1)
+        silent = float(bool(quiet) and quiet[0].kind == "line_quiet")
+        yield GaugeMetricFamily("driftline_quiet", "1 while nothing was rejected for long", value=silent)
         trusted = float(now.trust != "untrusted")
         yield GaugeMetricFamily("driftline_scene_trusted", "0 while the scene is beyond trust", value=trusted)
         yield GaugeMetricFamily(

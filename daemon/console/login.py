@@ -30,13 +30,19 @@ def login(
     if services.access.holder(token) is None:
         raise HTTPException(401, "this token is not known: ask your line engineer")
     secure = request.url.scheme == "https" or request.headers.get("x-forwarded-proto") == "https"
-    response.set_cookie(COOKIE, token, max_age=COOKIE_S, httponly=True, samesite="strict", secure=secure)
+    path = _path(request)
+    response.set_cookie(COOKIE, token, max_age=COOKIE_S, path=path, httponly=True, samesite="strict", secure=secure)
 
 
 @router.post("/logout", status_code=204)
-def logout(response: Response) -> None:
+def logout(request: Request, response: Response) -> None:
     """Forget the token in this browser."""
-    response.delete_cookie(COOKIE)
+    response.delete_cookie(COOKIE, path=_path(request))
+
+
+def _path(request: Request) -> str:
+    """Where the cookie is sent: lines below other paths of this host have their own."""
+    return f"{request.scope['root_path']}/"
 
 
 async def asked(request: Request, error: Exception) -> Response:

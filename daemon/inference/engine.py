@@ -148,7 +148,7 @@ class Engine:
             return self._refused(str(error))
         except Exception as error:  # out of memory, a device lost, ...: this frame's trouble, not the service's
             log.exception("frame could not be scored")
-            return unknown(f"it could not be scored: {type(error).__name__}: {error}")
+            return self._refused(f"it could not be scored: {type(error).__name__}: {error}")
         self.unseen.judged()
         return scored
 

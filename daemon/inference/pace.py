@@ -10,6 +10,7 @@ from daemon.settings.models import PolicySettings
 from policies.overload import Load, left_out
 
 NEWS = 0.1  # how much one frame changes the mean time
+OVER_S = 60.0
 log = structlog.get_logger()
 
 
@@ -20,6 +21,7 @@ class Pace:
         self.left_out = 0
         self._judge_ms = 0.0
         self._told = 0  # of how many frames left out the last round knew
+        self._last_s = 0.0
         self._began: int | None = None  # how many were, when the overload under way began
 
     def took(self, judge_ms: float) -> None:
@@ -35,14 +37,16 @@ class Pace:
         self.left_out += why is not None
         return why
 
-    def tell(self, ledger: Ledger, now_ms: int) -> None:
-        """Record, after a round of frames, that frames began to be left out, or that none is any more."""
+    def tell(self, ledger: Ledger, now_ms: int, now_s: float) -> None:
+        """Record, after a round of frames, that frames began to be left out, or that for a minute none was; `now_s` by
+        the monotonic clock."""
         before, self._told = self._told, self.left_out
-        more = self.left_out > before
-        if more and self._began is None:
+        if self.left_out > before:
+            self._last_s = now_s
+        if self.left_out > before and self._began is None:
             self._began = before
             log.warning("frames come faster than they are judged", do="see policy.overload, or judge less finely")
             ledger.event(now_ms, "overload")
-        elif not more and self._began is not None:
+        elif self._began is not None and now_s > self._last_s + OVER_S:
             ledger.event(now_ms, "overload_over", left_out=self.left_out - self._began)
             self._began = None

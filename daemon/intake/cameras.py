@@ -6,7 +6,6 @@ The newest image is given, never a queue; a lost camera is tried again for ever.
 from __future__ import annotations
 
 import contextlib
-import re
 import struct
 import threading
 import time
@@ -71,7 +70,7 @@ class Camera:
         self._name = name
         self._connect = connect
         self._every_s = every_ms / 1000
-        self._due_s = time.monotonic()
+        self._due_s = self._heard_s = time.monotonic()
         self._newest: tuple[int, Pixels | bytes | Picture] | None = None
         self._last_ns = 0
         self._closing = threading.Event()
@@ -84,12 +83,19 @@ class Camera:
         while True:
             newest, now_s = self._newest, time.monotonic()
             if newest is not None and now_s >= self._due_s and newest[0] != self._last_ns:
-                self._last_ns = newest[0]
+                self._last_ns, self._heard_s = newest[0], now_s
                 self._due_s = now_s + self._every_s
                 return [self._frame(*newest)]
             if now_s >= until:
+                self._miss(now_s)
                 return []
             time.sleep(POLL_S)
+
+    def _miss(self, now_s: float) -> None:
+        """Notice a camera that is there and gives no image, as one whose driver waits for ever."""
+        silent_s = now_s - self._heard_s
+        if self.trouble is None and silent_s > 2 * READ_MS / 1000 + self._every_s:
+            self.trouble = str(lost(self._name, f"no image for {silent_s:.0f} s"))
 
     def acknowledge(self, frame: Frame) -> None:
         """Does nothing: a camera keeps no frame."""
@@ -150,22 +156,6 @@ def lost(camera: str, came: str) -> CameraLost:
     return CameraLost(
         expected=f"images from camera {camera}", came=came, do="check cable, address and power; it is tried again"
     )
-
-
-def without_password(address: str) -> str:
-    """An address as it may be told: scheme and host; user, path and query may all hold a password.
-
-    Only the scheme is left where a `/`, `?` or `#` that is not escaped hides where the password ends, and nothing of
-    what has an `@` and no scheme. Other names, as of a device, are told whole.
-    """
-    scheme, mark, rest = address.partition("://")
-    if not mark:
-        return "…" if "@" in address else address
-    host_and_user, *more = re.split(r"[/?#]", rest, maxsplit=1)
-    host = host_and_user.rpartition("@")[2]
-    if "@" in rest and host == host_and_user:
-        return f"{scheme}://…"
-    return f"{scheme}://{host}{'/…' if any(more) else ''}"
 
 
 def address_of(settings: Settings) -> str:

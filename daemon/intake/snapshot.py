@@ -16,7 +16,8 @@ from urllib.request import (
     build_opener,
 )
 
-from daemon.intake.cameras import READ_MS, lost, without_password
+from daemon.intake.cameras import READ_MS, lost
+from daemon.settings.addresses import without_password
 
 READ_BYTES = 65_536
 READ_S = READ_MS / 1000

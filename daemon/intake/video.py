@@ -8,8 +8,9 @@ from typing import Any
 import av
 import numpy as np
 
-from daemon.intake.cameras import READ_MS, Picture, lost, without_password
+from daemon.intake.cameras import READ_MS, Picture, lost
 from daemon.intake.pixel_formats import Pixels
+from daemon.settings.addresses import without_password
 
 OPEN_S, READ_S = 5.0, READ_MS / 1000
 LOST = "a picture whose lost or damaged parts the decoder made up; whole ones begin with the next key frame"
@@ -26,7 +27,7 @@ class Video:
         self._name = without_password(address)
         try:
             self._container: Any = av.open(address, options={"rtsp_transport": "tcp"}, timeout=(OPEN_S, READ_S))
-        except OSError as error:
+        except (OSError, av.FFmpegError) as error:  # some of PyAV's errors are no OSError
             raise lost(self._name, f"it cannot be opened: {_told(error)}") from None  # its text holds the address
         self._images = self._read()
 
@@ -36,7 +37,7 @@ class Video:
             return next(self._images)
         except StopIteration:
             raise lost(self._name, "it gives no image any more") from None
-        except OSError as error:
+        except (OSError, av.FFmpegError) as error:
             raise lost(self._name, f"it gives no image any more: {_told(error)}") from None
 
     def close(self) -> None:
@@ -82,5 +83,5 @@ class KeyPictures:
         self._newest, self.frozen = pixels, self._same >= MOST_SAME
 
 
-def _told(error: OSError) -> str:
-    return error.strerror or type(error).__name__
+def _told(error: Exception) -> str:
+    return getattr(error, "strerror", None) or type(error).__name__

@@ -33,6 +33,10 @@ def back_up(state_dir: Path, out: Path) -> Version | None:
     """
     if not (state_dir / LEDGER).exists():
         raise BackupRefused(expected="the state folder of a line", came=str(state_dir), do="name it by state_dir")
+    if not any(Store(state_dir / STORE).history()):
+        raise BackupRefused(
+            expected="a line that was taught", came=f"no version in {state_dir}", do="see whether state_dir is right"
+        )
     with _made_whole(out) as draft:
         through = copy_database(state_dir / LEDGER, draft / LEDGER)
         Store(state_dir / STORE).copy_to(draft / STORE, through)

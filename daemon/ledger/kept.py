@@ -45,8 +45,9 @@ class KeptFrames:
         target = self._root / name[:2] / name
         target.parent.mkdir(exist_ok=True)
         smaller = packed(data)
-        suffix, held = (IMAGE, data) if smaller is None else (PACKED, smaller)
+        suffix, other, held = (IMAGE, PACKED, data) if smaller is None else (PACKED, IMAGE, smaller)
         _write(target.with_suffix(suffix), lambda path: path.write_bytes(held), durable=durable)
+        target.with_suffix(other).unlink(missing_ok=True)  # of a part that was taught before by this name
         if anomaly is not None:
             map16 = anomaly.astype(np.float16)
             _write(target.with_suffix(MAP), lambda path: _save(path, map16), durable=durable)
@@ -85,7 +86,7 @@ class KeptFrames:
     def total_bytes(self) -> int:
         """The room that all kept frames take, taught parts among them."""
         total = 0
-        for folder in self._root.iterdir():
+        for folder in self._root.glob("[0-9a-f][0-9a-f]"):
             with os.scandir(folder) as entries:
                 for entry in entries:
                     with contextlib.suppress(FileNotFoundError):

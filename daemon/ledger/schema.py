@@ -128,4 +128,7 @@ CREATE VIEW open_reviews AS
     AND frame_id NOT IN (SELECT frame_id FROM answers WHERE revoked_by IS NULL)
 """
 
-STEPS = (FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH, SEVENTH, EIGHTH, NINTH)
+# Events are deleted by their time. From here on kept images may be packed, which older Driftlines take for gone.
+TENTH = "CREATE INDEX events_at ON events (at_ms)"
+
+STEPS = (FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH, SEVENTH, EIGHTH, NINTH, TENTH)

@@ -13,6 +13,7 @@ from standardwebhooks.webhooks import Webhook
 
 from daemon.ledger.records import PlantVerdict
 from daemon.plant.feed import Feed
+from daemon.settings.addresses import without_password
 from memory.errors import DriftlineError
 
 TIMEOUT_S = 10.0
@@ -65,5 +66,7 @@ async def _post(feed: Feed, client: httpx.AsyncClient, signer: Webhook | None, v
 
 def _undelivered(url: str, came: str) -> Undelivered:
     return Undelivered(
-        expected=f"{url} to take a verdict", came=came, do="see to the receiver; verdicts are posted again in order"
+        expected=f"{without_password(url)} to take a verdict",
+        came=came,
+        do="see to the receiver; verdicts are posted again in order",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -150,7 +151,10 @@ def _yaml(text: str, source: str) -> Any:
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ConfigError(expected="valid YAML", came=f"{source}: {error}", do="correct that line") from error
+        # Its own text quotes the line, which may hold a password.
+        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None) or type(error).__name__
+        where = f"{source}, line {mark.line + 1}" if mark else source
+        raise ConfigError(expected="valid YAML", came=f"{where}: {problem}", do="correct that line") from None
 
 
 def _put(tree: dict[str, Any], keys: list[str], value: Any) -> None:
@@ -173,11 +177,11 @@ def _refuse_unknown_environment(environ: Mapping[str, str]) -> None:
 
 
 def _shown(key: str, value: object) -> str:
-    """A refused value as it may be told: nothing of what is meant as a password, nor of an address that may hold
-    one."""
-    name = key.lower().replace("__", ".").rpartition(".")[2]
-    secret = difflib.get_close_matches(name, SECRETS, n=1, cutoff=0.6) or "@" in str(value)
-    return "…" if secret else repr(value)
+    """A refused value as it may be told: nothing of what is meant as a password, of an address that may hold one, or of
+    a whole section."""
+    words = re.split(r"[._]+", key.lower())
+    meant = any(difflib.get_close_matches(word, SECRETS, n=1, cutoff=0.6) for word in words)
+    return "…" if meant or "://" in str(value) or isinstance(value, dict) else repr(value)
 
 
 def _readable(error: ValidationError) -> ConfigError:

@@ -35,7 +35,7 @@ def log_to(log_format: str, file: Path | None = None, most_mb: float = 100.0, le
     handler: logging.Handler = logging.StreamHandler(sys.stderr)
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
-        handler = RotatingFileHandler(file, maxBytes=int(most_mb * 1e6 / FILES), backupCount=FILES - 1, delay=True)
+        handler = RotatingFileHandler(file, maxBytes=int(most_mb * 1e6 / FILES), backupCount=FILES - 1)
     of_event = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(processors=[of_event, *traces, as_text], foreign_pre_chain=SHARED)

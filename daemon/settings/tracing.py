@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from importlib.util import find_spec
 from typing import Any
 
 from daemon.settings.load import ConfigError, Settings
@@ -26,16 +25,17 @@ def tracing(settings: Settings) -> Span:
     endpoint = settings.telemetry.endpoint
     if endpoint is None:
         return untraced
-    if find_spec("opentelemetry.exporter") is None:
+    try:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    except ImportError as error:
         raise ConfigError(
             expected="OpenTelemetry, which telemetry.endpoint needs",
             came="it is not installed",
             do="pip install 'driftline[otel]'",
-        )
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-    from opentelemetry.sdk.resources import Resource
-    from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+        ) from error
 
     named = {"service.name": "driftline", "service.instance.id": settings.line}
     provider = TracerProvider(resource=Resource.create(named))
