@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 EXPECTED = 10  # false rejects that so many frames would hold on the mean
-FEWEST = 200
+FEWEST = 120
 
 
 def quiet_after(false_reject_rate: float) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 import fakeredis
 import pytest
 from conftest import NOW_MS
-from golden.make_state import settings_of
+from golden_states.make import settings_of
 from pictures import png
 
 from daemon import build
@@ -26,7 +26,7 @@ from daemon.service import Service
 from daemon.streams import RedisStreams
 
 STATES = sorted(
-    (Path(__file__).parent / "golden" / "states").iterdir(), key=lambda path: int(path.name.partition("-")[2])
+    (Path(__file__).parent / "golden_states").glob("ledger-*"), key=lambda path: int(path.name.partition("-")[2])
 )
 
 
@@ -38,7 +38,7 @@ def golden(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, dict[s
 
 
 def test_there_is_one_of_today_s_format() -> None:
-    assert STATES[-1].name == f"ledger-{len(STEPS)}", "run tests/golden/make_state.py"
+    assert STATES[-1].name == f"ledger-{len(STEPS)}", "run tests/golden_states/make.py"
 
 
 def started(state: Path) -> Service:

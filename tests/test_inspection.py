@@ -142,19 +142,19 @@ def test_a_line_that_rejects_nothing_is_told_once_and_its_end_too(service: Servi
     def told() -> tuple[int, int]:
         return len(details(ledger, "line_quiet")), len(details(ledger, "line_quiet_over"))
 
-    for number in range(199):
+    for number in range(119):
         judge(service, f"ok{number}", (501, 504, 507, 508)[number % 4], Scene())
-    assert quiet_after(0.05) == 200
-    tell_silence(ledger, 0.05, 1)
+    assert quiet_after(0.5) == 120
+    tell_silence(ledger, 0.5, 1)
     assert told() == (0, 0)
     judge(service, "last", 510, Scene())
     for _ in range(2):
-        tell_silence(ledger, 0.05, 2)
+        tell_silence(ledger, 0.5, 2)
     assert told() == (1, 0)
-    assert details(ledger, "line_quiet") == [{"frames": 200}]
+    assert details(ledger, "line_quiet") == [{"frames": 120}]
     service.engine.judge(frame("bad", png(610, Scene(), Flaw.BURR)))
     for _ in range(2):
-        tell_silence(ledger, 0.05, 3)
+        tell_silence(ledger, 0.5, 3)
     assert told() == (1, 1)
 
 

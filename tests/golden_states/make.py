@@ -1,4 +1,4 @@
-"""Make the golden state folder of today's ledger format: `python tests/golden/make_state.py`. Old ones stay as they
+"""Make the golden state folder of today's ledger format: `python tests/golden_states/make.py`. Old ones stay as they
 are.
 
 A line with driftline-tiny at 64 px that was taught, has judged parts, was answered, has learned a defect, and was
@@ -31,7 +31,7 @@ from daemon.ledger.state import open_state
 from daemon.settings.load import Settings
 from daemon.streams import RedisStreams
 
-HERE = Path(__file__).parent / "states"
+HERE = Path(__file__).parent
 
 
 def settings_of(state: Path) -> Settings:
