@@ -160,7 +160,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--rate", type=float, default=20.0, help="frames a second, of all lines together")
     parser.add_argument("--overload_s", type=float, default=60.0)
-    options = arguments.parse(parser, minutes=0.3, rate=6.0, overload_s=3.0)
+    options = arguments.parse(parser, minutes=0.1, rate=6.0, overload_s=2.0)
     log_to("console", level=40)
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as name, faults.Redis(Path(name)) as server:
@@ -177,7 +177,7 @@ def main() -> None:
         for row in overload(folder, server.url, options.overload_s, ways):
             print(row, flush=True)
         print("\n| | |\n| --- | --- |")
-        for row in still_scenes.rows(folder / "soak1", looks, 60 if options.short else 3_600):
+        for row in still_scenes.rows(folder / "soak1", looks, 30 if options.short else 3_600):
             print(row, flush=True)
     print(f"\n{json.dumps({'minutes': options.minutes, 'rate': options.rate})}, {time.monotonic() - began:.0f} s")
 
