@@ -9,7 +9,7 @@ import structlog
 
 from daemon.inference.probe_part import probe_part
 from daemon.ledger.frames import passed_in_a_row
-from daemon.ledger.history import newest_events
+from daemon.ledger.history import is_quiet
 from daemon.ledger.ledger import Ledger
 from daemon.service import Service
 from policies.silence import quiet_after
@@ -45,8 +45,7 @@ def tell_silence(ledger: Ledger, false_reject_rate: float, now_ms: int) -> None:
     """Record, once for each silence, that the line has rejected nothing for long."""
     most = quiet_after(false_reject_rate)
     quiet = passed_in_a_row(ledger, most) == most
-    told = newest_events(ledger, ("line_quiet", "line_quiet_over"), 1)
-    known = bool(told) and told[0].kind == "line_quiet"
+    known = is_quiet(ledger)
     if quiet and not known:
         log.warning("nothing was rejected", frames=most, do="show the line a known defect")
         ledger.event(now_ms, "line_quiet", frames=most)

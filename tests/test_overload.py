@@ -87,9 +87,9 @@ def test_the_mean_time_follows_and_imported_frames_are_judged(settings: Settings
     late = replace(frame("a", png(1)), sent_ms=0)
     for _ in range(50):
         pace.took(100.0)
-    assert pace.leaves_out(late, 1, 790, policy) is None
-    assert pace.leaves_out(late, 1, 810, policy)
-    assert pace.leaves_out(replace(late, imported=True), 1, 810, policy) is None
+    assert pace.leaves_out(late, lambda: 1, 790, policy) is None
+    assert pace.leaves_out(late, lambda: 1, 810, policy)
+    assert pace.leaves_out(replace(late, imported=True), lambda: 1, 810, policy) is None
     assert pace.left_out == 1
 
 

@@ -14,7 +14,7 @@ from daemon.console.access import Viewer
 from daemon.console.services import Injected
 from daemon.console.status_view import StatusView
 from daemon.ledger.frame_list import judging_times
-from daemon.ledger.history import newest_events
+from daemon.ledger.history import is_quiet
 from daemon.ledger.review_queue import count_open
 
 NEWEST = 1_000
@@ -75,8 +75,7 @@ class Counted(Collector):
         for what in RESOURCES:
             trouble.add_metric([what], float(what in now.troubles))
         yield trouble
-        quiet = newest_events(ledger, ("line_quiet", "line_quiet_over"), 1)
-        silent = float(bool(quiet) and quiet[0].kind == "line_quiet")
+        silent = float(is_quiet(ledger))
         yield GaugeMetricFamily("driftline_quiet", "1 while nothing was rejected for long", value=silent)
         trusted = float(now.trust != "untrusted")
         yield GaugeMetricFamily("driftline_scene_trusted", "0 while the scene is beyond trust", value=trusted)

@@ -137,7 +137,7 @@ class Engine:
             return self._refused(frame.problem or "the frame carries no image")
         if active is None:
             return unknown("no memory bank yet: run `driftline teach DIR`")
-        if late := self.pace.leaves_out(frame, self.ledger.next_seq(), now_ms, self.settings.policy):
+        if late := self.pace.leaves_out(frame, self.ledger.next_seq, now_ms, self.settings.policy):
             return unknown(late)
         try:
             refuse_repeated(self.ledger, frame)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import structlog
 
 from daemon.intake.sources import Frame
 from daemon.ledger.ledger import Ledger
 from daemon.settings.models import PolicySettings
-from policies.overload import Load, left_out
+from policies.overload import Load, Overload, left_out
 
 NEWS = 0.1  # how much one frame changes the mean time
 OVER_S = 60.0
@@ -28,11 +30,12 @@ class Pace:
         """A frame was judged in this time."""
         self._judge_ms += (judge_ms - self._judge_ms) * (NEWS if self._judge_ms else 1.0)
 
-    def leaves_out(self, frame: Frame, number: int, now_ms: int, policy: PolicySettings) -> str | None:
-        """Why the frame with this number is not judged (`policies.overload`); None: it is. Imported ones are."""
-        if frame.imported:
+    def leaves_out(self, frame: Frame, number: Callable[[], int], now_ms: int, policy: PolicySettings) -> str | None:
+        """Why the frame with this number is not judged (`policies.overload`); None: it is. Imported ones are, and all
+        of a line that may take its time, whose ledger is not asked for the number."""
+        if frame.imported or (policy.deadline_ms is None and policy.overload is not Overload.NEWEST):
             return None
-        load = Load(number, now_ms - frame.sent_ms, frame.behind, self._judge_ms)
+        load = Load(number(), now_ms - frame.sent_ms, frame.behind, self._judge_ms)
         why = left_out(policy.overload, load, policy.deadline_ms)
         self.left_out += why is not None
         return why

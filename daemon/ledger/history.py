@@ -9,6 +9,12 @@ from daemon.ledger.records import RecordedEvent, SetAside
 from daemon.ledger.rows import recorded_event
 
 
+def is_quiet(ledger: Ledger) -> bool:
+    """Whether it was told that the line rejects nothing, and not that this is over."""
+    told = newest_events(ledger, ("line_quiet", "line_quiet_over"), 1)
+    return bool(told) and told[0].kind == "line_quiet"
+
+
 def newest_events(ledger: Ledger, kinds: tuple[str, ...], limit: int) -> list[RecordedEvent]:
     """The newest events of these kinds, newest first."""
     rows = ledger.database.rows(
