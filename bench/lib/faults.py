@@ -76,11 +76,7 @@ class Redis:
             client.config_set("maxmemory", 0)
 
     def _start(self) -> None:
-        program = shutil.which("redis-server")
-        if program is None:
-            raise SystemExit("no redis-server on the PATH: install it")
-        command = [program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self._folder)]
-        self._process = processes.start(command, self._folder / "redis.log")
+        self._process = processes.start(processes.redis_command(self._folder, self.port), self._folder / "redis.log")
         processes.until_open(self.port)
 
     def _end(self) -> None:

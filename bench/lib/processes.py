@@ -65,13 +65,18 @@ def until_open(port: int) -> None:
             return
 
 
+def redis_command(folder: Path, port: int) -> list[str]:
+    """The command of a redis-server on the loopback interface that saves nothing."""
+    program = shutil.which("redis-server")
+    if program is None:
+        raise SystemExit("no redis-server on the PATH: install it")
+    return [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+
+
 @contextmanager
 def redis_server(folder: Path) -> Iterator[int]:
     """A redis-server that runs meanwhile on the loopback interface and answers, by its port."""
-    program, port = shutil.which("redis-server"), free_port()
-    if program is None:
-        raise SystemExit("no redis-server on the PATH: install it")
-    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
-    with running(command, folder / "redis.log"):
+    port = free_port()
+    with running(redis_command(folder, port), folder / "redis.log"):
         until_open(port)
         yield port
