@@ -17,8 +17,8 @@ VARIABLE = "OPENBLAS_CORETYPE"
 # take the cores from one another: a frame took twice as long.
 SLEEPING = {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_THREAD_TIMEOUT": "4"}  # 2 to the power of 4 turns
 CPUINFO = Path("/proc/cpuinfo")
-# glibc's malloc.h: options of mallopt, and what they are set to, in bytes; the first takes no more.
-KEPT = {-3: 32 << 20, -1: 256 << 20}  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
+# glibc's malloc.h: options of mallopt, and what they are set to; the first, in bytes, takes no more.
+KEPT = {-3: 32 << 20, -1: 256 << 20, -8: 1}  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_ARENA_MAX
 
 
 def kernels(flags: Collection[str]) -> str | None:
@@ -51,7 +51,8 @@ def keep_freed_memory() -> bool:
     """Let this process reuse the memory that it frees, instead of asking the kernel for zeroed pages at every image.
     Returns whether the C library can (glibc's mallopt).
 
-    A network's maps are larger than what glibc keeps by itself: MobileNetV2 took 27 ms an image, and takes 15.
+    A network's maps are larger than what glibc keeps by itself: MobileNetV2 took 27 ms an image, and takes 15. All
+    threads share one heap: with one for each, what a thread has freed no other uses, and a line of 1.1 GB took 1.5.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from pathlib import Path
 
 import pytest
@@ -51,3 +52,23 @@ def test_libraries_are_told_before_any_is_loaded() -> None:
     )
     done = fresh_python(script)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="glibc alone has mallopt")
+def test_threads_that_come_and_go_share_one_heap() -> None:
+    script = (
+        "import ctypes, sys, threading\n"
+        "from memory.runtime import keep_freed_memory\n"
+        "assert keep_freed_memory()\n"
+        "libc, together = ctypes.CDLL(None), threading.Barrier(8)\n"
+        "def work():\n"
+        "    libc.malloc(1000)\n"
+        "    together.wait()\n"
+        "threads = [threading.Thread(target=work) for _ in range(8)]\n"
+        "[t.start() for t in threads]; [t.join() for t in threads]\n"
+        "libc.fopen.restype = ctypes.c_void_p\n"
+        "out = ctypes.c_void_p(libc.fopen(b'/dev/stdout', b'w'))\n"
+        "libc.malloc_info(0, out); libc.fclose(out)\n"
+    )
+    done = fresh_python(script)
+    assert done.stdout.count("<heap nr=") == 1, done.stdout + done.stderr
