@@ -25,7 +25,6 @@ from scipy.stats import theilslopes
 
 from bench.lib import arguments, faults, still_scenes
 from bench.lib.feeding import Answered, Feeding, parts
-from bench.lib.forked import Forked
 from bench.lib.material import TINY, backbone
 from bench.lib.running_line import RunningLine, running
 from bench.lib.scripted_line import begin, taught_script
@@ -168,7 +167,7 @@ def main() -> None:
         ways = ("sample",) if options.short else ("deadline", "sample", "newest")
         settings = line_settings(folder, server.url, "soak1")
         of = taught_script(folder / "parts", 8 if options.short else 60)
-        Forked(lambda: begin(settings, of, looks), folder / "taught.log").ended()
+        begin(settings, of, looks)
         for line in ("soak2", *(f"overload-{how}" for how in ways)):
             shutil.copytree(settings.state_dir, folder / line)
         for row in soak(folder, server.url, options.minutes, options.rate):
