@@ -12,9 +12,11 @@ import pytest
 from cameras import watched
 from servers import need, until
 
-from daemon.intake.cameras import Camera, CameraLost
+from daemon.intake.cameras import Camera, CameraLost, Picture
 from daemon.intake.genicam import GenICam
 from daemon.intake.pixel_formats import Pixels, PixelsRejected
+from daemon.service import Service
+from policies.verdict import Verdict
 
 MONO8, MONO12P, MONO12PACKED, MONO16, RGB8, BAYER_GR8 = (
     0x01080001,
@@ -59,13 +61,13 @@ def gives(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Settled:
     return Settled(monkeypatch, tmp_path)
 
 
-def grabbed(producer: str, serial: str = "S1") -> Pixels:
+def grabbed(producer: str, serial: str = "S1") -> Pixels | Picture:
     """The camera's image after more than it has buffers.
 
     In a thread, as in the service: in the main one harvesters takes Ctrl-C over.
     """
 
-    def grab() -> Pixels:
+    def grab() -> Pixels | Picture:
         camera = GenICam(producer, serial)
         try:
             for _ in range(4):
@@ -128,14 +130,23 @@ def test_a_buffer_too_short_is_told(producer: str, gives: Settled) -> None:
         grabbed(producer)
 
 
-@pytest.mark.parametrize("incomplete", [0, 1])
-def test_a_camera_that_gives_no_complete_image_is_told(
-    producer: str, gives: Settled, monkeypatch: pytest.MonkeyPatch, incomplete: int
-) -> None:
+def test_a_camera_that_gives_no_image_is_told(producer: str, gives: Settled, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("daemon.intake.genicam.READ_MS", 100)
-    gives(bytes(20) if incomplete else None, MONO8, GENTL_INCOMPLETE=incomplete)
+    gives(None, MONO8)
     with pytest.raises(CameraLost, match=r"no complete image within 0\.1 s"):
         grabbed(producer)
+
+
+def test_an_image_of_which_a_part_was_lost_is_a_frame_without_pixels(
+    producer: str, gives: Settled, service: Service
+) -> None:
+    gives(bytes(20), MONO8, GENTL_INCOMPLETE=1)
+    with watched(Camera("cam", lambda: GenICam(producer, "S1"), 1)) as camera:
+        (frame,) = camera.read(5000)
+        assert camera.trouble is None, "it is there"
+    judged = service.engine.judge(frame)
+    assert judged.verdict is Verdict.UNKNOWN
+    assert "lost on its way from the camera" in judged.reason
 
 
 def test_a_camera_that_is_not_there_is_told(producer: str, gives: Settled, tmp_path: Path) -> None:

@@ -37,9 +37,10 @@ class CameraLost(DriftlineError):
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture of a stream, and what came instead of a whole and fresh one: then it is answered UNKNOWN."""
+    """A picture, and what came instead of a whole and fresh one: then it is answered UNKNOWN. `pixels` is None where
+    none came."""
 
-    pixels: Pixels
+    pixels: Pixels | None
     problem: str | None = None
 
 
@@ -108,12 +109,12 @@ class Camera:
         self._closing.set()
         self._thread.join(CLOSE_S)  # a driver may hang for ever; the thread ends with the process
 
-    def _frame(self, at_ns: int, image: Pixels | bytes | Picture) -> Frame:
+    def _frame(self, at_ns: int, image: Pixels | bytes | Picture | None) -> Frame:
         if isinstance(image, Picture):
             problem = f"expected a whole and fresh image, came {image.problem}" if image.problem else None
             return replace(self._frame(at_ns, image.pixels), problem=problem, may_repeat=True)
         name = f"{self._name}@{at_ns}"
-        data = image if isinstance(image, bytes) else _png(image)
+        data = _png(image) if isinstance(image, np.ndarray) else image
         return Frame(name, name, "camera", at_ns // 1_000_000, data)
 
     def _grab_images(self) -> None:

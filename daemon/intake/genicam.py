@@ -7,10 +7,12 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
-from daemon.intake.cameras import READ_MS, Camera, CameraLost, address_of, lost
+from daemon.intake.cameras import READ_MS, Camera, CameraLost, Picture, address_of, lost
 from daemon.intake.pixel_formats import Pixels, PixelsRejected, image_from_buffer
 from daemon.settings.load import ConfigError, Settings
 from daemon.streams import RedisStreams
+
+INCOMPLETE = "an image of which a part was lost on its way from the camera: see to cable, network and packet size"
 
 
 class GenICam:
@@ -31,15 +33,19 @@ class GenICam:
             if serial not in serials:
                 raise lost(serial, f"cameras {', '.join(serials) or '(none)'} of {producer}")
             self._camera: Any = self._harvester.create({"serial_number": serial})
+            self._incomplete = _told_of_incomplete(self._camera)
             self._camera.start()
         except Exception as error:  # harvesters raises what its driver raises
             self._harvester.reset()
             raise _told(serial, error) from error
 
-    def grab(self) -> Pixels:
-        """The next image, as `image_from_buffer` gives it. Raises CameraLost and PixelsRejected."""
+    def grab(self) -> Pixels | Picture:
+        """The next image, as `image_from_buffer` gives it; no pixels where a part of it was lost on its way. Raises
+        CameraLost and PixelsRejected."""
         try:
             buffer = self._complete_buffer()
+            if buffer is None:
+                return Picture(None, INCOMPLETE)
             try:
                 return _image(buffer, self._camera.remote_device.node_map)
             finally:
@@ -52,16 +58,34 @@ class GenICam:
         self._harvester.reset()
 
     def _complete_buffer(self) -> Any:
-        """The next raw GenTL buffer that is complete.
+        """The next raw GenTL buffer that is complete; None for one that is not.
 
         harvesters' own images do not serve: padding stays among the pixels, odd widths cannot be unpacked, many formats
-        are None. Its `fetch` never ends where every buffer is incomplete.
+        are None. It keeps incomplete buffers to itself, and its `fetch` never ends where every buffer is so.
         """
+        before = len(self._incomplete)
         until_s = time.monotonic() + READ_MS / 1000
         while (left_s := until_s - time.monotonic()) > 0:
             if (buffer := self._camera.try_fetch(timeout=left_s, is_raw=True)) is not None:
                 return buffer
+            if len(self._incomplete) > before:
+                self._incomplete.clear()
+                return None
         raise lost(self._serial, f"no complete image within {READ_MS / 1000:g} s")
+
+
+def _told_of_incomplete(camera: Any) -> list[Any]:
+    """A list that grows with each incomplete buffer of a camera."""
+    from harvesters.core import Callback
+
+    seen: list[Any] = []
+
+    class Noticed(Callback):  # type: ignore[misc]  # harvesters has no types
+        def emit(self, context: object = None) -> None:
+            seen.append(context)
+
+    camera.add_callback(camera.Events.INCOMPLETE_BUFFER, Noticed())
+    return seen
 
 
 def _image(buffer: Any, nodes: Any) -> Pixels:
