@@ -17,6 +17,7 @@ from servers import RealRedis, until
 from daemon import clock
 from daemon.console.access import Role, grant
 from daemon.datasets.rendered import STEADY, Flaw
+from daemon.learning import answers as recording
 from daemon.learning import lesson
 from daemon.learning.rollback import roll_back
 from daemon.ledger.answers import every_answer
@@ -100,8 +101,21 @@ def test_parts_are_answered_by_key_and_taken_back(page: Page, url: str, line: tu
     page.keyboard.press("s")
     page.clock.fast_forward(HELD_MS)
     until(lambda: answers(service) == [(first, "defect", "console")])
+    (told,) = every_answer(service.engine.ledger)
+    assert told.looked_ms is not None, "the page tells how long the part was shown"
     expect(page.locator("#queue li")).to_have_count(2)
     assert page.locator("#queue li").nth(1).get_attribute("data-frame") == second
+
+
+def test_who_is_distrusted_is_told(page: Page, url: str, line: tuple[Service, Settings]) -> None:
+    ledger = line[0].engine.ledger
+    for name in ("f610", "f611"):
+        recording.record(ledger, recording.answer(name, "defect", "bert"), clock.unix_ms())
+        recording.record(ledger, recording.answer(name, "good", "console", check=True), clock.unix_ms())
+    page.goto(f"{url}/review")
+    expect(page.locator("#distrusted")).to_contain_text("0 of the last 2 known parts")
+    page.goto(url)
+    expect(page.get_by_text("The answers of console wait for a second person")).to_be_visible()
 
 
 def drag(page: Page, start: tuple[float, float], end: tuple[float, float]) -> None:

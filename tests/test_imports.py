@@ -50,7 +50,7 @@ DOORS = {
     "httpx": {"daemon/plant/webhook.py"},
     "pymodbus": {"daemon/plant/modbus.py"},
     "asyncua": {"daemon/plant/opcua.py"},
-    "scipy": {"policies/outlook.py", "policies/taught_set.py", "policies/threshold.py"},
+    "scipy": {"policies/outlook.py", "policies/reliability.py", "policies/taught_set.py", "policies/threshold.py"},
     "imagecodecs": {"daemon/intake/jpeg2000.py", "daemon/intake/readers.py", "daemon/ledger/packed.py"},
     "simplejpeg": {"daemon/intake/jpeg.py", "daemon/intake/readers.py"},
     "tifffile": {"daemon/intake/tiff.py"},

@@ -10,6 +10,8 @@ from pathlib import Path
 import fakeredis
 import pytest
 from conftest import rows
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from daemon.ledger import outbox
 from daemon.ledger.answers import answers_on, learnable_on, standing_on
@@ -195,3 +197,20 @@ def test_a_ledger_of_today_is_opened_without_writing(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(Database, "write", full)
     assert Ledger(tmp_path / "ledger.sqlite").get_status("service") == {"a": 1}
+
+
+@given(st.lists(st.one_of(st.sampled_from(Effect), st.integers(1, 12)), max_size=12))
+@settings(max_examples=40)
+def test_a_part_is_open_while_no_answer_counts_whatever_came_and_was_revoked(
+    tmp_path_factory: pytest.TempPathFactory, story: list[Effect | int]
+) -> None:
+    ledger = Ledger(tmp_path_factory.mktemp("story") / "ledger.sqlite")
+    ledger.record_verdict(FLAGGED)
+    for step in story:
+        if isinstance(step, Effect):
+            say(ledger, Label.GOOD, "anna", effect=step)
+        elif step <= len(answers_on(ledger, "f")):
+            ledger.revoke((step,), 200, "engineer", "wrong part")
+    counts = any(answer.counts for answer in answers_on(ledger, "f"))
+    assert [row["frame_id"] for row in rows(ledger, OPEN)] == ([] if counts else ["f"])
+    ledger.close()

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from daemon.console.access import Operator, Viewer
+from daemon.console.access import Operator, Role, Viewer
 from daemon.console.audit import audit as audit_entries
 from daemon.console.services import Injected
 from daemon.learning import answers
@@ -33,6 +33,7 @@ class Said(BaseModel):
     frame_id: str = Field(min_length=1, max_length=answers.MAX_CHARS)
     verdict: Literal["good", "defect"]
     region: tuple[Share, Share, Share, Share] | None = Field(None, description="left, top, right, bottom")
+    looked_ms: int | None = Field(None, ge=0, lt=10**answers.MOST_DIGITS, description="how long the part was shown")
     key: str = Field(default_factory=lambda: uuid.uuid4().hex, min_length=1, max_length=answers.MAX_CHARS)
     despite: bool = Field(False, description="send it although somebody else has answered")
 
@@ -62,16 +63,18 @@ def why(services: Injected, _: Viewer, name: str) -> list[dict[str, Any]]:
 
 
 @router.get("/reviews")
-def reviews(services: Injected, _: Viewer, limit: Limit = 50) -> list[dict[str, Any]]:
-    """The parts that people are asked about, the most urgent first."""
-    return services.reviews.queue(limit)
+def reviews(services: Injected, caller: Viewer, limit: Limit = 50) -> list[dict[str, Any]]:
+    """The parts that people are asked about, the most urgent first; for an operator, now and then a known part among
+    them."""
+    return services.reviews.queue(limit, caller.name if caller.role >= Role.OPERATOR else None)
 
 
 @router.post("/answers", status_code=202)
 def answer(services: Injected, caller: Operator, body: Said) -> dict[str, str]:
     """Answer about a part. It goes the way of every answer: the service records it, each key once."""
     region = json.dumps(body.region) if body.region else None
-    checked = answers.answer(body.frame_id, body.verdict, caller.name, region, body.key)
+    looked_ms = str(body.looked_ms) if body.looked_ms is not None else None
+    checked = answers.answer(body.frame_id, body.verdict, caller.name, region, body.key, looked_ms)
     return {"sent": services.reviews.answer(checked, despite=body.despite), "key": checked.key}
 
 

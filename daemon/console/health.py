@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 from daemon.console.access import Viewer
 from daemon.console.services import Injected
 from daemon.console.status_view import StatusView
+from daemon.learning.reliability import all_distrusted
 from daemon.ledger.frame_list import judging_times
 from daemon.ledger.history import is_quiet
 from daemon.ledger.review_queue import count_open
@@ -77,6 +78,10 @@ class Counted(Collector):
         yield trouble
         silent = float(is_quiet(ledger))
         yield GaugeMetricFamily("driftline_quiet", "1 while nothing was rejected for long", value=silent)
+        distrusted = float(len(all_distrusted(ledger)))
+        yield GaugeMetricFamily(
+            "driftline_distrusted", "Operators whose answers wait for a second person", value=distrusted
+        )
         trusted = float(now.trust != "untrusted")
         yield GaugeMetricFamily("driftline_scene_trusted", "0 while the scene is beyond trust", value=trusted)
         yield GaugeMetricFamily(

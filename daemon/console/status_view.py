@@ -7,6 +7,7 @@ from typing import Any
 
 from daemon.console.line import LineView
 from daemon.learning import lesson
+from daemon.learning.reliability import all_distrusted
 from daemon.ledger.history import newest_events
 from daemon.ledger.review_queue import count_open
 from daemon.status import ServiceStatus, service_status
@@ -40,14 +41,20 @@ class StatusView:
     def summary(self) -> dict[str, Any]:
         """The service's report, with the other facts that pages show."""
         reported, head, ledger = self.reported(), self.line.head(), self.line.state.ledger
+        unsure = all_distrusted(ledger)
         due = self.line.settings.policy.lesson_after - lesson.unlearned(ledger, head) if head else None
         return {
             **reported,
-            "troubles": _troubles(reported),
+            "troubles": _troubles(reported) + [_waiting(name, reason) for name, reason in unsure.items()],
+            "distrusted": unsure,
             "waiting": count_open(ledger),
             "head": head.number if head else None,
             "answers_to_lesson": due,
         }
+
+
+def _waiting(operator: str, reason: str) -> str:
+    return f"The answers of {operator} wait for a second person: {reason}."
 
 
 def _troubles(reported: dict[str, Any]) -> list[str]:

@@ -7,14 +7,17 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from daemon.learning.reliability import distrusted
 from daemon.ledger.answers import frames_answered_in, learnable_on, standing_on
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Box, Effect, JudgedFrame, NewAnswer, RecordedAnswer, Span
+from daemon.ledger.review_queue import answer_of_another
 from daemon.streams import Message
 from memory.errors import DriftlineError
 from policies.verdict import Label
 
 MAX_CHARS = 256
+MOST_DIGITS = 9  # of milliseconds: more than a week
 
 
 class FeedbackRejected(DriftlineError):
@@ -25,7 +28,9 @@ class FeedbackRejected(DriftlineError):
 class Answer:
     """One operator's answer about one frame. `box` is (left, top, right, bottom) as shares of the image.
 
-    `key` makes it count once, however often it is sent; by default it names frame, operator and label.
+    `key` makes it count once, however often it is sent; by default it names frame, operator and label. `looked_ms` is
+    how long the part was shown before, where the client knows. A `check` is about a known part, by which the operator
+    is checked: it teaches nothing.
     """
 
     frame_id: str
@@ -33,6 +38,8 @@ class Answer:
     operator: str
     box: Box | None
     key: str
+    looked_ms: int | None = None
+    check: bool = False
 
     def fields(self) -> dict[str, str | bytes]:
         """The answer as the feedback stream carries it."""
@@ -42,17 +49,31 @@ class Answer:
             "operator": self.operator,
             "key": self.key,
         }
-        return plain | ({"region": json.dumps(self.box)} if self.box else {})
+        if self.box:
+            plain["region"] = json.dumps(self.box)
+        if self.looked_ms is not None:
+            plain["looked_ms"] = str(self.looked_ms)
+        return plain | ({"check": "1"} if self.check else {})
 
 
-def answer(frame_id: str, verdict: str, operator: str, region: str | None = None, key: str | None = None) -> Answer:
+def answer(
+    frame_id: str,
+    verdict: str,
+    operator: str,
+    region: str | None = None,
+    key: str | None = None,
+    looked_ms: str | None = None,
+    *,
+    check: bool = False,
+) -> Answer:
     """A checked answer, its region in JSON. Raises FeedbackRejected naming the field that is wrong."""
     for name, value in (("frame_id", frame_id), ("operator", operator), ("key", key or "-")):
         if not value or len(value) > MAX_CHARS:
             raise _rejected(f"{name} of 1 to {MAX_CHARS} characters", f"{len(value or '')} characters")
     if verdict not in set(Label):
         raise _rejected("verdict good or defect", repr(verdict[:40]))
-    return Answer(frame_id, Label(verdict), operator, _box(region), key or f"{frame_id}|{operator}|{verdict}")
+    key = key or f"{frame_id}|{operator}|{verdict}"
+    return Answer(frame_id, Label(verdict), operator, _box(region), key, _looked_ms(looked_ms), check)
 
 
 def parse(message: Message) -> Answer:
@@ -64,6 +85,8 @@ def parse(message: Message) -> Answer:
             message.text("operator") or "",
             message.text("region"),
             message.text("key"),
+            message.text("looked_ms"),
+            check=message.text("check") == "1",
         )
     except UnicodeDecodeError as error:
         raise _rejected("UTF-8 fields", str(error)) from error
@@ -74,10 +97,13 @@ def record(ledger: Ledger, answer: Answer, now_ms: int) -> RecordedAnswer | None
 
     Its `effect` is `accepted`; `correction` where it replaces an earlier answer of the same operator, which no longer
     counts; `contradiction` where another operator's answer stands against it, so that nothing is learned from the frame
-    until people agree; `late` where the image is no longer kept or was never scored, so that nothing can be learned.
-    Raises FeedbackRejected for a frame that was never judged.
+    until people agree; `late` where the image is no longer kept or was never scored, so that nothing can be learned;
+    `check` where it is about a known part; `unconfirmed` where its operator is distrusted
+    (`daemon.learning.reliability`), so that a second person is asked. Raises FeedbackRejected for a frame that was
+    never judged.
     """
-    effect = _effect(ledger, answer)
+    distrust = distrusted(ledger, answer.operator)
+    effect = _effect(ledger, answer, distrust)
     recorded = ledger.record_answer(
         NewAnswer(
             key=answer.key,
@@ -87,20 +113,31 @@ def record(ledger: Ledger, answer: Answer, now_ms: int) -> RecordedAnswer | None
             box=answer.box,
             received_ms=now_ms,
             effect=effect,
+            looked_ms=answer.looked_ms,
         )
     )
-    if recorded is not None and effect is not Effect.ACCEPTED:
+    if recorded is None:
+        return None
+    if effect is not Effect.ACCEPTED:
         detail = {"frame_id": answer.frame_id, "operator": answer.operator, "verdict": answer.label}
         ledger.event(now_ms, f"feedback_{effect}", **detail)
+    after = distrusted(ledger, answer.operator)
+    if bool(after) != bool(distrust):
+        kind = "operator_distrusted" if after else "operator_trusted"
+        ledger.event(now_ms, kind, operator=answer.operator, reason=after)
     return recorded
 
 
-def _effect(ledger: Ledger, answer: Answer) -> Effect:
+def _effect(ledger: Ledger, answer: Answer, distrust: str) -> Effect:
     frame = judged(ledger, answer.frame_id)
+    if answer.check and answer_of_another(ledger, answer.frame_id, answer.operator):
+        return Effect.CHECK
     labels = {standing.operator: standing.label for standing in standing_on(ledger, answer.frame_id)}
     own = labels.pop(answer.operator, answer.label)
     if frame.kept is None or frame.score is None:
         return Effect.LATE
+    if distrust:
+        return Effect.UNCONFIRMED
     if set(labels.values()) - {answer.label}:
         return Effect.CONTRADICTION
     return Effect.ACCEPTED if own is answer.label else Effect.CORRECTION
@@ -159,6 +196,14 @@ def _box(text: str | None) -> Box | None:
     if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
         raise _rejected("0 ≤ left < right ≤ 1 and 0 ≤ top < bottom ≤ 1", repr(region)[:80])
     return left, top, right, bottom
+
+
+def _looked_ms(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS):
+        raise _rejected(f"looked_ms of 1 to {MOST_DIGITS} digits", repr(text[:40]))
+    return int(text)
 
 
 def _rejected(expected: str, came: str) -> FeedbackRejected:

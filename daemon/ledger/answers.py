@@ -29,9 +29,8 @@ def standing_on(ledger: Ledger, frame_id: str) -> list[RecordedAnswer]:
 def learnable_on(ledger: Ledger, frame_id: str, through: int) -> list[RecordedAnswer]:
     """The answers on a frame that stood at `through` and were in time, in the order of the operators' first answers."""
     rows = ledger.database.rows(
-        "WITH counting AS (SELECT * FROM answers"
-        " WHERE frame_id = ? AND id <= ? AND effect <> 'late' AND revoked_by IS NULL)"
-        " SELECT * FROM counting WHERE id IN (SELECT max(id) FROM counting GROUP BY operator) ORDER BY first_id",
+        "SELECT * FROM answers WHERE id IN (SELECT max(id) FROM counting WHERE frame_id = ? AND id <= ?"
+        " AND effect <> 'late' GROUP BY operator) ORDER BY first_id",
         frame_id,
         through,
     )
@@ -60,15 +59,14 @@ def last_answer(ledger: Ledger) -> int:
 
 
 def answers_after(ledger: Ledger, answer_id: int) -> int:
-    """The number of answers after this one that were in time."""
-    return ledger.database.number("SELECT count(*) FROM feedback WHERE id > ? AND effect <> 'late'", answer_id)
+    """The number of answers after this one that may teach."""
+    return ledger.database.number("SELECT count(*) FROM teaching WHERE id > ?", answer_id)
 
 
 def frames_answered_in(ledger: Ledger, span: Span) -> list[str]:
-    """The frames with an answer in a span that was in time, in the order of the first such answer."""
+    """The frames with an answer in a span that may teach, in the order of the first such answer."""
     rows = ledger.database.rows(
-        "SELECT frame_id FROM feedback WHERE id > ? AND id <= ? AND effect <> 'late'"
-        " GROUP BY frame_id ORDER BY min(id)",
+        "SELECT frame_id FROM teaching WHERE id > ? AND id <= ? GROUP BY frame_id ORDER BY min(id)",
         span.after,
         span.through,
     )

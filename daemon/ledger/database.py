@@ -33,7 +33,7 @@ class Database:
         if self._steps_taken(path) < len(STEPS):  # else nothing is written: a full disk can still be read
             with self.write() as connection:
                 for step in STEPS[self._steps_taken(path) :]:
-                    for statement in step.split(";"):
+                    for statement in _statements(step):
                         connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {len(STEPS)}")
 
@@ -89,6 +89,16 @@ class Database:
                 self._connection.execute("ROLLBACK")
                 raise
             self._connection.execute("COMMIT")
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The statements of a script; a trigger holds semicolons of its own."""
+    statement = ""
+    for piece in f"{script};".split(";"):
+        statement += f"{piece};"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
 
 
 def copy_database(source: Path, target: Path) -> int:

@@ -90,10 +90,10 @@ def last_seq(ledger: Ledger) -> int:
 
 
 def review_set(ledger: Ledger) -> list[JudgedFrame]:
-    """Kept frames that people were asked about, or have an answer in time that is not revoked, oldest first."""
+    """Kept frames that people were asked about, or have an answer that may teach, oldest first."""
     rows = ledger.database.rows(
         "SELECT * FROM frames WHERE kept IS NOT NULL AND (asked = 1 OR frame_id IN"
-        " (SELECT frame_id FROM answers WHERE revoked_by IS NULL AND effect <> 'late')) ORDER BY seq"
+        " (SELECT frame_id FROM counting WHERE effect <> 'late')) ORDER BY seq"
     )
     return [judged_frame(row) for row in rows]
 

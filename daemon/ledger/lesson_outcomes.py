@@ -52,9 +52,9 @@ def outcome(ledger: Ledger, version: Version) -> Outcome:
 
 
 def answers_in(ledger: Ledger, span: Span) -> dict[str, int]:
-    """How many answers of a span that were in time said what."""
+    """How many answers of a span that may teach said what."""
     rows = ledger.database.rows(
-        "SELECT verdict, count(*) FROM feedback WHERE id > ? AND id <= ? AND effect <> 'late' GROUP BY verdict",
+        "SELECT verdict, count(*) FROM teaching WHERE id > ? AND id <= ? GROUP BY verdict",
         span.after,
         span.through,
     )

@@ -23,6 +23,8 @@ class Effect(StrEnum):
     CORRECTION = "correction"
     CONTRADICTION = "contradiction"
     LATE = "late"
+    CHECK = "check"
+    UNCONFIRMED = "unconfirmed"
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,8 @@ class PlantVerdict:
 @dataclass(frozen=True, kw_only=True)
 class NewAnswer:
     """One operator's answer about one frame, as it is to be recorded. `box` is (left, top, right, bottom) as shares of
-    the image; `key` makes the answer count once, however often it is sent."""
+    the image; `key` makes the answer count once, however often it is sent; `looked_ms` is how long the part was shown
+    before, where that is known."""
 
     key: str
     frame_id: str
@@ -129,6 +132,7 @@ class NewAnswer:
     box: Box | None
     received_ms: int
     effect: Effect
+    looked_ms: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,6 +141,11 @@ class RecordedAnswer(NewAnswer):
 
     id: int
     revoked_by: str | None = None
+
+    @property
+    def counts(self) -> bool:
+        """Whether it tells what the part is: it is not revoked, no check of its operator, and waits for nobody."""
+        return self.revoked_by is None and self.effect not in (Effect.CHECK, Effect.UNCONFIRMED)
 
 
 @dataclass(frozen=True)

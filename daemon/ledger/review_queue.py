@@ -8,10 +8,16 @@ from daemon.ledger.records import RecordedAnswer
 from daemon.ledger.rows import recorded_answer
 
 
-def open_for_review(ledger: Ledger, limit: int) -> list[ListedFrame]:
-    """Frames that people are asked about and nobody has answered for: first what was not passed, then the most
-    anomalous of what was."""
-    rows = ledger.database.rows("SELECT * FROM open_reviews ORDER BY verdict = 'OK', p_value, seq DESC LIMIT ?", limit)
+def open_for_review(ledger: Ledger, limit: int, answered_by: str | None = None) -> list[ListedFrame]:
+    """Frames that people are asked about and nobody has answered for so that it counts: first what was not passed, then
+    the most anomalous of what was; without those that `answered_by` has answered for, and a second person must."""
+    rows = ledger.database.rows(
+        "SELECT * FROM open_reviews"
+        " WHERE frame_id NOT IN (SELECT frame_id FROM answers WHERE operator = ? AND revoked_by IS NULL)"
+        " ORDER BY verdict = 'OK', p_value, seq DESC LIMIT ?",
+        answered_by,
+        limit,
+    )
     return [listed_frame(row) for row in rows]
 
 
@@ -21,9 +27,9 @@ def count_open(ledger: Ledger) -> int:
 
 
 def answer_of_another(ledger: Ledger, frame_id: str, operator: str) -> RecordedAnswer | None:
-    """The first answer about a frame that another operator gave and nobody has revoked; None where there is none."""
+    """The first answer that counts which another operator gave about a frame; None where there is none."""
     row = ledger.database.row(
-        "SELECT * FROM answers WHERE frame_id = ? AND operator <> ? AND revoked_by IS NULL ORDER BY id",
+        "SELECT * FROM answers WHERE frame_id = ? AND operator <> ? AND id IN (SELECT id FROM counting) ORDER BY id",
         frame_id,
         operator,
     )

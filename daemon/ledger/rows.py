@@ -29,8 +29,8 @@ PLAIN = tuple(
     if field.name not in {"verdict", "trial", "evidence", "drift", "timings", "scene"}
 )
 INSERT_ANSWER = (
-    "INSERT INTO feedback (key, frame_id, verdict, operator, region, received_ms, effect)"
-    " VALUES (:key, :frame_id, :verdict, :operator, :region, :received_ms, :effect)"
+    "INSERT INTO feedback (key, frame_id, verdict, operator, region, received_ms, effect, looked_ms)"
+    " VALUES (:key, :frame_id, :verdict, :operator, :region, :received_ms, :effect, :looked_ms)"
 )
 FLAGS = ("asked", "audited", "imported", "published")
 WRITTEN = (
@@ -85,6 +85,7 @@ def recorded_answer(row: Row) -> RecordedAnswer:
         box=tuple(json.loads(row["region"])) if row["region"] else None,
         received_ms=row["received_ms"],
         effect=Effect(row["effect"]),
+        looked_ms=row["looked_ms"],
         revoked_by=row["revoked_by"],
     )
 
@@ -99,6 +100,7 @@ def answer_columns(answer: NewAnswer) -> dict[str, Any]:
         "region": json.dumps(answer.box) if answer.box else None,
         "received_ms": answer.received_ms,
         "effect": answer.effect,
+        "looked_ms": answer.looked_ms,
     }
 
 

@@ -131,4 +131,46 @@ CREATE VIEW open_reviews AS
 # Events are deleted by their time. From here on kept images may be packed, which older Driftlines take for gone.
 TENTH = "CREATE INDEX events_at ON events (at_ms)"
 
-STEPS = (FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH, SEVENTH, EIGHTH, NINTH, TENTH)
+# How long a part was shown before it was answered for. An answer about a known part only tells of its operator, an
+# unconfirmed one waits for a second person, who is asked: `teaching` are the others that were in time, `counting` the
+# others that are not revoked. The other views as before, of answers that count. Whether a frame has one is written with
+# it, so that years of answers do not slow the review queue down.
+ELEVENTH = """
+ALTER TABLE feedback ADD COLUMN looked_ms INTEGER;
+CREATE INDEX feedback_operator ON feedback (operator, id);
+CREATE INDEX feedback_checks ON feedback (operator, id) WHERE effect = 'check';
+CREATE INDEX feedback_looks ON feedback (operator, id) WHERE looked_ms IS NOT NULL;
+DROP VIEW open_reviews;
+DROP VIEW standing;
+DROP VIEW answers;
+CREATE VIEW teaching AS SELECT * FROM feedback WHERE effect NOT IN ('late', 'check', 'unconfirmed');
+CREATE VIEW counting AS
+    SELECT * FROM feedback WHERE effect NOT IN ('check', 'unconfirmed')
+    AND id NOT IN (SELECT feedback_id FROM revoked);
+CREATE VIEW answers AS
+    SELECT feedback.*, revoked.who AS revoked_by, (
+        SELECT min(later.id) FROM counting AS later
+        WHERE later.frame_id = feedback.frame_id AND later.operator = feedback.operator AND later.id > feedback.id
+    ) AS replaced_by, (
+        SELECT min(earlier.id) FROM counting AS earlier
+        WHERE earlier.frame_id = feedback.frame_id AND earlier.operator = feedback.operator
+    ) AS first_id
+    FROM feedback LEFT JOIN revoked ON revoked.feedback_id = feedback.id;
+CREATE VIEW standing AS SELECT * FROM answers WHERE replaced_by IS NULL AND id IN (SELECT id FROM counting);
+ALTER TABLE frames ADD COLUMN answered INTEGER NOT NULL DEFAULT 0;
+UPDATE frames SET answered = 1 WHERE frame_id IN (SELECT frame_id FROM counting);
+CREATE TRIGGER answer_came AFTER INSERT ON feedback BEGIN
+    UPDATE frames SET answered = EXISTS (SELECT 1 FROM counting WHERE counting.frame_id = new.frame_id)
+    WHERE frame_id = new.frame_id;
+END;
+CREATE TRIGGER answer_went AFTER INSERT ON revoked BEGIN
+    UPDATE frames SET answered = EXISTS (SELECT 1 FROM counting WHERE counting.frame_id = frames.frame_id)
+    WHERE frame_id = (SELECT frame_id FROM feedback WHERE id = new.feedback_id);
+END;
+CREATE INDEX frames_open ON frames (seq)
+    WHERE imported = 0 AND asked = 1 AND answered = 0 AND kept IS NOT NULL AND score IS NOT NULL;
+CREATE VIEW open_reviews AS
+    SELECT * FROM line_frames WHERE asked = 1 AND answered = 0 AND kept IS NOT NULL AND score IS NOT NULL
+"""
+
+STEPS = (FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH, SEVENTH, EIGHTH, NINTH, TENTH, ELEVENTH)

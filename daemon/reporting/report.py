@@ -18,6 +18,7 @@ from daemon.ledger.frames import newest_frames
 from daemon.ledger.history import newest_events
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.lesson_outcomes import outcome
+from daemon.ledger.operators import answers_of_each, track_record
 from daemon.ledger.provenance import bits_behind, inside_behind, threshold_behind
 from daemon.ledger.records import JudgedFrame, RecordedEvent
 from daemon.reporting.heatmap import overlay
@@ -27,6 +28,7 @@ from drift.monitor import DriftState, Trust
 from drift.signals import CAMERA, LIGHT, MATERIAL
 from memory.store import Store
 from memory.version import Version
+from policies.reliability import distrust
 from policies.verdict import Label, Verdict
 
 NEWEST_FRAMES = 3_000
@@ -45,7 +47,7 @@ def render(engine: Engine, store: Store, title: str) -> str:
     """The report of the newest `NEWEST_FRAMES` frames and of all versions, as one HTML text."""
     ledger = engine.ledger
     frames = newest_frames(ledger, NEWEST_FRAMES)[::-1]
-    labels = {answer.frame_id: answer.label for answer in reversed(every_answer(ledger))}
+    labels = {answer.frame_id: answer.label for answer in reversed(every_answer(ledger)) if answer.counts}
     page = jinja2.Environment(
         loader=jinja2.PackageLoader("daemon.reporting"),
         autoescape=True,
@@ -65,10 +67,20 @@ def render(engine: Engine, store: Store, title: str) -> str:
         cards=_cards(ledger, engine.drift()),
         regimes=[_regime(event) for event in newest_events(ledger, ("regime",), NEWEST_REGIMES)],
         versions=[_version(v, ledger) for v in reversed(store.history())],
+        operators=_operators(ledger),
         holds=[event.detail for event in newest_events(ledger, ("hold",), NEWEST_HOLDS)],
         sheet=_sheet(engine, store, frames, labels),
         size=PLOT,
     )
+
+
+def _operators(ledger: Ledger) -> list[dict[str, Any]]:
+    table = []
+    for operator, count in answers_of_each(ledger).items():
+        record = track_record(ledger, operator)
+        known = f"{record.agreed} of {record.checks}" if record.checks else "none shown"
+        table.append({"name": operator, "answers": count, "known": known, "distrust": distrust(record)})
+    return table
 
 
 def _tally(frames: list[JudgedFrame], labels: dict[str, Label]) -> dict[str, int]:

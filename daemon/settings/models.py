@@ -79,6 +79,9 @@ class PolicySettings(Section):
     audit_share: float = Field(0.02, ge=0, le=1, description="random share of frames to ask about")
     review_rate: float = Field(0.1, gt=0, lt=1, description="share of good parts asked about though passed, at most")
     asks_per_hour: int = Field(30, ge=0, description="questions an hour at most, audited parts beside them")
+    known_part_every: int = Field(
+        20, ge=0, description="one known part among this many of an operator's questions on the pages; 0: none"
+    )
     lesson_after: int = Field(10, ge=1, description="a lesson starts after this many new confirmations")
     shadow_frames: int = Field(0, ge=0, description="frames a proposal scores beside the head before it may judge")
     deadline_ms: int | None = Field(

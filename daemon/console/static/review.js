@@ -9,10 +9,11 @@ let chosen = new Set();
 let region = null;
 let heat = true;
 let filled = false;
+let shown = null; // the part on the stage, and since when
 let unsent = JSON.parse(localStorage.getItem(KEPT) ?? "[]");
 
 const JSON_BODY = { "Content-Type": "application/json" };
-const bodyOf = ({ frame, verdict, region, key }) => JSON.stringify({ frame_id: frame.frame_id, verdict, region, key });
+const bodyOf = ({ frame, verdict, region, key, looked_ms }) => JSON.stringify({ frame_id: frame.frame_id, verdict, region, key, looked_ms });
 const keep = () => localStorage.setItem(KEPT, JSON.stringify(unsent));
 const tell = (text, trouble) => tellIn("told", text, trouble);
 const current = () => queue[0];
@@ -26,6 +27,7 @@ function unmark() {
 
 function draw() {
   const frame = current();
+  if (frame?.frame_id !== shown?.frame_id) shown = frame && { frame_id: frame.frame_id, at: performance.now() };
   by("nothing").hidden = Boolean(frame);
   by("image").hidden = !frame;
   unmark();
@@ -59,8 +61,9 @@ function answer(verdict) {
   const taken = chosen.size ? queue.filter((frame) => chosen.has(frame.frame_id)) : queue.slice(0, 1);
   if (!taken.length || !mayAnswer) return;
   const marked = taken.length === 1 && verdict === "defect" ? region : null;
+  const looked_ms = taken.length === 1 && shown ? Math.round(performance.now() - shown.at) : null;
   for (const frame of taken) {
-    unsent.push({ frame, verdict, region: marked, key: crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`, at: Date.now() });
+    unsent.push({ frame, verdict, region: marked, looked_ms, key: crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`, at: Date.now() });
   }
   queue = queue.filter((frame) => !taken.includes(frame));
   chosen.clear();
@@ -165,6 +168,8 @@ news.addEventListener("back", fill);
 news.addEventListener("status", ({ detail }) => {
   fill();
   const due = detail.answers_to_lesson; // none before anything was taught
+  by("distrusted").textContent = detail.distrusted[document.body.dataset.caller] ? "Your answers wait for a second person: "
+    + `${detail.distrusted[document.body.dataset.caller]}.` : "";
   by("lesson").textContent = due === null ? "" : due > 0 ? `A lesson comes after ${due} more answers.` : "A lesson is due.";
 });
 unsent.forEach((each) => { each.sending = false; });
