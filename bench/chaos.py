@@ -33,6 +33,7 @@ from daemon.ledger.backup import restore
 from daemon.settings.load import Settings
 from daemon.settings.logs import log_to
 from memory.extract import Extractor
+from memory.runtime import use_threads
 from memory.store import Store
 
 LIVES_S = (0.02, 3.0)  # how long a life lasts before it is killed
@@ -188,6 +189,7 @@ def main() -> None:
     log_to("console", level=40)
     began = time.monotonic()
     draw = random.Random(options.seed)  # noqa: S311  # when to kill, no secret
+    use_threads(1)  # a child of a process whose threads have computed waits for them for ever
     looks = backbone(TINY.model_copy(update={"input_px": SHORT_PX}))
     with (
         tempfile.TemporaryDirectory() as name,
