@@ -28,8 +28,9 @@ class Look:
 
 @dataclass(frozen=True)
 class TrackRecord:
-    """An operator's newest answers that tell how they are given: of at most `NEWEST_CHECKS` known parts, how many were
-    answered as people had agreed; and at most `NEWEST_LOOKS` answers from the console's pages."""
+    """An operator's newest answers that tell how they are given: of at most `NEWEST_CHECKS` known parts, about how many
+    people agree by now, and how many of these were answered so; and at most `NEWEST_LOOKS` answers from the console's
+    pages."""
 
     checks: int = 0
     agreed: int = 0
@@ -44,7 +45,7 @@ def distrust(record: TrackRecord) -> str:
     all the same, half of them after less than `SHORTEST_LOOK_MS`.
     """
     if bdtr(record.agreed, record.checks, LEAST_AGREED) < SIGNIFICANCE:
-        return f"{record.agreed} of the last {record.checks} known parts were answered as people had agreed"
+        return f"{record.agreed} of the last {record.checks} known parts were answered as others agree"
     same = len({look.label for look in record.looks}) == 1
     if same and len(record.looks) >= NEWEST_LOOKS:
         median_ms = statistics.median(look.looked_ms for look in record.looks)
@@ -62,6 +63,6 @@ def check_due(answers_since: int, record: TrackRecord, every: int) -> bool:
     return every > 0 and answers_since >= every - 1
 
 
-def wanted(record: TrackRecord) -> Label:
-    """What the next known part should show: first a defect, then a good part, in turn."""
-    return Label.GOOD if record.checks % 2 else Label.DEFECT
+def wanted(shown: int) -> Label:
+    """What the next known part should show after so many: first a defect, then a good part, in turn."""
+    return Label.GOOD if shown % 2 else Label.DEFECT

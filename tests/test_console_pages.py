@@ -111,6 +111,7 @@ def test_who_is_distrusted_is_told(page: Page, url: str, line: tuple[Service, Se
     ledger = line[0].engine.ledger
     for name in ("f610", "f611"):
         recording.record(ledger, recording.answer(name, "defect", "bert"), clock.unix_ms())
+        recording.record(ledger, recording.answer(name, "defect", "carl", check=True), clock.unix_ms())
         recording.record(ledger, recording.answer(name, "good", "console", check=True), clock.unix_ms())
     page.goto(f"{url}/review")
     expect(page.locator("#distrusted")).to_contain_text("0 of the last 2 known parts")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from conftest import NOW_MS, frame
@@ -12,11 +13,13 @@ from lessons import answer, learn
 from pictures import png
 
 from daemon.cli.console import line_view
+from daemon.console.checks import Checks
 from daemon.console.reviews import AlreadyAnswered, Reviews
 from daemon.datasets.rendered import STEADY, Flaw
-from daemon.learning import answers, reliability
+from daemon.learning import answers, reliability, revocation
 from daemon.ledger import review_queue
 from daemon.ledger.answers import answers_on, learnable_on, standing_on
+from daemon.ledger.frame_list import ListedFrame, frames_before
 from daemon.ledger.history import newest_events
 from daemon.ledger.operators import known_parts, track_record
 from daemon.ledger.records import Effect
@@ -34,6 +37,7 @@ from policies.reliability import (
     TrackRecord,
     check_due,
     distrust,
+    wanted,
 )
 from policies.verdict import Label, Verdict
 
@@ -101,9 +105,8 @@ def line(service: Service) -> Service:
 @pytest.fixture
 def reviews(line: Service, settings: Settings) -> Reviews:
     """The console's reviews of the line, a known part among three answers."""
-    policy = settings.policy.model_copy(update={"known_part_every": EVERY})
-    changed = settings.model_copy(update={"policy": policy})
-    return Reviews(line_view(changed, open_state(settings.state_dir), line.streams))
+    view = line_view(settings, open_state(settings.state_dir), line.streams)
+    return Reviews(view, Checks(view.state.ledger, EVERY))
 
 
 def send(reviews: Reviews, line: Service, frame_id: str, verdict: str, operator: str) -> None:
@@ -134,39 +137,105 @@ def test_a_known_part_is_asked_again_and_teaches_nothing(reviews: Reviews, line:
     ]
     assert [one.operator for one in standing_on(ledger, "bad0")] == ["bert"]
     assert [one.operator for one in learnable_on(ledger, "bad0", 2**62)] == ["bert"]
-    assert track_record(ledger, "anna") == TrackRecord(checks=1, agreed=0)
     assert "bad0" not in asked(reviews, "anna"), "she has answered"
     (told,) = newest_events(ledger, ("feedback_check",), 9)
     assert told.detail == {"frame_id": "bad0", "operator": "anna", "verdict": "good"}
 
 
-def test_a_part_that_people_differ_on_is_not_known(line: Service) -> None:
+def check(line: Service, frame_id: str, label: str, operator: str, key: str | None = None) -> None:
+    given = answers.answer(frame_id, label, operator, key=key, check=True)
+    answers.record(line.engine.ledger, given, NOW_MS)
+
+
+def test_one_person_s_word_against_another_s_tells_nothing_of_either(line: Service) -> None:
     ledger = line.engine.ledger
     answer(line, "bad0", "defect", "bert")
-    assert [part.frame_id for part in known_parts(ledger, "anna").values()] == ["bad0"]
-    answer(line, "bad0", "good", "carl")
-    assert known_parts(ledger, "anna") == {}
+    check(line, "bad0", "good", "anna")
+    assert track_record(ledger, "anna") == TrackRecord()
+    check(line, "bad0", "defect", "carl")
+    assert track_record(ledger, "anna") == TrackRecord(checks=1, agreed=0), "two others agree"
+    assert track_record(ledger, "carl") == TrackRecord(), "the others differ"
 
 
-def test_a_part_is_known_only_where_the_verdict_agrees(line: Service) -> None:
-    answer(line, "bad0", "good", "bert")
-    assert known_parts(line.engine.ledger, "anna") == {}
-
-
-def test_good_and_bad_parts_are_known(line: Service) -> None:
-    good = next(
-        judged
-        for number in range(500, 540)
-        if (judged := line.engine.judge(frame(f"good{number}", png(number)))).verdict is Verdict.OK
-        and (judged.p_value or 0) >= 0.5
-        and judged.kept
-    )
-    answer(line, good.frame_id, "good", "bert")
+def test_a_known_part_counts_once_however_often_it_is_answered(line: Service) -> None:
     answer(line, "bad0", "defect", "bert")
-    assert {label: part.frame_id for label, part in known_parts(line.engine.ledger, "anna").items()} == {
-        Label.GOOD: good.frame_id,
-        Label.DEFECT: "bad0",
-    }
+    check(line, "bad0", "defect", "carl")
+    for key in ("first", "again"):
+        check(line, "bad0", "good", "anna", key)
+    assert track_record(line.engine.ledger, "anna") == TrackRecord(checks=1, agreed=0)
+
+
+def known(line: Service, operator: str = "anna") -> list[tuple[str, Label]]:
+    return [(each.frame.frame_id, each.label) for each in known_parts(line.engine.ledger, operator)]
+
+
+def test_a_part_that_people_differ_on_is_not_known(line: Service) -> None:
+    answer(line, "bad0", "defect", "bert")
+    assert known(line) == [("bad0", Label.DEFECT)]
+    answer(line, "bad0", "good", "carl")
+    assert known(line) == []
+
+
+def test_parts_of_which_more_people_have_spoken_come_first_and_whatever_the_verdict_was(line: Service) -> None:
+    answer(line, "bad0", "good", "bert")
+    answer(line, "bad1", "defect", "bert")
+    check(line, "bad0", "good", "carl")
+    assert known(line) == [("bad0", Label.GOOD), ("bad1", Label.DEFECT)]
+
+
+def test_imported_parts_are_not_known(line: Service) -> None:
+    line.engine.judge(replace(frame("import:scratch", png(630, STEADY, Flaw.BURR)), imported=True))
+    answer(line, "import:scratch", "defect", "eva")
+    assert known(line) == []
+
+
+def test_defects_and_good_parts_are_shown_in_turn_also_after_twenty() -> None:
+    assert [wanted(shown) for shown in (0, 1, 20, 21)] == [Label.DEFECT, Label.GOOD, Label.DEFECT, Label.GOOD]
+
+
+def test_the_part_shown_stays_while_others_answer(reviews: Reviews, line: Service) -> None:
+    send(reviews, line, "bad0", "defect", "bert")
+    for name in ("bad1", "bad2"):
+        send(reviews, line, name, "defect", "anna")
+    assert "bad0" in asked(reviews, "anna")
+    send(reviews, line, "bad3", "defect", "bert")
+    send(reviews, line, "bad4", "defect", "anna")
+    assert "bad0" in asked(reviews, "anna"), "newer known parts do not take its place"
+    send(reviews, line, "bad0", "defect", "anna")
+    assert [one.effect for one in answers_on(line.engine.ledger, "bad0")][-1] is Effect.CHECK
+
+
+def test_an_answer_that_is_sent_again_is_taken_again(reviews: Reviews, line: Service) -> None:
+    send(reviews, line, "bad0", "defect", "bert")
+    for name in ("bad1", "bad2"):
+        send(reviews, line, name, "defect", "anna")
+    assert "bad0" in asked(reviews, "anna")
+    given = answers.answer("bad0", "defect", "anna", key="k")
+    reviews.answer(given, despite=False)
+    assert "bad0" not in asked(reviews, "anna"), "its answer is on its way"
+    line.turn(0)
+    reviews.answer(given, despite=False)
+    line.turn(0)
+    assert [one.key for one in answers_on(line.engine.ledger, "bad0")] == ["bad0|bert|defect", "k"]
+
+
+def test_a_passed_part_comes_among_passed_ones(reviews: Reviews, line: Service) -> None:
+    listed = reviews.queue(100, None)
+    frames = [listed_frame_of(line, each["frame_id"]) for each in listed]
+    passed = replace(frames[0], frame_id="passed", verdict=Verdict.OK)
+    checks = Checks(line.engine.ledger, EVERY)
+    answer(line, "bad0", "defect", "bert")
+    for name in ("bad1", "bad2"):
+        answer(line, name, "defect", "anna")
+    asked_now = [*frames[3:], replace(passed, frame_id="open")]
+    places = [one.frame_id for one in checks.among(asked_now, "anna")]
+    assert places.index("bad0") < 3
+    assert places[-1] == "open"
+
+
+def listed_frame_of(line: Service, frame_id: str) -> ListedFrame:
+    (found,) = [one for one in frames_before(line.engine.ledger, None, None, 100) if one.frame_id == frame_id]
+    return found
 
 
 def test_an_answer_by_another_way_is_no_check(reviews: Reviews, line: Service) -> None:
@@ -186,18 +255,26 @@ def test_a_check_that_nobody_else_answered_is_an_answer(line: Service) -> None:
 
 
 def distrust_anna(line: Service) -> None:
-    """Anna passes two known defects."""
+    """Anna passes two parts that two others call defects."""
     for name in ("bad0", "bad1"):
         answer(line, name, "defect", "bert")
-        answers.record(line.engine.ledger, answers.answer(name, "good", "anna", check=True), NOW_MS)
+        check(line, name, "defect", "carl")
+        check(line, name, "good", "anna")
+
+
+def test_who_loses_trust_by_another_s_word_is_told(line: Service) -> None:
+    for name in ("bad0", "bad1"):
+        answer(line, name, "defect", "bert")
+        check(line, name, "good", "anna")
+        check(line, name, "defect", "carl")
+    (told,) = newest_events(line.engine.ledger, ("operator_distrusted",), 9)
+    assert told.detail["operator"] == "anna"
 
 
 def test_distrusted_answers_wait_for_a_second_person(reviews: Reviews, line: Service) -> None:
     ledger = line.engine.ledger
     distrust_anna(line)
-    assert reliability.all_distrusted(ledger) == {
-        "anna": "0 of the last 2 known parts were answered as people had agreed"
-    }
+    assert reliability.all_distrusted(ledger) == {"anna": "0 of the last 2 known parts were answered as others agree"}
     (told,) = newest_events(ledger, ("operator_distrusted",), 9)
     assert told.detail["operator"] == "anna"
     send(reviews, line, "bad2", "good", "anna")
@@ -235,26 +312,63 @@ def test_trust_comes_back_with_known_parts_and_is_told(reviews: Reviews, line: S
     distrust_anna(line)
     send(reviews, line, "bad2", "good", "anna")
     answer(line, "bad3", "defect", "bert")
-    answers.record(ledger, answers.answer("bad3", "defect", "anna", check=True), NOW_MS)
+    check(line, "bad3", "defect", "carl")
+    check(line, "bad3", "defect", "anna")
     assert reliability.all_distrusted(ledger) == {}, "1 of 3 may be chance"
     assert len(newest_events(ledger, ("operator_trusted",), 9)) == 1
     assert "bad2" in asked(reviews, "anna"), "she may look again at what nobody has confirmed"
 
 
-def test_revoking_the_known_parts_gives_trust_back(line: Service) -> None:
+def test_revoking_the_known_parts_gives_trust_back_and_makes_no_version(line: Service) -> None:
     ledger = line.engine.ledger
     distrust_anna(line)
-    ledger.revoke(
-        tuple(one.id for one in answers_on(ledger, "bad0") if one.operator == "anna"), NOW_MS, "eva", "unfair"
-    )
+    head = learn(line)
+    assert isinstance(head, Version)
+    hers = tuple(one.id for one in answers_on(ledger, "bad0") if one.operator == "anna")
+    assert revocation.revoke(line.engine, line.store, hers, "eva", "unfair").number == head.number
+    assert line.store.newest_number() == head.number
     assert reliability.all_distrusted(ledger) == {}
 
 
-def test_a_known_part_that_turned_out_otherwise_counts_no_more(line: Service) -> None:
+def test_a_known_part_that_people_differ_on_by_now_counts_no_more(line: Service) -> None:
+    distrust_anna(line)
+    answer(line, "bad0", "good", "dora")
+    assert track_record(line.engine.ledger, "anna") == TrackRecord(checks=1, agreed=0)
+
+
+def test_a_distrusted_word_on_a_part_that_nobody_was_asked_about_is_asked_about(
+    line: Service, reviews: Reviews
+) -> None:
     ledger = line.engine.ledger
     distrust_anna(line)
-    answer(line, "bad0", "good", "carl")
-    assert track_record(ledger, "anna") == TrackRecord(checks=1, agreed=0)
+    policy = line.engine.settings.policy.model_copy(update={"asks_per_hour": 0, "audit_share": 0.0})
+    line.engine.settings = line.engine.settings.model_copy(update={"policy": policy})
+    quiet = line.engine.judge(frame("quiet", png(640, STEADY, Flaw.BURR)))
+    assert not quiet.asked
+    answer(line, "quiet", "good", "anna")
+    assert "quiet" in asked(reviews, "bert")
+    answer(line, "bad5", "defect", "dora")
+    answer(line, "bad5", "good", "anna")
+    assert "bad5" in asked(reviews, "bert"), "she contradicts: somebody should look"
+    send(reviews, line, "bad5", "defect", "bert")
+    assert "bad5" not in asked(reviews, "carl")
+    assert [one.operator for one in learnable_on(ledger, "bad5", 2**62)] == ["dora", "bert"]
+
+
+def test_imports_do_not_wait(line: Service) -> None:
+    distrust_anna(line)
+    line.engine.judge(replace(frame("import:scratch", png(630, STEADY, Flaw.BURR)), imported=True))
+    recorded = answer(line, "import:scratch", "defect", "anna")
+    assert recorded is not None
+    assert recorded.effect is Effect.ACCEPTED
+
+
+def test_who_only_was_checked_is_no_teacher(line: Service) -> None:
+    answer(line, "bad0", "defect", "bert")
+    check(line, "bad0", "defect", "carl")
+    learned = learn(line)
+    assert isinstance(learned, Version)
+    assert learned.who == "bert"
 
 
 def test_how_long_a_part_was_looked_at_comes_over_the_stream(line: Service) -> None:

@@ -73,7 +73,8 @@ def reviews(services: Injected, caller: Viewer, limit: Limit = 50) -> list[dict[
 def answer(services: Injected, caller: Operator, body: Said) -> dict[str, str]:
     """Answer about a part. It goes the way of every answer: the service records it, each key once."""
     region = json.dumps(body.region) if body.region else None
-    looked_ms = str(body.looked_ms) if body.looked_ms is not None else None
+    watched = body.looked_ms is not None and services.line.settings.policy.known_part_every > 0
+    looked_ms = str(body.looked_ms) if watched else None
     checked = answers.answer(body.frame_id, body.verdict, caller.name, region, body.key, looked_ms)
     return {"sent": services.reviews.answer(checked, despite=body.despite), "key": checked.key}
 

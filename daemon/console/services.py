@@ -10,6 +10,7 @@ from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, Request
 
 from daemon.console.access import Access
+from daemon.console.checks import Checks
 from daemon.console.drafts import DraftWorkflow
 from daemon.console.events import EventBroadcaster
 from daemon.console.history import History
@@ -65,7 +66,7 @@ def services_of(line: LineView, access: Access) -> Services:
         line=line,
         access=access,
         status=status,
-        reviews=Reviews(line),
+        reviews=Reviews(line, Checks(line.state.ledger, line.settings.policy.known_part_every)),
         images=FrameImages(line),
         history=History(line, jobs),
         jobs=jobs,

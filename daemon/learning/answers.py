@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from daemon.learning.reliability import distrusted
 from daemon.ledger.answers import frames_answered_in, learnable_on, standing_on
 from daemon.ledger.ledger import Ledger
+from daemon.ledger.operators import checked_on
 from daemon.ledger.records import Box, Effect, JudgedFrame, NewAnswer, RecordedAnswer, Span
 from daemon.ledger.review_queue import answer_of_another
 from daemon.streams import Message
@@ -99,11 +100,12 @@ def record(ledger: Ledger, answer: Answer, now_ms: int) -> RecordedAnswer | None
     counts; `contradiction` where another operator's answer stands against it, so that nothing is learned from the frame
     until people agree; `late` where the image is no longer kept or was never scored, so that nothing can be learned;
     `check` where it is about a known part; `unconfirmed` where its operator is distrusted
-    (`daemon.learning.reliability`), so that a second person is asked. Raises FeedbackRejected for a frame that was
-    never judged.
+    (`daemon.learning.reliability`), so that a second person is asked; not so for imports, which an engineer makes.
+    Whose trust is lost or won back by it is told. Raises FeedbackRejected for a frame that was never judged.
     """
-    distrust = distrusted(ledger, answer.operator)
-    effect = _effect(ledger, answer, distrust)
+    concerned = {answer.operator, *checked_on(ledger, answer.frame_id)}
+    before = {operator: distrusted(ledger, operator) for operator in concerned}
+    effect = _effect(ledger, answer, before[answer.operator])
     recorded = ledger.record_answer(
         NewAnswer(
             key=answer.key,
@@ -121,10 +123,12 @@ def record(ledger: Ledger, answer: Answer, now_ms: int) -> RecordedAnswer | None
     if effect is not Effect.ACCEPTED:
         detail = {"frame_id": answer.frame_id, "operator": answer.operator, "verdict": answer.label}
         ledger.event(now_ms, f"feedback_{effect}", **detail)
-    after = distrusted(ledger, answer.operator)
-    if bool(after) != bool(distrust):
-        kind = "operator_distrusted" if after else "operator_trusted"
-        ledger.event(now_ms, kind, operator=answer.operator, reason=after)
+    for operator, reason in before.items():
+        after = distrusted(ledger, operator)
+        if bool(after) != bool(reason):
+            ledger.event(
+                now_ms, "operator_distrusted" if after else "operator_trusted", operator=operator, reason=after
+            )
     return recorded
 
 
@@ -136,7 +140,7 @@ def _effect(ledger: Ledger, answer: Answer, distrust: str) -> Effect:
     own = labels.pop(answer.operator, answer.label)
     if frame.kept is None or frame.score is None:
         return Effect.LATE
-    if distrust:
+    if distrust and not frame.imported:
         return Effect.UNCONFIRMED
     if set(labels.values()) - {answer.label}:
         return Effect.CONTRADICTION

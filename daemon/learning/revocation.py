@@ -13,7 +13,7 @@ from daemon.learning.answers import agreed_in_span
 from daemon.learning.lesson import propose_and_gate
 from daemon.learning.operating_point import in_force
 from daemon.learning.publish import gate_record, put_into_effect
-from daemon.ledger.answers import answers_by, frames_of_answers
+from daemon.ledger.answers import answers_by, frames_of_answers, teaching_among
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Span
 from drift.monitor import CALM
@@ -62,14 +62,18 @@ def revoke(engine: Engine, store: Store, ids: tuple[int, ...], who: str, reason:
     answers are revoked; what a rollback had undone stays undone. Where the gate approves nothing, the version that it
     started from is published as it was.
 
-    Raises StoreError where no such version can be loaded any more, or the disk refuses; StaleParent where another
+    Answers that taught nothing, as about known parts, are revoked and the head stays. Raises StoreError where no such
+    version can be loaded any more, or the disk refuses; StaleParent where another
     process committed first. Asking again then, or after a crash, does what is left to do.
     """
     head = store.current()
     engine.ledger.revoke(ids, engine.clock_ms(), who, reason)
-    base, spans = _base(store, head.version, ids)
+    taught = teaching_among(engine.ledger, ids)
+    if not taught:
+        return head.version
+    base, spans = _base(store, head.version, taught)
     start = replace(
-        base, snapshot=replace(base.snapshot, confirmed_defects=_starting_defects(engine, head, base, spans, ids))
+        base, snapshot=replace(base.snapshot, confirmed_defects=_starting_defects(engine, head, base, spans, taught))
     )
     # What the camera shows at this moment does not matter to answers of the past.
     rate = in_force(store, engine.settings.policy.false_reject_rate)

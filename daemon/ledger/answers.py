@@ -81,10 +81,18 @@ def frames_of_answers(ledger: Ledger, ids: tuple[int, ...]) -> set[str]:
     return {row["frame_id"] for row in rows}
 
 
-def operators_in(ledger: Ledger, span: Span) -> list[str]:
-    """The operators of a span's answers, in alphabetical order."""
+def teaching_among(ledger: Ledger, ids: tuple[int, ...]) -> tuple[int, ...]:
+    """Those of these answers that may have taught something."""
     rows = ledger.database.rows(
-        "SELECT DISTINCT operator FROM feedback WHERE id > ? AND id <= ? ORDER BY operator", span.after, span.through
+        "SELECT id FROM teaching WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id", json.dumps(ids)
+    )
+    return tuple(row["id"] for row in rows)
+
+
+def operators_in(ledger: Ledger, span: Span) -> list[str]:
+    """The operators of a span's answers that may teach, in alphabetical order."""
+    rows = ledger.database.rows(
+        "SELECT DISTINCT operator FROM teaching WHERE id > ? AND id <= ? ORDER BY operator", span.after, span.through
     )
     return [row["operator"] for row in rows]
 

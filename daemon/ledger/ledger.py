@@ -86,7 +86,9 @@ class Ledger:
             rows = [(i, at_ms, who, reason) for i in ids]
             db.executemany("INSERT OR IGNORE INTO revoked VALUES (?, ?, ?, ?)", rows)
             db.execute(
-                "DELETE FROM quarantine WHERE at_ms >= (SELECT received_ms FROM feedback WHERE id = ?)", (min(ids),)
+                "DELETE FROM quarantine WHERE at_ms >= (SELECT min(received_ms) FROM teaching"
+                " WHERE id IN (SELECT value FROM json_each(?)))",
+                (json.dumps(ids),),
             )
             self.event(at_ms, "revoked", answers=list(ids), who=who, reason=reason)
 

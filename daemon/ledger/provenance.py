@@ -101,7 +101,7 @@ def _learned_by(store: Store, ledger: Ledger, history: list[Version], sample: st
     """The versions that admitted a sample as good, or began to hold it as a defect. Where retention has removed the
     versions that would tell, it is the first that knew of the answer."""
     answers = answers_on(ledger, sample)
-    first_answer = next((answer.id for answer in answers if answer.label is Label.DEFECT), None)
+    first_answer = next((answer.id for answer in answers if answer.counts and answer.label is Label.DEFECT), None)
     learned_by = {version.number for version in history if sample in version.added}
     was_known = False
     unreadable: list[Version] = []

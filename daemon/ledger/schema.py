@@ -134,7 +134,8 @@ TENTH = "CREATE INDEX events_at ON events (at_ms)"
 # How long a part was shown before it was answered for. An answer about a known part only tells of its operator, an
 # unconfirmed one waits for a second person, who is asked: `teaching` are the others that were in time, `counting` the
 # others that are not revoked. The other views as before, of answers that count. Whether a frame has one is written with
-# it, so that years of answers do not slow the review queue down.
+# it, so that years of answers do not slow the review queue down; and so is whether an unconfirmed answer is newer than
+# all that count: then people are asked, whether they were before or not.
 ELEVENTH = """
 ALTER TABLE feedback ADD COLUMN looked_ms INTEGER;
 CREATE INDEX feedback_operator ON feedback (operator, id);
@@ -156,21 +157,31 @@ CREATE VIEW answers AS
         WHERE earlier.frame_id = feedback.frame_id AND earlier.operator = feedback.operator
     ) AS first_id
     FROM feedback LEFT JOIN revoked ON revoked.feedback_id = feedback.id;
-CREATE VIEW standing AS SELECT * FROM answers WHERE replaced_by IS NULL AND id IN (SELECT id FROM counting);
+CREATE VIEW standing AS
+    SELECT * FROM answers WHERE replaced_by IS NULL AND revoked_by IS NULL AND effect NOT IN ('check', 'unconfirmed');
+CREATE VIEW waiting_answers AS
+    SELECT * FROM feedback WHERE effect = 'unconfirmed' AND id NOT IN (SELECT feedback_id FROM revoked)
+    AND id > coalesce((SELECT max(id) FROM counting WHERE counting.frame_id = feedback.frame_id), 0);
 ALTER TABLE frames ADD COLUMN answered INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE frames ADD COLUMN unconfirmed INTEGER NOT NULL DEFAULT 0;
 UPDATE frames SET answered = 1 WHERE frame_id IN (SELECT frame_id FROM counting);
 CREATE TRIGGER answer_came AFTER INSERT ON feedback BEGIN
-    UPDATE frames SET answered = EXISTS (SELECT 1 FROM counting WHERE counting.frame_id = new.frame_id)
+    UPDATE frames SET
+        answered = EXISTS (SELECT 1 FROM counting WHERE counting.frame_id = frames.frame_id),
+        unconfirmed = EXISTS (SELECT 1 FROM waiting_answers WHERE waiting_answers.frame_id = frames.frame_id)
     WHERE frame_id = new.frame_id;
 END;
 CREATE TRIGGER answer_went AFTER INSERT ON revoked BEGIN
-    UPDATE frames SET answered = EXISTS (SELECT 1 FROM counting WHERE counting.frame_id = frames.frame_id)
+    UPDATE frames SET
+        answered = EXISTS (SELECT 1 FROM counting WHERE counting.frame_id = frames.frame_id),
+        unconfirmed = EXISTS (SELECT 1 FROM waiting_answers WHERE waiting_answers.frame_id = frames.frame_id)
     WHERE frame_id = (SELECT frame_id FROM feedback WHERE id = new.feedback_id);
 END;
 CREATE INDEX frames_open ON frames (seq)
-    WHERE imported = 0 AND asked = 1 AND answered = 0 AND kept IS NOT NULL AND score IS NOT NULL;
+    WHERE (unconfirmed OR asked AND NOT answered) AND imported = 0 AND kept IS NOT NULL AND score IS NOT NULL;
 CREATE VIEW open_reviews AS
-    SELECT * FROM line_frames WHERE asked = 1 AND answered = 0 AND kept IS NOT NULL AND score IS NOT NULL
+    SELECT * FROM line_frames
+    WHERE (unconfirmed OR asked AND NOT answered) AND kept IS NOT NULL AND score IS NOT NULL
 """
 
 STEPS = (FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH, SEVENTH, EIGHTH, NINTH, TENTH, ELEVENTH)

@@ -3,6 +3,7 @@
 // each has a key of its own, so sending it again counts once.
 const HELD_MS = 4000;
 const LOOK_MS = 500;
+const MOST_MS = 999999999; // as the API takes it
 const KEPT = `driftline-answers-${document.body.dataset.line}-${document.body.dataset.caller}`; // another's answers are not ours
 let queue = [];
 let chosen = new Set();
@@ -61,7 +62,7 @@ function answer(verdict) {
   const taken = chosen.size ? queue.filter((frame) => chosen.has(frame.frame_id)) : queue.slice(0, 1);
   if (!taken.length || !mayAnswer) return;
   const marked = taken.length === 1 && verdict === "defect" ? region : null;
-  const looked_ms = taken.length === 1 && shown ? Math.round(performance.now() - shown.at) : null;
+  const looked_ms = taken.length === 1 && shown ? Math.min(Math.round(performance.now() - shown.at), MOST_MS) : null;
   for (const frame of taken) {
     unsent.push({ frame, verdict, region: marked, looked_ms, key: crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`, at: Date.now() });
   }
@@ -115,7 +116,10 @@ async function fill() {
   const known = new Set(queue.map((frame) => frame.frame_id));
   const asked = told.filter((frame) => !answered.has(frame.frame_id));
   const still = new Set(asked.map((frame) => frame.frame_id));
-  const next = [...queue.filter((frame) => still.has(frame.frame_id)), ...asked.filter((frame) => !known.has(frame.frame_id))];
+  const next = queue.filter((frame) => still.has(frame.frame_id));
+  asked.forEach((frame, at) => { // where the line has put it, but never in the place of the part that is looked at
+    if (!known.has(frame.frame_id)) next.splice(Math.max(at, next.length ? 1 : 0), 0, frame);
+  });
   const same = next.length === queue.length && next.every((frame, at) => frame === queue[at]);
   queue = next;
   if (!same || !filled) draw(); // a mark that is being drawn stays
