@@ -12,7 +12,7 @@ from conftest import NOW_MS, frame
 from pictures import png
 
 from daemon.datasets import export
-from daemon.datasets.labelled import labelled
+from daemon.datasets.readers import mvtec
 from daemon.datasets.rendered import STEADY, Flaw
 from daemon.learning import answers
 from daemon.service import Service
@@ -92,6 +92,6 @@ def test_what_is_exported_as_a_folder_can_be_imported(reviewed: Service, tmp_pat
     engine = reviewed.engine
     counts = export.mvtec(export.reviewed(engine.ledger, engine.kept, engine.settings.source), tmp_path)
     assert counts == {"good": 1, "defect": 1, "masks": 1, "unanswered": 2}
-    images = {one.defective: one for one in labelled(tmp_path, None)}
+    images = {one.defective: one for one in mvtec.read(tmp_path).images}
     assert images[True].box == pytest.approx((0.25, 0.25, 0.5, 0.75))
     assert images[False].path.read_bytes() == png(50)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from servers import absent_redis
 from test_bad_files import LIMIT, WHOLE
 
-from daemon.datasets.labelled import labelled
 from daemon.datasets.playback import dataset
+from daemon.datasets.readers import lookout
 from daemon.intake.decode import ImageRejected, read
 from daemon.intake.pixel_formats import PixelsRejected, image_from_buffer
 from daemon.intake.redis_frames import RedisFrames
@@ -109,7 +109,7 @@ def test_manifests_and_blobs(data: bytes) -> None:
     [
         ("config.yaml", load),
         ("set.csv", dataset),
-        ("set.manifest", lambda path: labelled(path, path.parent)),
+        ("set.manifest", lambda path: lookout.read(path, path.parent)),
     ],
 )
 def test_files_of_engineers(tmp_path: Path, name: str, read_it: Any, data: bytes) -> None:

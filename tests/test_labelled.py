@@ -11,17 +11,19 @@ import cv2
 import numpy as np
 import pytest
 from conftest import frame, rows, untracked
-from pictures import png
+from pictures import INPUT_PX, png
 from typer.testing import CliRunner
 
 from daemon import build
 from daemon.cli.main import app
 from daemon.datasets import imported
-from daemon.datasets.labelled import Box, LabelsError, labelled
+from daemon.datasets.labelled import LabelsError
+from daemon.datasets.readers import lookout, mvtec
 from daemon.datasets.rendered import STEADY, Flaw, Scene
 from daemon.inference import scene_records
 from daemon.learning import revocation
 from daemon.learning.teach import teach
+from daemon.ledger.records import Box
 from daemon.ledger.state import open_state
 from daemon.service import Service
 from daemon.settings.load import Settings
@@ -32,8 +34,8 @@ from policies.admission import Hold
 
 
 def mask() -> bytes:
-    drawn = np.zeros((100, 200), dtype=np.uint8)
-    drawn[10:60, 20:120] = 255
+    drawn = np.zeros((INPUT_PX, INPUT_PX), dtype=np.uint8)
+    drawn[INPUT_PX // 8 : INPUT_PX // 2, INPUT_PX // 4 : INPUT_PX * 3 // 4] = 255
     return cv2.imencode(".png", drawn)[1].tobytes()
 
 
@@ -49,14 +51,15 @@ def tree(root: Path) -> Path:
 
 
 def test_an_mvtec_folder_is_read(tmp_path: Path) -> None:
-    images = labelled(tree(tmp_path), None)
-    assert [one.defective for one in images].count(False) == 11
-    (defect,) = (one for one in images if one.defective)
+    found = mvtec.read(tree(tmp_path))
+    assert [one.defective for one in found.images].count(False) == 11
+    assert found.ignored == (f"{tmp_path / 'test/burr/notes.txt'}: not named as an image",)
+    (defect,) = (one for one in found.images if one.defective)
     assert defect.path == tmp_path / "test/burr/000.png"
-    assert defect.box == pytest.approx((0.1, 0.1, 0.6, 0.6))
+    assert defect.box == pytest.approx((0.25, 0.125, 0.75, 0.5))
 
 
-def lookout(image: str, kind: str, **also: object) -> str:
+def line_of(image: str, kind: str, **also: object) -> str:
     labels = {"source-ref": f"s3://bucket/project/{image}", "auto-label": 1}
     return json.dumps(labels | {"auto-label-metadata": {"class-name": kind, "type": "groundtruth/image"}} | also)
 
@@ -64,21 +67,21 @@ def lookout(image: str, kind: str, **also: object) -> str:
 def test_a_lookout_manifest_is_read(tmp_path: Path) -> None:
     tree(tmp_path)
     manifest = tmp_path / "my.manifest"
-    lines = [lookout(f"train/good/{n:03d}.png", "normal") for n in range(10)]
-    coloured = np.full((100, 200, 3), 255, dtype=np.uint8)
-    coloured[50:100, 0:20] = (44, 160, 44)
+    lines = [line_of(f"train/good/{n:03d}.png", "normal") for n in range(10)]
+    coloured = np.full((INPUT_PX, INPUT_PX, 3), 255, dtype=np.uint8)
+    coloured[INPUT_PX // 2 :, : INPUT_PX // 4] = (44, 160, 44)
     (tmp_path / "mask.png").write_bytes(cv2.imencode(".png", coloured)[1].tobytes())
-    lines += ["", lookout("test/burr/000.png", "anomaly", **{"anomaly-mask-ref": "s3://bucket/mask.png"})]
+    lines += ["", line_of("test/burr/000.png", "anomaly", **{"anomaly-mask-ref": "s3://bucket/mask.png"})]
     dark = cv2.imencode(".png", np.where(coloured == 255, np.uint8((200, 10, 0)), np.uint8(255)))[1]
     (tmp_path / "dark.png").write_bytes(dark.tobytes())
     colours = {"0": {"class-name": "BACKGROUND", "hex-color": "#000AC8"}, "1": {"class-name": "a", "hex-color": "#fff"}}
     named = {"anomaly-mask-ref": "/mnt/dark.png", "anomaly-mask-ref-metadata": {"internal-color-map": colours}}
-    lines.append(lookout("test/burr/000.png", "anomaly", **named))
+    lines.append(line_of("test/burr/000.png", "anomaly", **named))
     manifest.write_text("\n".join(lines))
-    images = labelled(manifest, None)
+    images = lookout.read(manifest, tmp_path).images
     assert [one.defective for one in images] == [False] * 10 + [True] * 2
     for one in images[10:]:
-        assert one.box == pytest.approx((0, 0.5, 0.1, 1))
+        assert one.box == pytest.approx((0, 0.5, 0.25, 1))
 
 
 @pytest.mark.parametrize(
@@ -87,26 +90,31 @@ def test_a_lookout_manifest_is_read(tmp_path: Path) -> None:
         "{",
         "[]",
         "{}",
-        lookout("gone.png", "normal"),
-        lookout("train/good/000.png", "odd"),
-        lookout("../x", "normal"),
+        line_of("gone.png", "normal"),
+        line_of("train/good/000.png", "odd"),
+        line_of("../x", "normal"),
         json.dumps({"source-ref": f"file://{__file__}", "a-metadata": {"class-name": "normal"}}),
         json.dumps({"source-ref": __file__, "a-metadata": {"class-name": "normal"}}),
     ],
 )
-def test_a_wrong_line_of_a_manifest_is_named(tmp_path: Path, line: str) -> None:
+def test_a_wrong_line_of_a_manifest_is_told_and_left_out(tmp_path: Path, line: str) -> None:
     (tmp_path / "train").mkdir()
     tree(tmp_path)
-    (tmp_path / "my.manifest").write_text(lookout("train/good/001.png", "normal") + "\n" + line)
-    with pytest.raises(LabelsError, match="line 2"):
-        labelled(tmp_path / "my.manifest", None)
+    (tmp_path / "my.manifest").write_text(line_of("train/good/001.png", "normal") + "\n" + line)
+    found = lookout.read(tmp_path / "my.manifest", tmp_path)
+    assert [one.path.name for one in found.images] == ["001.png"]
+    (told,) = found.ignored
+    assert "line 2" in told
+    (tmp_path / "my.manifest").write_text(line)
+    with pytest.raises(LabelsError, match="line 1"):
+        lookout.read(tmp_path / "my.manifest", tmp_path)
 
 
 def test_a_data_set_without_good_parts_is_told(tmp_path: Path) -> None:
     with pytest.raises(LabelsError, match="train/good"):
-        labelled(tmp_path, None)
-    with pytest.raises(LabelsError, match="check the path"):
-        labelled(tmp_path / "gone", None)
+        mvtec.read(tmp_path)
+    with pytest.raises(LabelsError, match="No such file"):
+        lookout.read(tmp_path / "gone", tmp_path)
 
 
 def run(*words: str) -> dict[str, Any]:
@@ -136,7 +144,7 @@ def test_a_data_set_is_taught_and_its_defects_are_remembered(here: Settings, tmp
     assert head is not None
     (defect,) = opened.store.load(head).snapshot.confirmed_defects.defects
     assert (defect.sample[:11], head.cause) == ("import:000@", "import")
-    inside = box_mask((0.1, 0.1, 0.6, 0.6), defect.features.grid)
+    inside = box_mask((0.25, 0.125, 0.75, 0.5), defect.features.grid)
     assert not (defect.mask & ~inside).any(), "what is learned of it lies within its mask"
     (judged,) = rows(opened.ledger, "SELECT * FROM frames WHERE score IS NOT NULL")
     assert (judged["verdict"], judged["asked"], judged["published"], judged["signals"]) == ("NG", 0, 1, None)

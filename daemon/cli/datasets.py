@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -26,16 +27,17 @@ def import_labelled(
 ) -> None:
     """Teach from labelled images of another tool: good parts make a version, defects are judged and confirmed."""
     from daemon.datasets import imported
-    from daemon.datasets.labelled import labelled
+    from daemon.datasets.readers import lookout, mvtec
     from daemon.learning.teach import teach
 
     settings = terminal.settings(config, overrides)
-    parts = labelled(source, images)
-    defects = {one.path: one.box for one in parts if one.defective}
+    parts = mvtec.read(source) if source.is_dir() else lookout.read(source, images or source.parent)
+    page = settings.source.page
+    defects = {one.path: replace(one, page=page).box for one in parts.images if one.defective}
     with build.only_one(settings.state_dir), terminal.progress() as bars:
         track, opened = terminal.tracker(bars), open_state(settings.state_dir)
         engine = build.engine(settings, opened, build.extractor(settings))
-        taught = teach([one.path for one in parts if not one.defective], engine, opened.store, operator, track)
+        taught = teach([one.path for one in parts.images if not one.defective], engine, opened.store, operator, track)
         engine.activate(opened.store.load(taught.version))
         outcome = imported.learn(engine, opened.store, defects, operator, track)
         opened.ledger.close()
@@ -52,10 +54,11 @@ def import_labelled(
             "held": outcome.why,
             "missed_before": list(outcome.missed),
             "refused": refused,
+            "ignored": list(parts.ignored),
         },
         as_json=as_json,
         text=f"version {outcome.version.number}: {summary}; {len(outcome.missed)} defects were missed before;"
-        f" {len(refused)} images refused",
+        f" {len(refused)} images refused{''.join(f'{chr(10)}left out: {line}' for line in parts.ignored)}",
     )
 
 
