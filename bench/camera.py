@@ -26,10 +26,10 @@ import numpy as np
 from bench.lib import arguments, depths
 from bench.lib.large_parts import Flaw, part
 from bench.lib.material import SHARED
-from bench.lib.metrics import auroc
 from bench.lib.processes import DRIFTLINE, ended, start
 from daemon import build
 from daemon.datasets import rendered
+from daemon.evaluation.metrics import auroc
 from daemon.inference.engine import Engine
 from daemon.inference.judgement import Active
 from daemon.intake.decode import resized

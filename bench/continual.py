@@ -19,8 +19,8 @@ from bench.lib.learners import Setting
 from bench.lib.lessons import driftline
 from bench.lib.line import Learner, Line, Result, examine, watch
 from bench.lib.material import TILES_SEED, material
-from bench.lib.metrics import auroc
 from bench.lib.protocol import STAGES
+from daemon.evaluation.metrics import auroc
 
 DRAWS, SHORT_DRAWS = 1000, 20
 

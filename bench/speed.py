@@ -23,9 +23,9 @@ import numpy.typing as npt
 from bench.lib import arguments, environments
 from bench.lib.host import stolen
 from bench.lib.material import Material, material
-from bench.lib.metrics import auroc
 from bench.lib.protocol import load
 from bench.lib.speed_protocol import BACKBONES, INPUT_PX, extractor, probes, task, write
+from daemon.evaluation.metrics import auroc
 from memory.extract import Extractor
 
 SIDES = (

@@ -20,7 +20,7 @@ from bench.lib.bank import Calibrated, calibrated, confirmed_defect
 from bench.lib.learners import Setting, taught
 from bench.lib.line import Line, named, watch
 from bench.lib.material import TILES_SEED, material
-from bench.lib.metrics import auroc
+from daemon.evaluation.metrics import auroc
 from memory.defects import Defect
 from memory.patch_bank.bank import PatchBank
 from memory.patch_bank.neighbours import PatchScores

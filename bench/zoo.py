@@ -26,10 +26,10 @@ import numpy.typing as npt
 
 from bench.lib import arguments, by_anomalib
 from bench.lib.cases import Case, cases
-from bench.lib.metrics import aupro, auroc, average_precision
 from bench.lib.resampled import kept_promises
 from bench.lib.taught_lines import TaughtLine, taught_line
 from daemon import build
+from daemon.evaluation.metrics import aupro, auroc, average_precision
 from daemon.inference.common_light import judge_in_common_light
 from daemon.intake.decode import ImageRejected
 from daemon.settings.load import load

@@ -8,10 +8,17 @@ from importlib.metadata import entry_points
 
 from memory.detector import PATCH_BANK, Learner
 from memory.errors import UnknownDetector
+from memory.padim.detector import PADIM
+from memory.padim.learner import PadimLearner
 from memory.patch_bank.learner import PatchBankLearner
 
 GROUP = "driftline.detectors"
-OWN: dict[str, Callable[[], Learner]] = {PATCH_BANK: PatchBankLearner}
+OWN: dict[str, Callable[[], Learner]] = {PATCH_BANK: PatchBankLearner, PADIM: PadimLearner}
+
+
+def kinds() -> list[str]:
+    """All kinds of detectors that are installed: ours first."""
+    return [*OWN, *sorted(entry.name for entry in entry_points(group=GROUP) if entry.name not in OWN)]
 
 
 @cache

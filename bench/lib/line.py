@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from bench.lib.bank import score_by_distances
 from bench.lib.material import Material
-from bench.lib.metrics import aupro, auroc
 from bench.lib.nearest import Nearest
 from bench.lib.protocol import STAGES, Shot, mask
+from daemon.evaluation.metrics import aupro, auroc
 from drift.light import LightEstimate, compensate
 from drift.signals import light
 from memory.extract import Extractor

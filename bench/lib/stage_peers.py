@@ -14,9 +14,9 @@ from bench.lib import by_anomalib
 from bench.lib.cases import Case, Shown
 from bench.lib.changes import Stream
 from bench.lib.material import TINY
-from bench.lib.metrics import auroc
 from bench.lib.taught_lines import TaughtLine, taught_line
 from bench.zoo import UNKNOWN, judged
+from daemon.evaluation.metrics import auroc
 from daemon.intake.decode import ImageRejected
 from daemon.settings.load import load
 from memory.distances import Vectors, nearest_squared

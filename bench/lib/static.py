@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from bench.lib.bank import Calibrated, calibrated, taught_bank
 from bench.lib.material import Material
-from bench.lib.metrics import aupro, auroc
 from bench.lib.protocol import STAGES, Shot, mask
+from daemon.evaluation.metrics import aupro, auroc
 from drift.light import compensate
 from drift.monitor import MeasuredFrame, Monitor
 from drift.reference import Reference, fit_reference, measure

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from daemon import build
-from daemon.cli import backups, console, datasets, doctor, offline, plant, run, terminal
+from daemon.cli import advise, backups, bench, console, datasets, doctor, offline, plant, run, terminal
 from daemon.cli.region_file import read_region
 from daemon.cli.terminal import Config, Json, Set
 from daemon.cli.versions import config_app, versions_app
@@ -31,6 +31,8 @@ app.add_typer(versions_app, name="versions")
 app.add_typer(config_app, name="config")
 for command in (run.run, offline.replay, offline.score, offline.demo, console.console, console.token, plant.plant):
     app.command()(command)
+app.command()(bench.bench)
+app.command()(advise.advise)
 app.command(name="backup")(backups.back_up)
 app.command()(backups.restore)
 app.command(name="import")(datasets.import_labelled)

@@ -1,0 +1,1 @@
+"""Evaluation: detectors judged on labelled data sets by the field's figures."""

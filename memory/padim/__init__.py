@@ -1,0 +1,1 @@
+"""PaDiM: a Gaussian of patch features for each place of the image."""
