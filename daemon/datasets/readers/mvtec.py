@@ -19,18 +19,14 @@ MASKS = "ground_truth"
 
 
 def read(folder: Path) -> DataSet:
-    """The category in a folder. Raises LabelsError where no good parts are there to teach."""
+    """The category in a folder. Raises LabelsError where there are no good parts."""
     required(folder, "a folder with train/ and test/")
     images, ignored = [], []
     for name, split in FOLDERS.items():
         for kind in sorted(path for path in (folder / name).glob("*") if path.is_dir()):
             ignored += others_of(kind)
             images += [_labelled(folder, path, split, kind.name) for path in images_of(kind)]
-    some(
-        (one.path for one in images if one.split is Split.TRAIN and not one.defective),
-        folder / "train/good",
-        "good parts",
-    )
+    some((one.path for one in images if not one.defective), folder, "good parts, as in train/good")
     return DataSet(tuple(images), (*ignored, *_masks_without_image(folder, images)))
 
 
