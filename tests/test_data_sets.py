@@ -385,7 +385,7 @@ def test_runs_that_are_none_are_named(runs: str) -> None:
         list(RunLengths({"kind": runs}, "train.csv, line 2").regions(HEIGHT, WIDTH))
 
 
-@pytest.mark.parametrize("names", [["porosity", "crack"], {0: "porosity", 1: "crack"}])
+@pytest.mark.parametrize("names", [["porosity", "crack", "Good Weld"], {0: "porosity", 1: "crack", 2: "Good Weld"}])
 @pytest.mark.parametrize(("pictures", "labels"), [("train/images", "train/labels"), ("images/train", "labels/train")])
 def test_yolo_s_boxes_are_shares_around_a_middle(tmp_path: Path, pictures: str, labels: str, names: object) -> None:
     root = tree(
@@ -397,10 +397,12 @@ def test_yolo_s_boxes_are_shares_around_a_middle(tmp_path: Path, pictures: str, 
             f"{pictures}/b.jpg": picture(".jpg"),
             f"{labels}/b.txt": "",
             f"{pictures}/c.jpg": picture(".jpg"),
+            f"{pictures}/d.jpg": picture(".jpg"),
+            f"{labels}/d.txt": "2 0.5 0.5 0.5 0.5",
         },
     )
     found = yolo.read(root)
-    assert summary(found) == [("a.jpg", "train", "crack"), ("b.jpg", "train", "good")]
+    assert summary(found) == [("a.jpg", "train", "crack"), ("b.jpg", "train", "good"), ("d.jpg", "train", "good")]
     assert np.array_equal(mask_in(found, "a.jpg"), MARKED)
     assert found.ignored == (f"{root / pictures / 'c.jpg'}: no labels: whether it is good is not known",)
 

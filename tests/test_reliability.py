@@ -219,6 +219,26 @@ def test_an_answer_that_is_sent_again_is_taken_again(reviews: Reviews, line: Ser
     assert [one.key for one in answers_on(line.engine.ledger, "bad0")] == ["bad0|bert|defect", "k"]
 
 
+def test_no_known_part_is_shown_while_the_answer_to_the_last_is_on_its_way(reviews: Reviews, line: Service) -> None:
+    for name in ("bad0", "bad3"):
+        send(reviews, line, name, "defect", "bert")
+    for name in ("bad1", "bad2"):
+        send(reviews, line, name, "defect", "anna")
+    (shown,) = {"bad0", "bad3"} & set(asked(reviews, "anna"))
+    reviews.answer(answers.answer(shown, "defect", "anna"), despite=False)
+    assert not {"bad0", "bad3"} & set(asked(reviews, "anna"))
+
+
+def test_an_answer_about_another_known_part_is_no_check(reviews: Reviews, line: Service) -> None:
+    for name in ("bad0", "bad3"):
+        send(reviews, line, name, "defect", "bert")
+    for name in ("bad1", "bad2"):
+        send(reviews, line, name, "defect", "anna")
+    (other,) = {"bad0", "bad3"} - set(asked(reviews, "anna"))
+    with pytest.raises(AlreadyAnswered):
+        reviews.answer(answers.answer(other, "good", "anna"), despite=False)
+
+
 def test_a_passed_part_comes_among_passed_ones(reviews: Reviews, line: Service) -> None:
     listed = reviews.queue(100, None)
     frames = [listed_frame_of(line, each["frame_id"]) for each in listed]

@@ -12,6 +12,7 @@ from daemon import build
 from daemon.cli import terminal
 from daemon.cli.bench import need_scikit_learn
 from daemon.cli.terminal import Config, Json, Set
+from daemon.settings.load import ConfigError
 
 COLUMNS = ["detector", "AUROC, drawn defects", "AUROC, real ones", "found", "false rejects", "teach, s", "a frame, ms"]
 
@@ -27,6 +28,8 @@ def advise(
 ) -> None:
     """Try each kind of detector on your parts, with defects drawn on some of them, and say which one to teach."""
     need_scikit_learn()
+    if sheet and not sheet.parent.is_dir():
+        raise ConfigError(expected="a folder for the sheet", came=f"no {sheet.parent}", do="make it, or name another")
     from daemon.evaluation import advice, contact_sheet
     from daemon.learning.teach import images_in
     from memory.learners import kinds

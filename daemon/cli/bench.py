@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -104,12 +105,15 @@ def _known(category: list[str], folders: Mapping[str, Path]) -> list[str]:
 
 
 def _key(settings: Settings, fingerprint: str, folder: Path, data: DataSet) -> str:
-    """What figures depend on: labels, files, backbone, and the settings of teaching and scoring."""
+    """What figures depend on: this program, labels, files, backbone, and the settings of teaching and scoring."""
     told = settings.model_dump(mode="json", include={"extractor", "memory", "scene", "policy", "source"})
-    stats = [(path, path.stat()) for path in sorted(folder.rglob("*")) if path.is_file()]
+    below = folder if folder.is_dir() else folder.parent  # of a manifest
+    stats = [(path, path.stat()) for path in sorted(below.rglob("*")) if path.is_file()]
     files = [f"{path} {stat.st_size} {stat.st_mtime_ns}" for path, stat in stats]
     files += [f"{one.path} {one.split} {one.kind} {one.annotation}" for one in data.images]
-    return hashlib.sha256(json.dumps([fingerprint, told, files], sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(
+        json.dumps([version("driftline"), list(COLUMNS), fingerprint, told, files], sort_keys=True).encode()
+    ).hexdigest()[:16]
 
 
 def _earlier(path: Path, key: str) -> dict[str, Any]:

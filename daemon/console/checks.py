@@ -17,26 +17,22 @@ SEEN = 20  # questions that an operator comes to soon
 @dataclass
 class Checks:
     """The known part that each operator is shown now: the same one until it is answered, whatever is answered
-    meanwhile, and none twice while its answer is on its way."""
+    meanwhile, and none while the answer to the last is on its way."""
 
     ledger: Ledger
     every: int
     _shown: dict[str, str] = field(default_factory=dict)
-    _sent: dict[str, str] = field(default_factory=dict)
+    _sent: dict[str, set[str]] = field(default_factory=dict)
 
     def among(self, asked: Sequence[ListedFrame], operator: str) -> list[ListedFrame]:
         """The questions (what was not passed comes first) with the known part that is due, if any: it comes among the
         first that have its verdict. One of passed parts waits where those are far behind."""
         passed = next((place for place, frame in enumerate(asked) if frame.verdict is Verdict.OK), len(asked))
         known = due_checks(self.ledger, operator, self.every)
-        fitting = [
-            each.frame
-            for each in known
-            if each.frame.frame_id != self._sent.get(operator)
-            and (each.frame.verdict is not Verdict.OK or passed <= SEEN)
-        ]
+        on_its_way = self._sent.get(operator, set()) & {each.frame.frame_id for each in known}
+        fitting = [each.frame for each in known if each.frame.verdict is not Verdict.OK or passed <= SEEN]
         shown = [frame for frame in fitting if frame.frame_id == self._shown.get(operator)]
-        if not fitting:
+        if on_its_way or not fitting:
             return list(asked)
         check = (shown or fitting)[0]
         self._shown[operator] = check.frame_id
@@ -45,11 +41,12 @@ class Checks:
         return [*asked[:place], replace(check, asked=True), *asked[place:]]
 
     def takes(self, operator: str, frame_id: str) -> bool:
-        """Whether an answer is about the known part that this operator was shown, also by a console that was restarted
-        since."""
-        due = (each.frame.frame_id for each in due_checks(self.ledger, operator, self.every))
-        if self._shown.get(operator) != frame_id and frame_id not in due:
+        """Whether an answer is about the known part that this operator was shown; where nothing is known of that, as
+        after a restart of the console, about any that could have been."""
+        shown = self._shown.get(operator)
+        due = due_checks(self.ledger, operator, self.every) if shown is None else ()
+        if frame_id != shown and frame_id not in {each.frame.frame_id for each in due}:
             return False
         self._shown.pop(operator, None)
-        self._sent[operator] = frame_id
+        self._sent.setdefault(operator, set()).add(frame_id)
         return True

@@ -59,7 +59,7 @@ function upTo(at) {
 }
 
 function answer(verdict) {
-  const taken = chosen.size ? queue.filter((frame) => chosen.has(frame.frame_id)) : queue.slice(0, 1);
+  const taken = chosen.has(current()?.frame_id) ? queue.filter((frame) => chosen.has(frame.frame_id)) : queue.slice(0, 1);
   if (!taken.length || !mayAnswer) return;
   const marked = taken.length === 1 && verdict === "defect" ? region : null;
   const looked_ms = taken.length === 1 && shown ? Math.min(Math.round(performance.now() - shown.at), MOST_MS) : null;
@@ -75,6 +75,7 @@ function answer(verdict) {
 
 function skip() {
   if (queue.length) queue.push(queue.shift());
+  chosen.clear();
   draw();
 }
 
@@ -92,6 +93,7 @@ function undo() {
 async function send() {
   const due = unsent.filter((each) => !each.sending && Date.now() - each.at >= HELD_MS);
   for (const each of due) {
+    if (each.sending || !unsent.includes(each)) continue; // sent or taken back while another was under way
     each.sending = true;
     try {
       const reply = await fetch("api/answers", { method: "POST", headers: JSON_BODY, body: bodyOf(each) });
@@ -122,6 +124,7 @@ async function fill() {
   });
   const same = next.length === queue.length && next.every((frame, at) => frame === queue[at]);
   queue = next;
+  chosen = new Set([...chosen].filter((id) => still.has(id)));
   if (!same || !filled) draw(); // a mark that is being drawn stays
   filled = true;
 }

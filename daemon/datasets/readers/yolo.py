@@ -1,8 +1,8 @@
 """Boxes as YOLO has them, as most sets of weld X-rays: `images`, and `labels` with a line for each box.
 
 A line is `kind x y width height`, or `kind x1 y1 x2 y2 …` for a polygon. Numbers are shares of the image, x and y those
-of the middle; an empty file means a good part. Names of the kinds come from `data.yaml`, where it is there. Folders are
-`train/images` (Roboflow) or `images/train` (Ultralytics).
+of the middle; an empty file, or one of kinds named good, means a good part. Names of the kinds come from `data.yaml`,
+where it is there. Folders are `train/images` (Roboflow) or `images/train` (Ultralytics).
 https://docs.ultralytics.com/datasets/detect/
 """
 
@@ -32,7 +32,7 @@ def read(folder: Path) -> DataSet:
                 if not note.exists():
                     ignored.append(f"{path_text(path)}: no labels: whether it is good is not known")
                     continue
-                boxes = _boxes(note, names)
+                boxes = tuple(box for box in _boxes(note, names) if not box.kind.lower().startswith(GOOD))
                 kind = boxes[0].kind if boxes else GOOD
                 images.append(LabelledImage(path, split, kind, Boxes(boxes) if boxes else None))
     some((one.path for one in images), folder, "parts, with labels")
