@@ -5,7 +5,7 @@ Readers of published layouts are in `daemon.datasets.readers`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -91,10 +91,7 @@ class LabelledImage:
         """All marked pixels (H, W): none for a good part, None where nobody knows. Raises LabelsError."""
         if self.annotation is None:
             return None if self.defective else np.zeros(self.size_px, dtype=bool)
-        every = np.zeros(self.size_px, dtype=bool)
-        for region in self.regions():
-            every |= region.mask
-        return every
+        return union(self.regions(), *self.size_px)
 
     @property
     def box(self) -> Box | None:
@@ -103,11 +100,10 @@ class LabelledImage:
         if self.annotation is None:
             return None
         try:
-            height, width = self.size_px
+            size_px = self.size_px
         except LabelsError:
             return None
-        masks = [region.mask for region in self.annotation.regions(height, width)]
-        return box_of(np.logical_or.reduce(masks)) if masks else None
+        return box_of(union(self.annotation.regions(*size_px), *size_px))
 
 
 @dataclass(frozen=True)
@@ -126,6 +122,14 @@ class DataSet:
     def goods(self) -> tuple[LabelledImage, ...]:
         """The good parts to teach."""
         return tuple(image for image in self.of(Split.TRAIN) if not image.defective)
+
+
+def union(regions: Iterable[DefectRegion], height: int, width: int) -> Mask:
+    """All pixels that any of the regions marks (height, width)."""
+    every = np.zeros((height, width), dtype=bool)
+    for region in regions:
+        every |= region.mask
+    return every
 
 
 def box_of(marked: Mask) -> Box | None:

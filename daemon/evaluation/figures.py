@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from daemon.evaluation.judged import Judged, seen
+from daemon.datasets.labelled import union
+from daemon.evaluation.judged import MAP_PX, Judged, seen
 from daemon.evaluation.metrics import aupro, auroc, average_precision, dice, f1_max, seg_f1, spro
 
 RATES = (0.01, 0.02, 0.05)
@@ -40,7 +41,8 @@ def _pixel_figures(judged: Judged) -> dict[str, float | None]:
     if not any(one.image.defective for one in shown):
         return dict.fromkeys(("pixel_auroc", "pixel_ap", "pixel_f1_max", "aupro", "spro", "seg_f1", "dice"))
     maps = [one.anomaly for one in shown if one.anomaly is not None]
-    masks = [mask for one in shown if (mask := one.mask()) is not None]
+    regions = [one.regions() for one in shown]  # mask files are read once
+    masks = [union(each, MAP_PX, MAP_PX) for each in regions]
     values, marked = np.concatenate([each.ravel() for each in maps]), np.concatenate([each.ravel() for each in masks])
     cut = judged.threshold.value
     return {
@@ -48,7 +50,7 @@ def _pixel_figures(judged: Judged) -> dict[str, float | None]:
         "pixel_ap": average_precision(values, marked),
         "pixel_f1_max": f1_max(values, marked),
         "aupro": aupro(maps, masks),
-        "spro": spro(maps, [one.regions() for one in shown]),
+        "spro": spro(maps, regions),
         "seg_f1": seg_f1(maps, masks, cut),
         "dice": dice([each > cut for each in maps], masks),
     }

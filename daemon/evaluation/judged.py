@@ -36,11 +36,6 @@ class JudgedImage:
     score: float
     anomaly: npt.NDArray[np.float32] | None
 
-    def mask(self) -> Mask | None:
-        """Its marked pixels, in the size of the map. None where nobody knows."""
-        mask = self.image.mask()
-        return None if mask is None else _scaled(mask)
-
     def regions(self) -> list[DefectRegion]:
         """Its marked defects in the size of the map, their saturation scaled with them."""
         scaled = []

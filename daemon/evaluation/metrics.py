@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
-from daemon.datasets.labelled import DefectRegion, Mask
+from daemon.datasets.labelled import DefectRegion, Mask, union
 
 Maps = Sequence[npt.NDArray[np.float32]]
 Scores = npt.ArrayLike
@@ -55,12 +55,7 @@ def spro(maps: Maps, regions: Sequence[Sequence[DefectRegion]], limit: float = 0
     Bergmann et al., "Beyond Dents and Scratches" (IJCV 2022), section 4: regions are the annotated defects, connected
     or not, and only pixels outside of all of them may be false positives.
     """
-    outside = []
-    for anomaly, marked in zip(maps, regions, strict=True):
-        every = np.zeros(anomaly.shape, dtype=bool)
-        for region in marked:
-            every |= region.mask
-        outside.append(anomaly[~every])
+    outside = [a[~union(marked, *a.shape)] for a, marked in zip(maps, regions, strict=True)]
     return _overlap_area(maps, regions, outside, limit)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from daemon.datasets.labelled import LabelsError
+from daemon.datasets.labelled import DataSet, LabelledImage, LabelsError, Split
 from daemon.intake.decode import SUFFIXES, path_text
+
+BY_NAME = {split.value: split for split in Split}
 
 
 def images_of(folder: Path) -> list[Path]:
@@ -31,6 +33,20 @@ def others_of(folder: Path) -> list[str]:
         for path in sorted(folder.iterdir())
         if path.is_file() and not is_image(path)
     ]
+
+
+def kinds_of(folder: Path, folders: Mapping[str, Split] = BY_NAME) -> Iterator[tuple[Split, Path]]:
+    """The folders of kinds, `good` among them, in each folder of a split."""
+    for name, split in folders.items():
+        for kind in sorted(path for path in (folder / name).glob("*") if path.is_dir()):
+            yield split, kind
+
+
+def with_goods(images: Sequence[LabelledImage], ignored: Sequence[str], where: Path) -> DataSet:
+    """The data set of these images. Raises LabelsError where there are no good parts to teach."""
+    data = DataSet(tuple(images), tuple(ignored))
+    some((one.path for one in data.goods), where, "good parts")
+    return data
 
 
 def required(folder: Path, what: str) -> Path:

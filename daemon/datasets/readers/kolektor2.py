@@ -10,7 +10,7 @@ from pathlib import Path
 
 from daemon.datasets.annotations import MaskFile, marks_anything
 from daemon.datasets.labelled import GOOD, DataSet, LabelledImage, Split
-from daemon.datasets.readers.files import images_of, others_of, required, some
+from daemon.datasets.readers.files import images_of, others_of, required, with_goods
 from daemon.intake.decode import path_text
 
 MARKS = "_GT"
@@ -35,5 +35,4 @@ def read(folder: Path) -> DataSet:
             else:
                 kind = DEFECT if marks_anything(mask) else GOOD
                 images.append(LabelledImage(path, split, kind, MaskFile(mask, kind) if kind == DEFECT else None))
-    some((one.path for one in images if one.split is Split.TRAIN and not one.defective), folder / "train", "good parts")
-    return DataSet(tuple(images), tuple(ignored))
+    return with_goods(images, ignored, folder / "train")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from daemon.datasets.annotations import MaskFile, MaskFolder
 from daemon.datasets.labelled import GOOD, DataSet, LabelledImage, Split
-from daemon.datasets.readers.files import images_of, is_image, others_of, required, some
+from daemon.datasets.readers.files import images_of, is_image, kinds_of, others_of, required, some
 from daemon.intake.decode import path_text
 
 FOLDERS = {"train": Split.TRAIN, "validation": Split.VALIDATION, "val": Split.VALIDATION, "test": Split.TEST}
@@ -22,10 +22,9 @@ def read(folder: Path) -> DataSet:
     """The category in a folder. Raises LabelsError where there are no good parts."""
     required(folder, "a folder with train/ and test/")
     images, ignored = [], []
-    for name, split in FOLDERS.items():
-        for kind in sorted(path for path in (folder / name).glob("*") if path.is_dir()):
-            ignored += others_of(kind)
-            images += [_labelled(folder, path, split, kind.name) for path in images_of(kind)]
+    for split, kind in kinds_of(folder, FOLDERS):
+        ignored += others_of(kind)
+        images += [_labelled(folder, path, split, kind.name) for path in images_of(kind)]
     some((one.path for one in images if not one.defective), folder, "good parts, as in train/good")
     return DataSet(tuple(images), (*ignored, *_masks_without_image(folder, images)))
 

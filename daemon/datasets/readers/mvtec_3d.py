@@ -9,22 +9,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from daemon.datasets.annotations import MaskFile
-from daemon.datasets.labelled import GOOD, DataSet, LabelledImage, Split
-from daemon.datasets.readers.files import images_of, others_of, required, some
-
-FOLDERS = {"train": Split.TRAIN, "validation": Split.VALIDATION, "test": Split.TEST}
+from daemon.datasets.labelled import GOOD, DataSet, LabelledImage
+from daemon.datasets.readers.files import images_of, kinds_of, others_of, required, with_goods
 
 
 def read(folder: Path) -> DataSet:
     """The category in a folder. Raises LabelsError where there are no good parts, or a view lacks its positions."""
     images, ignored = [], []
-    for name, split in FOLDERS.items():
-        for kind in sorted(path for path in (folder / name).glob("*") if path.is_dir()):
-            ignored += others_of(kind / "rgb")
-            for path in images_of(kind / "rgb"):
-                depth = required(kind / "xyz" / f"{path.stem}.tiff", f"the positions of {path}")
-                mask = kind / "gt" / f"{path.stem}.png"
-                marks = MaskFile(mask, kind.name) if kind.name != GOOD and mask.exists() else None
-                images.append(LabelledImage(path, split, kind.name, marks, depth=depth))
-    some((one.path for one in images if one.split is Split.TRAIN), folder / "train/good/rgb", "good parts")
-    return DataSet(tuple(images), tuple(ignored))
+    for split, kind in kinds_of(folder):
+        ignored += others_of(kind / "rgb")
+        for path in images_of(kind / "rgb"):
+            depth = required(kind / "xyz" / f"{path.stem}.tiff", f"the positions of {path}")
+            mask = kind / "gt" / f"{path.stem}.png"
+            marks = MaskFile(mask, kind.name) if kind.name != GOOD and mask.exists() else None
+            images.append(LabelledImage(path, split, kind.name, marks, depth=depth))
+    return with_goods(images, ignored, folder / "train/good/rgb")

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from daemon.datasets.annotations import DefectKind, MaskFolder
-from daemon.datasets.labelled import GOOD, DataSet, LabelledImage, LabelsError, Split
-from daemon.datasets.readers.files import images_of, others_of, read_text, required, some
+from daemon.datasets.labelled import GOOD, DataSet, LabelledImage, LabelsError
+from daemon.datasets.readers.files import images_of, kinds_of, others_of, read_text, required, some, with_goods
 
 CONFIGURATION = "defects_config.json"
-FOLDERS = {"train": Split.TRAIN, "validation": Split.VALIDATION, "test": Split.TEST}
 
 
 def read(folder: Path) -> DataSet:
@@ -23,17 +22,15 @@ def read(folder: Path) -> DataSet:
     image of a defect has no folder of masks."""
     kinds = _kinds(required(folder / CONFIGURATION, f"{CONFIGURATION} beside train/ and test/"))
     images, ignored = [], []
-    for name, split in FOLDERS.items():
-        for below in sorted(path for path in (folder / name).glob("*") if path.is_dir()):
-            ignored += others_of(below)
-            for path in images_of(below):
-                marks = None
-                if below.name != GOOD:
-                    masks = required(folder / "ground_truth" / below.name / path.stem, f"the masks of {path}")
-                    marks = MaskFolder(tuple(some(images_of(masks), masks, f"the masks of {path}")), below.name, kinds)
-                images.append(LabelledImage(path, split, below.name, marks))
-    some((one.path for one in images if one.split is Split.TRAIN), folder / "train/good", "good parts")
-    return DataSet(tuple(images), tuple(ignored))
+    for split, below in kinds_of(folder):
+        ignored += others_of(below)
+        for path in images_of(below):
+            marks = None
+            if below.name != GOOD:
+                masks = required(folder / "ground_truth" / below.name / path.stem, f"the masks of {path}")
+                marks = MaskFolder(tuple(some(images_of(masks), masks, f"the masks of {path}")), below.name, kinds)
+            images.append(LabelledImage(path, split, below.name, marks))
+    return with_goods(images, ignored, folder / "train/good")
 
 
 def _kinds(path: Path) -> dict[int, DefectKind]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from daemon.datasets.annotations import MaskFile
 from daemon.datasets.labelled import GOOD, DataSet, LabelledImage, LabelsError, Split
-from daemon.datasets.readers.files import is_image, read_text, required, some
+from daemon.datasets.readers.files import is_image, read_text, required, with_goods
 
 LIST = Path("split_csv") / "1cls.csv"
 COLUMNS = {"object", "split", "label", "image", "mask"}
@@ -42,5 +42,4 @@ def read(folder: Path) -> DataSet:
             kind = ANOMALY if row["label"] == ANOMALY else GOOD
             marks = MaskFile(root / mask, kind) if mask and kind == ANOMALY else None
             images.append(LabelledImage(path, Split(row["split"]), kind, marks))
-    some((one.path for one in images if one.split is Split.TRAIN and not one.defective), folder, "good parts")
-    return DataSet(tuple(images), tuple(ignored))
+    return with_goods(images, ignored, folder)
