@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Mapping
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -19,6 +18,7 @@ from daemon import build
 from daemon.cli import terminal
 from daemon.cli.terminal import Config, Json, Set
 from daemon.settings.load import ConfigError, Settings
+from memory.durable import write_draft
 
 if TYPE_CHECKING:
     from daemon.datasets.labelled import DataSet  # OpenCV comes with it
@@ -81,7 +81,10 @@ def bench(
             contact_sheet.render(f"{dataset}: {name}", judged, settings.source), encoding="utf-8"
         )
         rows[name] = {**figures(judged), "ignored": list(data.ignored), "key": key}
-        _write(below / f"{name}.json", rows[name])
+        figures_file = below / f"{name}.json"
+        write_draft(figures_file, json.dumps(rows[name], indent=1).encode()).replace(
+            figures_file
+        )  # whole or not at all
     table = _table(rows)
     (below / "table.md").write_text(table)
     terminal.answer(rows, as_json=as_json, text=f"{table}\nfigures and contact sheets: {below}")
@@ -123,13 +126,6 @@ def _earlier(path: Path, key: str) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) and found.get("key") == key else {}
-
-
-def _write(path: Path, row: Mapping[str, Any]) -> None:
-    """Write whole or not at all: a run that is stopped leaves no half figures."""
-    draft = path.with_suffix(".draft")
-    draft.write_text(json.dumps(row, indent=1))
-    shutil.move(draft, path)
 
 
 def _table(rows: Mapping[str, Mapping[str, Any]]) -> str:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import jinja2
 
 from daemon.evaluation.judged import Judged, JudgedImage
 from daemon.intake.decode import ImageRejected, path_text, pictured
 from daemon.reporting.heatmap import overlay
+from daemon.reporting.page import template
 from daemon.settings.models import SourceSettings
 
 TILES = 8  # in a row
@@ -30,12 +30,7 @@ def render(title: str, judged: Judged, source: SourceSettings) -> str:
         "Defects with the largest scores": bad[-TILES:][::-1],
         "Good parts with the smallest scores": good[:TILES],
     }
-    page = jinja2.Environment(
-        loader=jinja2.PackageLoader("daemon.evaluation"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-    ).get_template("contact_sheet.html.j2")
+    page = template("daemon.evaluation", "contact_sheet.html.j2")
     return page.render(title=title, rows={name: _tiles(row, judged, source) for name, row in rows.items()})
 
 

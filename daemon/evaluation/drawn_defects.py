@@ -18,6 +18,7 @@ from memory.features import Image
 
 SMALLEST, LARGEST = 0.03, 0.12  # of the shorter side
 PLACES = 12  # of which the one with the most contrast is taken: a part lies there rather than its background
+TRIES = 8
 LEAST_CHANGE = 12.0  # levels, on average under the mask: less is not to be seen
 
 
@@ -36,13 +37,13 @@ Draw = Callable[[Image, Mask, np.random.Generator], Image]
 def drawn(part: Image, kind: str, rng: np.random.Generator) -> DrawnDefect:
     """The part with a defect of one of `KINDS`, of a random size and place; the same for the same generator."""
     height, width = part.shape[:2]
-    for strength in range(1, 9):
+    for _ in range(TRIES):
         size_px = max(int(min(height, width) * rng.uniform(SMALLEST, LARGEST)), 3)
         mask = _scratch(part, size_px, rng) if kind == "scratch" else _blot(part, size_px, rng)
         changed = KINDS[kind](part, mask, rng)
         image = np.where(mask[:, :, None], changed, part).astype(np.uint8)
         change = np.abs(image.astype(np.float32) - part)[mask].mean() if mask.any() else 0.0
-        if change >= LEAST_CHANGE or strength == 8:
+        if change >= LEAST_CHANGE:
             break
     return DrawnDefect(kind, image, mask)
 

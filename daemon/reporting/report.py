@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import cv2
-import jinja2
 
 from daemon.clock import minute, to_the_minute
 from daemon.inference.engine import Engine
@@ -22,6 +21,7 @@ from daemon.ledger.operators import answers_of_each, track_record
 from daemon.ledger.provenance import bits_behind, inside_behind, threshold_behind
 from daemon.ledger.records import JudgedFrame, RecordedEvent
 from daemon.reporting.heatmap import overlay
+from daemon.reporting.page import template
 from daemon.reporting.plot import Axes, Frame
 from drift.light import compensate
 from drift.monitor import DriftState, Trust
@@ -48,12 +48,7 @@ def render(engine: Engine, store: Store, title: str) -> str:
     ledger = engine.ledger
     frames = newest_frames(ledger, NEWEST_FRAMES)[::-1]
     labels = {answer.frame_id: answer.label for answer in reversed(every_answer(ledger)) if answer.counts}
-    page = jinja2.Environment(
-        loader=jinja2.PackageLoader("daemon.reporting"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-    ).get_template("report.html.j2")
+    page = template("daemon.reporting", "report.html.j2")
     return page.render(
         title=title,
         line=engine.settings.line,
