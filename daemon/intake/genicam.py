@@ -63,13 +63,12 @@ class GenICam:
         harvesters' own images do not serve: padding stays among the pixels, odd widths cannot be unpacked, many formats
         are None. It keeps incomplete buffers to itself, and its `fetch` never ends where every buffer is so.
         """
-        before = len(self._incomplete)
+        self._incomplete.clear()
         until_s = time.monotonic() + READ_MS / 1000
         while (left_s := until_s - time.monotonic()) > 0:
             if (buffer := self._camera.try_fetch(timeout=left_s, is_raw=True)) is not None:
                 return buffer
-            if len(self._incomplete) > before:
-                self._incomplete.clear()
+            if self._incomplete:
                 return None
         raise lost(self._serial, f"no complete image within {READ_MS / 1000:g} s")
 
