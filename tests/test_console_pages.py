@@ -27,7 +27,7 @@ from daemon.settings.load import Settings
 from daemon.settings.models import ConsoleSettings
 from policies.admission import Hold
 
-pytestmark = pytest.mark.redis
+pytestmark = [pytest.mark.redis, pytest.mark.slow]
 browser, page, url = browsing.browser, browsing.page, browsing.url
 line, small, wire = browsing.line, browsing.small, browsing.wire
 # What the pages wait: before an answer is sent (review.js), and before they listen again (common.js).
@@ -59,7 +59,6 @@ def test_the_newest_part_is_shown_as_it_is_judged(page: Page, url: str, line: tu
     until(lambda: page.evaluate("document.getElementById('image').naturalWidth > 0"))
 
 
-@pytest.mark.slow
 def test_a_part_judged_while_the_list_is_under_way_is_not_hidden_by_it(
     page: Page, url: str, line: tuple[Service, Settings]
 ) -> None:
@@ -220,7 +219,6 @@ def test_the_scene_is_drawn_with_its_versions(page: Page, url: str, line: tuple[
     expect(page.locator(".chart").first).to_contain_text("v2")
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("small")
 def test_a_version_is_looked_at_compared_and_brought_back(page: Page, url: str, line: tuple[Service, Settings]) -> None:
     service = line[0]
@@ -272,7 +270,6 @@ def test_the_threshold_is_dragged_and_judges(page: Page, url: str, line: tuple[S
     assert f"{engine.active.threshold.value:.4f}" == wanted
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("small")
 def test_a_line_is_taught_checked_and_goes_live(
     page: Page, url: str, line: tuple[Service, Settings], good_parts: Path, tmp_path: Path
@@ -299,7 +296,6 @@ def test_a_line_is_taught_checked_and_goes_live(
     assert line[0].status()["version"] == 2
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("small")
 def test_the_oddest_parts_are_looked_at_and_left_out(page: Page, url: str, good_parts: Path) -> None:
     (good_parts / "bad.png").write_bytes(png(610, STEADY, Flaw.BURR))

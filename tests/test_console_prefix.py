@@ -18,7 +18,7 @@ from daemon.service import Service
 from daemon.settings.load import Settings
 from daemon.settings.models import ConsoleSettings
 
-pytestmark = pytest.mark.redis
+pytestmark = [pytest.mark.redis, pytest.mark.slow]
 browser, page = browsing.browser, browsing.page
 line, small, wire = browsing.line, browsing.small, browsing.wire
 PREFIX = "/plant/line1"

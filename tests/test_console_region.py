@@ -26,7 +26,7 @@ from daemon.settings.models import ConsoleSettings
 from memory.extract import Extractor
 from memory.region import Region
 
-pytestmark = [pytest.mark.redis, pytest.mark.usefixtures("small")]
+pytestmark = [pytest.mark.redis, pytest.mark.slow, pytest.mark.usefixtures("small")]
 browser, page, url = browsing.browser, browsing.page, browsing.url
 line, small, wire = browsing.line, browsing.small, browsing.wire
 CORNERS = ((0.2, 0.2), (0.8, 0.2), (0.8, 0.7), (0.2, 0.7))
@@ -114,7 +114,6 @@ def draft(page: Page) -> Any:
     return page.evaluate("fetch('/api/work').then((reply) => reply.json()).then((told) => told.draft)")
 
 
-@pytest.mark.slow
 def test_a_region_is_drawn_by_mouse_and_taught(setup: Page) -> None:
     assert draft(setup)["region"] == {}
     for corner in CORNERS:
@@ -206,7 +205,6 @@ def test_the_json_is_edited_and_what_is_no_region_is_refused_in_place(drawing: P
     assert draft(drawing)["region"] == {}, "the draft before is still there"
 
 
-@pytest.mark.slow
 def test_the_smallest_defect_is_drawn_and_taught(page: Page, url: str, tmp_path: Path) -> None:
     for number in range(16):
         large = cv2.resize(part(number), (128, 128), interpolation=cv2.INTER_AREA)
