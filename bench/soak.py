@@ -42,7 +42,7 @@ QUERIES = (
 )
 DEADLINE_MS = 1_000
 OVERLOADED = (
-    "sent | without a verdict | late | waited, ms: median, most | judged | memory grown, MB |\n"
+    "sent | without a verdict | late | waited, ms: median, most | judged | memory grown in each half, MB |\n"
     "| --- | --- | --- | --- | --- | --- | --- |"
 )
 
@@ -141,15 +141,17 @@ def overload(folder: Path, url: str, seconds: float, ways: Sequence[str]) -> Ite
             time.sleep(5)
             full.end()
             judge_ms = statistics.median(each.waited_ms for each in full.answered)
-            before, fed = line.memory_bytes(), Feeding(settings, shown, judge_ms / 3000)
-            time.sleep(seconds)
-            unanswered, grown = fed.end(), line.memory_bytes() - before
+            held, fed = [line.memory_bytes()], Feeding(settings, shown, judge_ms / 3000)
+            for _ in range(2):
+                time.sleep(seconds / 2)
+                held.append(line.memory_bytes())
+            unanswered = fed.end()
         waited_ms = [each.waited_ms for each in fed.answered]
         late = sum(each > DEADLINE_MS for each in waited_ms)
         judged = sum(each.verdict != "UNKNOWN" for each in fed.answered)
         yield (
             f"| {how} | {len(fed.sent_s)} | {unanswered} | {late} | {np.median(waited_ms):.0f}, {max(waited_ms):.0f} |"
-            f" {judged / len(waited_ms):.0%} | {grown / 1e6:+.0f} |"
+            f" {judged / len(waited_ms):.0%} | {', '.join(f'{grown / 1e6:+.0f}' for grown in np.diff(held))} |"
         )
 
 

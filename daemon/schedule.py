@@ -19,7 +19,9 @@ from daemon.ledger.database import DISK_ERRORS
 from daemon.ledger.history import last_lesson_ms
 from daemon.retention import retain
 from daemon.service import Service
+from memory.runtime import give_back_freed_memory
 
+MEMORY_S = 30.0  # between two times that freed memory is given back; it takes tens of milliseconds
 log = structlog.get_logger()
 EVENT_KINDS = {
     EVENT_JOB_ERROR: "job_failed",
@@ -69,6 +71,7 @@ def scheduler(service: Service) -> BackgroundScheduler:
     every(times.snapshot_s, lambda: snapshot(service), "snapshot", "status")
     every(times.retention_s, lambda: retain(service, time.time()), "retention")
     every(times.inspection_s, lambda: inspect(service), "inspection")
+    every(MEMORY_S, give_back_freed_memory, "memory")
     jobs.modify_job("inspection", next_run_time=datetime.now(UTC) + timedelta(seconds=times.admission_s))
     jobs.add_listener(
         lambda event: _record_event(service, event), EVENT_JOB_ERROR | EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import platform
 from collections.abc import Collection, MutableMapping
+from contextlib import suppress
 from pathlib import Path
 
 VARIABLE = "OPENBLAS_CORETYPE"
@@ -59,6 +60,16 @@ def keep_freed_memory() -> bool:
     except (OSError, AttributeError):
         return False
     return all(mallopt(option, size) == 1 for option, size in KEPT.items())
+
+
+def give_back_freed_memory() -> None:
+    """Give the kernel every page that this process has freed, by glibc's malloc_trim; nothing where there is none.
+
+    What is kept for the next image lies between what lives longer: a heap of 210 MB in use grew by 80 to 200 MB a
+    minute while frames came three times too fast.
+    """
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def use_threads(count: int) -> None:

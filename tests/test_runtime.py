@@ -72,3 +72,24 @@ def test_threads_that_come_and_go_share_one_heap() -> None:
     )
     done = fresh_python(script)
     assert done.stdout.count("<heap nr=") == 1, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="glibc alone has malloc_trim")
+def test_freed_memory_between_what_lives_is_given_back() -> None:
+    script = (
+        "import ctypes\n"
+        "from memory.runtime import give_back_freed_memory, keep_freed_memory\n"
+        "assert keep_freed_memory()\n"
+        "libc = ctypes.CDLL(None)\n"
+        "libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]\n"
+        "def resident():\n"
+        "    return int(open('/proc/self/statm').read().split()[1]) * 4096\n"
+        "blocks = [libc.malloc(1 << 20) for _ in range(100)]\n"
+        "[ctypes.memset(block, 1, 1 << 20) for block in blocks]\n"
+        "[libc.free(block) for block in blocks[::2]]\n"
+        "before = resident()\n"
+        "give_back_freed_memory()\n"
+        "print(before - resident())\n"
+    )
+    done = fresh_python(script)
+    assert int(done.stdout) > 40 << 20, done.stdout + done.stderr
