@@ -32,6 +32,7 @@ log = structlog.get_logger()
 
 def extractor(settings: Settings) -> Extractor:
     """The configured extractor; also sets the threads of this process. Warns in the log of random weights."""
+    from memory.exported.model import ExportedModel
     from memory.extract import Extractor
     from memory.runtime import keep_freed_memory, use_threads
 
@@ -45,6 +46,7 @@ def extractor(settings: Settings) -> Extractor:
         input_px=configured.input_px,
         normalize=configured.normalize,
         device=configured.device,
+        scorer=ExportedModel(configured.scorer, configured.threads) if configured.scorer else None,
     )
     if backbone.untrained:
         log.warning("untrained weights: random features, for demonstrations only", model=configured.model)

@@ -14,6 +14,8 @@ import torch
 from memory.backbone import backbone
 from memory.backends import Backend, PatchNetwork, Torch
 from memory.errors import DriftlineError
+from memory.exported.detector import UNIT
+from memory.exported.model import ExportedModel
 from memory.features import Features, Image, Patches
 from memory.geometry import InputShapes
 from memory.tiles import Tiling
@@ -37,6 +39,9 @@ class Extractor:
     `normalize` applies the backbone's own mean and standard deviation; switch it off for weights that have them folded
     in. `device` is `auto`, `cpu`, `cuda`, ...
 
+    `scorer` is an exported model whose value of each patch follows its features as one more of them, for the detector
+    of that kind.
+
     Torch computes it in full float32, the reference that every other `backend` must agree with: see `on`.
 
     Raises WeightsError when weights are missing or do not fit, DriftlineError for a model that timm does not know, or
@@ -44,7 +49,15 @@ class Extractor:
     """
 
     def __init__(
-        self, *, model: str, layers: Sequence[int], weights: str, input_px: int, normalize: bool, device: str
+        self,
+        *,
+        model: str,
+        layers: Sequence[int],
+        weights: str,
+        input_px: int,
+        normalize: bool,
+        device: str,
+        scorer: ExportedModel | None = None,
     ) -> None:
         self.input_px = input_px
         self.untrained = weights == "untrained"
@@ -53,6 +66,9 @@ class Extractor:
         network = made.network.eval().requires_grad_(requires_grad=False)
         scaling = (made.mean, made.std) if normalize else ((0.0,) * 3, (1.0,) * 3)
         self.fingerprint = _fingerprint(network, model, tuple(layers), input_px, scaling)
+        self.scorer = scorer
+        if scorer is not None:
+            self.fingerprint = hashlib.sha256(f"{self.fingerprint} {scorer.sha256}".encode()).hexdigest()
         self.network = PatchNetwork(network, *scaling, channels_last=made.channels_last).eval()
         self.stride_px, self.multiple_px = min(made.strides_px), max(made.strides_px)
         self.backend: Backend = Torch(self.network, self.device)
@@ -121,8 +137,12 @@ class Extractor:
                 came=f"{images.shape[1:]} of {images.dtype}",
                 do="decode it with daemon.intake.decode",
             )
-        self.grid_of(*images.shape[1:3])
-        patches = torch.from_numpy(self.backend(images)).half().float()
+        grid = self.grid_of(*images.shape[1:3])
+        computed = self.backend(images)
+        if self.scorer is not None:
+            values = UNIT * self.scorer(images, grid)
+            computed = np.concatenate([computed, values[:, :, None]], axis=2)  # (N, P, D), (N, P) -> (N, P, D + 1)
+        patches = torch.from_numpy(computed).half().float()
         if not bool(torch.isfinite(patches).all()):
             raise DriftlineError(
                 expected="finite features within ±65504 (float16)",

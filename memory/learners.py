@@ -6,14 +6,23 @@ from collections.abc import Callable
 from functools import cache
 from importlib.metadata import entry_points
 
+from memory.composition.detector import COMPOSITION
+from memory.composition.learner import CompositionLearner
 from memory.detector import PATCH_BANK, Learner
 from memory.errors import UnknownDetector
+from memory.exported.detector import EXPORTED
+from memory.exported.learner import ExportedLearner
 from memory.padim.detector import PADIM
 from memory.padim.learner import PadimLearner
 from memory.patch_bank.learner import PatchBankLearner
 
 GROUP = "driftline.detectors"
-OWN: dict[str, Callable[[], Learner]] = {PATCH_BANK: PatchBankLearner, PADIM: PadimLearner}
+OWN: dict[str, Callable[[], Learner]] = {
+    PATCH_BANK: PatchBankLearner,
+    PADIM: PadimLearner,
+    COMPOSITION: CompositionLearner,
+    EXPORTED: ExportedLearner,
+}
 
 
 def kinds() -> list[str]:

@@ -20,6 +20,7 @@ from daemon.datasets.rendered import STEADY, Flaw, part
 from daemon.evaluation.advice import LEAST_PARTS, REAL, Candidate, advised, trial_set
 from daemon.evaluation.drawn_defects import KINDS, LEAST_CHANGE, drawn
 from daemon.settings.load import Settings
+from memory.composition.detector import COMPOSITION
 from memory.errors import DriftlineError
 from memory.extract import Extractor
 from memory.padim.detector import PADIM
@@ -99,7 +100,7 @@ def test_each_kind_of_detector_is_tried_and_one_is_advised(
     done = CliRunner().invoke(app, words, catch_exceptions=False)
     assert done.exit_code == 0, done.output
     told: dict[str, Any] = json.loads(done.stdout)
-    assert [each["detector"] for each in told["candidates"]] == ["patch-bank", PADIM]
+    assert [each["detector"] for each in told["candidates"]] == ["patch-bank", PADIM, COMPOSITION]
     assert all(each["real_auroc"] == 1.0 for each in told["candidates"])
     assert told["do"] == f"driftline teach goods --set memory.detector={told['advised']}"
     assert "with its anomaly map" in (tmp_path / "sheet.html").read_text()

@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-from conftest import NOW_MS, frame, make_service, untracked
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pictures import png
 
-from daemon.datasets.rendered import STEADY, Flaw
-from daemon.learning import answers, lesson
-from daemon.learning.rollback import roll_back
-from daemon.learning.teach import images_in, teach
-from daemon.settings.load import Settings
-from daemon.streams import RedisStreams
 from memory.detector import Bounds, Capacity, GoodPart
-from memory.extract import Extractor
 from memory.features import Features, View
 from memory.learners import learner_of
 from memory.padim.detector import PADIM, REGULAR, Padim, UnsuitableImages
 from memory.padim.learner import PadimLearner
-from memory.version import Version
 
 GRID, WIDTH = (2, 3), 5
 CAPACITY = Capacity(1000, 100)
@@ -166,23 +155,3 @@ def test_parts_with_other_places_are_refused() -> None:
         fitted([*parts(4), fewer])
     with pytest.raises(UnsuitableImages, match="patches of fewer"):
         fitted(parts(4)).with_parts([fewer])
-
-
-def test_a_line_is_taught_learns_and_goes_back(
-    settings: Settings, extractor: Extractor, wire: RedisStreams, good_parts: Path
-) -> None:
-    memory = settings.memory.model_copy(update={"detector": PADIM})
-    line = make_service(settings.model_copy(update={"memory": memory}), extractor, wire)
-    teach(images_in(good_parts), line.engine, line.store, "pytest", untracked)
-    line.start()
-    assert line.store.version(1).detector == PADIM
-    assert line.engine.judge(frame("good", png(5))).verdict == "OK"
-    assert line.engine.judge(frame("burr", png(501, STEADY, Flaw.BURR))).verdict == "NG"
-    for name, label in (("good", "good"), ("burr", "defect")):
-        answers.record(line.engine.ledger, answers.answer(name, label, "anna"), NOW_MS)
-    learned = lesson.learn(line.engine, line.store, "test")
-    assert isinstance(learned, Version)
-    assert (learned.added, learned.gate["found"]) == (("good",), 1)
-    assert line.engine.judge(frame("again", png(502, STEADY, Flaw.BURR))).verdict == "NG"
-    back = roll_back(line.store, line.engine.ledger, 1, "eva", NOW_MS)
-    assert (back.detector, back.removed) == (PADIM, ("good",))

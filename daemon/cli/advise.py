@@ -32,6 +32,7 @@ def advise(
         raise ConfigError(expected="a folder for the sheet", came=f"no {sheet.parent}", do="make it, or name another")
     from daemon.evaluation import advice, contact_sheet
     from daemon.learning.teach import images_in
+    from memory.exported.detector import EXPORTED
     from memory.learners import kinds
 
     settings = terminal.settings(config, overrides)
@@ -42,6 +43,8 @@ def advise(
         (drawn := Path(below) / "drawn").mkdir()
         data = advice.trial_set(goods, real, settings, drawn, seed)
         for kind in kinds():
+            if kind == EXPORTED and settings.extractor.scorer is None:
+                continue
             candidate, judged[kind] = advice.tried(
                 data, kind, settings, backbone, Path(below) / kind, terminal.tracker(bars)
             )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from daemon.settings.models import (
@@ -31,6 +31,7 @@ from daemon.settings.models import (
 )
 from memory.detector import Capacity
 from memory.errors import DriftlineError
+from memory.exported.detector import EXPORTED
 from policies.fitting import Limits
 
 SECRETS = ("password", "secret", "token")
@@ -73,6 +74,12 @@ class Settings(BaseSettings):
     webhook: WebhookSettings = WebhookSettings()
     modbus: ModbusSettings = ModbusSettings()
     opcua: OpcUaSettings = OpcUaSettings()
+
+    @model_validator(mode="after")
+    def _something_exported(self) -> Settings:
+        if self.memory.detector == EXPORTED and self.extractor.scorer is None:
+            raise ValueError("memory.detector: exported needs extractor.scorer, the file of the model")
+        return self
 
     @classmethod
     def settings_customise_sources(  # type: ignore[override]  # all sources come by name

@@ -33,6 +33,7 @@ class ExtractorSettings(Section):
         "torch", description="what computes it; others than torch judge only where they give its verdicts"
     )
     threads: int = Field(2, ge=1, description="CPU threads for backbone and search")
+    scorer: Path | None = Field(None, description="exported model (.onnx, .xml), judged by memory.detector: exported")
 
 
 class SceneSettings(Section):

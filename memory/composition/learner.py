@@ -1,0 +1,158 @@
+"""The learner of composition: teaches both memories, adds confirmed parts to both, and loads them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from memory.calibration import CalibrationSet
+from memory.composition.detector import BANK, COMPOSITION, LEAST_COUNT, LEAST_NATS, LEAST_SHARE, Composed, Scale
+from memory.composition.memory import CompositionMemory, Surprise, remembered, suitable
+from memory.composition.words import LEVELS, Words, learned
+from memory.defects import Defect
+from memory.detector import Arrays, Bounds, Capacity, Detector, Extension, GoodPart, Repair
+from memory.patch_bank.bank import PatchBank
+from memory.patch_bank.learner import PatchBankLearner
+
+MOST_SCALED = 64  # parts that scales are made from
+MOST_PARTS = 512  # whose composition is remembered
+
+
+class CompositionLearner:
+    """The learner of composition: what the patch bank's learner does, and each confirmed part's composition.
+
+    A part that is composed in a new way waits for a second one that is composed alike.
+    """
+
+    kind = COMPOSITION
+    split_calibration = False
+    _banks = PatchBankLearner()
+
+    def fit(self, goods: Sequence[GoodPart], capacity: Capacity, seed: int) -> Composed:
+        """Both memories of the parts, and the scales of what they score by one another. Raises UnsuitableParts."""
+        grid = goods[0].view.features.grid
+        composition = remembered(goods, learned([suitable(good, grid) for good in goods], seed))
+        bank = self._banks.fit(goods, capacity, seed)
+        some = [goods[i] for i in np.unique(np.linspace(0, len(goods) - 1, MOST_SCALED).astype(int))]
+        surprises = [composition.surprise(good.view.features, without=good.sample) for good in some]
+        by_bank = [bank.score_without(good.view, good.sample).value for good in some]
+        return Composed(
+            bank,
+            composition,
+            scales=(
+                Scale.of(by_bank, LEAST_SHARE * max(1e-6, *by_bank)),
+                Scale.of([each.count for each in surprises], LEAST_COUNT),
+                *(
+                    Scale.of([float(each.layouts[level].nats.max()) for each in surprises], LEAST_NATS)
+                    for level in range(len(LEVELS))
+                ),
+            ),
+        )
+
+    def finish(
+        self,
+        detector: Detector,
+        calibration_set: CalibrationSet,
+        defects: Sequence[Defect],
+        exceeded_by: Callable[[float], float],
+    ) -> Composed:
+        """The bank with its defect memory, as the patch bank's learner makes it."""
+        composed = _composed(detector)
+
+        def exceeded(share: float) -> float:
+            return composed.scales[0].value(exceeded_by(share))
+
+        return replace(composed, bank=self._banks.finish(composed.bank, calibration_set, defects, exceeded))
+
+    def extend(
+        self,
+        base: Detector,
+        goods: Sequence[GoodPart],
+        defects: Sequence[Defect],
+        bounds: Bounds,
+        waiting: Collection[str],
+        capacity: Capacity,
+        seed: int,
+    ) -> Extension:
+        """Both memories with the confirmed parts; scales stay, for they are those of the taught parts."""
+        composed = _composed(base)
+        memory = composed.composition
+        fresh = [good for good in goods if good.sample not in memory.samples]
+        surprises = {good.sample: memory.surprise(good.view.features) for good in fresh}
+        new = [good for good in fresh if composed.strangest(surprises[good.sample])[1] > bounds.novelty]
+        alone = tuple(good.sample for good in new if not _seconded(composed, good, surprises[good.sample], new))
+        scale = composed.scales[0]
+        by_bank = Bounds(scale.value(bounds.threshold), scale.value(bounds.novelty))
+        others = [good for good in goods if good.sample not in alone]
+        extension = self._banks.extend(composed.bank, others, defects, by_bank, waiting, capacity, seed)
+        unused = {*alone, *extension.waiting, *extension.refused}
+        learning = [good for good in fresh if good.sample not in unused]
+        grown = memory.with_parts(learning).bounded(MOST_PARTS) if learning else memory
+        return Extension(
+            replace(composed, bank=_bank(extension.detector), composition=grown),
+            extension.learned or bool(learning),
+            (*extension.waiting, *alone),
+            extension.refused,
+        )
+
+    def repairs(self, detector: Detector, defect: Defect, threshold: float) -> Iterator[Repair]:
+        """The repairs of the bank, each beside the same composition memory, which cannot un-learn."""
+        composed = _composed(detector)
+        for repair in self._banks.repairs(composed.bank, defect, composed.scales[0].value(threshold)):
+            yield replace(repair, detector=replace(composed, bank=_bank(repair.detector)))
+
+    def blame(self, base: Detector, extended: Detector, missed: Sequence[Defect], threshold: float) -> frozenset[str]:
+        """Those that the bank's learner blames, and of new compositions all: each makes what is rare less so."""
+        before, after = _composed(base), _composed(extended)
+        by_bank = self._banks.blame(before.bank, after.bank, missed, before.scales[0].value(threshold))
+        return by_bank | _new_compositions(before, after)
+
+    def contributors(self, base: Detector, extended: Detector) -> frozenset[str]:
+        """The samples of the added patches and compositions."""
+        before, after = _composed(base), _composed(extended)
+        return self._banks.contributors(before.bank, after.bank) | _new_compositions(before, after)
+
+    def load(self, arrays: Arrays, samples: tuple[str, ...]) -> Composed:
+        """The detector that was stored."""
+        banks = {name.removeprefix(BANK): array for name, array in arrays.items() if name.startswith(BANK)}
+        words = Words(arrays["words"].astype(np.float32))
+        maps, counts = arrays["maps"].astype(np.int16), arrays["counts"].astype(np.int32)
+        names = tuple(samples[int(number)] for number in arrays["parts"])
+        if arrays["scales"].shape != (2 + len(LEVELS), 2):
+            raise ValueError(f"scales of {arrays['scales'].shape}")
+        if maps.ndim != 3 or len(maps) != len(names) or counts.shape != (len(names), len(words.groups)):
+            raise ValueError(f"maps of {maps.shape} and counts of {counts.shape} for {len(names)} parts")
+        return Composed(
+            self._banks.load(banks, samples[: int(arrays["bank_samples"][0])]),
+            CompositionMemory(words, names, maps, counts),
+            tuple(Scale(float(low), float(high)) for low, high in arrays["scales"]),
+        )
+
+
+def _seconded(composed: Composed, good: GoodPart, one: Surprise, others: Iterable[GoodPart]) -> bool:
+    """Whether another part shows what makes this one strangest."""
+    level, _ = composed.strangest(one)
+    memory = composed.composition
+    return any(
+        memory.counted_alike(one, other.view.features)
+        if level < 0
+        else memory.laid_alike(one, level, other.view.features)
+        for other in others
+        if other.thing != good.thing
+    )
+
+
+def _new_compositions(before: Composed, after: Composed) -> frozenset[str]:
+    return frozenset(after.composition.samples) - frozenset(before.composition.samples)
+
+
+def _composed(detector: Detector) -> Composed:
+    assert isinstance(detector, Composed)  # noqa: S101  # `learner_of` chose this learner by the detector's kind
+    return detector
+
+
+def _bank(detector: Detector) -> PatchBank:
+    assert isinstance(detector, PatchBank)  # noqa: S101  # the patch bank's learner makes nothing else
+    return detector
