@@ -52,9 +52,9 @@ class Case:
     shown: tuple[Shown, ...]
 
 
-def cases(folder: Path, names: Sequence[str], *, short: bool) -> Iterator[Case]:
-    """The sets of these names, or all of them; rendered parts are drawn below `folder`. Three parts of each rendered
-    line for a short run."""
+def cases(folder: Path, names: Sequence[str], *, short: bool, few: int = 4) -> Iterator[Case]:
+    """The sets of these names, or all of them; rendered parts are drawn below `folder`. For a short run, `few` parts of
+    each rendered line alone."""
     if not short:
         for path in sorted(each for each in ZOO.iterdir() if (each / "train").is_dir()):
             if not names or path.name in names:
@@ -64,7 +64,7 @@ def cases(folder: Path, names: Sequence[str], *, short: bool) -> Iterator[Case]:
                 yield _of_tiles(material(short=False), seed)
     for line in LINES:
         if not names or line.name in names:
-            taught, judged = (4, 4) if short else (RENDERED_TAUGHT, 40)
+            taught, judged = (few, few) if short else (RENDERED_TAUGHT, 40)
             goods = [(number, None) for number in range(RENDERED, RENDERED + judged)]
             bads = [(RENDERED + judged + i, line.flaws[i % len(line.flaws)]) for i in range(judged)]
             below = folder / line.name

@@ -35,7 +35,7 @@ def main() -> None:
     """Score every set by the peers that the task names."""
     task = json.loads(Path(sys.argv[1]).read_text())
     settings = load(None, [*task["set"], "extractor.device=cpu"])
-    chosen = settings.extractor.model_dump(exclude={"backend", "threads"})
+    chosen = settings.extractor.model_dump(exclude={"backend", "threads", "scorer"})
     ours = Extractor(**chosen)
     torch.set_num_threads(2)
     found: dict[str, dict[str, list[float]]] = {peer: {} for peer in task["peers"]}

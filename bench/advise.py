@@ -1,0 +1,99 @@
+"""Whether `driftline advise` picks a detector that is as good as the best, from good parts alone.
+
+usage: python -m bench.advise [SET ...] [--taught 60] [--short]
+
+On each set it advises from at most so many good parts, on which it draws defects; then each detector is taught the same
+parts and judges the set's real ones. Markdown on stdout.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from bench.lib import arguments
+from bench.lib.cases import Case, cases
+from bench.lib.material import TINY, backbone
+from daemon.datasets.labelled import DataSet, LabelledImage, Split
+from daemon.evaluation import advice
+from daemon.evaluation.judged import judge
+from daemon.evaluation.metrics import auroc
+from daemon.settings.load import Settings, load
+from daemon.settings.logs import log_to
+from memory.composition.detector import COMPOSITION
+from memory.detector import PATCH_BANK
+from memory.errors import DriftlineError
+from memory.extract import Extractor
+from memory.padim.detector import PADIM
+
+DETECTORS = (PATCH_BANK, PADIM, COMPOSITION)
+WITHIN = 0.01  # AUROC
+COLUMNS = "set | taught | advised, s | AUROC on drawn defects | on real ones | advised | within a point of the best"
+
+
+def unlogged(items: object, _: str) -> object:
+    """Items as they are, without progress."""
+    return items
+
+
+def real(case: Case, taught: list[Path], detector: str, settings: Settings, looks: Extractor, folder: Path) -> float:
+    """AUROC on a set's real parts of a detector that was taught; 0 where it cannot be."""
+    images = [LabelledImage(path, Split.TRAIN) for path in taught]
+    images += [LabelledImage(one.path, Split.TEST, "bad" if one.bad else "good") for one in case.shown]
+    memory = settings.memory.model_copy(update={"detector": detector})
+    own = settings.model_copy(update={"memory": memory, "state_dir": folder})
+    try:
+        found = judge(DataSet(tuple(images)), own, looks, folder, unlogged)  # type: ignore[arg-type]  # any items
+    except DriftlineError:
+        return 0.0
+    scores = np.array([one.score for one in found.images])
+    return auroc(scores, np.array([one.image.defective for one in found.images]))
+
+
+def row(case: Case, most: int, settings: Settings, looks: Extractor, folder: Path) -> tuple[str, bool]:
+    """A row of the table, and whether the advice was as good as the best."""
+    taught = sorted(case.taught[:most])
+    started = time.perf_counter()
+    (drawn := folder / "drawn").mkdir(parents=True)
+    data = advice.trial_set(taught, [], settings, drawn, 0)
+    candidates = [
+        advice.tried(data, kind, settings, looks, folder / f"advise-{kind}", unlogged)[0]  # type: ignore[arg-type]
+        for kind in DETECTORS
+    ]
+    best = advice.advised(candidates).detector
+    took_s = time.perf_counter() - started
+    found = {kind: real(case, taught, kind, settings, looks, folder / f"real-{kind}") for kind in DETECTORS}
+    good = found[best] >= max(found.values()) - WITHIN
+    on_drawn = ", ".join(f"{one.drawn_auroc:.3f}" if one.drawn_auroc is not None else "refused" for one in candidates)
+    on_real = ", ".join(f"{value:.3f}" for value in found.values())
+    text = (
+        f"| {case.name} | {len(taught)} | {took_s:.0f} | {on_drawn} | {on_real} | {best} | {'yes' if good else 'no'} |"
+    )
+    return text, good
+
+
+def main() -> None:
+    """Print the table."""
+    parser = arguments.parser(__doc__)
+    parser.add_argument("sets", nargs="*", metavar="SET", help="sets to judge; default: all")
+    parser.add_argument("--taught", type=int, default=60, help="good parts to advise from at most")
+    options = arguments.parse(parser, taught=advice.LEAST_PARTS, sets=["fabric"])
+    log_to("console", level=40)
+    looks, settings, right = backbone(TINY), load(None, ["extractor.device=cpu"]), []
+    print(f"AUROC by {', '.join(DETECTORS)}\n\n| {COLUMNS} |\n|{' --- |' * (COLUMNS.count('|') + 1)}")
+    with tempfile.TemporaryDirectory() as name:
+        for case in cases(Path(name), options.sets, short=options.short, few=advice.LEAST_PARTS):
+            try:
+                text, good = row(case, options.taught, settings, looks, Path(name) / f"advise-{case.name}")
+            except DriftlineError as error:
+                text, good = f"| {case.name} | {len(case.taught)} | {error} | | | | no |", False
+            print(text, flush=True)
+            right.append(good)
+    print(f"\nwithin a point of the best: {sum(right)} of {len(right)}")
+
+
+if __name__ == "__main__":
+    main()
