@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -16,7 +17,7 @@ from memory.backends import library
 from memory.errors import DriftlineError
 from memory.features import Image
 
-ONNX, OPENVINO = ".onnx", ".xml"
+ONNX = ".onnx"
 OWN_PX = 256  # of a model that takes images of any size
 BOX = 4  # values of a box before its classes: x, y, width, height of its middle
 Outputs = Mapping[str, npt.NDArray[np.float32]]
@@ -31,21 +32,21 @@ class UnsuitableModel(DriftlineError):
 class ExportedModel:
     """An exported model: of one image it gives an anomaly map, an anomaly score, both, or boxes with confidences.
 
-    It takes RGB from 0 to 1, (1, 3, H, W), as anomalib and Ultralytics export it; images are resized to its size. It is
-    tried once when it is opened. OpenVINO computes in float32: left alone it may choose bfloat16, and other verdicts.
-    Raises UnsuitableModel, and DriftlineError where its library is not installed.
+    It takes RGB from 0 to 1, (N, 3, H, W), as anomalib and Ultralytics export it; images are resized to its size, and
+    given as often as it wants at once: anomalib 2.7 exports PatchCore for two. It is tried once when it is opened.
+    OpenVINO computes in float32: left alone it may choose bfloat16, and other verdicts. Raises UnsuitableModel, and
+    DriftlineError where its library is not installed.
     """
 
     def __init__(self, file: Path, threads: int) -> None:
         self.file = file
         try:
-            data = file.read_bytes() + (file.with_suffix(".bin").read_bytes() if file.suffix == OPENVINO else b"")
-            self.sha256 = hashlib.sha256(data).hexdigest()
+            self.sha256 = _digest(file)
             self._run, shape = (_onnx if file.suffix == ONNX else _openvino)(file, threads)
-            sides = shape[2:]
-            if len(shape) != 4 or shape[0] not in {1, None} or shape[1] != 3:
+            if len(shape) != 4 or shape[1] != 3:
                 raise self._unsuitable(f"an input of {shape}")
-            self._size_px = tuple(side or OWN_PX for side in sides)
+            self._at_once = shape[0] or 1
+            self._size_px = (shape[2] or OWN_PX, shape[3] or OWN_PX)
             self(np.zeros((1, *self._size_px, 3), dtype=np.uint8), (1, 1))
         except UnsuitableModel:
             raise
@@ -63,7 +64,8 @@ class ExportedModel:
         shrinks = image.shape[0] >= height and image.shape[1] >= width
         resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
         batch = np.ascontiguousarray(resized.transpose(2, 0, 1)[None], dtype=np.float32) / np.float32(255)
-        values = self._read(self._run(batch))
+        outputs = self._run(np.repeat(batch, self._at_once, axis=0))
+        values = self._read({name: each[:1] if each.ndim else each for name, each in outputs.items()})
         if not np.isfinite(values).all():
             raise self._unsuitable("an output that is not finite")
         return _largest(values, grid).reshape(-1)  # (rows, columns) -> (P,)
@@ -72,7 +74,8 @@ class ExportedModel:
         """The anomaly map (h, w) that outputs tell; one value for all where they tell a score alone."""
         maps = [each for name, each in outputs.items() if name == "anomaly_map"]
         maps += [each for each in outputs.values() if each.ndim == 4 and each.shape[1] == 1 and each.size > 1]
-        scores = [each for name, each in outputs.items() if name == "pred_score" or each.size == 1]
+        scores = [each for name, each in outputs.items() if name == "pred_score"]
+        scores += [each for each in outputs.values() if each.size == 1]
         boxes = [each for each in outputs.values() if each.ndim == 3 and each.shape[1] > BOX]
         if maps:
             anomaly = maps[0].reshape(maps[0].shape[-2:])
@@ -97,11 +100,20 @@ class ExportedModel:
 
     def _unsuitable(self, came: str) -> UnsuitableModel:
         return UnsuitableModel(
-            expected="a model (.onnx, or OpenVINO's .xml) of one image (1, 3, H, W) that gives an anomaly map"
+            expected="a model (.onnx, or OpenVINO's .xml) of images (N, 3, H, W) that gives an anomaly map"
             " (1, 1, h, w), a score, or boxes as Ultralytics' YOLO does",
             came=f"{came}, of {self.file}",
-            do="export it for one image, or correct extractor.scorer",
+            do="export it so, or correct extractor.scorer",
         )
+
+
+def _digest(file: Path) -> str:
+    """SHA-256 of a model's file and of those beside it that share its name: large weights lie apart, as `model.bin` or
+    `model.onnx.data`."""
+    digest = hashlib.sha256(file.read_bytes())
+    for part in sorted(file.parent.glob(f"{glob.escape(file.stem)}.*")):
+        digest.update(part.name.encode() + part.read_bytes())
+    return digest.hexdigest()
 
 
 def _largest(values: Values, grid: tuple[int, int]) -> Values:
