@@ -57,22 +57,16 @@ def row(case: Case, most: int, settings: Settings, looks: Extractor, folder: Pat
     """A row of the table, and whether the advice was as good as the best."""
     taught = sorted(case.taught[:most])
     started = time.perf_counter()
-    (drawn := folder / "drawn").mkdir(parents=True)
-    data = advice.trial_set(taught, [], settings, drawn, 0)
-    candidates = [
-        advice.tried(data, kind, settings, looks, folder / f"advise-{kind}", unlogged)[0]  # type: ignore[arg-type]
-        for kind in DETECTORS
-    ]
-    best = advice.advised(candidates).detector
+    folder.mkdir()
+    best, tried = advice.advise(taught, [], settings, looks, folder, unlogged)  # type: ignore[arg-type]  # as above
     took_s = time.perf_counter() - started
     found = {kind: real(case, taught, kind, settings, looks, folder / f"real-{kind}") for kind in DETECTORS}
-    good = found[best] >= max(found.values()) - WITHIN
-    on_drawn = ", ".join(f"{one.drawn_auroc:.3f}" if one.drawn_auroc is not None else "refused" for one in candidates)
+    good = found[best.detector] >= max(found.values()) - WITHIN
+    drawn = [candidate.drawn_auroc for candidate, _ in tried.values()]
+    on_drawn = ", ".join("refused" if value is None else f"{value:.3f}" for value in drawn)
     on_real = ", ".join(f"{value:.3f}" for value in found.values())
-    text = (
-        f"| {case.name} | {len(taught)} | {took_s:.0f} | {on_drawn} | {on_real} | {best} | {'yes' if good else 'no'} |"
-    )
-    return text, good
+    text = f"| {case.name} | {len(taught)} | {took_s:.0f} | {on_drawn} | {on_real} | {best.detector} |"
+    return f"{text} {'yes' if good else 'no'} |", good
 
 
 def main() -> None:

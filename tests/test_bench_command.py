@@ -98,6 +98,6 @@ def test_what_is_not_there_is_told(here: Path) -> None:
 
 @pytest.mark.usefixtures("here")
 def test_without_scikit_learn_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("daemon.cli.bench.find_spec", lambda _: None)
+    monkeypatch.setattr("daemon.evaluation.installed.find_spec", lambda _: None)
     with pytest.raises(ConfigError, match=r"driftline\[bench\]"):
         run("mvtec-ad")

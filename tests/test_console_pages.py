@@ -284,7 +284,7 @@ def test_a_line_is_taught_checked_and_goes_live(
     page.locator("#goods").set_input_files(good_parts)
     expect(page.locator("#told")).to_have_text("17 images.")
     page.get_by_role("button", name="Teach", exact=True).click()
-    expect(page.locator("#told")).to_contain_text("16 parts, 400 patches", timeout=20_000)
+    expect(page.locator("#told")).to_contain_text("16 parts by patch-bank", timeout=20_000)
     expect(page.locator("#refused")).to_contain_text("torn.png")
     assert line[0].store.newest_number() == 1
     page.locator("#known").set_input_files(known)

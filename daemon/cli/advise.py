@@ -10,8 +10,8 @@ import typer
 
 from daemon import build
 from daemon.cli import terminal
-from daemon.cli.bench import need_scikit_learn
 from daemon.cli.terminal import Config, Json, Set
+from daemon.evaluation.installed import need_scikit_learn
 from daemon.settings.load import ConfigError
 
 COLUMNS = ["detector", "AUROC, drawn defects", "AUROC, real ones", "found", "false rejects", "teach, s", "a frame, ms"]
@@ -32,25 +32,14 @@ def advise(
         raise ConfigError(expected="a folder for the sheet", came=f"no {sheet.parent}", do="make it, or name another")
     from daemon.evaluation import advice, contact_sheet
     from daemon.learning.teach import images_in
-    from memory.exported.detector import EXPORTED
-    from memory.learners import kinds
 
     settings = terminal.settings(config, overrides)
     goods, real = images_in(folder), images_in(defects) if defects else []
     backbone = build.extractor(settings)
-    found, judged = [], {}
     with TemporaryDirectory(prefix="driftline-advise-") as below, terminal.progress() as bars:
-        (drawn := Path(below) / "drawn").mkdir()
-        data = advice.trial_set(goods, real, settings, drawn, seed)
-        for kind in kinds():
-            if kind == EXPORTED and settings.extractor.scorer is None:
-                continue
-            candidate, judged[kind] = advice.tried(
-                data, kind, settings, backbone, Path(below) / kind, terminal.tracker(bars)
-            )
-            found.append(candidate)
-        best = advice.advised(found)
-        seen = judged[best.detector]
+        track = terminal.tracker(bars)
+        best, found = advice.advise(goods, real, settings, backbone, Path(below), track, seed)
+        _, seen = found[best.detector]
         if sheet and seen:
             sheet.write_text(contact_sheet.render(f"{folder.name} by {best.detector}", seen, settings.source))
     rows = [
@@ -59,11 +48,11 @@ def advise(
             *map(_cell, (c.drawn_auroc, c.real_auroc, c.found, c.false_rejects, c.teach_s, c.frame_ms)),
             c.refused,
         ]
-        for c in found
+        for c, _ in found.values()
     ]
     do = f"driftline teach {folder} --set memory.detector={best.detector}"
     terminal.answer(
-        {"advised": best.detector, "do": do, "candidates": [advice.told(candidate) for candidate in found]},
+        {"advised": best.detector, "do": do, "candidates": [advice.told(candidate) for candidate, _ in found.values()]},
         as_json=as_json,
         text=terminal.table(f"Advised: {best.detector}. To teach it: {do}", [*COLUMNS, "refused"], rows),
     )

@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +16,7 @@ import typer
 from daemon import build
 from daemon.cli import terminal
 from daemon.cli.terminal import Config, Json, Set
+from daemon.evaluation.installed import need_scikit_learn
 from daemon.settings.load import ConfigError, Settings
 from memory.durable import write_draft
 
@@ -88,16 +88,6 @@ def bench(
     table = _table(rows)
     (below / "table.md").write_text(table)
     terminal.answer(rows, as_json=as_json, text=f"{table}\nfigures and contact sheets: {below}")
-
-
-def need_scikit_learn() -> None:
-    """Raises ConfigError where scikit-learn is not installed."""
-    if find_spec("sklearn") is None:
-        raise ConfigError(
-            expected="scikit-learn, which computes the figures",
-            came="it is not installed",
-            do="pip install 'driftline[bench]'",
-        )
 
 
 def _known(category: list[str], folders: Mapping[str, Path]) -> list[str]:

@@ -48,6 +48,16 @@ class Sent(BaseModel):
     without: list[Annotated[str, Field(min_length=1, max_length=300)]] = Field(
         default_factory=list, max_length=1000, description="names of images that turned out to be no good parts"
     )
+    detector: str | None = Field(None, max_length=100, description="kind of detector; null: as the settings say")
+
+
+class Tried(BaseModel):
+    """The images that detectors are tried on, by their batch, and the smallest defect to find as `Sent` has it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    batch: str = Field(max_length=64)
+    smallest_defect_px: float | None = Field(None, gt=0, allow_inf_nan=False)
 
 
 class Checked(BaseModel):
@@ -118,7 +128,14 @@ async def add(services: Injected, request: Request, _: Engineer, batch: Batch, n
 def teach(services: Injected, caller: Engineer, sent: Sent) -> dict[str, Any]:
     """Begin to make a version of the images that were sent; it does not judge yet. See `/api/work`."""
     region = None if sent.region is None else Region.of(sent.region)
-    services.drafts.teach(sent.batch, region, sent.smallest_defect_px, sent.without, caller.name)
+    services.drafts.teach(sent.batch, region, sent.smallest_defect_px, sent.without, sent.detector, caller.name)
+    return _work(services)
+
+
+@router.post("/setup/advise", status_code=202)
+def advise(services: Injected, caller: Engineer, tried: Tried) -> dict[str, Any]:
+    """Begin to try each kind of detector on the images that were sent; what was found is in `/api/work`."""
+    services.drafts.advise(tried.batch, tried.smallest_defect_px, caller.name)
     return _work(services)
 
 

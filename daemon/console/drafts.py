@@ -7,12 +7,14 @@ import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from daemon.console.images import PICTURE_PX, encoded
 from daemon.console.jobs import Jobs, Work
 from daemon.console.line import LineView
 from daemon.console.uploads import Uploads
+from daemon.evaluation.installed import need_scikit_learn
 from daemon.inference.sight import AS_IT_IS
 from daemon.intake.decode import ImageRejected, path_text, pictured, read, read_allowed, shrunk
 from daemon.intake.onto_canvas import Decoded, decode_onto
@@ -23,6 +25,7 @@ from daemon.reporting.heatmap import overlay
 from drift.monitor import CALM
 from memory.errors import DriftlineError
 from memory.features import Image
+from memory.learners import learner_of
 from memory.region import Region
 from policies.taught_set import TaughtSet
 from policies.threshold import Threshold
@@ -96,22 +99,46 @@ class DraftWorkflow:
         region: Region | None,
         smallest_defect_px: float | None,
         without: Sequence[str],
+        detector: str | None,
         who: str,
     ) -> None:
         """Start to teach a draft from a batch of uploaded images, in this region, or in that of the version before, and
-        for defects of this side, or as `settings.scene` says, `without` images of these names. Raises Busy, Superseded
-        where another batch was begun since, and NothingTaught where it is empty."""
+        for defects of this side, or as `settings.scene` says, `without` images of these names, and with this kind of
+        detector, or that of the settings. Raises Busy, Superseded where another batch was begun since, UnknownDetector,
+        and NothingTaught where it is empty."""
         paths = self._paths(batch)
+        if detector is not None:
+            learner_of(detector)
 
         def run(work: Work) -> None:
             with self._publishing:
                 self._draft = None
             engine, store = self._line.engines.reference(), self._line.state.store
-            draft = teaching.draft(paths, engine, store, work.track, region, smallest_defect_px, without)
+            draft = teaching.draft(paths, engine, store, work.track, region, smallest_defect_px, without, detector)
             self._batch, self._smallest_defect_px, self._without = batch, smallest_defect_px, tuple(without)
             self._draft = draft
 
         self._jobs.start("teach", who, run)
+
+    def advise(self, batch: str, smallest_defect_px: float | None, who: str) -> None:
+        """Start to try each kind of detector on a batch of uploaded images, with drawn defects; the work has `found`
+        how each did. Raises Busy, Superseded, NothingTaught, and ConfigError where scikit-learn is not installed."""
+        need_scikit_learn()
+        paths, settings = self._paths(batch), self._line.settings
+        scene = settings.scene.for_defects(smallest_defect_px)
+
+        def run(work: Work) -> None:
+            from daemon.evaluation import advice  # scikit-learn comes with it, which not everybody installs
+
+            with TemporaryDirectory(dir=settings.state_dir, prefix=teaching.TEACHING) as folder:
+                backbone, own = self._line.engines.backbone(), settings.model_copy(update={"scene": scene})
+                best, found = advice.advise(paths, [], own, backbone, Path(folder), work.track)
+            work.found = {
+                "advised": best.detector,
+                "candidates": [advice.told(candidate) for candidate, _ in found.values()],
+            }
+
+        self._jobs.start("advise", who, run)
 
     def decode(self, data: bytes) -> Decoded:
         """The image as the draft takes it. Raises ImageRejected, and NothingTaught without a draft."""
@@ -180,6 +207,7 @@ def _summary(draft: teaching.Draft) -> dict[str, Any]:
         "id": draft.id,
         "parts": len(draft.names),
         "refused": draft.refused,
+        "detector": draft.snapshot.detector.kind,
         "patches": draft.snapshot.detector.size,
         "threshold": threshold.value,
         "promise": _named(threshold).promise,

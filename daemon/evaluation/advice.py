@@ -18,7 +18,9 @@ from daemon.intake.decode import ImageRejected, RawImage, eight_bits, found_bits
 from daemon.learning.survey import Track
 from daemon.settings.load import Settings
 from memory.errors import DriftlineError
+from memory.exported.detector import EXPORTED
 from memory.extract import Extractor
+from memory.learners import kinds
 
 HELD_OUT = 4  # one part in so many is judged instead of taught
 LEAST_PARTS = 12
@@ -94,6 +96,25 @@ def _read(path: Path, settings: Settings) -> RawImage | None:
         return read(path.read_bytes(), source.max_pixels, None, source.page)
     except ImageRejected:
         return None
+
+
+def advise(
+    goods: Sequence[Path],
+    defects: Sequence[Path],
+    settings: Settings,
+    backbone: Extractor,
+    folder: Path,
+    track: Track,
+    seed: int = 0,
+) -> tuple[Candidate, dict[str, tuple[Candidate, Judged | None]]]:
+    """The advised kind of detector, and how each kind did: taught some of these good parts, it judges others with and
+    without drawn defects, and real ones, below `folder`. Raises LabelsError for too few parts, and where none could be
+    taught."""
+    (made := folder / "drawn").mkdir()
+    data = trial_set(goods, defects, settings, made, seed)
+    able = [kind for kind in kinds() if kind != EXPORTED or settings.extractor.scorer]
+    found = {kind: tried(data, kind, settings, backbone, folder / kind, track) for kind in able}
+    return advised([candidate for candidate, _ in found.values()]), found
 
 
 def tried(

@@ -127,8 +127,10 @@ def draft(
     region: Region | None = None,
     smallest_defect_px: float | None = None,
     without: Collection[str] = (),
+    detector: str | None = None,
 ) -> Draft:
-    """Teach a detector from the good parts in `paths`, with its threshold, and return it as a draft.
+    """Teach a `detector` of this kind, or of `memory.detector`, from the good parts in `paths`, with its threshold, and
+    return it as a draft.
 
     It judges the `region`, or that of the version before, finely enough for the smallest defect to find, or as
     `settings.scene` says where none is named. After an earlier version, its confirmed defects are kept and
@@ -138,7 +140,8 @@ def draft(
     patch, ExtractorMismatch over a version of another extractor, UnknownDetector for a kind that is not installed.
     """
     extractor, settings = engine.extractor, engine.settings
-    learner_of(settings.memory.detector)  # an unknown kind is told before the backbone has seen a thousand images
+    kind = detector or settings.memory.detector
+    learner_of(kind)  # an unknown kind is told before the backbone has seen a thousand images
     head = store.head()
     base = store.load(head) if head else None
     if base is not None:
@@ -161,7 +164,7 @@ def draft(
         reference = fit_reference(spool.images, spool.features, look, settings.memory.seed, canvas.inside)
         defects = seen_on(engine, base, sight, reference) if base else ConfirmedDefects()
         fitted = fit(
-            settings.memory.detector,
+            kind,
             goods,
             defects.defects,
             settings.limits,

@@ -1,9 +1,9 @@
 "use strict";
 // From a folder of good parts to a version that judges: send, teach, look at the oddest parts (odd.js),
-// draw the region (region.js) and the smallest defect (defect.js), check, go live.
+// draw the region (region.js) and the smallest defect (defect.js), try the detectors (advise.js), check, go live.
 const IMAGES = /\.(bmp|gif|jp2|jpe?g|mpo|p[gnp]m|png|tiff?|webp)$/i;
 const images = (input) => [...input.files].filter((file) => IMAGES.test(file.name)).sort((a, b) => a.webkitRelativePath.localeCompare(b.webkitRelativePath));
-const steps = ["odd", "check", "live"];
+const steps = ["odd", "advise", "check", "live"];
 
 function refused(name, why) {
   const item = document.createElement("li");
@@ -23,13 +23,14 @@ let batch = ""; // whose images are or were taught
 function ready(draft) {
   shown = draft?.id ?? "";
   for (const step of steps) by(`step-${step}`).setAttribute("aria-disabled", String(!draft));
-  by("known").disabled = by("live").disabled = !draft;
+  by("known").disabled = by("live").disabled = by("advise").disabled = !draft;
   showOddest(draft);
   if (!draft) return;
   const unused = Object.keys(draft.refused).length;
   const parts = unused ? `${draft.parts} parts (${unused} of ${draft.parts + unused} images refused)` : `${draft.parts} parts`;
   const geometry = draft.geometry_text[0].toUpperCase() + draft.geometry_text.slice(1);
-  tellIn("told", `${parts}, ${draft.patches} patches, threshold ${draft.threshold.toFixed(4)}: ${draft.promise}. ${geometry}.`);
+  tellIn("told", `${parts} by ${draft.detector}, threshold ${draft.threshold.toFixed(4)}: ${draft.promise}. ${geometry}.`);
+  detector = draft.detector;
   if (batch !== draft.batch) {
     openPart((batch = draft.batch));
     by("smallest").value = draft.smallest_defect_px ?? "";
@@ -96,12 +97,14 @@ by("teach").addEventListener("click", () => {
   by("refused").replaceChildren();
   ready(null);
   leftOut = [];
+  detector = null;
+  showCandidates(null);
   teach("told", async () => {
     const smallest_defect_px = smallestDefect();
     return { smallest_defect_px, batch: batch = await send(images(by("goods"))) };
   });
 });
-const again = () => ({ batch, region: regionToTeach(), smallest_defect_px: smallestDefect(), without: leftOut });
+const again = () => ({ batch, region: regionToTeach(), smallest_defect_px: smallestDefect(), without: leftOut, detector });
 by("reteach").addEventListener("click", () => teach("region-told", again));
 by("without").addEventListener("click", () => {
   leftOut = [...leftOut, ...markedParts()];
@@ -147,4 +150,8 @@ by("live").addEventListener("click", async () => {
     tellIn("live-told", error.message, true);
   }
 });
-get("api/work").then((told) => (told.work && !told.work.ended ? follow("told") : ready(told.draft))).catch(() => {});
+get("api/work").then((told) => {
+  if (told.work && !told.work.ended) return follow("told");
+  ready(told.draft);
+  if (told.draft && told.work?.found.advised) showCandidates(told.work.found);
+}).catch(() => {});
