@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from memory.calibration import CalibrationSet
 from memory.defects import Defect
-from memory.features import Map, PatchMask, View
+from memory.features import Features, Map, PatchMask, View
 
 PATCH_BANK = "patch-bank"  # our own kind, and the only one in versions that do not name it
 
@@ -67,11 +67,13 @@ class Detector(Protocol):
 @dataclass(frozen=True)
 class GoodPart:
     """A good part, taught or confirmed by an operator. `sample` is its file name or frame id; `part` names the thing
-    photographed, empty where that is not known."""
+    photographed, empty where that is not known. `turned` are the features of the same image turned a little, where so
+    few parts are taught that they do not show how one may lie: they may teach, and calibrate nothing."""
 
     sample: str
     view: View
     part: str = ""
+    turned: tuple[Features, ...] = ()
 
     @property
     def thing(self) -> str:

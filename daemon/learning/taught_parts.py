@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 import structlog
 
@@ -23,7 +24,7 @@ from drift.placement import TAUGHT_PARTS, PlacementTemplate, placement_template
 from drift.signals import grey_of
 from memory.canvas import Canvas
 from memory.detector import GoodPart
-from memory.features import LATTICE, MOST_PATCHES, View
+from memory.features import LATTICE, MOST_PATCHES, Features, Image, View
 from memory.grid_check import check_grid
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 MOST_DRAWN = 250_000  # patches of all large images together, of which a detector is made, beside their lattices
 MOST_TEACHING = 250  # large parts, spread evenly over all that come; the others only calibrate
+FEW = 8  # parts, of which the bank is taught turned images too: so few do not show how a part may lie
+TURNS_DEG = (-15.0, -8.0, 8.0, 15.0)
 log = structlog.get_logger()
 
 
@@ -72,6 +75,7 @@ def read_parts(
     files: dict[str, TaughtFile] = {}
     goods: list[GoodPart] = []
     every = math.ceil(len(paths) / MOST_TEACHING)
+    few = len(paths) <= FEW and sight.template is None  # placed parts lie alike
     most = max(LATTICE, min(MOST_PATCHES, MOST_DRAWN * every // len(paths)))
     for path in track(paths, "features"):
         name = path_text(path)
@@ -92,8 +96,17 @@ def read_parts(
             drawn = features.emptied if len(goods) % every else features.drawn(most, rng)
             goods.append(GoodPart(name, View(drawn)))
         else:
-            goods.append(GoodPart(name, View(features, image)))
+            turned = _turned(image, sight, extractor) if few else ()
+            goods.append(GoodPart(name, View(features, image), turned=turned))
         files[name] = TaughtFile(path, hashlib.sha256(data).hexdigest())
     if every > 1 and spool.large:
         log.info("large parts: some teach, all calibrate", teaching=math.ceil(len(goods) / every), parts=len(goods))
     return files, goods
+
+
+def _turned(image: Image, sight: Sight, extractor: Extractor) -> tuple[Features, ...]:
+    """The features of an image (H, W, 3) u8 turned about its middle; what comes into view mirrors the border."""
+    height, width = image.shape[:2]
+    turns = [cv2.getRotationMatrix2D((width / 2, height / 2), angle, 1.0) for angle in TURNS_DEG]
+    images = [cv2.warpAffine(image, turn, (width, height), borderMode=cv2.BORDER_REFLECT) for turn in turns]
+    return tuple(sight.view(np.asarray(each, dtype=np.uint8), extractor).features for each in images)

@@ -12,6 +12,7 @@ from memory.calibration import CalibrationSet
 from memory.defects import Defect
 from memory.detector import PATCH_BANK, Arrays, Bounds, Capacity, Detector, Extension, GoodPart, Repair
 from memory.distances import squared_distances
+from memory.features import Cells, Features, Patches
 from memory.patch_bank.bank import PatchBank, load
 from memory.patch_bank.coreset import redundant, select
 from memory.patch_bank.defect_memory import DefectMemory
@@ -33,13 +34,18 @@ class PatchBankLearner:
 
     def fit(self, goods: Sequence[GoodPart], capacity: Capacity, seed: int) -> PatchBank:
         """A bank of the parts' patches: a coreset, whose first choices are the landmarks; of large images the first on
-        their lattices, since own landmarks must be known for own in a thinned image too."""
+        their lattices, since own landmarks must be known for own in a thinned image too, and of no turned one, which is
+        nearer to its own part than any other is."""
         features = [good.view.features for good in goods]
+        turned = [(good.sample, _beyond(each, n)) for good in goods for n, each in enumerate(good.turned, start=1)]
         parts = [(good.sample, good.view.features.patches) for good in goods]
-        every = gather(parts, [each.cells for each in features])
+        parts += [(sample, patches) for sample, (patches, _) in turned]
+        numbers = [*(each.cells for each in features), *(number for _, (_, number) in turned)]
+        every = gather(parts, numbers)
         rows = select(every.vectors[:0], every.vectors, capacity.size, seed)
         chosen = every.subset(rows)
-        on_lattice = np.concatenate([each.lattice for each in features])[rows]
+        lattice = np.concatenate([each.lattice for each in features])
+        on_lattice = np.append(lattice, np.zeros(len(every) - len(lattice), dtype=bool))[rows]
         marked = chosen.with_landmarks(every.vectors[rows[on_lattice][:LANDMARKS]], features)
         return PatchBank.of(marked)
 
@@ -112,6 +118,11 @@ class PatchBankLearner:
     def load(self, arrays: Arrays, samples: tuple[str, ...]) -> PatchBank:
         """The bank that was stored, also by formats 1 to 5."""
         return load(arrays, samples)
+
+
+def _beyond(turned: Features, count: int) -> tuple[Patches, Cells]:
+    """The patches of a part's `count`th turned image, with numbers beyond those of its grid: no two are the same."""
+    return turned.patches, turned.cells + count * turned.grid[0] * turned.grid[1]
 
 
 def patch_usage(good: GoodPatches, scores: Sequence[PatchScores]) -> npt.NDArray[np.int32]:
