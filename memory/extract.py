@@ -14,7 +14,7 @@ import torch
 from memory.backbone import backbone
 from memory.backends import Backend, PatchNetwork, Torch
 from memory.errors import DriftlineError
-from memory.exported.detector import UNIT
+from memory.exported.detector import as_features
 from memory.exported.model import ExportedModel
 from memory.features import Features, Image, Patches
 from memory.geometry import InputShapes
@@ -39,7 +39,7 @@ class Extractor:
     `normalize` applies the backbone's own mean and standard deviation; switch it off for weights that have them folded
     in. `device` is `auto`, `cpu`, `cuda`, ...
 
-    `scorer` is an exported model whose value of each patch follows its features as one more of them, for the detector
+    `scorer` is an exported model whose value of each patch follows its features as two more of them, for the detector
     of that kind.
 
     Torch computes it in full float32, the reference that every other `backend` must agree with: see `on`.
@@ -140,14 +140,14 @@ class Extractor:
         grid = self.grid_of(*images.shape[1:3])
         computed = self.backend(images)
         if self.scorer is not None:
-            values = UNIT * self.scorer(images, grid)
-            computed = np.concatenate([computed, values[:, :, None]], axis=2)  # (N, P, D), (N, P) -> (N, P, D + 1)
+            values = as_features(self.scorer(images, grid))
+            computed = np.concatenate([computed, values], axis=2)  # (N, P, D), (N, P, 2) -> (N, P, D + 2)
         patches = torch.from_numpy(computed).half().float()
         if not bool(torch.isfinite(patches).all()):
             raise DriftlineError(
                 expected="finite features within ±65504 (float16)",
                 came="an overflow or NaN from the backbone",
-                do="choose other extractor.layers or another extractor.model",
+                do="choose other extractor.layers, another extractor.model or another extractor.scorer",
             )
         rounded: Patches = patches.numpy()
         return rounded

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,11 @@ from pictures import INPUT_PX, png
 
 from daemon.datasets.rendered import STEADY, Flaw, part
 from daemon.learning import answers, lesson
-from daemon.learning.teach import images_in, teach
+from daemon.learning.teach import draft, images_in, teach
 from daemon.settings.load import ConfigError, Settings, load
 from daemon.streams import RedisStreams
-from memory.exported.detector import EXPORTED, UNIT
+from memory.errors import DriftlineError, UnknownDetector
+from memory.exported.detector import EXPORTED, as_features
 from memory.exported.model import ExportedModel, UnsuitableModel
 from memory.extract import Extractor
 from memory.features import Features, Image, View
@@ -99,19 +101,30 @@ def test_weights_that_lie_apart_are_part_of_the_model(save: Save) -> None:
 
 
 def test_boxes_have_the_confidence_of_the_surest_over_them(save: Save) -> None:
-    boxes = np.zeros((1, 6, 3), dtype=np.float32)  # x, y, width, height, two classes
+    boxes = np.zeros((1, 6, 9), dtype=np.float32)  # x, y, width, height, two classes
     boxes[0, :, 0] = (8, 8, 16, 16, 0.9, 0.1)
     boxes[0, :, 1] = (8, 8, 30, 30, 0.2, 0.4)
     boxes[0, :, 2] = (28, 28, 4, 4, 0.0, 0.6)
+    model = ExportedModel(save(constantly(boxes), {"output0": [1, 6, 9]}), 1)
+    values = model(spot(0, 0), (4, 4)).reshape(4, 4)
+    expected = [[0.9, 0.9, 0.4, 0], [0.9, 0.9, 0.4, 0], [0.4, 0.4, 0.4, 0], [0, 0, 0, 0.6]]
+    assert values == pytest.approx(np.array(expected, dtype=np.float32))
+    corners = np.zeros((1, 20, 6), dtype=np.float32)  # without duplicates: left, top, right, bottom, confidence, class
+    corners[0, 0] = (0, 0, 16, 16, 0.9, 3)
+    model = ExportedModel(save(constantly(corners), {"output0": [1, 20, 6]}), 1)
+    assert np.count_nonzero(model(spot(0, 0), (4, 4))) == 4
+    with pytest.raises(UnsuitableModel, match="between 0 and 1"):
+        ExportedModel(save(constantly(10 * boxes), {"output0": [1, 6, 9]}), 1)
+
+
+def constantly(boxes: npt.NDArray[np.float32]) -> Nodes:
+    """A model that says the same of every image."""
     constant = helper.make_node("Constant", [], ["boxes"], value=onnx.numpy_helper.from_array(boxes))
     still = helper.make_node("Mul", ["image", "nought"], ["nothing"])
     nought = helper.make_node("Constant", [], ["nought"], value=onnx.numpy_helper.from_array(np.float32([0])))
     summed = helper.make_node("ReduceSum", ["nothing"], ["sum"], keepdims=0)
     added = helper.make_node("Add", ["boxes", "sum"], ["output0"])
-    model = ExportedModel(save([constant, nought, still, summed, added], {"output0": [1, 6, 3]}), 1)
-    values = model(spot(0, 0), (4, 4)).reshape(4, 4)
-    expected = [[0.9, 0.9, 0.4, 0], [0.9, 0.9, 0.4, 0], [0.4, 0.4, 0.4, 0], [0, 0, 0, 0.6]]
-    assert values == pytest.approx(np.array(expected, dtype=np.float32))
+    return [constant, nought, still, summed, added]
 
 
 def test_openvino_says_what_onnx_runtime_says(save: Save, tmp_path: Path, rng: np.random.Generator) -> None:
@@ -126,6 +139,9 @@ def test_openvino_says_what_onnx_runtime_says(save: Save, tmp_path: Path, rng: n
 
 
 SAME = helper.make_node("Identity", ["image"], ["same"])
+BELOW = helper.make_node("Neg", ["anomaly_map"], ["below"])
+MINUS = helper.make_node("Sub", ["below", "one"], ["minus"])
+ONE = helper.make_node("Constant", [], ["one"], value=onnx.numpy_helper.from_array(np.float32([1])))
 NOTHING_FINITE = helper.make_node("Log", ["anomaly_map"], ["log"])
 
 
@@ -139,6 +155,7 @@ NOTHING_FINITE = helper.make_node("Log", ["anomaly_map"], ["log"])
             (1, 3),
             "outputs same",
         ),
+        ([BRIGHT, BELOW, ONE, MINUS], {"minus": [1, 1, SIDE_PX, SIDE_PX]}, (1, 3), "below 0"),
         ([BRIGHT, NOTHING_FINITE], {"log": [1, 1, SIDE_PX, SIDE_PX]}, (1, 3), "not finite"),
     ],
 )
@@ -163,7 +180,7 @@ def test_features_carry_the_value_and_name_the_model(save: Save, extractor: Extr
     with_it = extracting(model)
     image = part(3)[:INPUT_PX, :INPUT_PX]
     plain, more = extractor(image), with_it(image)
-    assert np.array_equal(more.patches[:, :-1], plain.patches)
+    assert np.array_equal(more.patches[:, :-2], plain.patches)
     assert with_it.fingerprint != extractor.fingerprint
     detector = learner_of(EXPORTED).fit([], None, 0)  # type: ignore[arg-type]  # it looks at neither
     score = detector.score(View(more))
@@ -172,7 +189,7 @@ def test_features_carry_the_value_and_name_the_model(save: Save, extractor: Extr
 
 
 def test_a_mask_looks_at_its_places_alone() -> None:
-    patches: npt.NDArray[np.float32] = np.array([[9, 1], [9, 2], [9, 3], [9, 4]], dtype=np.float32) * UNIT
+    patches = as_features(np.array([[1, 2, 3, 4]], dtype=np.float32))[0]
     view, detector = View(Features(patches, (2, 2))), learner_of(EXPORTED).load({}, ())
     assert detector.score(view).value == 4
     assert detector.score_in(view, np.array([[True, True], [False, False]])).value == 2
@@ -201,3 +218,42 @@ def test_a_line_is_judged_by_an_exported_model(
 def test_the_kind_needs_a_model() -> None:
     with pytest.raises(ConfigError, match=r"needs extractor\.scorer"):
         load(None, ["memory.detector=exported"])
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-5, 3e-5, 0.01, 0.5, 1.0, 17.3, 400.0, 5e5])
+def test_a_value_is_kept_whether_small_or_large(value: float) -> None:
+    patches = as_features(np.full((1, 4), value, dtype=np.float32))[0]
+    assert np.array_equal(patches, patches.astype(np.float16)), "as blobs store it"
+    kept = learner_of(EXPORTED).load({}, ()).score(View(Features(patches, (2, 2)))).value
+    assert kept == pytest.approx(value, rel=1e-5, abs=6e-8)
+
+
+def test_many_threads_may_ask_one_model(save: Save, tmp_path: Path) -> None:
+    file = save([BRIGHT, WORST, TWICE], {"anomaly_map": [1, 1, SIDE_PX, SIDE_PX], "pred_score": []})
+    openvino.save_model(openvino.convert_model(file), tmp_path / "model.xml", compress_to_fp16=False)
+    for path in (file, tmp_path / "model.xml"):
+        model = ExportedModel(path, 1)
+
+        def asked(level: int, model: ExportedModel = model) -> bool:
+            image = np.full((1, SIDE_PX, SIDE_PX, 3), level, dtype=np.uint8)
+            return all(model(image, (1, 1)).item() == np.float32(level / 255) * 2 for _ in range(200))
+
+        with ThreadPoolExecutor(4) as pool:
+            assert all(pool.map(asked, (51, 102, 204, 255)))
+
+
+def test_without_its_library_a_model_says_what_to_install(save: Save, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(_: str) -> None:
+        raise DriftlineError(expected="onnxruntime", came="nothing", do="pip install 'driftline[onnx]'")
+
+    monkeypatch.setattr("memory.exported.model.library", missing)
+    with pytest.raises(DriftlineError, match=r"driftline\[onnx\]"):
+        ExportedModel(save([BRIGHT], {"anomaly_map": [1, 1, SIDE_PX, SIDE_PX]}), 1)
+
+
+def test_the_kind_is_not_taught_without_a_model(
+    settings: Settings, wire: RedisStreams, good_parts: Path, extractor: Extractor
+) -> None:
+    line = make_service(settings, extractor, wire)
+    with pytest.raises(UnknownDetector, match=r"extractor\.scorer"):
+        draft(images_in(good_parts), line.engine, line.store, untracked, detector=EXPORTED)

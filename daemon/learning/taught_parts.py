@@ -75,7 +75,7 @@ def read_parts(
     files: dict[str, TaughtFile] = {}
     goods: list[GoodPart] = []
     every = math.ceil(len(paths) / MOST_TEACHING)
-    few = len(paths) <= FEW and sight.template is None  # placed parts lie alike
+    few = len(paths) <= FEW and sight.template is None and sight.canvas.inside is None  # the rest is painted
     most = max(LATTICE, min(MOST_PATCHES, MOST_DRAWN * every // len(paths)))
     for path in track(paths, "features"):
         name = path_text(path)

@@ -26,7 +26,8 @@ from daemon.ledger.kept import keep_taught
 from drift.reference import fit_reference
 from memory.canvas import Canvas, canvas_of
 from memory.defects import ConfirmedDefects
-from memory.errors import ExtractorMismatch
+from memory.errors import ExtractorMismatch, UnknownDetector
+from memory.exported.detector import EXPORTED
 from memory.features import MOST_PATCHES, View
 from memory.learners import learner_of
 from memory.region import Region, region_of
@@ -141,6 +142,12 @@ def draft(
     """
     extractor, settings = engine.extractor, engine.settings
     kind = detector or settings.memory.detector
+    if kind == EXPORTED and extractor.scorer is None:
+        raise UnknownDetector(
+            expected="a kind of detector that can be taught here",
+            came=f"{kind}, and no exported model",
+            do="set extractor.scorer to its file",
+        )
     learner_of(kind)  # an unknown kind is told before the backbone has seen a thousand images
     head = store.head()
     base = store.load(head) if head else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ class Scale:
     def of(cls, values: Sequence[float], least: float) -> Scale:
         """The scale of parts that score these values, of at least this spread."""
         low, high = (float(value) for value in np.quantile(values, (LOW, HIGH)))
-        return cls(min(low, high - least), high)
+        return cls(max(min(low, high - least), 0.0), max(high, least))
 
     def scaled(self, values: npt.ArrayLike) -> Map:
         """Values on the scale."""
@@ -69,9 +70,9 @@ class Composed:
         return (*self.bank.samples, *(name for name in self.composition.samples if name not in own))
 
     def warm_up(self) -> None:
-        """Prepare the bank's index and the tree of words."""
+        """Prepare both memories."""
         self.bank.warm_up()
-        _ = self.composition.words.groups
+        self.composition.warm_up()
 
     def score(self, view: View) -> Score:
         """The largest of all, each on its scale."""
@@ -86,11 +87,10 @@ class Composed:
         """The score of the masked patches (rows, columns): a count that is off scores where its things lie."""
         return self._scored(self.bank.score_in(view, mask), self.composition.surprise(view.features), view, mask)
 
-    def strangest(self, surprise: Surprise) -> tuple[int, float]:
-        """What makes a composition strangest, on the scales: the count (-1) or the layout of a level, and how much."""
-        highest = [surprise.count, *(layout.nats.max() for layout in surprise.layouts)]
-        scaled = [float(scale.scaled(each)) for scale, each in zip(self.scales[1:], highest, strict=True)]
-        return int(np.argmax(scaled)) - 1, max(scaled)
+    def strange(self, surprise: Surprise) -> list[float]:
+        """How strange a composition is on the scales: by its counts, then by the layout of each level."""
+        highest = [surprise.away.max(), *(layout.nats.max() for layout in surprise.layouts)]
+        return [float(scale.scaled(each)) for scale, each in zip(self.scales[1:], highest, strict=True)]
 
     def arrays(self) -> Arrays:
         """All its data; the bank's arrays begin with `BANK`."""
@@ -108,9 +108,7 @@ class Composed:
     def _scored(self, by_bank: Score, surprise: Surprise, view: View, mask: PatchMask | None = None) -> Score:
         shown = view.features.to_map(np.ones(len(view.features), dtype=bool))
         seen = shown if mask is None else shown & mask
-        lying = surprise.things if surprise.things.any() else shown  # of what is missing altogether, everywhere
-        by_count = np.where(lying, np.float32(surprise.count), np.float32(0))
-        values = (by_bank.map, by_count, *(layout.nats for layout in surprise.layouts))
+        values = (by_bank.map, surprise.count, *(layout.nats for layout in surprise.layouts))
         maps = [
             np.where(seen, scale.scaled(each), np.float32(0)) for scale, each in zip(self.scales, values, strict=True)
         ]
@@ -120,13 +118,17 @@ class Composed:
         return Score(float(whole.max()), whole, evidence)
 
     def _evidence(self, surprise: Surprise, decisive: Map, decided: int) -> Mapping[str, Any]:
-        """Where the count or layout that decided is most anomalous, a taught part to compare it with, and words."""
-        cell = int(decisive.argmax())
-        row, column = divmod(cell, decisive.shape[1])
+        """Where the count or layout that decided is most anomalous, and why, in words."""
+        row, column = divmod(int(decisive.argmax()), decisive.shape[1])
         if decided == 1:
-            sample, place = self.composition.example(surprise.group)
-            words = f"expected {surprise.expected:.2g} things like this one of a taught part, found {surprise.found}"
-            return {"at": [row, column], "sample": sample, "place": place, "words": words}
+            group = int(surprise.away.argmax())
+            sample, place = self.composition.example(group)
+            there = divmod(place, decisive.shape[1])
+            words = (
+                f"expected {surprise.expected[group]:.2g} things like that at {there} of {Path(sample).name},"
+                f" found {surprise.found[group]}"
+            )
+            return {"at": [row, column], "words": words}
         layout, parts = surprise.layouts[decided - 2], surprise.parts
         has, lacks = int(layout.has[row, column]), int(layout.lacks[row, column])
         words = (
@@ -134,4 +136,4 @@ class Composed:
             if lacks > parts - has  # the rarer of the two is told
             else f"{has} of {parts} taught parts have near there what this one has"
         )
-        return {"at": [row, column], "sample": self.composition.samples[-1], "place": cell, "words": words}
+        return {"at": [row, column], "words": words}

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from memory.calibration import CalibrationSet
-from memory.composition.detector import BANK, COMPOSITION, LEAST_COUNT, LEAST_NATS, LEAST_SHARE, Composed, Scale
+from memory.composition.detector import BANK, COMPOSITION, HIGH, LEAST_COUNT, LEAST_NATS, LEAST_SHARE, Composed, Scale
 from memory.composition.memory import CompositionMemory, Surprise, remembered, suitable
 from memory.composition.words import LEVELS, Words, learned
 from memory.defects import Defect
@@ -33,7 +33,7 @@ class CompositionLearner:
     def fit(self, goods: Sequence[GoodPart], capacity: Capacity, seed: int) -> Composed:
         """Both memories of the parts, and the scales of what they score by one another. Raises UnsuitableParts."""
         grid = goods[0].view.features.grid
-        composition = remembered(goods, learned([suitable(good, grid) for good in goods], seed))
+        composition = remembered(goods[-MOST_PARTS:], learned([suitable(good, grid) for good in goods], seed))
         bank = self._banks.fit(goods, capacity, seed)
         some = [goods[i] for i in np.unique(np.linspace(0, len(goods) - 1, MOST_SCALED).astype(int))]
         surprises = [composition.surprise(good.view.features, without=good.sample) for good in some]
@@ -42,8 +42,8 @@ class CompositionLearner:
             bank,
             composition,
             scales=(
-                Scale.of(by_bank, LEAST_SHARE * max(1e-6, *by_bank)),
-                Scale.of([each.count for each in surprises], LEAST_COUNT),
+                Scale.of(by_bank, max(LEAST_SHARE * float(np.quantile(by_bank, HIGH)), 1e-6)),
+                Scale.of([float(each.away.max()) for each in surprises], LEAST_COUNT),
                 *(
                     Scale.of([float(each.layouts[level].nats.max()) for each in surprises], LEAST_NATS)
                     for level in range(len(LEVELS))
@@ -77,18 +77,19 @@ class CompositionLearner:
         seed: int,
     ) -> Extension:
         """Both memories with the confirmed parts; scales stay, for they are those of the taught parts."""
-        composed = _composed(base)
+        composed, scale = _composed(base), _composed(base).scales[0]
         memory = composed.composition
-        fresh = [good for good in goods if good.sample not in memory.samples]
-        surprises = {good.sample: memory.surprise(good.view.features) for good in fresh}
-        new = [good for good in fresh if composed.strangest(surprises[good.sample])[1] > bounds.novelty]
-        alone = tuple(good.sample for good in new if not _seconded(composed, good, surprises[good.sample], new))
-        scale = composed.scales[0]
         by_bank = Bounds(scale.value(bounds.threshold), scale.value(bounds.novelty))
-        others = [good for good in goods if good.sample not in alone]
-        extension = self._banks.extend(composed.bank, others, defects, by_bank, waiting, capacity, seed)
-        unused = {*alone, *extension.waiting, *extension.refused}
-        learning = [good for good in fresh if good.sample not in unused]
+        extension = self._banks.extend(composed.bank, goods, defects, by_bank, waiting, capacity, seed)
+        held = {*extension.waiting, *extension.refused}
+        fresh = [good for good in goods if good.sample not in memory.samples and good.sample not in held]
+        surprises = {good.sample: memory.surprise(good.view.features) for good in fresh}
+        new = [good for good in fresh if max(composed.strange(surprises[good.sample])) > bounds.novelty]
+        alone = [
+            good.sample for good in new if not _seconded(composed, good, surprises[good.sample], bounds.novelty, new)
+        ]
+        full = len(memory.samples) >= MOST_PARTS  # then what is usual is known
+        learning = [good for good in (new if full else fresh) if good.sample not in alone]
         grown = memory.with_parts(learning).bounded(MOST_PARTS) if learning else memory
         return Extension(
             replace(composed, bank=_bank(extension.detector), composition=grown),
@@ -104,10 +105,12 @@ class CompositionLearner:
             yield replace(repair, detector=replace(composed, bank=_bank(repair.detector)))
 
     def blame(self, base: Detector, extended: Detector, missed: Sequence[Defect], threshold: float) -> frozenset[str]:
-        """Those that the bank's learner blames, and of new compositions all: each makes what is rare less so."""
+        """Those that the bank's learner blames; or else, where a composition alone told a defect before, all new
+        compositions: each makes what is rare less so."""
         before, after = _composed(base), _composed(extended)
         by_bank = self._banks.blame(before.bank, after.bank, missed, before.scales[0].value(threshold))
-        return by_bank | _new_compositions(before, after)
+        told = any(before.score_in(defect.view, defect.mask).value > threshold for defect in missed)
+        return by_bank or (_new_compositions(before, after) if told else frozenset())
 
     def contributors(self, base: Detector, extended: Detector) -> frozenset[str]:
         """The samples of the added patches and compositions."""
@@ -120,8 +123,8 @@ class CompositionLearner:
         words = Words(arrays["words"].astype(np.float32))
         maps, counts = arrays["maps"].astype(np.int16), arrays["counts"].astype(np.int32)
         names = tuple(samples[int(number)] for number in arrays["parts"])
-        if arrays["scales"].shape != (2 + len(LEVELS), 2):
-            raise ValueError(f"scales of {arrays['scales'].shape}")
+        if arrays["scales"].shape != (2 + len(LEVELS), 2) or arrays["parts"].max(initial=-1) >= len(samples):
+            raise ValueError(f"scales of {arrays['scales'].shape}, or parts that have no name")
         if maps.ndim != 3 or len(maps) != len(names) or counts.shape != (len(names), len(words.groups)):
             raise ValueError(f"maps of {maps.shape} and counts of {counts.shape} for {len(names)} parts")
         return Composed(
@@ -131,16 +134,15 @@ class CompositionLearner:
         )
 
 
-def _seconded(composed: Composed, good: GoodPart, one: Surprise, others: Iterable[GoodPart]) -> bool:
-    """Whether another part shows what makes this one strangest."""
-    level, _ = composed.strangest(one)
-    memory = composed.composition
-    return any(
-        memory.counted_alike(one, other.view.features)
-        if level < 0
-        else memory.laid_alike(one, level, other.view.features)
-        for other in others
-        if other.thing != good.thing
+def _seconded(composed: Composed, good: GoodPart, one: Surprise, novelty: float, others: Iterable[GoodPart]) -> bool:
+    """Whether for all that is new of this part another part shows the same."""
+    memory, shown = composed.composition, [other.view.features for other in others if other.thing != good.thing]
+    counts, *layouts = (strange > novelty for strange in composed.strange(one))
+    least = composed.scales[1].value(novelty)
+    return (not counts or any(memory.counted_alike(one, least, each) for each in shown)) and all(
+        any(memory.laid_alike(one.layouts[level], one.parts, level, each) for each in shown)
+        for level, new in enumerate(layouts)
+        if new
     )
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from weakref import WeakKeyDictionary
 
 import cv2
 import numpy as np
@@ -35,28 +36,40 @@ class Layout:
     kinds `own` and `lacked`."""
 
     nats: Map
+    raw: Map  # before they are averaged over neighbours
     has: Parts
     lacks: Parts
     own: WordMap
     lacked: Parts
+
+    @property
+    def worst(self) -> tuple[int, int]:
+        """The cell (row, column) that surprises most of those whose average does."""
+        row, column = divmod(int(self.nats.argmax()), self.nats.shape[1])
+        rows, columns = _around(row, column, AROUND // 2)
+        within = self.raw[rows, columns]
+        down, right = divmod(int(within.argmax()), within.shape[1])
+        return rows.start + down, columns.start + right
 
 
 @dataclass(frozen=True, eq=False)
 class Surprise:
     """How an image is composed, beside so many taught `parts`: its `layouts`, one for each level of kinds of words.
 
-    `count` is by how many spreads the number of things in a group is off, weighted by how regular that number is among
-    taught parts, in the `group` where that is most; `expected`
-    and `found` are that number, and `things` (rows, columns) where they lie.
+    `away` (M,) is by how many spreads the number of things in each group is off, weighted by how regular that number is
+    among taught parts; `expected` (M,) and `found` (M,) are those numbers, and `count` (rows, columns) the largest of
+    `away` where its things lie, everywhere for things that are too few.
     """
 
     parts: int
     layouts: tuple[Layout, ...]
-    count: float
-    group: int
-    expected: float
-    found: int
-    things: Presence
+    away: npt.NDArray[np.float64]
+    expected: npt.NDArray[np.float64]
+    found: Counts
+    count: Map
+
+
+_Cache = WeakKeyDictionary[Features, dict[str, Surprise]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +84,7 @@ class CompositionMemory:
     samples: tuple[str, ...]
     maps: WordMap
     counts: Counts  # (n, M)
+    _without: _Cache = field(default_factory=WeakKeyDictionary, init=False, repr=False)  # of parts left out of a score
 
     def with_parts(self, goods: Sequence[GoodPart]) -> CompositionMemory:
         """The same after further parts. Raises UnsuitableParts."""
@@ -84,24 +98,32 @@ class CompositionMemory:
 
     def surprise(self, features: Features, without: str | None = None) -> Surprise:
         """How an image surprises, as if `without` had not been taught; beside all parts where it is the only one."""
+        if without is None:
+            return self._surprise(features, None)
+        known = self._without.setdefault(features, {})
+        if without not in known:
+            known[without] = self._surprise(features, without)
+        return known[without]
+
+    def _surprise(self, features: Features, without: str | None) -> Surprise:
         read = self.words.read(features)
         own = self.samples.index(without) if without in self.samples and len(self.samples) > 1 else None
         layouts = tuple(self._layout(level, read, own) for level in range(len(LEVELS)))
         counts = self.counts if own is None else np.delete(self.counts, own, axis=0)
-        found = self.words.counts(read)
+        things = self.words.every_thing(read)
+        found = things.max(axis=(1, 2))
         mean, spread = counts.mean(axis=0), counts.std(axis=0)
         # Things strewn at random vary by as much as there are of them (Poisson): a count that varies less is meant.
         meant = np.maximum(mean - spread**2, 0.0) / (mean + 1)
         away = meant * np.abs(found - mean) / (spread + COUNT_SPREAD)
-        group = int(away.argmax())
+        lying = (things > 0) | (found < mean)[:, None, None]
         return Surprise(
             parts=len(counts),
             layouts=layouts,
-            count=float(away[group]),
-            group=group,
-            expected=float(mean[group]),
-            found=int(found[group]),
-            things=self.words.things(read, group) > 0,
+            away=away,
+            expected=mean,
+            found=found,
+            count=np.where(read == NOTHING, 0.0, (lying * away[:, None, None]).max(axis=0)).astype(np.float32),
         )
 
     def example(self, group: int) -> tuple[str, int]:
@@ -110,34 +132,28 @@ class CompositionMemory:
         cells = np.flatnonzero(self.words.things(self.maps[usual], group))
         return self.samples[int(usual)], int(cells[0]) if len(cells) else 0
 
-    def counted_alike(self, one: Surprise, features: Features) -> bool:
-        """Whether an image has as many things as another one in the group that surprised there."""
-        return int(self.words.counts(self.words.read(features))[one.group]) == one.found
+    def counted_alike(self, one: Surprise, least: float, features: Features) -> bool:
+        """Whether an image has as many things as another one in every group that is `least` away there."""
+        counts = self.words.counts(self.words.read(features))
+        return bool((counts == one.found)[one.away > least].all())
 
-    def laid_alike(self, one: Surprise, level: int, features: Features) -> bool:
-        """Whether an image has what another one has, and lacks what it lacks, near where that one surprised most."""
-        layout = one.layouts[level]
-        row, column = divmod(int(layout.nats.argmax()), layout.nats.shape[1])
-        around = (slice(max(row - REACH, 0), row + REACH + 1), slice(max(column - REACH, 0), column + REACH + 1))
-        near = self.words.kinds[level][self.words.read(features)[around]]
-        lacks = layout.lacks[row, column] > one.parts / 2 and (near == layout.lacked[row, column]).any()
+    def laid_alike(self, layout: Layout, parts: int, level: int, features: Features) -> bool:
+        """Whether an image has what another one has, and lacks what it lacks, near where that one's `layout` beside so
+        many `parts` surprised most."""
+        row, column = layout.worst
+        near = self.words.kinds[level][self.words.read(features)[_around(row, column, REACH)]]
+        lacks = layout.lacks[row, column] > parts / 2 and (near == layout.lacked[row, column]).any()
         return bool((near == layout.own[row, column]).any() and not lacks)
 
     def bounded(self, most: int) -> CompositionMemory:
-        """The same with at most so many parts: those leave that surprise least beside the others, for others show what
-        they show."""
-        leaving = len(self.samples) - most
-        if leaving <= 0:
+        """The same with its newest parts alone, at most so many."""
+        if len(self.samples) <= most:
             return self
-        every = [
-            [self._layout(level, self.maps[number], number).nats.max() for level in range(len(LEVELS))]
-            for number in range(len(self.samples))
-        ]
-        away = np.array(every) - np.mean(every, axis=0)  # (n, L)
-        odd = (away / (np.std(every, axis=0) + HALF)).max(axis=1)
-        kept = np.sort(np.argsort(odd, kind="stable")[leaving:])
-        samples = tuple(self.samples[int(number)] for number in kept)
-        return replace(self, samples=samples, maps=self.maps[kept], counts=self.counts[kept])
+        return replace(self, samples=self.samples[-most:], maps=self.maps[-most:], counts=self.counts[-most:])
+
+    def warm_up(self) -> None:
+        """Prepare what every score needs."""
+        _ = self._near, self._at, self.words.groups
 
     def _layout(self, level: int, read: WordMap, own: int | None) -> Layout:
         """The layout of an image beside all parts but `own`."""
@@ -153,9 +169,9 @@ class CompositionMemory:
         lacked = absent.argmax(axis=0)
         lacks = np.take_along_axis(absent, lacked[None], axis=0)[0]
         nats = -np.log((has + HALF) / (known + 1)) - np.log((known - lacks + HALF) / (known + 1))
-        nats = np.where(read == NOTHING, 0.0, nats).astype(np.float32)
-        averaged = cv2.blur(nats, (AROUND, AROUND), borderType=cv2.BORDER_REPLICATE)
-        return Layout(np.asarray(averaged, dtype=np.float32), has, lacks, seen, lacked)
+        raw = np.where(read == NOTHING, 0.0, nats).astype(np.float32)
+        averaged = cv2.blur(raw, (AROUND, AROUND), borderType=cv2.BORDER_REPLICATE)
+        return Layout(np.asarray(averaged, dtype=np.float32), raw, has, lacks, seen, lacked)
 
     @cached_property
     def _near(self) -> list[Parts]:
@@ -174,6 +190,11 @@ class CompositionMemory:
                 total += _present(kinds[each], len(total), reach)
             summed.append(total)
         return summed
+
+
+def _around(row: int, column: int, reach: int) -> tuple[slice, slice]:
+    """The cells within `reach` of a cell."""
+    return slice(max(row - reach, 0), row + reach + 1), slice(max(column - reach, 0), column + reach + 1)
 
 
 def _present(seen: WordMap, kinds: int, reach: int) -> Presence:

@@ -76,9 +76,13 @@ class Words:
         renumbered = np.where(large, np.cumsum(large), 0).astype(np.int32)
         return np.asarray(renumbered[numbers], dtype=np.int32)
 
+    def every_thing(self, read: WordMap) -> npt.NDArray[np.int32]:
+        """The things of every group (M, rows, columns)."""
+        return np.stack([self.things(read, group) for group in range(len(self.groups))])
+
     def counts(self, read: WordMap) -> Counts:
         """How many things of each group there are (M,)."""
-        return np.array([self.things(read, group).max() for group in range(len(self.groups))], dtype=np.int32)
+        return np.asarray(self.every_thing(read).max(axis=(1, 2)))
 
 
 def learned(features: Sequence[Features], seed: int) -> Words:

@@ -12,11 +12,12 @@ from memory.features import Features, PatchMask, View
 
 EXPORTED = "exported"
 UNIT = np.float32(2**-10)  # of the value among features: drift, which looks at all of them, hardly sees it
+CHANNELS = 2  # a float16 of so small a unit loses small values: the second holds what the first leaves
 
 
 @dataclass(frozen=True, eq=False)
 class Exported:
-    """A detector that scores what an exported model says, which is the last value of every patch.
+    """A detector that scores what an exported model says, which are the last values of every patch (`as_features`).
 
     It holds nothing of the taught parts, so a score without one is the score.
     """
@@ -30,7 +31,7 @@ class Exported:
 
     def score(self, view: View) -> Score:
         """The largest value."""
-        return _scored(view.features, view.features.patches[:, -1] / UNIT)
+        return _scored(view.features, _values(view.features))
 
     def score_without(self, view: View, sample: str) -> Score:  # noqa: ARG002  # it holds nothing of it
         """The score."""
@@ -38,11 +39,25 @@ class Exported:
 
     def score_in(self, view: View, mask: PatchMask) -> Score:
         """The largest value of the masked patches (rows, columns)."""
-        return _scored(view.features, view.features.patches[:, -1] / UNIT * view.features.of_map(mask))
+        return _scored(view.features, _values(view.features) * view.features.of_map(mask))
 
     def arrays(self) -> Arrays:
         """None: the version names the model in its extractor's fingerprint."""
         return {}
+
+
+def as_features(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Values (N, P) of 0 or more as two features each (N, P, 2), exact in float16 and as exact as both together can be.
+    Beyond 6e7 they are infinite."""
+    with np.errstate(over="ignore"):
+        coarse = (values * UNIT).astype(np.float16).astype(np.float32)
+    rest = np.where(np.isfinite(coarse), values - coarse / UNIT, 0)
+    return np.stack([coarse, rest.astype(np.float16).astype(np.float32)], axis=2)
+
+
+def _values(features: Features) -> npt.NDArray[np.float32]:
+    coarse, rest = features.patches[:, -CHANNELS], features.patches[:, -1]
+    return np.asarray(np.maximum(coarse / UNIT + rest, 0), dtype=np.float32)
 
 
 def _scored(features: Features, values: npt.NDArray[np.float32]) -> Score:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from memory.features import Image
 
 ONNX = ".onnx"
 OWN_PX = 256  # of a model that takes images of any size
+CORNERS = 6  # values of a box that tells its corners, confidence and class
 BOX = 4  # values of a box before its classes: x, y, width, height of its middle
 Outputs = Mapping[str, npt.NDArray[np.float32]]
 Run = Callable[[npt.NDArray[Any]], Outputs]
@@ -47,19 +48,22 @@ class ExportedModel:
                 raise self._unsuitable(f"an input of {shape}")
             self._at_once = shape[0] or 1
             self._size_px = (shape[2] or OWN_PX, shape[3] or OWN_PX)
-            self(np.zeros((1, *self._size_px, 3), dtype=np.uint8), (1, 1))
-        except UnsuitableModel:
+            if (self._told(np.zeros((*self._size_px, 3), dtype=np.uint8)) < 0).any():
+                raise self._unsuitable("a value below 0")  # the smallest anomaly is 0, as outside of a region
+        except DriftlineError:  # as it is: of the model, or of a library that is not installed
             raise
         except _errors(file) as error:
             raise self._unsuitable(f"{type(error).__name__}: {str(error)[:300]}") from error
 
     def __call__(self, images: Image, grid: tuple[int, int]) -> Values:
         """The values (N, P) of images (N, H, W, 3) u8 at the cells of a grid, row by row: the largest of each cell's
-        anomaly map, on the scale of the model's own score where it gives one. Raises UnsuitableModel where an output is
-        not finite."""
-        return np.stack([self._values(image, grid) for image in images])
+        anomaly map, on the scale of the model's own score where it gives one; below 0 is 0. Raises UnsuitableModel
+        where an output is not finite."""
+        maps = (np.maximum(self._told(image), 0) for image in images)
+        return np.stack([_largest(each, grid).reshape(-1) for each in maps])  # (rows, columns) -> (P,)
 
-    def _values(self, image: Image, grid: tuple[int, int]) -> Values:
+    def _told(self, image: Image) -> Values:
+        """The anomaly map (h, w) of an image (H, W, 3)."""
         height, width = self._size_px
         shrinks = image.shape[0] >= height and image.shape[1] >= width
         resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
@@ -68,7 +72,7 @@ class ExportedModel:
         values = self._read({name: each[:1] if each.ndim else each for name, each in outputs.items()})
         if not np.isfinite(values).all():
             raise self._unsuitable("an output that is not finite")
-        return _largest(values, grid).reshape(-1)  # (rows, columns) -> (P,)
+        return values
 
     def _read(self, outputs: Outputs) -> Values:
         """The anomaly map (h, w) that outputs tell; one value for all where they tell a score alone."""
@@ -76,11 +80,13 @@ class ExportedModel:
         maps += [each for each in outputs.values() if each.ndim == 4 and each.shape[1] == 1 and each.size > 1]
         scores = [each for name, each in outputs.items() if name == "pred_score"]
         scores += [each for each in outputs.values() if each.size == 1]
-        boxes = [each for each in outputs.values() if each.ndim == 3 and each.shape[1] > BOX]
+        several = len({each.ndim for each in outputs.values()} & {3, 4}) > 1  # boxes with masks, which are not read
+        boxes = [each for each in outputs.values() if each.ndim == 3 and min(each.shape[1:]) > BOX and not several]
         if maps:
             anomaly = maps[0].reshape(maps[0].shape[-2:])
             top = float(anomaly.max())
-            return anomaly * np.float32(float(scores[0].max()) / top) if scores and top > 0 else anomaly
+            score = float(scores[0].max()) if scores else top
+            return anomaly * np.float32(score / top) if top > 0 else np.full_like(anomaly, score)
         if scores:
             return scores[0].reshape(1, 1)
         if boxes:
@@ -88,9 +94,15 @@ class ExportedModel:
         raise self._unsuitable("outputs " + ", ".join(f"{name} {each.shape}" for name, each in outputs.items()))
 
     def _drawn(self, boxes: Values) -> Values:
-        """Boxes (4 + classes, n) as a map: each pixel has the confidence of the surest box over it."""
+        """Boxes (4 + classes, n), or (n, 6) of corners, confidence and class, as a map: each pixel has the confidence
+        of the surest box over it. Raises UnsuitableModel for confidences that are none."""
         anomaly = np.zeros(self._size_px, dtype=np.float32)
+        if boxes.shape[0] > boxes.shape[1] == CORNERS:  # without duplicates: Ultralytics' end-to-end export
+            left_top, right_bottom = boxes[:, :2], boxes[:, 2:4]
+            boxes = np.concatenate([(left_top + right_bottom) / 2, right_bottom - left_top, boxes[:, 4:5]], axis=1).T
         confidence = boxes[BOX:].max(axis=0)
+        if not np.isfinite(boxes).all() or (confidence < 0).any() or (confidence > 1).any():
+            raise self._unsuitable(f"boxes of {boxes.shape} whose confidences are not between 0 and 1")
         for one in np.argsort(confidence, kind="stable"):  # the surest is drawn last
             x, y, width, height = boxes[:BOX, one]
             top, left = max(round(float(y - height / 2)), 0), max(round(float(x - width / 2)), 0)
@@ -108,11 +120,12 @@ class ExportedModel:
 
 
 def _digest(file: Path) -> str:
-    """SHA-256 of a model's file and of those beside it that share its name: large weights lie apart, as `model.bin` or
-    `model.onnx.data`."""
+    """SHA-256 of a model's file and of its weights where they lie apart: `model.bin` of OpenVINO's `model.xml`, and
+    `model.onnx.data` as torch names them."""
     digest = hashlib.sha256(file.read_bytes())
-    for part in sorted(file.parent.glob(f"{glob.escape(file.stem)}.*")):
-        digest.update(part.name.encode() + part.read_bytes())
+    apart = file.with_name(f"{file.name}.data") if file.suffix == ONNX else file.with_suffix(".bin")
+    if apart.exists():
+        digest.update(apart.read_bytes())
     return digest.hexdigest()
 
 
@@ -146,7 +159,7 @@ def _openvino(file: Path, threads: int) -> tuple[Run, list[int | None]]:
     compiled = core.compile_model(model, "CPU", wanted)
 
     def run(batch: npt.NDArray[Any]) -> Outputs:
-        found = compiled([batch])
+        found = compiled.create_infer_request().infer([batch])  # its own: frames and lessons ask at once
         return {
             min(output.get_names(), default=str(number)): np.array(found[output], dtype=np.float32)
             for number, output in enumerate(compiled.outputs)
@@ -159,6 +172,8 @@ def _errors(file: Path) -> tuple[type[Exception], ...]:
     """What the library raises of a file or an input that it does not take."""
     common = (OSError, RuntimeError, ValueError)
     if file.suffix != ONNX:
+        return common
+    if find_spec("onnxruntime") is None:
         return common
     raised = import_module("onnxruntime.capi.onnxruntime_pybind11_state")  # they share no base class
     own = (each for each in vars(raised).values() if isinstance(each, type) and issubclass(each, Exception))
