@@ -65,7 +65,7 @@ def keep_freed_memory() -> bool:
 def give_back_freed_memory() -> None:
     """Give the kernel every page that this process has freed, by glibc's malloc_trim; nothing where there is none.
 
-    What is kept for the next image lies between what lives longer: a heap of 210 MB in use grew by 80 to 200 MB a
+    What is kept for the next image lies between what lives longer: a heap of 210 MB in use grew by 74 to 204 MB a
     minute while frames came three times too fast.
     """
     with suppress(OSError, AttributeError):

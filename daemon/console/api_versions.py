@@ -52,12 +52,13 @@ class Sent(BaseModel):
 
 
 class Tried(BaseModel):
-    """The images that detectors are tried on, by their batch, and the smallest defect to find as `Sent` has it."""
+    """The images that detectors are tried on, the smallest defect to find and what is left out, all as in `Sent`."""
 
     model_config = ConfigDict(extra="forbid")
 
     batch: str = Field(max_length=64)
     smallest_defect_px: float | None = Field(None, gt=0, allow_inf_nan=False)
+    without: list[Annotated[str, Field(min_length=1, max_length=300)]] = Field(default_factory=list, max_length=1000)
 
 
 class Checked(BaseModel):
@@ -135,7 +136,7 @@ def teach(services: Injected, caller: Engineer, sent: Sent) -> dict[str, Any]:
 @router.post("/setup/advise", status_code=202)
 def advise(services: Injected, caller: Engineer, tried: Tried) -> dict[str, Any]:
     """Begin to try each kind of detector on the images that were sent; what was found is in `/api/work`."""
-    services.drafts.advise(tried.batch, tried.smallest_defect_px, caller.name)
+    services.drafts.advise(tried.batch, tried.smallest_defect_px, tried.without, caller.name)
     return _work(services)
 
 

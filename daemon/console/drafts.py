@@ -20,6 +20,7 @@ from daemon.intake.decode import ImageRejected, path_text, pictured, read, read_
 from daemon.intake.onto_canvas import Decoded, decode_onto
 from daemon.intake.positioning import as_it_lay, placement_record, region_as_it_lies
 from daemon.learning import teach as teaching
+from daemon.learning.survey import apart
 from daemon.reporting.geometry_text import geometry_text
 from daemon.reporting.heatmap import overlay
 from drift.monitor import CALM
@@ -120,11 +121,14 @@ class DraftWorkflow:
 
         self._jobs.start("teach", who, run)
 
-    def advise(self, batch: str, smallest_defect_px: float | None, who: str) -> None:
-        """Start to try each kind of detector on a batch of uploaded images, with drawn defects; the work has `found`
-        how each did. Raises Busy, Superseded, NothingTaught, and ConfigError where scikit-learn is not installed."""
+    def advise(self, batch: str, smallest_defect_px: float | None, without: Sequence[str], who: str) -> None:
+        """Start to try each kind of detector on the images of a batch that can be taught, `without` those of these
+        names, with drawn defects; the work has `found` how each did. Raises Busy, Superseded, NothingTaught, TeachError
+        and, where scikit-learn is not installed, ConfigError."""
         need_scikit_learn()
-        paths, settings = self._paths(batch), self._line.settings
+        kept, _ = apart(self._paths(batch), without)
+        refused = self._draft.refused if self._draft and self._batch == batch else {}
+        paths, settings = [path for path in kept if path_text(path) not in refused], self._line.settings
         scene = settings.scene.for_defects(smallest_defect_px)
 
         def run(work: Work) -> None:
@@ -134,6 +138,7 @@ class DraftWorkflow:
                 backbone, own = self._line.engines.backbone(), settings.model_copy(update={"scene": scene})
                 best, found = advice.advise(paths, [], own, backbone, Path(folder), work.track)
             work.found = {
+                "batch": batch,
                 "advised": best.detector,
                 "candidates": [advice.told(candidate) for candidate, _ in found.values()],
             }

@@ -20,8 +20,9 @@ class Busy(DriftlineError):
     """Another job is under way."""
 
 
-class Stopped(DriftlineError):
-    """The console is stopping, and the job with it; nothing was changed."""
+class Stopped(Exception):
+    """The console is stopping, and the job with it; nothing was changed. No DriftlineError, which a job may take for an
+    answer and go on."""
 
 
 @dataclass
@@ -43,7 +44,7 @@ class Work:
         self.step, self.done, self.of = step, 0, len(items)
         for item in items:
             if self.stopped:
-                raise Stopped(expected="time to finish", came="the console is being stopped", do="begin again")
+                raise Stopped("the console is being stopped; begin again")
             yield item
             self.done += 1
 
@@ -79,7 +80,7 @@ class Jobs:
 def _finish(work: Work, run: Callable[[Work], None]) -> None:
     try:
         run(work)
-    except DriftlineError as error:
+    except (DriftlineError, Stopped) as error:
         work.error = str(error)
     except Exception as error:  # the console goes on; people see what went wrong
         log.exception("work failed", what=work.what)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from memory.learners import kinds
 HELD_OUT = 4  # one part in so many is judged instead of taught
 LEAST_PARTS = 12
 MOST_TESTED = 25
+MOST_PARTS = 100  # of more, so many are taken, spread evenly
 AS_GOOD = 0.01  # AUROC within this of the best is as good: then the faster one is advised
 REAL = "a real defect"
 
@@ -108,12 +110,15 @@ def advise(
     seed: int = 0,
 ) -> tuple[Candidate, dict[str, tuple[Candidate, Judged | None]]]:
     """The advised kind of detector, and how each kind did: taught some of these good parts, it judges others with and
-    without drawn defects, and real ones, below `folder`. Raises LabelsError for too few parts, and where none could be
-    taught."""
+    without drawn defects, and real ones, the whole image, below `folder`. Raises LabelsError for too few parts, and
+    where none could be taught."""
     (made := folder / "drawn").mkdir()
-    data = trial_set(goods, defects, settings, made, seed)
-    able = [kind for kind in kinds() if kind != EXPORTED or settings.extractor.scorer]
-    found = {kind: tried(data, kind, settings, backbone, folder / kind, track) for kind in able}
+    some = [goods[i] for i in np.unique(np.linspace(0, len(goods) - 1, MOST_PARTS).astype(int))] if goods else []
+    data, found = trial_set(some, defects, settings, made, seed), {}
+    for kind in kinds():
+        if kind != EXPORTED or settings.extractor.scorer:
+            found[kind] = tried(data, kind, settings, backbone, folder / kind, track)
+            shutil.rmtree(folder / kind, ignore_errors=True)  # it holds the images of a version
     return advised([candidate for candidate, _ in found.values()]), found
 
 

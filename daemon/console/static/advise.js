@@ -1,45 +1,63 @@
 "use strict";
 // Each kind of detector, tried on the parts that were sent; one press teaches another one.
-let detector = null; // of this batch; null: as the settings say
 const percent = (share) => (share === undefined ? "" : `${Math.round(100 * share)} %`);
+const FINDS = {
+  "patch-bank": "what looks unlike good parts, anywhere",
+  padim: "the same, for parts that always lie alike",
+  composition: "also what is missing, too many or elsewhere",
+  exported: "what your exported model finds",
+};
 
 function candidateRow(candidate, advised) {
   const row = document.createElement("tr");
+  const name = document.createElement("th");
+  name.scope = "row";
+  name.textContent = `${candidate.detector}${candidate.detector === advised ? " (advised)" : ""}`;
+  name.append(document.createElement("br"), FINDS[candidate.detector] ?? "");
+  row.append(name);
+  if (candidate.refused) {
+    const why = row.insertCell();
+    why.colSpan = 5;
+    why.textContent = candidate.refused;
+    return row;
+  }
   const teachIt = document.createElement("button");
   teachIt.textContent = `Teach ${candidate.detector}`;
   teachIt.className = candidate.detector === advised ? "good" : "";
-  teachIt.disabled = Boolean(candidate.refused);
-  teachIt.addEventListener("click", () => {
-    detector = candidate.detector;
-    teach("advise-told", again);
-  });
-  const name = `${candidate.detector}${candidate.detector === advised ? " (advised)" : ""}`;
-  const frame = candidate.frame_ms === undefined ? "" : `${Math.round(candidate.frame_ms)} ms`;
-  const auroc = candidate.drawn_auroc?.toFixed(3) ?? candidate.refused ?? "";
-  for (const text of [name, auroc, percent(candidate.found), percent(candidate.false_rejects), frame]) {
-    row.insertCell().textContent = text;
-  }
+  teachIt.addEventListener("click", () => teach("advise-told", () => ({ ...again(), detector: candidate.detector })));
+  const cells = [candidate.drawn_auroc?.toFixed(3) ?? "", percent(candidate.found), percent(candidate.false_rejects), `${Math.round(candidate.frame_ms)} ms`];
+  for (const text of cells) row.insertCell().textContent = text;
   row.insertCell().append(teachIt);
   return row;
 }
 
+// What was found, where it is of the parts that the page shows.
 function showCandidates(found) {
-  by("candidates").hidden = !found;
-  by("candidates").tBodies[0].replaceChildren(...(found?.candidates ?? []).map((one) => candidateRow(one, found.advised)));
+  const own = Boolean(found?.advised) && found.batch === batch;
+  by("candidates").hidden = !own;
+  by("candidates").tBodies[0].replaceChildren(...(own ? found.candidates : []).map((one) => candidateRow(one, found.advised)));
+  if (own) tellIn("advise-told", `Advised: ${found.advised}.`);
+}
+
+async function followAdvice() {
+  for (const button of ["advise", "teach", "reteach", "without"]) by(button).disabled = true;
+  showCandidates(null);
+  const told = await followed((work) => {
+    if (work?.what === "advise") tellIn("advise-told", `${work.step || "loading the backbone"}: ${work.done} of ${work.of}`);
+  });
+  by("advise").disabled = !shown;
+  by("teach").disabled = !images(by("goods")).length;
+  by("reteach").disabled = false;
+  if (told.work?.what !== "advise") tellIn("advise-told", "The console was started anew, or other work came: try them again.", true);
+  else if (told.work.error) tellIn("advise-told", told.work.error, true);
+  else showCandidates(told.work.found);
 }
 
 by("advise").addEventListener("click", async () => {
-  by("advise").disabled = true;
-  showCandidates(null);
   try {
-    await act("api/setup/advise", { batch, smallest_defect_px: smallestDefect() });
-    const told = await followed((work) => {
-      if (work?.what === "advise") tellIn("advise-told", `${work.step || "loading the backbone"}: ${work.done} of ${work.of}`);
-    });
-    tellIn("advise-told", told.work?.error ?? `Advised: ${told.work.found.advised}.`, Boolean(told.work?.error));
-    if (!told.work?.error) showCandidates(told.work.found);
+    await act("api/setup/advise", { batch, smallest_defect_px: smallestDefect(), without: leftOut });
+    await followAdvice();
   } catch (error) {
     tellIn("advise-told", error.expected ? `Expected ${error.expected}; came ${error.message}` : error.message, true);
   }
-  by("advise").disabled = !shown;
 });

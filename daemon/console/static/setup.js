@@ -20,6 +20,7 @@ function progress(of, done) {
 
 let shown = "";
 let batch = ""; // whose images are or were taught
+let detector = null; // kind of the draft; null: as the settings say
 function ready(draft) {
   shown = draft?.id ?? "";
   for (const step of steps) by(`step-${step}`).setAttribute("aria-disabled", String(!draft));
@@ -81,7 +82,8 @@ async function follow(where) {
 
 // Teach, and tell in the element `where` how it goes.
 async function teach(where, prepared) {
-  by("teach").disabled = by("reteach").disabled = by("without").disabled = true;
+  by("teach").disabled = by("reteach").disabled = by("without").disabled = by("advise").disabled = true;
+  for (const button of by("candidates").querySelectorAll("button")) button.disabled = true;
   try {
     await act("api/setup/teach", await prepared());
     ready(null);
@@ -91,6 +93,7 @@ async function teach(where, prepared) {
     tellIn(where, error.expected ? `Expected ${error.expected}; came ${error.message}` : error.message, true);
   }
   by("teach").disabled = by("reteach").disabled = false;
+  for (const button of by("candidates").querySelectorAll("button")) button.disabled = false;
 }
 
 by("teach").addEventListener("click", () => {
@@ -151,7 +154,9 @@ by("live").addEventListener("click", async () => {
   }
 });
 get("api/work").then((told) => {
-  if (told.work && !told.work.ended) return follow("told");
+  const advising = told.work?.what === "advise";
+  if (told.work && !told.work.ended && !advising) return follow("told");
   ready(told.draft);
-  if (told.draft && told.work?.found.advised) showCandidates(told.work.found);
+  if (advising && !told.work.ended) return followAdvice();
+  if (told.draft && advising) showCandidates(told.work.found);
 }).catch(() => {});
