@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import onnx
-import openvino
 import pytest
 from conftest import NOW_MS, frame, make_service, untracked
 from onnx import TensorProto, helper
@@ -20,6 +19,7 @@ from daemon.learning import answers, lesson
 from daemon.learning.teach import draft, images_in, teach
 from daemon.settings.load import ConfigError, Settings, load
 from daemon.streams import RedisStreams
+from memory.backends import library
 from memory.errors import DriftlineError, UnknownDetector
 from memory.exported.detector import EXPORTED, as_features
 from memory.exported.model import ExportedModel, UnsuitableModel
@@ -56,6 +56,12 @@ def extracting(scorer: ExportedModel) -> Extractor:
     """The tests' extractor with an exported model beside it."""
     own = {"model": "resnet18", "layers": (1,), "weights": "untrained", "input_px": INPUT_PX, "normalize": True}
     return Extractor(**own, device="cpu", scorer=scorer)  # type: ignore[arg-type]  # plain values by name
+
+
+def for_openvino(file: Path) -> None:
+    """Write the model beside its ONNX file, by the library that tells nobody how it is used."""
+    openvino = library("openvino")
+    openvino.save_model(openvino.convert_model(file), file.with_suffix(".xml"), compress_to_fp16=False)
 
 
 def spot(row: int, column: int) -> Image:
@@ -129,7 +135,7 @@ def constantly(boxes: npt.NDArray[np.float32]) -> Nodes:
 
 def test_openvino_says_what_onnx_runtime_says(save: Save, tmp_path: Path, rng: np.random.Generator) -> None:
     file = save([BRIGHT, WORST, TWICE], {"anomaly_map": [1, 1, SIDE_PX, SIDE_PX], "pred_score": []})
-    openvino.save_model(openvino.convert_model(file), tmp_path / "model.xml", compress_to_fp16=False)
+    for_openvino(file)
     images = rng.integers(0, 256, (2, 40, 40, 3), dtype=np.uint8)
     other = ExportedModel(tmp_path / "model.xml", 1)
     assert other(images, (4, 4)) == pytest.approx(ExportedModel(file, 1)(images, (4, 4)), abs=1e-6)
@@ -230,7 +236,7 @@ def test_a_value_is_kept_whether_small_or_large(value: float) -> None:
 
 def test_many_threads_may_ask_one_model(save: Save, tmp_path: Path) -> None:
     file = save([BRIGHT, WORST, TWICE], {"anomaly_map": [1, 1, SIDE_PX, SIDE_PX], "pred_score": []})
-    openvino.save_model(openvino.convert_model(file), tmp_path / "model.xml", compress_to_fp16=False)
+    for_openvino(file)
     for path in (file, tmp_path / "model.xml"):
         model = ExportedModel(path, 1)
 
