@@ -17,6 +17,7 @@ import numpy as np
 from bench.lib import arguments
 from bench.lib.cases import Case, cases
 from bench.lib.material import TINY, backbone
+from bench.lib.taught_lines import untracked
 from daemon.datasets.labelled import DataSet, LabelledImage, Split
 from daemon.evaluation import advice
 from daemon.evaluation.judged import judge
@@ -34,11 +35,6 @@ WITHIN = 0.01  # AUROC
 COLUMNS = "set | taught | advised, s | AUROC on drawn defects | on real ones | advised | within a point of the best"
 
 
-def unlogged(items: object, _: str) -> object:
-    """Items as they are, without progress."""
-    return items
-
-
 def real(case: Case, taught: list[Path], detector: str, settings: Settings, looks: Extractor, folder: Path) -> float:
     """AUROC on a set's real parts of a detector that was taught; 0 where it cannot be."""
     images = [LabelledImage(path, Split.TRAIN) for path in taught]
@@ -46,7 +42,7 @@ def real(case: Case, taught: list[Path], detector: str, settings: Settings, look
     memory = settings.memory.model_copy(update={"detector": detector})
     own = settings.model_copy(update={"memory": memory, "state_dir": folder})
     try:
-        found = judge(DataSet(tuple(images)), own, looks, folder, unlogged)  # type: ignore[arg-type]  # any items
+        found = judge(DataSet(tuple(images)), own, looks, folder, untracked)
     except DriftlineError:
         return 0.0
     scores = np.array([one.score for one in found.images])
@@ -58,7 +54,7 @@ def row(case: Case, most: int, settings: Settings, looks: Extractor, folder: Pat
     taught = sorted(case.taught[:most])
     started = time.perf_counter()
     folder.mkdir()
-    best, tried = advice.advise(taught, [], settings, looks, folder, unlogged)  # type: ignore[arg-type]  # as above
+    best, tried = advice.advise(taught, [], settings, looks, folder, untracked)
     took_s = time.perf_counter() - started
     judging = (best.detector,) if short else DETECTORS
     found = {kind: real(case, taught, kind, settings, looks, folder / f"real-{kind}") for kind in judging}

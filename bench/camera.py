@@ -18,7 +18,6 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -27,6 +26,7 @@ from bench.lib import arguments, depths
 from bench.lib.large_parts import Flaw, part
 from bench.lib.material import SHARED
 from bench.lib.processes import DRIFTLINE, ended, start
+from bench.lib.taught_lines import untracked
 from daemon import build
 from daemon.datasets import rendered
 from daemon.evaluation.metrics import auroc
@@ -45,16 +45,10 @@ from memory.region import Region
 from memory.tiles import OVERLAP_PX
 from policies.verdict import decide
 
-T = TypeVar("T")
 FLAW_PX = 6
 LINES = ((630, 230), (100, 2000))  # (height, width)
 BOX = Region((((0.2, 0.2), (0.8, 0.2), (0.8, 0.8), (0.2, 0.8)),))
 RATE = 0.02
-
-
-def untracked(items: Sequence[T], _what: str) -> Sequence[T]:
-    """A `Track` that shows nothing."""
-    return items
 
 
 @dataclass(frozen=True)

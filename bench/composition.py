@@ -18,6 +18,7 @@ import numpy as np
 from bench.lib import arguments
 from bench.lib.material import TINY, backbone
 from bench.lib.rendered_boards import TRAY_SCREWS, Fault, board, tray
+from bench.lib.taught_lines import untracked
 from daemon.datasets.labelled import GOOD, DataSet, LabelledImage, Split
 from daemon.evaluation.judged import judge
 from daemon.evaluation.metrics import auroc
@@ -53,7 +54,7 @@ def rows(name: str, data: DataSet, detectors: Sequence[str], looks: Extractor, f
     """A row for each detector."""
     for detector in detectors:
         settings = load(None, [f"state_dir={folder / detector}", f"memory.detector={detector}", "extractor.device=cpu"])
-        judged = judge(data, settings, looks, folder / detector, lambda items, _: items)
+        judged = judge(data, settings, looks, folder / detector, untracked)
         scores = np.array([one.score for one in judged.images])
         kinds = np.array([one.image.kind for one in judged.images])
         good = kinds == GOOD

@@ -14,13 +14,12 @@ import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
 
 from bench.lib import arguments, ledger
 from bench.lib.material import Material, material
 from bench.lib.protocol import Shot
+from bench.lib.taught_lines import untracked
 from daemon import build, clock
 from daemon.datasets import playback
 from daemon.learning import answers, revocation
@@ -34,13 +33,7 @@ from memory.extract import Extractor
 from memory.features import Features, View
 from memory.version import Model, Version
 
-T = TypeVar("T")
 FIRST, LATER = "bert", "anna"
-
-
-def untracked(items: Sequence[T], _what: str) -> Sequence[T]:
-    """A `Track` that shows nothing."""
-    return items
 
 
 def settings(on: Material, folder: Path, patches: int) -> Settings:

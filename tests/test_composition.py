@@ -190,6 +190,8 @@ def test_it_comes_back_from_disk_bit_for_bit(taught: Composed, rng: np.random.Ge
     assert again.score(view).evidence == taught.score(view).evidence
     with pytest.raises(ValueError, match="for 24 parts"):
         learner_of(COMPOSITION).load({**arrays, "maps": taught.composition.maps[:-1]}, taught.samples)
+    with pytest.raises(ValueError, match="parts that have no name"):
+        learner_of(COMPOSITION).load(arrays, taught.samples[:-1])
 
 
 def test_a_mask_looks_at_its_places_alone(taught: Composed, rng: np.random.Generator) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 import cv2
 
+from bench.lib.taught_lines import untracked
 from daemon import build
 from daemon.datasets.playback import OPERATOR, Item
 from daemon.datasets.rendered import Flaw, Scene, part
@@ -101,7 +102,7 @@ def begin(settings: Settings, of: Script, backbone: Extractor) -> None:
     """Teach the line."""
     opened = open_state(settings.state_dir)
     engine = build.engine(settings, opened, backbone)
-    teach(of.taught, engine, opened.store, OPERATOR, lambda items, _: items)
+    teach(of.taught, engine, opened.store, OPERATOR, untracked)
     opened.ledger.close()
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from daemon import build
 from daemon.inference.engine import Engine
@@ -15,6 +16,8 @@ from daemon.learning.teach import Taught, teach
 from daemon.ledger.state import open_state
 from daemon.settings.load import load
 from memory.extract import Extractor
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,11 @@ class TaughtLine:
     teach_s: float
 
 
+def untracked(items: Sequence[T], _what: str) -> Sequence[T]:
+    """A `Track` that shows nothing."""
+    return items
+
+
 @contextmanager
 def taught_line(
     parts: Iterable[Path], overrides: Sequence[str], backbone: Extractor, state_dir: Path
@@ -36,7 +44,7 @@ def taught_line(
     opened = open_state(settings.state_dir)
     engine = build.engine(settings, opened, backbone)
     started = time.perf_counter()
-    taught = teach(sorted(parts), engine, opened.store, "bench", lambda items, _: items)
+    taught = teach(sorted(parts), engine, opened.store, "bench", untracked)
     teach_s = time.perf_counter() - started
     engine.activate(opened.store.current())
     assert engine.active is not None  # noqa: S101  # it was activated

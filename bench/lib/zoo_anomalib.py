@@ -48,6 +48,14 @@ def main() -> None:
 
 def scores(peer: str, backbone: str, ours: Extractor, taught: Sequence[str], shown: Sequence[str]) -> list[float]:
     """The scores of the shown images by a peer that was fitted to the taught ones."""
+    model = fitted(peer, backbone, ours, taught).model
+    with torch.inference_mode():
+        return [float(score) for batch in batches(shown, ours) for score in model(batch).pred_score.reshape(-1)]
+
+
+@torch.no_grad()
+def fitted(peer: str, backbone: str, ours: Extractor, taught: Sequence[str]) -> Any:
+    """A peer that was fitted to the taught images, without inference mode, whose tensors cannot be exported."""
     torch.manual_seed(0)
     network = ours.network.network
     more = {"n_features": PADIM_FEATURES} if peer == "PaDiM" else {}
@@ -57,23 +65,21 @@ def scores(peer: str, backbone: str, ours: Extractor, taught: Sequence[str], sho
     model.feature_extractor.feature_extractor.load_state_dict(network.state_dict())
     model.train()
     model.feature_extractor.eval()
-    with torch.inference_mode():
-        if peer == "MHPatchcore":
-            for _ in range(PASSES):
-                for batch in batches(taught, ours):
-                    learner.training_step(SimpleNamespace(image=batch))
-                learner.fit()
-        else:
+    if peer == "MHPatchcore":
+        for _ in range(PASSES):
             for batch in batches(taught, ours):
-                model(batch)
-            if peer == "PatchCore":
-                every = torch.vstack(model.embedding_store).numpy()
-                rows = select(every[:0], every, int(CORESET_SHARE * len(every)), 0)
-                model.memory_bank = torch.from_numpy(every[rows])
-            else:
-                model.fit()
-        model.eval()
-        return [float(score) for batch in batches(shown, ours) for score in model(batch).pred_score.reshape(-1)]
+                learner.training_step(SimpleNamespace(image=batch))
+            learner.fit()
+    else:
+        for batch in batches(taught, ours):
+            model(batch)
+        if peer == "PatchCore":
+            every = torch.vstack(model.embedding_store).numpy()
+            rows = select(every[:0], every, int(CORESET_SHARE * len(every)), 0)
+            model.memory_bank = torch.from_numpy(every[rows])
+        else:
+            model.fit()
+    return learner.eval()
 
 
 def batches(paths: Iterable[str], ours: Extractor) -> Iterator[torch.Tensor]:

@@ -27,18 +27,13 @@ class Rate(BaseModel):
     rate: float = Field(gt=0, lt=1)
 
 
-class Sent(BaseModel):
-    """The images that were sent, by the batch that `/api/setup/begin` has named, the region to judge them in, and how
-    finely."""
+class Tried(BaseModel):
+    """The images that were sent, by the batch that `/api/setup/begin` has named, how finely to judge them, and which to
+    leave out."""
 
     model_config = ConfigDict(extra="forbid")
 
     batch: str = Field(max_length=64)
-    region: dict[str, Any] | None = Field(
-        None,
-        description="polygons of points [x, y], in shares of the image: `include` to judge in, `ignore` to leave out; "
-        "empty for the whole image, null for the region of the version before",
-    )
     smallest_defect_px: float | None = Field(
         None,
         gt=0,
@@ -48,17 +43,17 @@ class Sent(BaseModel):
     without: list[Annotated[str, Field(min_length=1, max_length=300)]] = Field(
         default_factory=list, max_length=1000, description="names of images that turned out to be no good parts"
     )
+
+
+class Sent(Tried):
+    """Such images, the region to judge them in, and the detector to teach."""
+
+    region: dict[str, Any] | None = Field(
+        None,
+        description="polygons of points [x, y], in shares of the image: `include` to judge in, `ignore` to leave out; "
+        "empty for the whole image, null for the region of the version before",
+    )
     detector: str | None = Field(None, max_length=100, description="kind of detector; null: as the settings say")
-
-
-class Tried(BaseModel):
-    """The images that detectors are tried on, the smallest defect to find and what is left out, all as in `Sent`."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    batch: str = Field(max_length=64)
-    smallest_defect_px: float | None = Field(None, gt=0, allow_inf_nan=False)
-    without: list[Annotated[str, Field(min_length=1, max_length=300)]] = Field(default_factory=list, max_length=1000)
 
 
 class Checked(BaseModel):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from memory.calibration import CalibrationSet
 from memory.composition.detector import BANK, COMPOSITION, HIGH, LEAST_COUNT, LEAST_NATS, LEAST_SHARE, Composed, Scale
-from memory.composition.memory import CompositionMemory, Surprise, remembered, suitable
+from memory.composition.memory import CompositionMemory, Surprise, counted_alike, laid_alike, remembered, suitable
 from memory.composition.words import LEVELS, Words, learned
 from memory.defects import Defect
 from memory.detector import Arrays, Bounds, Capacity, Detector, Extension, GoodPart, Repair
@@ -85,8 +85,11 @@ class CompositionLearner:
         fresh = [good for good in goods if good.sample not in memory.samples and good.sample not in held]
         surprises = {good.sample: memory.surprise(good.view.features) for good in fresh}
         new = [good for good in fresh if max(composed.strange(surprises[good.sample])) > bounds.novelty]
+        shown = {good.sample: [surprises[other.sample] for other in new if other.thing != good.thing] for good in new}
         alone = [
-            good.sample for good in new if not _seconded(composed, good, surprises[good.sample], bounds.novelty, new)
+            sample
+            for sample, others in shown.items()
+            if not _seconded(composed, surprises[sample], others, bounds.novelty)
         ]
         full = len(memory.samples) >= MOST_PARTS  # then what is usual is known
         learning = [good for good in (new if full else fresh) if good.sample not in alone]
@@ -122,9 +125,9 @@ class CompositionLearner:
         banks = {name.removeprefix(BANK): array for name, array in arrays.items() if name.startswith(BANK)}
         words = Words(arrays["words"].astype(np.float32))
         maps, counts = arrays["maps"].astype(np.int16), arrays["counts"].astype(np.int32)
-        names = tuple(samples[int(number)] for number in arrays["parts"])
         if arrays["scales"].shape != (2 + len(LEVELS), 2) or arrays["parts"].max(initial=-1) >= len(samples):
             raise ValueError(f"scales of {arrays['scales'].shape}, or parts that have no name")
+        names = tuple(samples[int(number)] for number in arrays["parts"])
         if maps.ndim != 3 or len(maps) != len(names) or counts.shape != (len(names), len(words.groups)):
             raise ValueError(f"maps of {maps.shape} and counts of {counts.shape} for {len(names)} parts")
         return Composed(
@@ -134,15 +137,12 @@ class CompositionLearner:
         )
 
 
-def _seconded(composed: Composed, good: GoodPart, one: Surprise, novelty: float, others: Iterable[GoodPart]) -> bool:
-    """Whether for all that is new of this part another part shows the same."""
-    memory, shown = composed.composition, [other.view.features for other in others if other.thing != good.thing]
+def _seconded(composed: Composed, one: Surprise, others: Sequence[Surprise], novelty: float) -> bool:
+    """Whether for all that is new of a part one of the `others` shows the same."""
     counts, *layouts = (strange > novelty for strange in composed.strange(one))
     least = composed.scales[1].value(novelty)
-    return (not counts or any(memory.counted_alike(one, least, each) for each in shown)) and all(
-        any(memory.laid_alike(one.layouts[level], one.parts, level, each) for each in shown)
-        for level, new in enumerate(layouts)
-        if new
+    return (not counts or any(counted_alike(one, other, least) for other in others)) and all(
+        any(laid_alike(one, other, level) for other in others) for level, new in enumerate(layouts) if new
     )
 
 

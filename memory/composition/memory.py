@@ -69,6 +69,20 @@ class Surprise:
     count: Map
 
 
+def counted_alike(one: Surprise, other: Surprise, least: float) -> bool:
+    """Whether another image has as many things in every group that is `least` away in one."""
+    return bool((other.found == one.found)[one.away > least].all())
+
+
+def laid_alike(one: Surprise, other: Surprise, level: int) -> bool:
+    """Whether another image has what one has, and lacks what it lacks, near where that one's layout surprised most."""
+    layout = one.layouts[level]
+    row, column = layout.worst
+    near = other.layouts[level].own[_around(row, column, REACH)]
+    lacks = layout.lacks[row, column] > one.parts / 2 and (near == layout.lacked[row, column]).any()
+    return bool((near == layout.own[row, column]).any() and not lacks)
+
+
 _Cache = WeakKeyDictionary[Features, dict[str, Surprise]]
 
 
@@ -131,19 +145,6 @@ class CompositionMemory:
         usual = np.abs(self.counts[:, group] - np.median(self.counts[:, group])).argmin()
         cells = np.flatnonzero(self.words.things(self.maps[usual], group))
         return self.samples[int(usual)], int(cells[0]) if len(cells) else 0
-
-    def counted_alike(self, one: Surprise, least: float, features: Features) -> bool:
-        """Whether an image has as many things as another one in every group that is `least` away there."""
-        counts = self.words.counts(self.words.read(features))
-        return bool((counts == one.found)[one.away > least].all())
-
-    def laid_alike(self, layout: Layout, parts: int, level: int, features: Features) -> bool:
-        """Whether an image has what another one has, and lacks what it lacks, near where that one's `layout` beside so
-        many `parts` surprised most."""
-        row, column = layout.worst
-        near = self.words.kinds[level][self.words.read(features)[_around(row, column, REACH)]]
-        lacks = layout.lacks[row, column] > parts / 2 and (near == layout.lacked[row, column]).any()
-        return bool((near == layout.own[row, column]).any() and not lacks)
 
     def bounded(self, most: int) -> CompositionMemory:
         """The same with its newest parts alone, at most so many."""

@@ -171,9 +171,7 @@ def _openvino(file: Path, threads: int) -> tuple[Run, list[int | None]]:
 def _errors(file: Path) -> tuple[type[Exception], ...]:
     """What the library raises of a file or an input that it does not take."""
     common = (OSError, RuntimeError, ValueError)
-    if file.suffix != ONNX:
-        return common
-    if find_spec("onnxruntime") is None:
+    if file.suffix != ONNX or find_spec("onnxruntime") is None:
         return common
     raised = import_module("onnxruntime.capi.onnxruntime_pybind11_state")  # they share no base class
     own = (each for each in vars(raised).values() if isinstance(each, type) and issubclass(each, Exception))

@@ -58,6 +58,6 @@ by("advise").addEventListener("click", async () => {
     await act("api/setup/advise", { batch, smallest_defect_px: smallestDefect(), without: leftOut });
     await followAdvice();
   } catch (error) {
-    tellIn("advise-told", error.expected ? `Expected ${error.expected}; came ${error.message}` : error.message, true);
+    tellIn("advise-told", reason(error), true);
   }
 });

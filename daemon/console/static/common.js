@@ -29,6 +29,9 @@ async function act(path, body, method = "POST") {
   throw Object.assign(new Error(why), { status: reply.status, expected: said.expected });
 }
 
+// What an answer that was refused says.
+const reason = (error) => (error.expected ? `Expected ${error.expected}; came ${error.message}` : error.message);
+
 // Follow what the console works at until it has ended.
 async function followed(show) {
   for (;;) {

@@ -90,7 +90,7 @@ async function teach(where, prepared) {
     openPart(batch);
     await follow(where);
   } catch (error) {
-    tellIn(where, error.expected ? `Expected ${error.expected}; came ${error.message}` : error.message, true);
+    tellIn(where, reason(error), true);
   }
   by("teach").disabled = by("reteach").disabled = false;
   for (const button of by("candidates").querySelectorAll("button")) button.disabled = false;
