@@ -122,9 +122,9 @@ def bit_depths(on: Bench, parts: int) -> Iterator[str]:
     yield f"| its anomaly maps: the largest difference, of the threshold | {apart:.3f} |"
 
 
-def thin_lines(backbone: Extractor) -> Iterator[str]:
+def thin_lines(backbone: Extractor, sizes_px: Sequence[tuple[int, int]]) -> Iterator[str]:
     """A line of one pixel at every place, brought onto the canvas: whether the image there differs at all."""
-    for height, width in LINES:
+    for height, width in sizes_px:
         canvas = geometry_of([(height, width)] * 2, backbone.shapes, Region(), None).canvas_px
         plain = np.full((height, width, 3), 100, dtype=np.uint8)
         seen = total = 0
@@ -225,13 +225,13 @@ def main() -> None:
     parser.add_argument("--parts", type=int, default=60, help="large parts that are taught")
     parser.add_argument("--judged", type=int, default=60, help="good and defective large parts that are judged")
     parser.add_argument("--shown", type=int, default=200, help="parts shown before another background")
-    options = arguments.parse(parser, parts=4, judged=3, shown=4)
+    options = arguments.parse(parser, parts=3, judged=3, shown=2)
     log_to("console", level=40)
-    few, size_px = (4, (528, 640)) if options.short else (20, (2048, 2448))
+    few, size_px, lines = (2, (272, 320), [(63, 23)]) if options.short else (20, (2048, 2448), LINES)
     with tempfile.TemporaryDirectory() as folder:
         on = Bench(build.extractor(Settings()), Path(folder))
         print("| | |\n| --- | --- |")
-        rows = [bit_depths(on, few), thin_lines(on.backbone), small_defects(on, options, size_px)]
+        rows = [bit_depths(on, few), thin_lines(on.backbone, lines), small_defects(on, options, size_px)]
         for row in (*rows, tall_parts(on), background(on, few, options.shown)):
             for line in row:
                 print(line, flush=True)

@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("--share", type=float, nargs="+", default=[0.05, 0.1, 0.2], help="of the taught parts are bad")
     parser.add_argument("--taught", type=int, default=60, help="parts to teach at most")
     parser.add_argument("--set", action="append", default=[], help="section.key=value, as of driftline's commands")
-    options = arguments.parse(parser, taught=12, share=[0.2])
+    options = arguments.parse(parser, taught=4, share=[0.25], set=["extractor.input_px=128"])
     log_to("console", level=logging.WARNING)
     backbone = build.extractor(load(None, [*options.set, "extractor.device=cpu"]))
     with tempfile.TemporaryDirectory(prefix="driftline-contaminated-") as folder:

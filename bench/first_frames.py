@@ -92,7 +92,7 @@ def main() -> None:
     parser.add_argument("sets", nargs="*", help="names of sets; all by default")
     parser.add_argument("--taught", type=int, default=60, help="parts to teach at most")
     parser.add_argument("--set", action="append", default=[], help="section.key=value, as of driftline's commands")
-    options = arguments.parse(parser, taught=12)
+    options = arguments.parse(parser, taught=4, set=["extractor.input_px=128"])
     log_to("console", level=logging.ERROR)
     backbone = build.extractor(load(None, [*options.set, "extractor.device=cpu"]))
     print("False rejects in the first ten frames, %; in brackets without making up for the lamp, and knowing it.\n")

@@ -187,7 +187,7 @@ def main() -> None:
     parser.add_argument("--save", type=Path, help="file to write all scores to, as JSON")
     parser.add_argument("--against", type=Path, help="such a file of another commit, taught from as many parts")
     parser.add_argument("--peers", action="store_true", help="anomalib's detectors too")
-    options = arguments.parse(parser, taught=[4])
+    options = arguments.parse(parser, taught=[4], set=["extractor.input_px=128"])
     log_to("console", level=logging.WARNING)
     backbone = build.extractor(load(None, [*options.set, "extractor.device=cpu"]))
     saved: dict[str, dict[str, Row]] = {}

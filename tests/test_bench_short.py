@@ -17,7 +17,6 @@ SECTIONS = re.split(r"^## ", (ROOT / "docs" / "benchmarks.md").read_text(encodin
 
 
 @pytest.mark.bench
-@pytest.mark.timeout(300)  # seconds each where the machine is idle
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_a_benchmark_has_a_short_form_that_runs(name: str) -> None:
     if name in NEEDS_REDIS and shutil.which("redis-server") is None and not os.environ.get("CI"):
