@@ -44,8 +44,9 @@ class Every(BaseTrigger):  # type: ignore[misc]  # apscheduler has no annotation
 
 
 def scheduler(service: Service) -> BackgroundScheduler:
-    """The service's jobs, not yet started. Lessons have a thread of their own, so no other job waits for one; so has
-    the status, or a service whose retention deletes much would look dead.
+    """The service's jobs, not yet started. Lessons have a thread of their own, so no other job waits for one, and so
+    has retraining, which waits for another process, and the status, or a service whose retention deletes much would
+    look dead.
 
     A failed, missed or skipped run is logged and recorded as an event. A run skipped because the last one still runs is
     recorded too; for lessons that is normal.
@@ -53,7 +54,7 @@ def scheduler(service: Service) -> BackgroundScheduler:
     times = service.engine.settings.schedule
     jobs = BackgroundScheduler(
         timezone="UTC",
-        executors={name: ThreadPoolExecutor(1) for name in ("default", "lessons", "status")},
+        executors={name: ThreadPoolExecutor(1) for name in ("default", "lessons", "retraining", "status")},
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": times.misfire_grace_s},
     )
 
@@ -62,6 +63,7 @@ def scheduler(service: Service) -> BackgroundScheduler:
 
     every(times.admission_s, service.lesson_if_due, "admission", "lessons")
     every(times.recalibration_s, service.recalibrate, "recalibration", "lessons")
+    every(times.retraining_s, service.retrain, "retraining", "retraining")
     last_ms = last_lesson_ms(service.engine.ledger)
     if last_ms is not None:
         # On a PC that is switched off at night, an interval counted from the start would never end.
@@ -72,7 +74,8 @@ def scheduler(service: Service) -> BackgroundScheduler:
     every(times.retention_s, lambda: retain(service, time.time()), "retention")
     every(times.inspection_s, lambda: inspect(service), "inspection")
     every(MEMORY_S, give_back_freed_memory, "memory")
-    jobs.modify_job("inspection", next_run_time=datetime.now(UTC) + timedelta(seconds=times.admission_s))
+    for name in ("inspection", "retraining"):  # a PC that is switched off at night starts every day
+        jobs.modify_job(name, next_run_time=datetime.now(UTC) + timedelta(seconds=times.admission_s))
     jobs.add_listener(
         lambda event: _record_event(service, event), EVENT_JOB_ERROR | EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES
     )

@@ -13,7 +13,7 @@ import structlog
 from daemon.inference.engine import Engine
 from daemon.intake.onto_canvas import Decoded
 from daemon.intake.sources import Frame, Source, reused
-from daemon.learning import answers, lesson, publish, trials
+from daemon.learning import answers, lesson, publish, retraining, trials
 from daemon.ledger import outbox
 from daemon.ledger.database import DISK_ERRORS
 from daemon.ledger.history import knows_version
@@ -82,8 +82,7 @@ class Service:
         return {resource.name: trouble for resource in resources if (trouble := resource.trouble) is not None}
 
     def run(self, between: Callable[[], None], block_ms: int = 200) -> None:
-        """Turn until `stopping` is set, and call `between` before each turn; the frame in hand is finished and
-        acknowledged first."""
+        """Turn until `stopping` is set, and call `between` before each turn; the frame in hand is finished first."""
         while not self.stopping.is_set():
             between()
             self.turn(block_ms)
@@ -127,14 +126,19 @@ class Service:
         if lesson.due(self.engine, 1):
             self.learn("recalibration")
 
-    def learn(self, cause: str) -> None:
-        """One lesson. A failure around it (full disk, another writer) is recorded and logged; scoring goes on."""
+    def retrain(self) -> None:
+        """Train again what cannot learn part by part, where that is due, and propose it; scoring goes on meanwhile."""
+        if trained := retraining.train(self.engine, self.stopping):
+            self.learn(retraining.CAUSE, lambda: retraining.propose(self.engine, self.store, trained))
+
+    def learn(self, cause: str, propose: Callable[[], object] | None = None) -> None:
+        """A lesson, or another proposal. A failure (full disk, another writer) is recorded; scoring goes on."""
         with self._learning:
             self._notice()
             try:
                 with self._span("lesson") as mark:
                     mark("cause", cause)
-                    lesson.learn(self.engine, self.store, cause)
+                    (propose or (lambda: lesson.learn(self.engine, self.store, cause)))()
             except StaleParent as error:
                 log.info("lesson postponed: another version came first", error=str(error))
             except StoreError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy.typing as npt
 
@@ -171,3 +171,20 @@ class Learner(Protocol):
     def load(self, arrays: Arrays, samples: tuple[str, ...]) -> Detector:
         """The detector whose `arrays` these are, also in an older format. Raises KeyError, ValueError or TypeError for
         arrays of another shape."""
+
+
+@runtime_checkable
+class Retrained(Learner, Protocol):
+    """A learner of a kind that learns some of what it is taught by being trained again: from time to time, in a process
+    of its own, as a proposal that must pass the gate."""
+
+    def outdated(self, detector: Detector) -> bool:
+        """Whether the detector holds what it was not trained on yet, or no longer holds something that it was."""
+
+    def retrain(self, detector: Detector, seed: int) -> Arrays:
+        """What training on all that the detector holds gives; deterministic in its arguments on one machine. It may
+        take minutes."""
+
+    def with_retrained(self, detector: Detector, arrays: Arrays) -> Detector:
+        """A detector with what `retrain` gave of it, or of one before it. Raises KeyError or ValueError for other
+        arrays."""

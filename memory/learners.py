@@ -15,12 +15,15 @@ from memory.exported.learner import ExportedLearner
 from memory.padim.detector import PADIM
 from memory.padim.learner import PadimLearner
 from memory.patch_bank.learner import PatchBankLearner
+from memory.simplenet.detector import SIMPLENET
+from memory.simplenet.learner import SimpleNetLearner
 
 GROUP = "driftline.detectors"
 OWN: dict[str, Callable[[], Learner]] = {
     PATCH_BANK: PatchBankLearner,
     PADIM: PadimLearner,
     COMPOSITION: CompositionLearner,
+    SIMPLENET: SimpleNetLearner,
     EXPORTED: ExportedLearner,
 }
 

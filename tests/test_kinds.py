@@ -17,10 +17,11 @@ from daemon.streams import RedisStreams
 from memory.composition.detector import COMPOSITION
 from memory.extract import Extractor
 from memory.padim.detector import PADIM
+from memory.simplenet.detector import SIMPLENET
 from memory.version import Version
 
 
-@pytest.mark.parametrize("kind", [PADIM, COMPOSITION])
+@pytest.mark.parametrize("kind", [PADIM, COMPOSITION, SIMPLENET])
 def test_a_line_is_taught_learns_and_goes_back(
     kind: str, settings: Settings, extractor: Extractor, wire: RedisStreams, good_parts: Path
 ) -> None:

@@ -23,7 +23,9 @@ def test_jobs_are_bounded_and_a_failing_or_missed_one_is_told(service: Service) 
     jobs.start(paused=True)
     try:
         scheduled = {job.id: job for job in jobs.get_jobs()}
-        assert set(scheduled) == {"admission", "recalibration", "snapshot", "retention", "inspection", "memory"}
+        assert set(scheduled) == {
+            *("admission", "recalibration", "retraining", "snapshot", "retention", "inspection", "memory")
+        }
         for job in scheduled.values():
             assert job.coalesce
             assert job.max_instances == 1

@@ -1,0 +1,136 @@
+"""A detector that is trained again: a process of its own, the gate, and what happens meanwhile."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import NOW_MS, frame, make_service, untracked
+from pictures import png
+
+from daemon.datasets.rendered import STEADY, Flaw, Scene
+from daemon.learning import answers, lesson, retraining
+from daemon.learning.rollback import roll_back
+from daemon.learning.teach import images_in, teach
+from daemon.ledger.history import newest_events
+from daemon.service import Service
+from daemon.settings.load import Settings
+from daemon.streams import RedisStreams
+from memory.detector import PATCH_BANK, Retrained
+from memory.extract import Extractor
+from memory.learners import learner_of
+from memory.simplenet import training
+from memory.simplenet.detector import LAYER, SIMPLENET, SimpleNet
+from memory.version import Version
+from policies.admission import Hold
+
+
+@pytest.fixture(autouse=True)
+def _short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What this process trains is trained for less long."""
+    monkeypatch.setattr(training, "STEPS", 60)
+
+
+@pytest.fixture
+def line(settings: Settings, extractor: Extractor, wire: RedisStreams, good_parts: Path) -> Service:
+    """A line that has learned a good part and a defect since its discriminator was trained."""
+    memory = settings.memory.model_copy(update={"detector": SIMPLENET})
+    taught = make_service(settings.model_copy(update={"memory": memory}), extractor, wire)
+    teach(images_in(good_parts), taught.engine, taught.store, "pytest", untracked)
+    taught.start()
+    shown = {"good": png(5, Scene(wear=1.0)), "like": png(6, Scene(wear=1.0)), "burr": png(501, STEADY, Flaw.BURR)}
+    for name, data in shown.items():
+        taught.engine.judge(frame(name, data))
+        answers.record(taught.engine.ledger, answers.answer(name, "defect" if name == "burr" else "good", "a"), NOW_MS)
+    assert isinstance(lesson.learn(taught.engine, taught.store, "test"), Version)
+    return taught
+
+
+def trained_here(line: Service) -> retraining.Retraining:
+    """What the process would give."""
+    model = line.store.current()
+    learner = learner_of(SIMPLENET)
+    assert isinstance(learner, Retrained)
+    return retraining.Retraining(model.version.number, learner.retrain(model.snapshot.detector, 0))
+
+
+@pytest.mark.slow
+def test_a_process_of_its_own_trains_and_the_gate_admits(line: Service) -> None:
+    before = line.store.current()
+    line.retrain()
+    after = line.store.current()
+    assert after.version.number == before.version.number + 1
+    assert (after.version.cause, after.version.who, after.version.added) == ("retraining", "schedule", ())
+    assert (after.version.gate["found"], after.version.gate["trained_on"]) == (1, before.version.number)
+    assert line.engine.active is not None
+    assert line.engine.active.model.version.sha256 == after.version.sha256
+    assert retraining.outdated(before) is not None
+    assert retraining.outdated(after) is None
+    assert line.engine.judge(frame("again", png(502, STEADY, Flaw.BURR))).verdict == "NG"
+    line.retrain()
+    assert line.store.current().version.number == after.version.number, "nothing is new"
+    back = roll_back(line.store, line.engine.ledger, before.version.number, "eva", NOW_MS)
+    restored = line.store.load(back).snapshot.detector
+    assert isinstance(restored, SimpleNet)
+    assert isinstance(before.snapshot.detector, SimpleNet)
+    assert restored.discriminator.trained_on == before.snapshot.detector.discriminator.trained_on
+
+
+def test_the_gate_holds_a_network_that_would_forget_a_defect(line: Service) -> None:
+    trained = trained_here(line)
+    blind = {name: np.zeros_like(a) if name.startswith(LAYER) else a for name, a in trained.arrays.items()}
+    head = line.store.current().version
+    held = retraining.propose(line.engine, line.store, retraining.Retraining(trained.base, blind))
+    assert isinstance(held, Hold)
+    assert line.store.current().version == head
+    (event,) = newest_events(line.engine.ledger, ("retraining_held",), 5)
+    assert "would be missed" in event.detail["reason"]
+
+
+def test_what_a_lesson_taught_meanwhile_stays(line: Service) -> None:
+    trained = trained_here(line)
+    line.engine.judge(frame("later", png(7, Scene(wear=0.9))))
+    line.engine.judge(frame("later too", png(8, Scene(wear=0.9))))
+    for name in ("later", "later too"):
+        answers.record(line.engine.ledger, answers.answer(name, "good", "a"), NOW_MS)
+    learned = lesson.learn(line.engine, line.store, "test")
+    assert isinstance(learned, Version)
+    version = retraining.propose(line.engine, line.store, trained)
+    assert isinstance(version, Version)
+    assert (version.parent, version.gate["trained_on"]) == (learned.number, trained.base)
+    assert line.store.load(version).snapshot.detector.samples == line.store.load(learned).snapshot.detector.samples
+    assert retraining.outdated(line.store.current()) is not None, "what came since is trained next time"
+
+
+@pytest.mark.parametrize("width", [0, 3])
+def test_a_network_that_does_not_fit_any_more_is_held(line: Service, width: int) -> None:
+    arrays = {name: array[..., :width] for name, array in trained_here(line).arrays.items()}
+    held = retraining.propose(line.engine, line.store, retraining.Retraining(2, arrays))
+    assert isinstance(held, Hold)
+    assert "does not fit" in held.reason
+
+
+def test_another_kind_that_was_taught_meanwhile_stays(line: Service, good_parts: Path) -> None:
+    trained = trained_here(line)
+    memory = line.engine.settings.memory.model_copy(update={"detector": PATCH_BANK})
+    line.engine.settings = line.engine.settings.model_copy(update={"memory": memory})
+    version = teach(images_in(good_parts), line.engine, line.store, "eva", untracked).version
+    line.notice_versions()
+    assert retraining.train(line.engine, line.stopping) is None
+    assert isinstance(retraining.propose(line.engine, line.store, trained), Hold)
+    assert line.store.current().version.number == version.number
+
+
+def test_a_stop_ends_the_training(line: Service) -> None:
+    stopping = threading.Event()
+    stopping.set()
+    assert retraining.train(line.engine, stopping) is None
+    assert not list(line.engine.settings.state_dir.glob("teach-*"))
+
+
+def test_a_training_that_fails_is_told(line: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retraining.sys, "executable", "/bin/false")
+    with pytest.raises(retraining.RetrainingFailed, match="exit 1"):
+        line.retrain()
