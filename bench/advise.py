@@ -29,8 +29,9 @@ from memory.detector import PATCH_BANK
 from memory.errors import DriftlineError
 from memory.extract import Extractor
 from memory.padim.detector import PADIM
+from memory.simplenet.detector import SIMPLENET
 
-DETECTORS = (PATCH_BANK, PADIM, COMPOSITION)
+DETECTORS = (PATCH_BANK, PADIM, COMPOSITION, SIMPLENET)
 WITHIN = 0.01  # AUROC
 COLUMNS = "set | taught | advised, s | AUROC on drawn defects | on real ones | advised | within a point of the best"
 

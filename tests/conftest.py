@@ -33,6 +33,7 @@ from drift.reference import Reference, fit_reference
 from drift.signals import Inside
 from memory.features import Features, Image
 from memory.region import Region
+from memory.simplenet import training
 
 if TYPE_CHECKING:
     from memory.extract import Extractor
@@ -72,6 +73,12 @@ def rng() -> np.random.Generator:
 
 Look = Callable[[Image], Features]
 _referred: dict[bytes, Reference] = {}
+
+
+@pytest.fixture
+def trained_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What this process trains is trained for less long."""
+    monkeypatch.setattr(training, "STEPS", 60)
 
 
 @pytest.fixture(autouse=True)

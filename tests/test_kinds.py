@@ -21,6 +21,7 @@ from memory.simplenet.detector import SIMPLENET
 from memory.version import Version
 
 
+@pytest.mark.usefixtures("trained_briefly")
 @pytest.mark.parametrize("kind", [PADIM, COMPOSITION, SIMPLENET])
 def test_a_line_is_taught_learns_and_goes_back(
     kind: str, settings: Settings, extractor: Extractor, wire: RedisStreams, good_parts: Path

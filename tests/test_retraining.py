@@ -21,16 +21,11 @@ from daemon.streams import RedisStreams
 from memory.detector import PATCH_BANK, Retrained
 from memory.extract import Extractor
 from memory.learners import learner_of
-from memory.simplenet import training
 from memory.simplenet.detector import LAYER, SIMPLENET, SimpleNet
 from memory.version import Version
 from policies.admission import Hold
 
-
-@pytest.fixture(autouse=True)
-def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What this process trains is trained for less long."""
-    monkeypatch.setattr(training, "STEPS", 60)
+pytestmark = pytest.mark.usefixtures("trained_briefly")
 
 
 @pytest.fixture

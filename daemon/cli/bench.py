@@ -31,6 +31,7 @@ COLUMNS = {
     "aupro": "AUPRO",
     "spro": "sPRO",
     "seg_f1": "SegF1",
+    "box_map": "mAP of boxes",
     "teach_s": "teach, s",
     "frame_ms": "a frame, ms",
     "peak_mb": "memory, MB",

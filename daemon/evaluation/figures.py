@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from daemon.datasets.annotations import Boxes
 from daemon.datasets.labelled import union
+from daemon.evaluation.boxes import boxed, mean_average_precision
 from daemon.evaluation.judged import MAP_PX, Judged, seen
 from daemon.evaluation.metrics import aupro, auroc, average_precision, dice, f1_max, seg_f1, spro
 
@@ -27,6 +29,7 @@ def figures(judged: Judged) -> dict[str, Any]:
         "ap": average_precision(scores, bad),
         "f1_max": f1_max(scores, bad),
         **_pixel_figures(judged),
+        "box_map": _box_map(judged),
         "false_rejects": {str(rate): _share(scores[~bad] > threshold.at(rate)) for rate in RATES},
         "recall": {str(rate): _share(scores[bad] > threshold.at(rate)) for rate in RATES},
         "recall_by_kind": _by_kind(judged),
@@ -54,6 +57,14 @@ def _pixel_figures(judged: Judged) -> dict[str, float | None]:
         "seg_f1": seg_f1(maps, masks, cut),
         "dice": dice([each > cut for each in maps], masks),
     }
+
+
+def _box_map(judged: Judged) -> float | None:
+    """mAP of the regions that more than the largest of `RATES` would flag; None where no defect has a box."""
+    shown = [(one.anomaly, one.image.annotation) for one in seen(judged.images) if one.anomaly is not None]
+    drawn = [[each.box for each in told.boxes] if isinstance(told, Boxes) else [] for _, told in shown]
+    cut = judged.threshold.at(max(RATES))
+    return mean_average_precision([boxed(anomaly, cut) for anomaly, _ in shown], drawn)
 
 
 def _by_kind(judged: Judged) -> dict[str, float | None]:
