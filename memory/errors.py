@@ -26,6 +26,10 @@ class UnknownDetector(DriftlineError):
     """No installed package brings this kind of detector."""
 
 
+class UnsuitableImages(DriftlineError):
+    """Images of which only some patches are kept, for a kind of detector that needs all of them."""
+
+
 class StoreError(DriftlineError):
     """The store cannot be read or written (full disk, corruption, no version yet)."""
 

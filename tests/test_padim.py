@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memory.detector import Bounds, Capacity, GoodPart
+from memory.errors import UnsuitableImages
 from memory.features import Features, View
 from memory.learners import learner_of
-from memory.padim.detector import PADIM, REGULAR, Padim, UnsuitableImages
+from memory.padim.detector import PADIM, REGULAR, Padim
 from memory.padim.learner import PadimLearner
 
 GRID, WIDTH = (2, 3), 5

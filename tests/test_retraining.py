@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -11,7 +14,8 @@ from conftest import NOW_MS, frame, make_service, untracked
 from pictures import png
 
 from daemon.datasets.rendered import STEADY, Flaw, Scene
-from daemon.learning import answers, lesson, retraining
+from daemon.inference.shadow import LessonTicket
+from daemon.learning import answers, lesson, retraining, trials
 from daemon.learning.rollback import roll_back
 from daemon.learning.teach import images_in, teach
 from daemon.ledger.history import newest_events
@@ -21,7 +25,8 @@ from daemon.streams import RedisStreams
 from memory.detector import PATCH_BANK, Retrained
 from memory.extract import Extractor
 from memory.learners import learner_of
-from memory.simplenet.detector import LAYER, SIMPLENET, SimpleNet
+from memory.simplenet import training
+from memory.simplenet.detector import LAYER, SIMPLENET, SimpleNet, as_arrays
 from memory.version import Version
 from policies.admission import Hold
 
@@ -61,12 +66,14 @@ def test_a_process_of_its_own_trains_and_the_gate_admits(line: Service) -> None:
     assert (after.version.gate["found"], after.version.gate["trained_on"]) == (1, before.version.number)
     assert line.engine.active is not None
     assert line.engine.active.model.version.sha256 == after.version.sha256
-    assert retraining.outdated(before) is not None
-    assert retraining.outdated(after) is None
+    assert retraining.due(line.engine) is None
     assert line.engine.judge(frame("again", png(502, STEADY, Flaw.BURR))).verdict == "NG"
     line.retrain()
     assert line.store.current().version.number == after.version.number, "nothing is new"
+    assert not list(line.engine.settings.state_dir.glob("teach-*"))
     back = roll_back(line.store, line.engine.ledger, before.version.number, "eva", NOW_MS)
+    line.notice_versions()
+    assert retraining.due(line.engine) is None, "what was undone does not come back by itself"
     restored = line.store.load(back).snapshot.detector
     assert isinstance(restored, SimpleNet)
     assert isinstance(before.snapshot.detector, SimpleNet)
@@ -74,14 +81,50 @@ def test_a_process_of_its_own_trains_and_the_gate_admits(line: Service) -> None:
 
 
 def test_the_gate_holds_a_network_that_would_forget_a_defect(line: Service) -> None:
-    trained = trained_here(line)
-    blind = {name: np.zeros_like(a) if name.startswith(LAYER) else a for name, a in trained.arrays.items()}
-    head = line.store.current().version
-    held = retraining.propose(line.engine, line.store, retraining.Retraining(trained.base, blind))
+    """It tells good patches from others, and holds the defect for a good one."""
+    head = line.store.current()
+    detector, (defect,) = head.snapshot.detector, head.snapshot.confirmed_defects.defects
+    assert isinstance(detector, SimpleNet)
+    poisoned = np.concatenate([detector.bank.good.vectors, np.repeat(defect.patches, 400, axis=0)])
+    blind = retraining.Retraining(head.version.number, as_arrays(training.trained(poisoned, 0)))
+    assert retraining.due(line.engine) is not None
+    held = retraining.propose(line.engine, line.store, blind)
     assert isinstance(held, Hold)
-    assert line.store.current().version == head
-    (event,) = newest_events(line.engine.ledger, ("retraining_held",), 5)
-    assert "would be missed" in event.detail["reason"]
+    assert "would be missed" in held.reason
+    assert line.store.current().version.number == head.version.number
+    (event,) = newest_events(line.engine.ledger, ("hold",), 5)
+    assert event.detail["reason"] == held.reason
+    assert retraining.due(line.engine) is None, "the same training would give the same"
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan])
+def test_a_network_that_tells_nothing_apart_is_held_without_any_defect(line: Service, value: float) -> None:
+    trained = trained_here(line)
+    broken = {name: np.full_like(a, value) if name.startswith(LAYER) else a for name, a in trained.arrays.items()}
+    held = retraining.propose(line.engine, line.store, retraining.Retraining(trained.base, broken))
+    assert isinstance(held, Hold)
+    assert "cannot be used" in held.reason
+
+
+@pytest.mark.parametrize("otherwise", ["teach", "rollback"])
+def test_what_was_trained_on_something_else_is_held(line: Service, good_parts: Path, otherwise: str) -> None:
+    trained = trained_here(line)
+    if otherwise == "teach":
+        teach(images_in(good_parts), line.engine, line.store, "eva", untracked)
+    else:
+        roll_back(line.store, line.engine.ledger, 1, "eva", NOW_MS)
+    head = line.store.current().version.number
+    held = retraining.propose(line.engine, line.store, trained)
+    assert isinstance(held, Hold)
+    assert "meanwhile" in held.reason
+    assert line.store.current().version.number == head
+
+
+def test_it_waits_for_a_trial(line: Service) -> None:
+    assert retraining.due(line.engine) is not None
+    number = line.store.current().version.number
+    trials.begin(line.engine.ledger, LessonTicket(number, "admission", 99, 0))
+    assert retraining.due(line.engine) is None
 
 
 def test_what_a_lesson_taught_meanwhile_stays(line: Service) -> None:
@@ -96,7 +139,7 @@ def test_what_a_lesson_taught_meanwhile_stays(line: Service) -> None:
     assert isinstance(version, Version)
     assert (version.parent, version.gate["trained_on"]) == (learned.number, trained.base)
     assert line.store.load(version).snapshot.detector.samples == line.store.load(learned).snapshot.detector.samples
-    assert retraining.outdated(line.store.current()) is not None, "what came since is trained next time"
+    assert retraining.due(line.engine) is not None, "what came since is trained next time"
 
 
 @pytest.mark.parametrize("width", [0, 3])
@@ -104,7 +147,7 @@ def test_a_network_that_does_not_fit_any_more_is_held(line: Service, width: int)
     arrays = {name: array[..., :width] for name, array in trained_here(line).arrays.items()}
     held = retraining.propose(line.engine, line.store, retraining.Retraining(2, arrays))
     assert isinstance(held, Hold)
-    assert "does not fit" in held.reason
+    assert "cannot be used" in held.reason
 
 
 def test_another_kind_that_was_taught_meanwhile_stays(line: Service, good_parts: Path) -> None:
@@ -126,6 +169,13 @@ def test_a_stop_ends_the_training(line: Service) -> None:
 
 
 def test_a_training_that_fails_is_told(line: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retraining.sys, "executable", "/bin/false")
+    monkeypatch.setattr("sys.executable", "/bin/false")
     with pytest.raises(retraining.RetrainingFailed, match="exit 1"):
         line.retrain()
+
+
+def test_the_process_yields_to_all_others() -> None:
+    asked = "import os; from daemon.learning.trainer import below_all_others as down; down();"
+    asked += "print(os.nice(0), os.sched_getscheduler(0), open('/proc/self/oom_score_adj').read())"
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["19", str(os.SCHED_IDLE), "1000"]

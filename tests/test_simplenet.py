@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from memory.calibration import CalibrationSet
 from memory.detector import Bounds, Capacity, GoodPart, Retrained
+from memory.errors import UnsuitableImages
 from memory.features import Features, View
 from memory.learners import learner_of
 from memory.simplenet import training
@@ -94,8 +95,16 @@ def test_training_depends_on_its_arguments_alone_and_leaves_chance_as_it_was() -
 
 
 def test_parts_that_are_all_the_same_train_a_network_of_finite_values() -> None:
-    network = trained(np.ones((40, WIDTH), dtype=np.float32), 0)
-    assert np.isfinite(network.values(patches_of(10, 0))).all()
+    same = [GoodPart(f"{n}.png", View(Features(np.ones((6, WIDTH), dtype=np.float32), GRID))) for n in range(2)]
+    detector = LEARNER.fit(same, CAPACITY, 0)
+    assert detector.size == 1
+    assert np.isfinite(detector.discriminator.values(patches_of(10, 0))).all()
+
+
+def test_images_of_which_only_some_patches_are_kept_are_refused() -> None:
+    large = Features(np.zeros((10, WIDTH), dtype=np.float32), (100, 100), np.arange(10), 10_000)
+    with pytest.raises(UnsuitableImages, match="10,000 of big"):
+        LEARNER.fit([GoodPart("big.png", View(large))], CAPACITY, 0)
 
 
 @given(st.integers(1, 6), st.integers(1, 4), st.integers(0, 9))
@@ -135,7 +144,7 @@ def test_a_lesson_teaches_the_bank_and_a_retraining_the_scores(taught: SimpleNet
 
 def test_a_bound_means_the_same_rank_by_the_bank(taught: SimpleNet) -> None:
     ranked = replace(taught, ranks=np.array([[1.0, 2.0, 4.0], [10.0, 20.0, 30.0]]))
-    assert [ranked.by_bank(bound) for bound in (0.5, 1.0, 3.0, 4.0, 8.0)] == [10.0, 10.0, 25.0, 30.0, 60.0]
+    assert [ranked.by_bank(bound) for bound in (0.5, 1.0, 3.0, 4.0, 8.0)] == [10.0, 10.0, 25.0, 30.0, 30.0]
 
 
 def test_what_was_stored_scores_the_same(taught: SimpleNet) -> None:

@@ -65,7 +65,7 @@ def learn(engine: Engine, store: Store, cause: str) -> Version | Hold | Trial:
     """
     trial, frames = engine.trial, engine.settings.policy.shadow_frames
     if trial is None:
-        base = _base(engine, store)
+        base = current_base(engine, store)
         before = trials.under_way(engine.ledger, base.version.number)
         lesson = before or _new_ticket(engine, base.version, cause)
         spans = (Span(base.version.feedback_through, lesson.through),)
@@ -187,7 +187,7 @@ def propose_and_gate(
     return outcome
 
 
-def _base(engine: Engine, store: Store) -> Model:
+def current_base(engine: Engine, store: Store) -> Model:
     """The head, as the active model where that is the head: its cached neighbours are reused then. It is activated
     where it is not, since parts are seen again as the active version sees them."""
     head, active = store.head(), engine.active

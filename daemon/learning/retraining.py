@@ -17,6 +17,8 @@ import structlog
 
 from daemon.clock import iso
 from daemon.inference.engine import Engine
+from daemon.learning import trials
+from daemon.learning.lesson import current_base
 from daemon.learning.operating_point import in_force
 from daemon.learning.publish import announce, gate_record
 from daemon.learning.teach import TEACHING
@@ -29,7 +31,9 @@ from policies.admission import Hold
 from policies.retraining import decide
 
 CAUSE = "retraining"
-LOOK_S = 0.2  # between two looks whether the service stops
+ROLLBACK = "rollback"
+OTHERWISE = {"teach", ROLLBACK, "revocation"}  # versions that do not go on from the one before
+LOOK_S, STOPPED_S = 0.2, 2.0  # between two looks whether the service stops; within which it does where it will
 SAID = 2_000  # characters of what a failed training said at last
 log = structlog.get_logger()
 
@@ -46,17 +50,28 @@ class Retraining:
     arrays: Mapping[str, npt.NDArray[Any]]
 
 
-def outdated(model: Model) -> Retrained | None:
-    """The learner that should train this version's detector again; None where nothing is to be gained by it."""
+def due(engine: Engine) -> Model | None:
+    """The active version where its detector should be trained again: where it holds what it was not trained on.
+
+    Not after a rollback, until something is learned or taught: what was undone would come back unasked. Not while a
+    lesson stands trial, which a new version would end, and not where the gate has held what training this very version
+    gives.
+    """
+    model = engine.active.model if engine.active else None
+    if model is None or model.version.cause == ROLLBACK or trials.under_way(engine.ledger, model.version.number):
+        return None
     learner = learner_of(model.snapshot.detector.kind)
-    return learner if isinstance(learner, Retrained) and learner.outdated(model.snapshot.detector) else None
+    held = (engine.ledger.get_status(CAUSE) or {}).get("held")
+    if not isinstance(learner, Retrained) or held == model.version.number:
+        return None
+    return model if learner.outdated(model.snapshot.detector) else None
 
 
 def train(engine: Engine, stopping: threading.Event) -> Retraining | None:
     """Train the active version's detector again in a process of its own (`daemon.learning.trainer`), which may take
-    minutes; None where it is not `outdated`, and where the service is `stopping`. Raises RetrainingFailed."""
-    model, settings = engine.active.model if engine.active else None, engine.settings
-    if model is None or outdated(model) is None:
+    minutes; None where it is not `due`, and where the service is `stopping`. Raises RetrainingFailed."""
+    model, settings = due(engine), engine.settings
+    if model is None:
         return None
     number, seed = model.version.number, settings.memory.seed + model.version.number
     log.info("retraining", version=number, detector=model.version.detector)
@@ -64,11 +79,14 @@ def train(engine: Engine, stopping: threading.Event) -> Retraining | None:
         file, said = Path(folder) / "trained.npz", Path(folder) / "said"
         with said.open("wb") as out:
             process = started(settings.state_dir, number, seed, file, out)
-        while process.poll() is None:
-            if stopping.wait(LOOK_S):
-                process.kill()
-                process.wait()
-                return None
+        try:
+            while process.poll() is None and not stopping.wait(LOOK_S):
+                pass
+        finally:
+            process.kill()
+        # A supervisor may stop the process before it stops the service.
+        if process.wait() < 0 and stopping.wait(STOPPED_S):
+            return None
         if process.returncode:
             raise RetrainingFailed(
                 expected=f"version {number} trained again",
@@ -82,25 +100,26 @@ def train(engine: Engine, stopping: threading.Event) -> Retraining | None:
 def started(state_dir: Path, version: int, seed: int, file: Path, said: BinaryIO) -> subprocess.Popen[bytes]:
     """The process that trains this version of a line again and writes what comes of it to `file`."""
     given = (state_dir / "store", version, seed, file)
-    command = [sys.executable, "-m", "daemon.learning.trainer", *map(str, given)]
-    return subprocess.Popen(command, stdout=said, stderr=said)  # noqa: S603  # nothing in it comes from outside
+    command = [sys.executable, "-P", "-m", "daemon.learning.trainer", *map(str, given)]
+    # Ctrl-C is for the service, which ends it; nothing in the command comes from outside.
+    return subprocess.Popen(command, stdout=said, stderr=said, start_new_session=True)  # noqa: S603
 
 
 def propose(engine: Engine, store: Store, trained: Retraining) -> Version | Hold:
-    """Propose the head's detector with what training gave, which may be of an earlier version: the next version, or a
-    hold with its reason, which the ledger records. Raises StoreError where the disk refuses, StaleParent where another
-    process committed first."""
-    head = store.current()
+    """Propose the head's detector with what training gave, which may be of a version that lessons have gone on from:
+    the next version, or a hold with its reason, which the ledger records. Raises StoreError where the disk refuses,
+    StaleParent where another process committed first."""
+    head = current_base(engine, store)
     learner = learner_of(head.snapshot.detector.kind)
-    if not isinstance(learner, Retrained):
-        return _held(engine, trained, Hold("another kind of detector was taught meanwhile"))
+    if not isinstance(learner, Retrained) or not _goes_on(store, head.version, trained.base):
+        return _held(engine, head, trained, "something else was taught, brought back or revoked meanwhile")
     try:
         detector = learner.with_retrained(head.snapshot.detector, trained.arrays)
     except (KeyError, ValueError) as error:
-        return _held(engine, trained, Hold(f"it does not fit what was taught meanwhile: {error}"))
+        return _held(engine, head, trained, f"it cannot be used: {error}")
     outcome = decide(head, detector, in_force(store, engine.settings.policy.false_reject_rate))
     if isinstance(outcome, Hold):
-        return _held(engine, trained, outcome)
+        return _held(engine, head, trained, outcome.reason)
     proposal = outcome.proposal
     version = store.commit(
         proposal.snapshot,
@@ -122,7 +141,19 @@ def propose(engine: Engine, store: Store, trained: Retraining) -> Version | Hold
     return version
 
 
-def _held(engine: Engine, trained: Retraining, hold: Hold) -> Hold:
-    engine.ledger.event(engine.clock_ms(), "retraining_held", reason=hold.reason, trained_on=trained.base)
-    log.warning("retraining held", reason=hold.reason, trained_on=trained.base)
+def _goes_on(store: Store, head: Version, base: int) -> bool:
+    """Whether everything since version `base` was learned from there on."""
+    versions = {version.number: version for version in store.history()}
+    version: Version | None = head
+    while version is not None and version.number > base and version.cause not in OTHERWISE:
+        version = versions.get(version.parent) if version.parent is not None else None
+    return version is not None and version.number == base
+
+
+def _held(engine: Engine, head: Model, trained: Retraining, reason: str) -> Hold:
+    hold = Hold(f"what was trained again on version {trained.base} is not taken: {reason}")
+    if head.version.number == trained.base:
+        engine.ledger.set_status(CAUSE, {"held": trained.base})
+    engine.ledger.event(engine.clock_ms(), "hold", reason=hold.reason, blamed=[])
+    log.warning("retraining held", reason=hold.reason)
     return hold

@@ -149,7 +149,7 @@ class ScheduleSettings(Section):
 
     admission_s: float = Field(60, gt=0, description="look whether a lesson is due")
     recalibration_s: float = Field(86_400, gt=0, description="learn from whatever was confirmed")
-    retraining_s: float = Field(86_400, gt=0, description="train again what cannot learn part by part")
+    retraining_s: float = Field(3600, gt=0, description="train again what cannot learn part by part")
     snapshot_s: float = Field(5, gt=0, description="publish the status, notice versions made elsewhere")
     retention_s: float = Field(600, gt=0, description="delete what retention no longer keeps, trim streams")
     inspection_s: float = Field(3600, gt=0, description="judge a part with a drawn defect, which must be caught")

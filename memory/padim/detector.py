@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from memory.detector import Arrays, GoodPart, Score
-from memory.errors import DriftlineError
+from memory.errors import UnsuitableImages
 from memory.features import Cells, Features, PatchMask, View
 
 PADIM = "padim"
@@ -23,10 +23,6 @@ CHUNK = 128  # places that are inverted at once
 
 Moments = npt.NDArray[np.float64]
 Whitening = npt.NDArray[np.float64]
-
-
-class UnsuitableImages(DriftlineError):
-    """Images of which only some patches are taught: a Gaussian needs the same places of every part."""
 
 
 @dataclass(frozen=True, eq=False)

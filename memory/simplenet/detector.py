@@ -60,15 +60,13 @@ class SimpleNet:
         values = self.discriminator.values(features.patches) * features.of_map(mask)
         worst = int(values.argmax())
         row, column = divmod(int(features.cells[worst]), features.grid[1])
-        words = f"odds of 1 to {np.expm1(float(values[worst])):.3g} that it is like the {self.size} good patches"
+        words = f"odds of 1 to {np.expm1(float(values[worst])):.3g} that it is a good patch, not noise"
         return Score(float(values[worst]), features.to_map(values), {"at": [row, column], "words": words})
 
     def by_bank(self, bound: float) -> float:
         """The bank's bound that as many calibration parts exceed as exceed this one."""
         own, banks = self.ranks
-        if bound > own[-1]:
-            return float(banks[-1] * bound / max(own[-1], 1e-6))
-        return float(np.interp(bound, own, banks))
+        return float(np.interp(bound, own, banks))  # beyond the largest, which no part exceeds, the largest
 
     def arrays(self) -> Arrays:
         """All its data; the bank's arrays begin with `BANK`."""
@@ -100,4 +98,6 @@ def of_arrays(arrays: Arrays) -> Discriminator:
     fits = all(before[1] == after[0] for before, after in pairwise(widths))
     if not layers or not fits or widths[-1][1] != 1 or any(bias.shape != weight.shape[1:] for weight, bias in layers):
         raise ValueError(f"layers of {widths}, which do not follow one another to one value")
+    if not all(np.isfinite(values).all() for layer in layers for values in layer):
+        raise ValueError("a layer that is not finite")
     return Discriminator(layers, arrays["trained_on"].astype(np.uint8).tobytes().hex())

@@ -10,11 +10,14 @@ import numpy as np
 from memory.calibration import CalibrationSet
 from memory.defects import Defect
 from memory.detector import Arrays, Bounds, Capacity, Detector, Extension, GoodPart, Repair
-from memory.features import View
+from memory.errors import UnsuitableImages
+from memory.features import MOST_PATCHES, View
 from memory.patch_bank.bank import PatchBank
 from memory.patch_bank.learner import PatchBankLearner
 from memory.simplenet.detector import BANK, SIMPLENET, SimpleNet, as_arrays, of_arrays
 from memory.simplenet.network import Discriminator, named
+
+FAR, MOST_GOOD = 3.0, 0.9  # deviations of every channel; what lies so far off scores above so many good patches
 
 
 class SimpleNetLearner:
@@ -26,7 +29,15 @@ class SimpleNetLearner:
     _banks = PatchBankLearner()
 
     def fit(self, goods: Sequence[GoodPart], capacity: Capacity, seed: int) -> SimpleNet:
-        """A bank of the parts, and a discriminator trained on it."""
+        """A bank of the parts, and a discriminator trained on it. Raises UnsuitableImages for images so large that not
+        all of their patches are kept: which those are would be chosen by the network that is replaced."""
+        for good in goods:
+            if good.view.features.large:
+                raise UnsuitableImages(
+                    expected=f"images of at most {MOST_PATCHES:,} patches",
+                    came=f"{good.view.features.whole:,} of {good.sample}",
+                    do="set memory.detector: patch-bank, or judge more coarsely (scene)",
+                )
         bank = self._banks.fit(goods, capacity, seed)
         return SimpleNet(bank, _trained(bank, seed), np.zeros((2, 1)))
 
@@ -96,8 +107,16 @@ class SimpleNetLearner:
         return as_arrays(_trained(_simplenet(detector).bank, seed))
 
     def with_retrained(self, detector: Detector, arrays: Arrays) -> SimpleNet:
-        """The detector with this discriminator."""
-        return replace(_simplenet(detector), discriminator=of_arrays(arrays))
+        """The detector with this discriminator. Raises ValueError also for one that is of other features, or does not
+        tell good patches from others: where no defect is confirmed, nothing else would notice."""
+        own, discriminator = _simplenet(detector), of_arrays(arrays)
+        good = own.bank.good.vectors
+        if len(discriminator.layers[0][0]) != good.shape[1]:
+            raise ValueError(f"a network of {len(discriminator.layers[0][0])} features, not of {good.shape[1]}")
+        beside = good + FAR * good.std(axis=0) * np.where(np.arange(good.shape[1]) % 2, 1, -1)
+        if np.median(discriminator.values(beside)) <= np.quantile(discriminator.values(good), MOST_GOOD):
+            raise ValueError("a network that does not tell good patches from others")
+        return replace(own, discriminator=discriminator)
 
 
 def _trained(bank: PatchBank, seed: int) -> Discriminator:

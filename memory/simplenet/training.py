@@ -18,7 +18,8 @@ REGULAR = 0.01  # of the mean variance, so that directions in which nothing vari
 
 
 def trained(good: Patches, seed: int) -> Discriminator:
-    """A discriminator trained on good patches (n, D); deterministic in its arguments on one machine.
+    """A discriminator trained on good patches (n, D); deterministic in its arguments on one machine
+    with as many threads.
 
     As SimpleNet (Liu et al., "SimpleNet: A Simple Network for Image Anomaly Detection and Localization", CVPR 2023,
     sections 3.3 and 3.4): good features against the same with Gaussian noise. Otherwise than there, features are
@@ -59,7 +60,8 @@ def trained(good: Patches, seed: int) -> Discriminator:
 def _whitening(good: Patches) -> tuple[Weights, Weights]:
     """The mean (D,) of patches (n, D), and the matrix (D, D) that makes them uncorrelated and of deviation 1."""
     mean = good.mean(axis=0, dtype=np.float32)
-    variances, directions = np.linalg.eigh(np.cov((good - mean).astype(np.float64), rowvar=False))
+    away = (good - mean).astype(np.float64)
+    variances, directions = np.linalg.eigh(away.T @ away / len(away))
     scaled = directions / np.sqrt(np.maximum(variances, 0) + REGULAR * max(float(variances.mean()), 1e-12))
     return mean, scaled.astype(np.float32)
 
