@@ -4,7 +4,7 @@ const percent = (share) => (share === undefined ? "" : `${Math.round(100 * share
 const FINDS = {
   "patch-bank": "what looks unlike good parts, anywhere",
   padim: "the same, for parts that always lie alike",
-  simplenet: "the same by a network, which learns once a day",
+  simplenet: "the same by a network, which learns within an hour",
   composition: "also what is missing, too many or elsewhere",
   exported: "what your exported model finds",
 };
