@@ -53,7 +53,7 @@ def test_what_cannot_be_tried_or_taught_is_told(client: TestClient, monkeypatch:
 
 @pytest.mark.slow
 @pytest.mark.redis
-@pytest.mark.usefixtures("small")
+@pytest.mark.usefixtures("small", "trained_briefly")
 def test_detectors_are_tried_on_the_page_and_one_press_teaches(
     page: Page, url: str, good_parts: Path, extractor: Extractor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -65,8 +65,8 @@ def test_detectors_are_tried_on_the_page_and_one_press_teaches(
     expect(page.locator("#told")).to_contain_text("16 parts by patch-bank", timeout=20_000)
     page.locator("#advise").click()
     expect(page.locator("#advise-told")).to_contain_text("Advised: ", timeout=60_000)
-    expect(page.locator("#candidates tbody tr")).to_have_count(3)
+    expect(page.locator("#candidates tbody tr")).to_have_count(4)
     page.reload()
-    expect(page.locator("#candidates tbody tr")).to_have_count(3)
+    expect(page.locator("#candidates tbody tr")).to_have_count(4)
     page.get_by_role("button", name="Teach composition").click()
     expect(page.locator("#told")).to_contain_text("16 parts by composition", timeout=20_000)
