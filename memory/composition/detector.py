@@ -13,10 +13,9 @@ import numpy.typing as npt
 from memory.composition.memory import CompositionMemory, Surprise
 from memory.detector import Arrays, Score
 from memory.features import Map, PatchMask, View
-from memory.patch_bank.bank import PatchBank
+from memory.patch_bank.bank import PatchBank, within
 
 COMPOSITION = "composition"
-BANK = "bank."
 LOW, HIGH = 0.1, 0.95  # quantiles of taught parts that become 0 and 1
 LEAST_SHARE = 0.05  # of HIGH, for the bank: parts that are all alike do not make the next one infinitely odd
 LEAST_NATS, LEAST_COUNT = 1.0, 1.0  # the same for layouts and counts
@@ -93,10 +92,10 @@ class Composed:
         return [float(scale.scaled(each)) for scale, each in zip(self.scales[1:], highest, strict=True)]
 
     def arrays(self) -> Arrays:
-        """All its data; the bank's arrays begin with `BANK`."""
+        """All its data; the bank's as `within` names them."""
         place = {name: number for number, name in enumerate(self.samples)}
         return {
-            **{BANK + name: array for name, array in self.bank.arrays().items()},
+            **within(self.bank),
             "bank_samples": np.array([len(self.bank.samples)], dtype=np.int64),
             "parts": np.array([place[name] for name in self.composition.samples], dtype=np.int64),
             "words": self.composition.words.centres,

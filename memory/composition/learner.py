@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 
 from memory.calibration import CalibrationSet
-from memory.composition.detector import BANK, COMPOSITION, HIGH, LEAST_COUNT, LEAST_NATS, LEAST_SHARE, Composed, Scale
+from memory.composition.detector import COMPOSITION, HIGH, LEAST_COUNT, LEAST_NATS, LEAST_SHARE, Composed, Scale
 from memory.composition.memory import CompositionMemory, Surprise, counted_alike, laid_alike, remembered, suitable
 from memory.composition.words import LEVELS, Words, learned
 from memory.defects import Defect
 from memory.detector import Arrays, Bounds, Capacity, Detector, Extension, GoodPart, Repair
-from memory.patch_bank.bank import PatchBank
+from memory.patch_bank.bank import as_bank, load_within
 from memory.patch_bank.learner import PatchBankLearner
 
 MOST_SCALED = 64  # parts that scales are made from
@@ -95,7 +95,7 @@ class CompositionLearner:
         learning = [good for good in (new if full else fresh) if good.sample not in alone]
         grown = memory.with_parts(learning).bounded(MOST_PARTS) if learning else memory
         return Extension(
-            replace(composed, bank=_bank(extension.detector), composition=grown),
+            replace(composed, bank=as_bank(extension.detector), composition=grown),
             extension.learned or bool(learning),
             (*extension.waiting, *alone),
             extension.refused,
@@ -105,7 +105,7 @@ class CompositionLearner:
         """The repairs of the bank, each beside the same composition memory, which cannot un-learn."""
         composed = _composed(detector)
         for repair in self._banks.repairs(composed.bank, defect, composed.scales[0].value(threshold)):
-            yield replace(repair, detector=replace(composed, bank=_bank(repair.detector)))
+            yield replace(repair, detector=replace(composed, bank=as_bank(repair.detector)))
 
     def blame(self, base: Detector, extended: Detector, missed: Sequence[Defect], threshold: float) -> frozenset[str]:
         """Those that the bank's learner blames; or else, where a composition alone told a defect before, all new
@@ -122,7 +122,6 @@ class CompositionLearner:
 
     def load(self, arrays: Arrays, samples: tuple[str, ...]) -> Composed:
         """The detector that was stored."""
-        banks = {name.removeprefix(BANK): array for name, array in arrays.items() if name.startswith(BANK)}
         words = Words(arrays["words"].astype(np.float32))
         maps, counts = arrays["maps"].astype(np.int16), arrays["counts"].astype(np.int32)
         if arrays["scales"].shape != (2 + len(LEVELS), 2) or arrays["parts"].max(initial=-1) >= len(samples):
@@ -131,7 +130,7 @@ class CompositionLearner:
         if maps.ndim != 3 or len(maps) != len(names) or counts.shape != (len(names), len(words.groups)):
             raise ValueError(f"maps of {maps.shape} and counts of {counts.shape} for {len(names)} parts")
         return Composed(
-            self._banks.load(banks, samples[: int(arrays["bank_samples"][0])]),
+            load_within(arrays, samples[: int(arrays["bank_samples"][0])]),
             CompositionMemory(words, names, maps, counts),
             tuple(Scale(float(low), float(high)) for low, high in arrays["scales"]),
         )
@@ -152,9 +151,4 @@ def _new_compositions(before: Composed, after: Composed) -> frozenset[str]:
 
 def _composed(detector: Detector) -> Composed:
     assert isinstance(detector, Composed)  # noqa: S101  # `learner_of` chose this learner by the detector's kind
-    return detector
-
-
-def _bank(detector: Detector) -> PatchBank:
-    assert isinstance(detector, PatchBank)  # noqa: S101  # the patch bank's learner makes nothing else
     return detector

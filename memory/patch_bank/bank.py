@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from memory.detector import PATCH_BANK, Arrays, Score
+from memory.detector import PATCH_BANK, Arrays, Detector, Score
 from memory.distances import Vectors
 from memory.features import MOST_PATCHES, Features, PatchMask, View
 from memory.patch_bank.defect_memory import DefectMemory
@@ -17,6 +17,7 @@ from memory.patch_bank.good_patches import GoodPatches
 from memory.patch_bank.neighbours import NeighbourCache, PatchScores, rows_of_others
 
 RECHECKED = 16
+WITHIN = "bank."
 TOLD_FROM = 1.01  # times that the defect memory raises a score: less is rounding
 
 
@@ -183,6 +184,24 @@ def load(arrays: Arrays, samples: tuple[str, ...]) -> PatchBank:
     )
     remembered = arrays.get("shown", vectors[:0]).astype(np.float32)
     return PatchBank(NeighbourCache(good), DefectMemory(remembered, *map(float, arrays.get("raising", ()))))
+
+
+def as_bank(detector: Detector) -> PatchBank:
+    """A detector that a patch bank's learner made or was chosen for."""
+    assert isinstance(detector, PatchBank)  # noqa: S101  # `learner_of` chose this learner by the detector's kind
+    return detector
+
+
+def within(bank: PatchBank) -> Arrays:
+    """A bank's arrays among those of a detector that has one: their names begin with `WITHIN`."""
+    return {WITHIN + name: array for name, array in bank.arrays().items()}
+
+
+def load_within(arrays: Arrays, samples: tuple[str, ...]) -> PatchBank:
+    """The bank among the arrays of a detector that has one (`within`). Raises as `load`."""
+    return load(
+        {name.removeprefix(WITHIN): array for name, array in arrays.items() if name.startswith(WITHIN)}, samples
+    )
 
 
 def _normalised(distance: Vectors, scale: float) -> Vectors:

@@ -13,7 +13,7 @@ from memory.defects import Defect
 from memory.detector import PATCH_BANK, Arrays, Bounds, Capacity, Detector, Extension, GoodPart, Repair
 from memory.distances import squared_distances
 from memory.features import Cells, Features, Patches
-from memory.patch_bank.bank import PatchBank, load
+from memory.patch_bank.bank import PatchBank, as_bank, load
 from memory.patch_bank.coreset import redundant, select
 from memory.patch_bank.defect_memory import DefectMemory
 from memory.patch_bank.good_patches import LANDMARKS, GoodPatches, gather
@@ -57,7 +57,7 @@ class PatchBankLearner:
         exceeded_by: Callable[[float], float],
     ) -> PatchBank:
         """The bank with usage counts by calibration parts, and with the defect memory."""
-        bank = _bank(detector)
+        bank = as_bank(detector)
         scores = [
             bank.neighbours.score(features, without=sample)
             for sample, features in zip(calibration_set.samples, calibration_set.features, strict=True)
@@ -77,7 +77,7 @@ class PatchBankLearner:
         seed: int,
     ) -> Extension:
         """The bank with the patches that screening admits, within its budget."""
-        bank = _bank(base)
+        bank = as_bank(base)
         screening = screen(bank, defects, goods, bounds, waiting)
         good = extended(bank.good, screening.admitted, capacity, seed)
         return Extension(bank.with_good(good), good is not bank.good, screening.waiting, screening.refused)
@@ -89,7 +89,7 @@ class PatchBankLearner:
 
         No repair removes more than `MOST_REMOVED_SHARE` of the bank.
         """
-        bank = _bank(detector)
+        bank = as_bank(detector)
         good = bank.good
         reach = REPAIR_REACH * threshold * bank.masked(defect.features, defect.mask).scale
         hiding = squared_distances(defect.patches, good.vectors) <= reach**2  # (n, N)
@@ -101,7 +101,7 @@ class PatchBankLearner:
 
     def blame(self, base: Detector, extended: Detector, missed: Sequence[Defect], threshold: float) -> frozenset[str]:
         """The samples of the added patches that are nearest to the defect patches which `base` would flag."""
-        before, after = _bank(base), _bank(extended)
+        before, after = as_bank(base), as_bank(extended)
         new = after.good.names() - before.good.names()
         guilty: set[str] = set()
         for defect in missed:
@@ -113,7 +113,7 @@ class PatchBankLearner:
 
     def contributors(self, base: Detector, extended: Detector) -> frozenset[str]:
         """The samples of the added patches."""
-        return frozenset(sample for sample, _ in _bank(extended).good.names() - _bank(base).good.names())
+        return frozenset(sample for sample, _ in as_bank(extended).good.names() - as_bank(base).good.names())
 
     def load(self, arrays: Arrays, samples: tuple[str, ...]) -> PatchBank:
         """The bank that was stored, also by formats 1 to 5."""
@@ -160,8 +160,3 @@ def extended(good: GoodPatches, admitted: list[Admitted], capacity: Capacity, se
         leaving, _ = redundant(union.vectors, union.sample_index, union.usage_count, len(union) - capacity.size)
         union = union.subset(np.delete(np.arange(len(union)), leaving))
     return union
-
-
-def _bank(detector: Detector) -> PatchBank:
-    assert isinstance(detector, PatchBank)  # noqa: S101  # `learner_of` chose this learner by the detector's kind
-    return detector

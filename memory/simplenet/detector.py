@@ -10,11 +10,11 @@ import numpy.typing as npt
 
 from memory.detector import Arrays, Score
 from memory.features import PatchMask, View
-from memory.patch_bank.bank import PatchBank
+from memory.patch_bank.bank import PatchBank, within
 from memory.simplenet.network import Discriminator
 
 SIMPLENET = "simplenet"
-BANK, LAYER = "bank.", "layer."
+LAYER = "layer."
 
 Scores = npt.NDArray[np.float64]
 
@@ -69,9 +69,9 @@ class SimpleNet:
         return float(np.interp(bound, own, banks))  # beyond the largest, which no part exceeds, the largest
 
     def arrays(self) -> Arrays:
-        """All its data; the bank's arrays begin with `BANK`."""
+        """All its data; the bank's as `within` names them."""
         return {
-            **{BANK + name: array for name, array in self.bank.arrays().items()},
+            **within(self.bank),
             **as_arrays(self.discriminator),
             "ranks": self.ranks,
         }

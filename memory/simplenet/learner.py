@@ -12,9 +12,9 @@ from memory.defects import Defect
 from memory.detector import Arrays, Bounds, Capacity, Detector, Extension, GoodPart, Repair
 from memory.errors import UnsuitableImages
 from memory.features import MOST_PATCHES, View
-from memory.patch_bank.bank import PatchBank
+from memory.patch_bank.bank import PatchBank, as_bank, load_within
 from memory.patch_bank.learner import PatchBankLearner
-from memory.simplenet.detector import BANK, SIMPLENET, SimpleNet, as_arrays, of_arrays
+from memory.simplenet.detector import SIMPLENET, SimpleNet, as_arrays, of_arrays
 from memory.simplenet.network import Discriminator, named
 
 FAR, MOST_GOOD = 3.0, 0.9  # deviations of every channel; what lies so far off scores above so many good patches
@@ -69,7 +69,7 @@ class SimpleNetLearner:
         own = _simplenet(base)
         by_bank = Bounds(own.by_bank(bounds.threshold), own.by_bank(bounds.novelty))
         extension = self._banks.extend(own.bank, goods, defects, by_bank, waiting, capacity, seed)
-        return replace(extension, detector=replace(own, bank=_bank(extension.detector)))
+        return replace(extension, detector=replace(own, bank=as_bank(extension.detector)))
 
     def repairs(self, detector: Detector, defect: Defect, threshold: float) -> Iterator[Repair]:  # noqa: ARG002
         """None: what a network has learned of a patch cannot be taken out."""
@@ -91,11 +91,10 @@ class SimpleNetLearner:
 
     def load(self, arrays: Arrays, samples: tuple[str, ...]) -> SimpleNet:
         """The detector that was stored."""
-        banks = {name.removeprefix(BANK): array for name, array in arrays.items() if name.startswith(BANK)}
         ranks = arrays["ranks"].astype(np.float64)
         if ranks.ndim != 2 or len(ranks) != 2 or ranks.shape[1] < 1:
             raise ValueError(f"ranks of {ranks.shape}, not of two scores for each calibration part")
-        return SimpleNet(self._banks.load(banks, samples), of_arrays(arrays), ranks)
+        return SimpleNet(load_within(arrays, samples), of_arrays(arrays), ranks)
 
     def outdated(self, detector: Detector) -> bool:
         """Whether the bank is another than the discriminator was trained on."""
@@ -127,9 +126,4 @@ def _trained(bank: PatchBank, seed: int) -> Discriminator:
 
 def _simplenet(detector: Detector) -> SimpleNet:
     assert isinstance(detector, SimpleNet)  # noqa: S101  # `learner_of` chose this learner by the detector's kind
-    return detector
-
-
-def _bank(detector: Detector) -> PatchBank:
-    assert isinstance(detector, PatchBank)  # noqa: S101  # the patch bank's learner makes nothing else
     return detector
