@@ -1,4 +1,4 @@
-"""The decision on a detector that was trained again: calibrated anew, it must find what is found today."""
+"""A version with the same content, calibrated anew: at another false-reject rate, or with a detector trained again."""
 
 from __future__ import annotations
 
@@ -6,16 +6,12 @@ from dataclasses import replace
 
 from memory.detector import Detector
 from memory.version import Model
-from policies.admission import Hold, Proposal
+from policies.admission import Proposal
 from policies.fitting import recalibrated
-from policies.gate import check
-from policies.lesson import ApprovedProposal
 
 
-def decide(base: Model, retrained: Detector, rate: float) -> ApprovedProposal | Hold:
-    """The proposal of `retrained` in place of the base's detector, of the same kind and from the same samples, with the
-    threshold of this false-reject rate, if the gate approves it."""
-    snapshot, threshold = recalibrated(replace(base.snapshot, detector=retrained), rate)
-    proposal = Proposal(base, snapshot, threshold, (), (), ())
-    outcome = check(proposal)
-    return outcome if isinstance(outcome, Hold) else ApprovedProposal(proposal, outcome)
+def recalibration(base: Model, detector: Detector, rate: float) -> Proposal:
+    """The proposal of a detector of the same kind and from the same samples in place of the base's, with the threshold
+    of this false-reject rate; the gate has not seen it yet."""
+    snapshot, threshold = recalibrated(replace(base.snapshot, detector=detector), rate)
+    return Proposal(base, snapshot, threshold, (), (), ())

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from daemon.clock import iso
-from daemon.learning.publish import announce
+from daemon.learning.publish import commit_recalibration
 from daemon.ledger.ledger import Ledger
 from memory.errors import DriftlineError
 from memory.store import Store
-from memory.version import Model, Version, VersionDraft
-from policies.admission import Hold, Proposal
-from policies.fitting import recalibrated
+from memory.version import Model, Version
+from policies.admission import Hold
 from policies.gate import check
+from policies.recalibration import recalibration
 
 CAUSE = "threshold"
 
@@ -39,28 +38,13 @@ def change(head: Model, store: Store, ledger: Ledger, rate: float, configured: f
     Raises RateRefused where a confirmed defect that is found today would be missed, StoreError where the disk refuses,
     and StaleParent where another version came first.
     """
-    snapshot, threshold = recalibrated(head.snapshot, rate)
-    outcome = check(Proposal(head, snapshot, threshold, (), (), ()))
+    proposal = recalibration(head, head.snapshot.detector, rate)
+    outcome = check(proposal)
     if isinstance(outcome, Hold):
         raise RateRefused(
             expected="a threshold that still finds every confirmed defect",
-            came=f"{rate:.1%} false rejects, a threshold of {threshold.value:.4f}: {outcome.reason}",
+            came=f"{rate:.1%} false rejects, a threshold of {proposal.threshold.value:.4f}: {outcome.reason}",
             do="allow more false rejects, or teach more good parts",
         )
-    version = store.commit(
-        snapshot,
-        VersionDraft(
-            parent=head.version,
-            cause=CAUSE,
-            who=who,
-            created_at=iso(now_ms),
-            extractor=head.version.extractor,
-            geometry=head.version.geometry,
-            threshold=threshold.to_json(),
-            gate={**outcome.to_json(), "configured_rate": configured},
-            waiting=head.version.waiting,
-            feedback_through=head.version.feedback_through,
-        ),
-    )
-    announce(ledger, version, now_ms)
-    return version
+    gate = {**outcome.to_json(), "configured_rate": configured}
+    return commit_recalibration(store, ledger, proposal, CAUSE, who, gate, now_ms)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import structlog
 
+from daemon.clock import iso
 from daemon.inference.engine import Engine
 from daemon.ledger.ledger import Ledger
-from memory.version import Model, Version
+from memory.store import Store
+from memory.version import Model, Version, VersionDraft
 from policies.admission import Proposal
 from policies.gate import GateReport
 
@@ -31,6 +35,31 @@ def gate_record(proposal: Proposal, report: GateReport) -> dict[str, object]:
     """The manifest's record of the gate, and of remedies: by defect, the patches (sample, number) that were removed."""
     remedied = {one.defect: [list(patch) for patch in one.removed_patches] for one in proposal.remedies}
     return {**report.to_json(), **({"remedied": remedied} if remedied else {})}
+
+
+def commit_recalibration(
+    store: Store, ledger: Ledger, proposal: Proposal, cause: str, who: str, gate: Mapping[str, object], now_ms: int
+) -> Version:
+    """Commit and announce a proposal that adds and removes no sample. Raises StoreError where the disk refuses, and
+    StaleParent where another version came first."""
+    base = proposal.base.version
+    version = store.commit(
+        proposal.snapshot,
+        VersionDraft(
+            parent=base,
+            cause=cause,
+            who=who,
+            created_at=iso(now_ms),
+            extractor=base.extractor,
+            geometry=base.geometry,
+            threshold=proposal.threshold.to_json(),
+            gate=gate,
+            waiting=base.waiting,
+            feedback_through=base.feedback_through,
+        ),
+    )
+    announce(ledger, version, now_ms)
+    return version
 
 
 def announce(ledger: Ledger, version: Version, now_ms: int) -> None:

@@ -15,20 +15,20 @@ import numpy as np
 import numpy.typing as npt
 import structlog
 
-from daemon.clock import iso
 from daemon.inference.engine import Engine
 from daemon.learning import trials
 from daemon.learning.lesson import current_base
 from daemon.learning.operating_point import in_force
-from daemon.learning.publish import announce, gate_record
+from daemon.learning.publish import commit_recalibration
 from daemon.learning.teach import TEACHING
 from memory.detector import Retrained
 from memory.errors import DriftlineError
 from memory.learners import learner_of
 from memory.store import Store
-from memory.version import Model, Version, VersionDraft
+from memory.version import Model, Version
 from policies.admission import Hold
-from policies.retraining import decide
+from policies.gate import check
+from policies.recalibration import recalibration
 
 CAUSE = "retraining"
 ROLLBACK = "rollback"
@@ -117,26 +117,12 @@ def propose(engine: Engine, store: Store, trained: Retraining) -> Version | Hold
         detector = learner.with_retrained(head.snapshot.detector, trained.arrays)
     except (KeyError, ValueError) as error:
         return _held(engine, head, trained, f"it cannot be used: {error}")
-    outcome = decide(head, detector, in_force(store, engine.settings.policy.false_reject_rate))
+    proposal = recalibration(head, detector, in_force(store, engine.settings.policy.false_reject_rate))
+    outcome = check(proposal)
     if isinstance(outcome, Hold):
         return _held(engine, head, trained, outcome.reason)
-    proposal = outcome.proposal
-    version = store.commit(
-        proposal.snapshot,
-        VersionDraft(
-            parent=head.version,
-            cause=CAUSE,
-            who="schedule",
-            created_at=iso(engine.clock_ms()),
-            extractor=head.version.extractor,
-            geometry=head.version.geometry,
-            threshold=proposal.threshold.to_json(),
-            waiting=head.version.waiting,
-            gate={**gate_record(proposal, outcome.gate_report), "trained_on": trained.base},
-            feedback_through=head.version.feedback_through,
-        ),
-    )
-    announce(engine.ledger, version, engine.clock_ms())
+    gate = {**outcome.to_json(), "trained_on": trained.base}
+    version = commit_recalibration(store, engine.ledger, proposal, CAUSE, "schedule", gate, engine.clock_ms())
     engine.activate(Model(version, proposal.snapshot))
     return version
 
