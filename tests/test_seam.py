@@ -221,5 +221,6 @@ def test_who_cannot_leave_a_part_out_does_not_learn_from_what_calibrates(
 
 
 def test_a_kind_that_is_not_installed_is_told_by_name() -> None:
-    with pytest.raises(DriftlineError, match="mean-map, padim, patch-bank, simplenet; came 'gone'"):
+    kinds = "composition, exported, mean-map, padim, patch-bank, simplenet"
+    with pytest.raises(DriftlineError, match=f"among {kinds}; came 'gone'"):
         learner_of("gone")
