@@ -28,7 +28,7 @@ from daemon.console.app import CHANGES_A_MINUTE, ROUTERS, application
 from daemon.console.line import LineView
 from daemon.datasets.rendered import STEADY, Flaw, Scene
 from daemon.intake.onto_canvas import Decoded, decode_onto
-from daemon.learning import answers, operating_point
+from daemon.learning import answers
 from daemon.learning.rollback import roll_back
 from daemon.ledger.answers import every_answer
 from daemon.ledger.state import open_state
@@ -38,6 +38,7 @@ from daemon.settings.models import ConsoleSettings, SourceSettings
 from daemon.streams import RedisStreams
 from memory.extract import Extractor
 from memory.geometry import Geometry
+from policies import recalibration
 from policies.threshold import Threshold
 
 HERE = "http://127.0.0.1"
@@ -210,7 +211,7 @@ def test_a_threshold_that_would_forget_a_defect_is_refused(client: TestClient, s
     assert offered["choices"][-1]["found"] == 1
     far = replace(Threshold.of(service.store.current().version.threshold), scores=(99.0,), value=99.0)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(operating_point, "recalibrated", lambda snapshot, _: (snapshot, far))
+        patched.setattr(recalibration, "recalibrated", lambda snapshot, _: (snapshot, far))
         refused = client.post("/api/threshold", json={"rate": 0.01})
     assert refused.status_code == 409
     assert "bad/1?#" in refused.json()["came"]
