@@ -1,15 +1,15 @@
 """What training a detector again costs the frames that are judged meanwhile, and how long it takes.
 
-usage: python -m bench.retraining [--rounds 5] [--frames 400] [--taught 60] [--short]
+usage: python -m bench.retraining [--rounds 5] [--frames 400] [--rate 10] [--taught 60] [--short]
 
-A line of kind `simplenet`, taught rendered parts, judges them one after the other, from their bytes to their scores:
-a round alone, and a round while the process of `daemon.learning.trainer` trains, again and again. Markdown on stdout.
+A line of kind `simplenet`, taught rendered parts, judges them at a steady rate, from their bytes to their scores: a
+round alone, and a round while the process of `daemon.learning.trainer` trains, again and again, standing still while a
+frame is judged, as in the service. Markdown on stdout.
 """
 
 from __future__ import annotations
 
 import statistics
-import subprocess
 import tempfile
 import threading
 import time
@@ -23,42 +23,40 @@ from bench.lib import arguments
 from bench.lib.cases import cases
 from bench.lib.material import SHORT_PX, TINY, backbone
 from bench.lib.taught_lines import TaughtLine, taught_line
-from daemon.learning import retraining
+from daemon.learning.training import RetrainingFailed, Training
 from daemon.settings.logs import log_to
 
 LINE = "castings"
 
 
-def judged_ms(line: TaughtLine, files: Sequence[bytes], count: int) -> list[float]:
-    """How long each of so many frames takes."""
+def judged_ms(line: TaughtLine, files: Sequence[bytes], count: int, rate: float, process: Training) -> list[float]:
+    """How long each of so many frames takes, from when it is taken up."""
     took_ms = []
+    began_s = time.perf_counter()
     for number in range(count):
+        time.sleep(max(0.0, began_s + number / rate - time.perf_counter()))
         started = time.perf_counter()
-        line.engine.score_image(line.engine.decode(files[number % len(files)]), line.active)
+        with process.paused():
+            line.engine.score_image(line.engine.decode(files[number % len(files)]), line.active)
         took_ms.append((time.perf_counter() - started) * 1000)
     return took_ms
 
 
 @contextmanager
-def training(line: TaughtLine, folder: Path, took_s: list[float]) -> Iterator[None]:
+def trains(line: TaughtLine, process: Training, took_s: list[float]) -> Iterator[None]:
     """Trains meanwhile; the time of each training that was not ended goes to `took_s`."""
     ended = threading.Event()
+    failed: list[Exception] = []
 
     def again() -> None:
         while not ended.is_set():
             began_s = time.perf_counter()
-            process = retraining.started(
-                line.engine.settings.state_dir, 1, 0, folder / "trained.npz", (folder / "said").open("wb")
-            )
-            while process.poll() is None and not ended.is_set():
-                time.sleep(0.02)
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-            elif process.returncode:
-                raise subprocess.CalledProcessError(process.returncode, "trainer", (folder / "said").read_text())
-            else:
-                took_s.append(time.perf_counter() - began_s)
+            try:
+                if process.run(line.engine.settings.state_dir, 1, 0, ended) is not None:
+                    took_s.append(time.perf_counter() - began_s)
+            except RetrainingFailed as error:
+                failed.append(error)
+                return
 
     thread = threading.Thread(target=again)
     thread.start()
@@ -67,6 +65,8 @@ def training(line: TaughtLine, folder: Path, took_s: list[float]) -> Iterator[No
     finally:
         ended.set()
         thread.join()
+    for error in failed:
+        raise error
 
 
 def main() -> None:
@@ -74,6 +74,7 @@ def main() -> None:
     parser = arguments.parser(__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="alone, and with training")
     parser.add_argument("--frames", type=int, default=400, help="in each round")
+    parser.add_argument("--rate", type=float, default=10, help="frames a second")
     parser.add_argument("--taught", type=int, default=60, help="good parts to teach at most")
     options = arguments.parse(parser, rounds=1, frames=20, taught=4)
     log_to("console", level=40)
@@ -85,11 +86,12 @@ def main() -> None:
         files = [shown.path.read_bytes() for shown in case.shown]
         kind = ["memory.detector=simplenet", f"extractor.input_px={looks.input_px}"]
         with taught_line(case.taught[: options.taught], kind, looks, folder / "line") as line:
-            judged_ms(line, files, 20)
+            process, rate = Training(), options.rate
+            judged_ms(line, files, 20, rate, process)
             for _ in range(options.rounds):
-                alone_ms.append(judged_ms(line, files, options.frames))
-                with training(line, folder, took_s):
-                    beside_ms.append(judged_ms(line, files, options.frames))
+                alone_ms.append(judged_ms(line, files, options.frames, rate, process))
+                with trains(line, process, took_s):
+                    beside_ms.append(judged_ms(line, files, options.frames, rate, process))
     print("| a frame | alone, ms: median, p99 | while it trains | times |\n| --- | --- | --- | --- |")
     both = [np.percentile(rounds, (50, 99), axis=1) for rounds in (alone_ms, beside_ms)]  # (2, rounds) each
     for number, (before, after) in enumerate(zip(*(each.T for each in both), strict=True), start=1):

@@ -14,6 +14,7 @@ from daemon.inference.engine import Engine
 from daemon.intake.onto_canvas import Decoded
 from daemon.intake.sources import Frame, Source, reused
 from daemon.learning import answers, lesson, publish, retraining, trials
+from daemon.learning.training import Training
 from daemon.ledger import outbox
 from daemon.ledger.database import DISK_ERRORS
 from daemon.ledger.history import knows_version
@@ -49,7 +50,7 @@ class Service:
         self._probed: Model | None = None
         self._redis, self._disk, self._camera = Resource("redis"), Resource("disk"), Resource("camera")
         self.inspection = Resource("inspection")
-        self._learning = threading.Lock()
+        self.training, self._learning = Training(), threading.Lock()
         self._unsure = False  # whether a frame was measured and could not be recorded
         self._noticed = 0
 
@@ -128,7 +129,7 @@ class Service:
 
     def retrain(self) -> None:
         """Train again what cannot learn part by part, where that is due, and propose it; scoring goes on meanwhile."""
-        if trained := retraining.train(self.engine, self.stopping):
+        if trained := retraining.train(self.engine, self.training, self.stopping):
             self.learn(retraining.CAUSE, lambda: retraining.propose(self.engine, self.store, trained))
 
     def learn(self, cause: str, propose: Callable[[], object] | None = None) -> None:
@@ -159,8 +160,7 @@ class Service:
         active, newest = self.engine.active, self.store.newest_number()
         if newest != self._noticed and (active is None or newest > active.model.version.number):
             self._noticed = newest
-            head = self.store.head()
-            if head and (active is None or head.number != active.model.version.number):
+            if (head := self.store.head()) and (active is None or head.number != active.model.version.number):
                 self.engine.activate(self.store.load(head))
         self._probe()
 
@@ -189,7 +189,7 @@ class Service:
 
     def _judge(self, frames: Sequence[Frame]) -> None:
         """Judge a batch in order. While one frame is judged, the next is decoded and the one before is published."""
-        with ThreadPoolExecutor(1) as decoding, ThreadPoolExecutor(1) as publishing:
+        with ThreadPoolExecutor(1) as decoding, ThreadPoolExecutor(1) as publishing, self.training.paused():
             images = [decoding.submit(self.engine.decode, f.data) if f.data is not None else None for f in frames]
             behind: Future[None] | None = None
             for frame, image in zip(frames, images, strict=True):

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +23,7 @@ from daemon.inference.shadow import LessonTicket
 from daemon.learning import answers, lesson, retraining, trials
 from daemon.learning.rollback import roll_back
 from daemon.learning.teach import images_in, teach
+from daemon.learning.training import RetrainingFailed, Training
 from daemon.ledger.history import newest_events
 from daemon.service import Service
 from daemon.settings.load import Settings
@@ -156,7 +162,7 @@ def test_another_kind_that_was_taught_meanwhile_stays(line: Service, good_parts:
     line.engine.settings = line.engine.settings.model_copy(update={"memory": memory})
     version = teach(images_in(good_parts), line.engine, line.store, "eva", untracked).version
     line.notice_versions()
-    assert retraining.train(line.engine, line.stopping) is None
+    assert retraining.train(line.engine, line.training, line.stopping) is None
     assert isinstance(retraining.propose(line.engine, line.store, trained), Hold)
     assert line.store.current().version.number == version.number
 
@@ -164,13 +170,13 @@ def test_another_kind_that_was_taught_meanwhile_stays(line: Service, good_parts:
 def test_a_stop_ends_the_training(line: Service) -> None:
     stopping = threading.Event()
     stopping.set()
-    assert retraining.train(line.engine, stopping) is None
+    assert retraining.train(line.engine, line.training, stopping) is None
     assert not list(line.engine.settings.state_dir.glob("teach-*"))
 
 
 def test_a_training_that_fails_is_told(line: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.executable", "/bin/false")
-    with pytest.raises(retraining.RetrainingFailed, match="exit 1"):
+    with pytest.raises(RetrainingFailed, match="exit 1"):
         line.retrain()
 
 
@@ -179,3 +185,59 @@ def test_the_process_yields_to_all_others() -> None:
     asked += "print(os.nice(0), os.sched_getscheduler(0), open('/proc/self/oom_score_adj').read())"
     done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["19", str(os.SCHED_IDLE), "1000"]
+
+
+def state_of(process: int) -> str:
+    """As the kernel tells it: R or S where it goes on, T where it stands still."""
+    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+@pytest.fixture
+def sleeper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Training, int]]:
+    """A training whose process only waits, and its number."""
+    told = tmp_path / "pid"
+    script = tmp_path / "python"
+    script.write_text(f"#!/bin/sh\necho $$ > {told}.new; mv {told}.new {told}; exec sleep 600\n")
+    script.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(script))
+    training, stopping = Training(), threading.Event()
+    with ThreadPoolExecutor(1) as other:
+        ran = other.submit(training.run, tmp_path, 1, 0, stopping)
+        while not told.exists():
+            time.sleep(0.01)
+        yield training, int(told.read_text())
+        stopping.set()
+        assert ran.result() is None
+
+
+def test_the_process_stands_still_while_a_frame_is_judged(sleeper: tuple[Training, int]) -> None:
+    training, process = sleeper
+    with training.paused():
+        while state_of(process) != "T":
+            time.sleep(0.01)
+    while state_of(process) == "T":
+        time.sleep(0.01)
+
+
+def test_a_process_that_stands_still_ends_with_the_service(sleeper: tuple[Training, int]) -> None:
+    """The fixture waits for it."""
+    training, process = sleeper
+    os.kill(process, signal.SIGSTOP)
+    assert training is not None
+
+
+def test_frames_are_judged_while_the_process_stands_still(line: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    within = []
+
+    @contextmanager
+    def paused() -> Iterator[None]:
+        within.append("paused")
+        yield
+        within.append("goes on")
+
+    monkeypatch.setattr(line.training, "paused", paused)
+    judge = line.engine.judge
+    monkeypatch.setattr(line.engine, "judge", lambda *given: (within.append("judged"), judge(*given))[1])
+    line.streams.send("frames", {"frame_id": "1", "image": png(1)})
+    line.turn(0)
+    assert within == ["paused", "judged", "goes on"]

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, BinaryIO
+from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import structlog
 
@@ -20,9 +15,8 @@ from daemon.learning import trials
 from daemon.learning.lesson import current_base
 from daemon.learning.operating_point import in_force
 from daemon.learning.publish import commit_recalibration
-from daemon.learning.teach import TEACHING
+from daemon.learning.training import Training
 from memory.detector import Retrained
-from memory.errors import DriftlineError
 from memory.learners import learner_of
 from memory.store import Store
 from memory.version import Model, Version
@@ -33,13 +27,7 @@ from policies.recalibration import recalibration
 CAUSE = "retraining"
 ROLLBACK = "rollback"
 OTHERWISE = {"teach", ROLLBACK, "revocation"}  # versions that do not go on from the one before
-LOOK_S, STOPPED_S = 0.2, 2.0  # between two looks whether the service stops; within which it does where it will
-SAID = 2_000  # characters of what a failed training said at last
 log = structlog.get_logger()
-
-
-class RetrainingFailed(DriftlineError):
-    """The process that trains ended without a result."""
 
 
 @dataclass(frozen=True)
@@ -67,42 +55,16 @@ def due(engine: Engine) -> Model | None:
     return model if learner.outdated(model.snapshot.detector) else None
 
 
-def train(engine: Engine, stopping: threading.Event) -> Retraining | None:
-    """Train the active version's detector again in a process of its own (`daemon.learning.trainer`), which may take
-    minutes; None where it is not `due`, and where the service is `stopping`. Raises RetrainingFailed."""
+def train(engine: Engine, training: Training, stopping: threading.Event) -> Retraining | None:
+    """Train the active version's detector again in a process of its own, which may take minutes; None where it is not
+    `due`, and where the service is `stopping`. Raises RetrainingFailed."""
     model, settings = due(engine), engine.settings
     if model is None:
         return None
     number, seed = model.version.number, settings.memory.seed + model.version.number
     log.info("retraining", version=number, detector=model.version.detector)
-    with TemporaryDirectory(dir=settings.state_dir, prefix=TEACHING) as folder:
-        file, said = Path(folder) / "trained.npz", Path(folder) / "said"
-        with said.open("wb") as out:
-            process = started(settings.state_dir, number, seed, file, out)
-        try:
-            while process.poll() is None and not stopping.wait(LOOK_S):
-                pass
-        finally:
-            process.kill()
-        # A supervisor may stop the process before it stops the service.
-        if process.wait() < 0 and stopping.wait(STOPPED_S):
-            return None
-        if process.returncode:
-            raise RetrainingFailed(
-                expected=f"version {number} trained again",
-                came=f"exit {process.returncode}: {said.read_text(errors='replace')[-SAID:]}",
-                do="see what it said; the version goes on judging",
-            )
-        with np.load(file) as trained:
-            return Retraining(number, dict(trained))
-
-
-def started(state_dir: Path, version: int, seed: int, file: Path, said: BinaryIO) -> subprocess.Popen[bytes]:
-    """The process that trains this version of a line again and writes what comes of it to `file`."""
-    given = (state_dir / "store", version, seed, file)
-    command = [sys.executable, "-P", "-m", "daemon.learning.trainer", *map(str, given)]
-    # Ctrl-C is for the service, which ends it; nothing in the command comes from outside.
-    return subprocess.Popen(command, stdout=said, stderr=said, start_new_session=True)  # noqa: S603
+    arrays = training.run(settings.state_dir, number, seed, stopping)
+    return Retraining(number, arrays) if arrays is not None else None
 
 
 def propose(engine: Engine, store: Store, trained: Retraining) -> Version | Hold:

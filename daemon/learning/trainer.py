@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -20,13 +21,14 @@ from memory.runtime import use_threads
 from memory.store import Store
 
 LOWEST, FIRST_KILLED = 19, "1000"
-END_WITH_PARENT, SIGTERM = 1, 15  # of prctl: PR_SET_PDEATHSIG
+END_WITH_PARENT = 1  # of prctl: PR_SET_PDEATHSIG
 
 
 def below_all_others() -> None:
     """Give this process only what no other wants of the processors, end it with its parent, and let it be the first to
     be killed where memory runs out."""
-    ctypes.CDLL(None).prctl(END_WITH_PARENT, SIGTERM)
+    # A process that stands still takes no other signal.
+    ctypes.CDLL(None).prctl(END_WITH_PARENT, signal.SIGKILL)
     Path("/proc/self/oom_score_adj").write_text(FIRST_KILLED, encoding="ascii")
     os.nice(LOWEST)
     os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
