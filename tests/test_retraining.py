@@ -219,11 +219,28 @@ def test_the_process_stands_still_while_a_frame_is_judged(sleeper: tuple[Trainin
         time.sleep(0.01)
 
 
-def test_a_process_that_stands_still_ends_with_the_service(sleeper: tuple[Training, int]) -> None:
+def test_a_process_that_stands_still_ends_where_the_service_stops(sleeper: tuple[Training, int]) -> None:
     """The fixture waits for it."""
-    training, process = sleeper
+    _, process = sleeper
     os.kill(process, signal.SIGSTOP)
-    assert training is not None
+
+
+def test_a_process_that_stands_still_ends_with_a_killed_service() -> None:
+    child = "import time; from daemon.learning.trainer import below_all_others as down; down();"
+    child += "print('down', flush=True); time.sleep(600)"
+    parent = "import subprocess, sys, time; child = subprocess.Popen([sys.executable, '-c', sys.argv[1]]);"
+    parent += "print(child.pid, flush=True); time.sleep(600)"
+    service = subprocess.Popen([sys.executable, "-c", parent, child], stdout=subprocess.PIPE, text=True)
+    assert service.stdout is not None
+    said = {service.stdout.readline().strip(), service.stdout.readline().strip()}
+    (number,) = said - {"down"}
+    os.kill(int(number), signal.SIGSTOP)
+    while state_of(int(number)) != "T":
+        time.sleep(0.01)
+    service.kill()
+    service.communicate()  # to the end of what the process could say, which its own end gives
+    while Path(f"/proc/{number}").exists() and state_of(int(number)) != "Z":
+        time.sleep(0.01)
 
 
 def test_frames_are_judged_while_the_process_stands_still(line: Service, monkeypatch: pytest.MonkeyPatch) -> None:
