@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from bench.lib import arguments
 from bench.lib.cases import cases
 from bench.lib.material import SHORT_PX, TINY, backbone
 from bench.lib.taught_lines import TaughtLine, taught_line
-from daemon.learning.training import RetrainingFailed, Training
+from daemon.learning.training import Training
 from daemon.settings.logs import log_to
 
 LINE = "castings"
@@ -46,27 +47,20 @@ def judged_ms(line: TaughtLine, files: Sequence[bytes], count: int, rate: float,
 def trains(line: TaughtLine, process: Training, took_s: list[float]) -> Iterator[None]:
     """Trains meanwhile; the time of each training that was not ended goes to `took_s`."""
     ended = threading.Event()
-    failed: list[Exception] = []
 
     def again() -> None:
         while not ended.is_set():
             began_s = time.perf_counter()
-            try:
-                if process.run(line.engine.settings.state_dir, 1, 0, ended) is not None:
-                    took_s.append(time.perf_counter() - began_s)
-            except RetrainingFailed as error:
-                failed.append(error)
-                return
+            if process.run(line.engine.settings.state_dir, 1, 0, ended) is not None:
+                took_s.append(time.perf_counter() - began_s)
 
-    thread = threading.Thread(target=again)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-    for error in failed:
-        raise error
+    with ThreadPoolExecutor(1) as other:
+        trained = other.submit(again)
+        try:
+            yield
+        finally:
+            ended.set()
+        trained.result()  # raises where a training failed
 
 
 def main() -> None:
