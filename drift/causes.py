@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drift.signals import CAMERA, LIGHT, MATERIAL, SIGNALS, Vector, grain
-from memory.features import Image
+from memory.features import Image, by_threes, colours, recoloured
 
 
 class Cause(StrEnum):
@@ -52,8 +52,25 @@ _NOT_LIGHT_INDEX = np.array([SIGNALS.index(name) for name in NOT_LIGHT])
 
 def simulate_causes(image: Image, seed: int) -> Iterator[tuple[Cause, Image]]:
     """The image (H, W, 3) u8 under every cause but material, each in a few strengths; all but light and colour as if
-    compensated."""
-    noise = np.random.default_rng(seed).standard_normal(image.shape, dtype=np.float32)
+    compensated. A depth picture behind the colours moves with the part, and nothing else changes it."""
+    seen = colours(image)
+    noise = np.random.default_rng(seed).standard_normal(seen.shape, dtype=np.float32)
+    for cause, changed in _by_light_and_lens(seen, noise):
+        yield cause, recoloured(image, changed)
+    for by_px in (4, -4):
+        yield Cause.SHIFT, _moved(image, 0.0, (by_px, 0))
+        yield Cause.SHIFT, _moved(image, 0.0, (0, by_px))
+    for degrees in (1.0, 4.0, -1.0, -4.0):
+        turned = _moved(image, degrees, (0, 0))
+        lost = (
+            grain(image) ** 2 - grain(turned) ** 2
+        )  # interpolation smooths the grain, which turning a real part does not
+        grainy = _u8(colours(turned) + np.float32(np.sqrt(max(lost, 0.0))) * noise[..., :1])
+        yield Cause.ROTATION, recoloured(turned, grainy)
+
+
+def _by_light_and_lens(image: Image, noise: npt.NDArray[np.float32]) -> Iterator[tuple[Cause, Image]]:
+    """The colours (H, W, 3) u8 under the causes that move nothing."""
     pixels, mean = image.astype(np.float32), np.float32(image.mean())  # a large image in float64 would fill the memory
     for factor in (0.75, 1.3):
         yield Cause.LIGHT, _u8(pixels * factor)
@@ -69,15 +86,6 @@ def simulate_causes(image: Image, seed: int) -> Iterator[tuple[Cause, Image]]:
         )  # by the lens, before the sensor adds its grain
     for deviation in (1.0, 3.0, 8.0):
         yield Cause.NOISE, _u8(pixels + deviation * noise)
-    for by_px in (4, -4):
-        yield Cause.SHIFT, _moved(image, 0.0, (by_px, 0))
-        yield Cause.SHIFT, _moved(image, 0.0, (0, by_px))
-    for degrees in (1.0, 4.0, -1.0, -4.0):
-        turned = _moved(image, degrees, (0, 0))
-        lost = (
-            grain(image) ** 2 - grain(turned) ** 2
-        )  # interpolation smooths the grain, which turning a real part does not
-        yield Cause.ROTATION, _u8(turned + np.float32(np.sqrt(max(lost, 0.0))) * noise[..., :1])
 
 
 def likely_cause(moved: Vector, frames: int, marks: Marks, known: Collection[Cause]) -> Cause:
@@ -136,9 +144,13 @@ def _moved(image: Image, degrees: float, by_px: tuple[int, int]) -> Image:
     height, width = image.shape[:2]
     turn = cv2.getRotationMatrix2D((width / 2, height / 2), -degrees, 1.0)  # ours are clockwise
     turn[:, 2] += by_px
-    # Whole pixels and Lanczos: a smoother one would show the marks of blur.
-    moved = cv2.warpAffine(image, turn, (width, height), flags=cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REPLICATE)
-    return moved.astype(np.uint8, copy=False)
+
+    def moved(three: Image) -> npt.NDArray[Any]:
+        # Whole pixels and Lanczos: a smoother one would show the marks of blur.
+        size_px, edges = (width, height), cv2.BORDER_REPLICATE
+        return cv2.warpAffine(three, turn, size_px, flags=cv2.INTER_LANCZOS4, borderMode=edges)
+
+    return by_threes(moved, image)
 
 
 def _u8(pixels: npt.NDArray[Any]) -> Image:

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from drift.signals import Inside, Vector
-from memory.features import Image
+from memory.features import Image, colours, recoloured
 
 RATE = 0.05
 STEP_LIMIT = 0.35
@@ -60,9 +60,11 @@ def apart(lights: Vector, from_levels: Vector) -> Vector:
 
 
 def compensate(image: Image, gain: Vector, inside: Inside = None) -> Image:
-    """The image (H, W, 3) u8 as the reference light would have shown it, rounded and clipped to u8, and `painted`."""
+    """The image (H, W, 3) u8 as the reference light would have shown it, rounded and clipped to u8, and `painted`; no
+    light changes a depth picture behind the colours."""
     tables = np.clip(np.rint(np.arange(256)[:, None] * np.exp(-gain)), 0, 255).astype(np.uint8)
-    return painted(cv2.LUT(image, tables[None]).astype(np.uint8, copy=False), inside)  # (256, 3) -> (1, 256, 3)
+    lit = cv2.LUT(colours(image), tables[None]).astype(np.uint8, copy=False)  # (256, 3) -> (1, 256, 3)
+    return painted(recoloured(image, lit), inside)
 
 
 def painted(image: Image, inside: Inside) -> Image:

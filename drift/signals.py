@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drift.registration import Template, register
-from memory.features import Features, Image
+from memory.features import Features, Image, colours
 
 LIGHT = ("exposure", "red", "blue")
 CAMERA = ("contrast", "sharpness", "noise", "shift_x", "shift_y", "rotation")
@@ -38,8 +38,8 @@ class Axes:
 
 
 def grey_of(image: Image) -> Image:
-    """An image (H, W, 3) u8 as brightness (H, W) u8."""
-    return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)
+    """An image (H, W, 3) u8 as brightness (H, W) u8; a depth picture behind the colours has none."""
+    return cv2.cvtColor(colours(image), cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)
 
 
 def light(raw: Image, inside: Inside = None) -> Vector:

@@ -6,7 +6,7 @@ import copy
 import hashlib
 import json
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -118,29 +118,36 @@ class Extractor:
         return self._grids[height_px, width_px]
 
     def __call__(self, image: Image) -> Features:
-        """Features of one RGB image (height_px, width_px, 3) u8, row by row of its grid; raises as `tiles` does."""
+        """Features of one image (height_px, width_px, 3 or 6) u8, row by row of its grid; raises as `tiles` does."""
         return Features(patches=self.tiles(image[None])[0], grid=self.grid_of(*image.shape[:2]))
 
-    def features(self, image: Image, tiling: Tiling) -> Features:
-        """Features of a canvas (height_px, width_px, 3) u8 by its tiles; raises as `tiles` does."""
-        return Features(tiling.patches(image, self.tiles, BATCH), tiling.grid, tiling.cells)
+    def features(self, image: Image, tiling: Tiling, depth_weight: float = 1.0) -> Features:
+        """Features of a canvas (height_px, width_px, 3 or 6) u8 by its tiles; raises as `tiles` does."""
+        extract = partial(self.tiles, depth_weight=depth_weight)
+        return Features(tiling.patches(image, extract, BATCH), tiling.grid, tiling.cells)
 
-    def tiles(self, images: Image) -> Patches:
-        """Patches (N, P, D) f32 of RGB images (N, height_px, width_px, 3) u8, row by row of each image's grid.
+    def tiles(self, images: Image, depth_weight: float = 1.0) -> Patches:
+        """Patches (N, P, D) f32 of RGB images (N, height_px, width_px, 3) u8, row by row of each image's grid. Where a
+        depth picture follows the colours (…, 6), the network looks at both, and a patch joins their features, those of
+        depth times a weight.
 
         The values are those of float16. Raises DriftlineError for a shape that the network does not take, or when the
         backbone returns values beyond float16.
         """
-        if images.ndim != 4 or images.shape[3] != 3 or images.dtype != np.uint8:
+        if images.ndim != 4 or images.shape[3] not in {3, 6} or images.dtype != np.uint8:
             raise DriftlineError(
-                expected="an image of (height_px, width_px, 3) in 8 bits",
+                expected="an image of (height_px, width_px, 3), or 6 with its depth, in 8 bits",
                 came=f"{images.shape[1:]} of {images.dtype}",
                 do="decode it with daemon.intake.decode",
             )
         grid = self.grid_of(*images.shape[1:3])
-        computed = self.backend(images)
+        seen, depth = images[..., :3], images[..., 3:]
+        computed = self.backend(np.ascontiguousarray(seen))
+        if depth.size:
+            of_depth = self.backend(np.ascontiguousarray(depth)) * np.float32(depth_weight)
+            computed = np.concatenate([computed, of_depth], axis=2)  # twice (N, P, D) -> (N, P, 2 D)
         if self.scorer is not None:
-            values = as_features(self.scorer(images, grid))
+            values = as_features(self.scorer(seen, grid))
             computed = np.concatenate([computed, values], axis=2)  # (N, P, D), (N, P, 2) -> (N, P, D + 2)
         patches = torch.from_numpy(computed).half().float()
         if not bool(torch.isfinite(patches).all()):

@@ -6,13 +6,14 @@ It imports nothing of ours, so `drift` may import it too, and reading a version 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-Image = npt.NDArray[np.uint8]
+Image = npt.NDArray[np.uint8]  # on a canvas, the three channels of a depth picture may follow the colours
 Patches = npt.NDArray[np.float32]
 Map = npt.NDArray[np.float32]
 PatchMask = npt.NDArray[np.bool_]
@@ -22,6 +23,24 @@ EVERY_CELL: Cells = np.empty(0, dtype=np.int64)
 MOST_PATCHES = 4_096  # of larger images, what is stored or taught is a part of the patches
 LATTICE = 1_024
 MOST_ANOMALOUS = 512
+
+
+def colours(image: Image) -> Image:
+    """The colours (H, W, 3) of an image on a canvas, without its depth picture."""
+    return image[:, :, :3]
+
+
+def recoloured(image: Image, by: Image) -> Image:
+    """An image (H, W, 3 or 6) u8 with other colours (H, W, 3), and the depth picture that it has."""
+    return by if image.shape[2] == 3 else np.concatenate([by, image[:, :, 3:]], axis=2)
+
+
+def by_threes(change: Callable[[Image], npt.NDArray[Any]], image: Image) -> Image:
+    """An image (H, W, 3 or 6) u8 of which colours and depth picture are changed alike, each for itself: OpenCV moves
+    no more than four channels at once."""
+    parts = [change(image[:, :, first : first + 3]) for first in range(0, image.shape[2], 3)]
+    whole = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)
+    return whole.astype(np.uint8, copy=False)
 
 
 @dataclass(frozen=True, eq=False)

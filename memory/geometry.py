@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from memory.depth import DepthWindow
 from memory.errors import DriftlineError
 from memory.region import Inside, Region
 from memory.tiles import tile_side
@@ -50,8 +51,9 @@ class Geometry:
 
     Sizes are (height, width) in pixels. `image_px` is the size of upright images, None where the taught ones had many
     sizes and any is taken. Each is resampled to the `canvas_px`, which is judged in tiles of `tile_px`; `bits` is the
-    intensity window of images whose files do not state one, None where all of them do. Versions that state no geometry
-    are not `anti_aliased` along each axis of its own: they judge as they were taught.
+    intensity window of images whose files do not state one, None where all of them do; `depth` is that of heights
+    beside the colours, None where only colours are judged. Versions that state no geometry are not `anti_aliased` along
+    each axis of its own: they judge as they were taught.
     """
 
     image_px: Size | None
@@ -60,6 +62,7 @@ class Geometry:
     bits: int | None = None
     region: Region = WHOLE_IMAGE
     anti_aliased: bool = True
+    depth: DepthWindow | None = None
 
     @classmethod
     def squeezed(cls, input_px: int) -> Geometry:
@@ -73,7 +76,12 @@ class Geometry:
             return cls.squeezed(input_px)
         image_px = None if record["image"] is None else _size(record["image"])
         return cls(
-            image_px, _size(record["canvas"]), _size(record["tile"]), record["bits"], Region.of(record["region"])
+            image_px,
+            _size(record["canvas"]),
+            _size(record["tile"]),
+            record["bits"],
+            Region.of(record["region"]),
+            depth=DepthWindow.of(record["depth"]) if "depth" in record else None,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -84,7 +92,13 @@ class Geometry:
             "tile": list(self.tile_px),
             "bits": self.bits,
             "region": self.region.to_json(),
+            **({"depth": self.depth.to_json()} if self.depth else {}),
         }
+
+    @property
+    def depth_weight(self) -> float:
+        """By how much the features of depth count (`DepthWindow`); 1 where only colours are judged."""
+        return 1.0 if self.depth is None else self.depth.weight
 
     @property
     def scale(self) -> float | None:

@@ -63,7 +63,7 @@ DOORS = {
     "sklearn": {"daemon/evaluation/metrics.py"},
     "imagecodecs": {"daemon/intake/jpeg2000.py", "daemon/intake/readers.py", "daemon/ledger/packed.py"},
     "simplejpeg": {"daemon/intake/jpeg.py", "daemon/intake/readers.py"},
-    "tifffile": {"daemon/intake/tiff.py"},
+    "tifffile": {"daemon/intake/tiff.py", "daemon/datasets/depth_frames.py"},
     "av": {"daemon/intake/video.py"},
     "opentelemetry": {"daemon/settings/tracing.py"},
     "pickle": set(),

@@ -25,7 +25,7 @@ from daemon.reporting.geometry_text import geometry_text
 from daemon.reporting.heatmap import overlay
 from drift.monitor import CALM
 from memory.errors import DriftlineError
-from memory.features import Image
+from memory.features import Image, colours
 from memory.learners import learner_of
 from memory.region import Region
 from policies.taught_set import TaughtSet
@@ -88,7 +88,7 @@ class DraftWorkflow:
         try:
             data = read_allowed(path, (path.parent,), source.max_bytes)
             seen = decode_onto(data, draft.sight.canvas.geometry, source)
-            image = draft.sight.look(seen, AS_IT_IS, source).image
+            image = colours(draft.sight.look(seen, AS_IT_IS, source).image)
         except ImageRejected:
             return None
         anomaly = draft.snapshot.detector.score_without(view, name).map
@@ -160,7 +160,7 @@ class DraftWorkflow:
         score = draft.snapshot.detector.score(draft.sight.view(looked.image, backbone))
         decision = decide(score.value, draft.threshold, CALM)
         lying = as_it_lay(score.map, looked.placement, backbone.shapes.stride_px)
-        shown = shrunk(seen.image, PICTURE_PX)
+        shown = shrunk(colours(seen.image), PICTURE_PX)
         record = placement_record(looked.placement, looked.image.shape) if looked.placement else None
         inside = region_as_it_lies(draft.region, record, shown.shape[:2])
         jpeg = encoded(overlay(shown, lying, draft.threshold, inside))

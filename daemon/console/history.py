@@ -18,7 +18,7 @@ from daemon.ledger.kept import Pictures
 from daemon.ledger.lesson_outcomes import HeldLesson, answers_in, held_lessons, outcome
 from daemon.ledger.records import Span
 from memory.errors import StoreError
-from memory.features import Image
+from memory.features import Image, colours
 from memory.geometry import Geometry
 from memory.version import Version
 from policies.outlook import choices
@@ -73,7 +73,8 @@ class History:
         geometry = Geometry.of(version.geometry, settings.extractor.input_px)
         template = template_of(state.store.reference(version))
         pictures = Pictures(state.ledger, state.kept, geometry, settings.source, template)
-        return pictures.sample(samples[place])
+        sample = pictures.sample(samples[place])
+        return None if sample is None else colours(sample)
 
     def compare(self, number: int, who: str) -> None:
         """Begin to judge the newest kept frames by the version that judges and by this one. Raises Busy, StoreError."""

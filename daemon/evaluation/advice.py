@@ -110,8 +110,10 @@ def advise(
     seed: int = 0,
 ) -> tuple[Candidate, dict[str, tuple[Candidate, Judged | None]]]:
     """The advised kind of detector, and how each kind did: taught some of these good parts, it judges others with and
-    without drawn defects, and real ones, the whole image, below `folder`. Raises LabelsError for too few parts, and
-    where none could be taught."""
+    without drawn defects, and real ones, the whole image, below `folder`. Defects are drawn in colour, so depth is not
+    looked at. Raises LabelsError for too few parts, and where none could be taught."""
+    source = settings.source.model_copy(update={"depth_page": None})
+    settings = settings.model_copy(update={"source": source})
     (made := folder / "drawn").mkdir()
     some = [goods[i] for i in np.unique(np.linspace(0, len(goods) - 1, MOST_PARTS).astype(int))] if goods else []
     data, found = trial_set(some, defects, settings, made, seed), {}

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from daemon import build
+from daemon.datasets.depth_frames import frames_of, seeing_depth
 from daemon.datasets.labelled import DataSet, DefectRegion, LabelledImage, LabelsError, Mask, Split
 from daemon.inference.common_light import judge_in_common_light
 from daemon.inference.engine import Engine
@@ -62,21 +63,24 @@ class Judged:
 def judge(data: DataSet, settings: Settings, backbone: Extractor, folder: Path, track: Track) -> Judged:
     """Teach a detector the good training parts of a data set in a state folder of its own, and judge its test images
     (of a set without any, those for validation) in the light that they have in common. Raises LabelsError where there
-    is nothing to test, TeachError as `teach` does."""
+    is nothing to test and where depth cannot be read, TeachError as `teach` does."""
     tested = [replace(one, page=settings.source.page) for one in data.of(Split.TEST) or data.of(Split.VALIDATION)]
     if not tested:
         raise LabelsError(expected="test images", came="none", do="name the folder as it was unpacked")
+    frames = frames_of(data, folder / "frames")
+    if any(one.depth for one in data.images):
+        settings = settings.model_copy(update={"source": seeing_depth(settings.source)})
     opened = open_state(folder)
     try:
         engine = build.engine(settings, opened, backbone)
         started = time.perf_counter()
-        taught = teach([one.path for one in data.goods], engine, opened.store, "bench", track)
+        taught = teach([frames[one.path] for one in data.goods], engine, opened.store, "bench", track)
         teach_s = time.perf_counter() - started
         engine.activate(opened.store.load(taught.version))
-        judge_in_common_light(engine, tested, lambda one: engine.decode(one.path.read_bytes()))
+        judge_in_common_light(engine, tested, lambda one: engine.decode(frames[one.path].read_bytes()))
         started, judged = time.perf_counter(), []
         for one, _ in zip(tested, track([one.path for one in tested], "test images"), strict=True):
-            judged.append(_judged(one, engine))
+            judged.append(_judged(one, frames[one.path], engine))
         frame_ms = 1000 * (time.perf_counter() - started) / len(tested)
     finally:
         opened.ledger.close()
@@ -84,11 +88,11 @@ def judge(data: DataSet, settings: Settings, backbone: Extractor, folder: Path, 
     return Judged(tuple(judged), taught.threshold, len(taught.version.added), teach_s, frame_ms, peak_mb)
 
 
-def _judged(one: LabelledImage, engine: Engine) -> JudgedImage:
+def _judged(one: LabelledImage, frame: Path, engine: Engine) -> JudgedImage:
     active = engine.active
     assert active is not None  # noqa: S101  # it was activated
     try:
-        scored = engine.score_image(engine.decode(one.path.read_bytes()), active)
+        scored = engine.score_image(engine.decode(frame.read_bytes()), active)
     except ImageRejected:
         return JudgedImage(one, UNKNOWN, None)
     anomaly = cv2.resize(scored.anomaly, (MAP_PX, MAP_PX), interpolation=cv2.INTER_LINEAR)

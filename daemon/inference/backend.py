@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import structlog
 
 from daemon.inference import scene_records
@@ -74,9 +75,7 @@ class AcceleratedBackend:
             else None
         )
         if parity is None or parity.gone:  # what was gone may be back
-            parity = compare(
-                model, lambda sample: _features_of(accelerated, sight.canvas.tiling, pictures.sample(sample))
-            )
+            parity = compare(model, lambda sample: _features_of(accelerated, sight, pictures.sample(sample)))
             ledger.certify(version.sha256, self.name, accelerated.backend.description, now_ms, parity.to_json())
             ledger.event(
                 now_ms,
@@ -124,11 +123,12 @@ def parity_summary(parity: Parity) -> dict[str, object]:
     }
 
 
-def _features_of(accelerated: Extractor, tiling: Tiling, image: Image | None) -> Features | None:
-    return None if image is None else accelerated.features(image, tiling)
+def _features_of(accelerated: Extractor, sight: Sight, image: Image | None) -> Features | None:
+    return None if image is None else sight.view(image, accelerated).features
 
 
 def _tiles(tiling: Tiling, image: Image) -> Iterator[Image]:
     height, width = tiling.tile_px
     for top, left in tiling.some(TILES_A_PART).starts.tolist():
-        yield image[top : top + height, left : left + width]
+        for at in range(0, image.shape[2], 3):  # of colours and of depth, which the network takes alike
+            yield np.ascontiguousarray(image[top : top + height, left : left + width, at : at + 3])

@@ -28,7 +28,7 @@ from daemon.settings.load import Settings
 from drift.monitor import CALM, DriftState, MeasuredFrame, Monitor
 from drift.reference import measure
 from memory.errors import ExtractorMismatch
-from memory.features import View
+from memory.features import View, colours
 from memory.geometry import Geometry
 from memory.version import Model
 from policies.ask import audited
@@ -236,7 +236,9 @@ class Engine:
         view = sight.view(looked.image, active.scorer.extractor)
         score = active.model.snapshot.detector.score(view)
         signals = measure(looked.raw, looked.image, view.features, monitor.reference, sight.canvas.inside)
-        return Scored(view, looked.image, light, score, signals, looked.placement, self.extractor.shapes.stride_px)
+        return Scored(
+            view, colours(looked.image), light, score, signals, looked.placement, self.extractor.shapes.stride_px
+        )
 
     def view(self, frame: JudgedFrame) -> View | None:
         """The view of a judged frame (`seen`)."""

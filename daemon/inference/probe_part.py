@@ -15,7 +15,7 @@ from daemon.intake.onto_canvas import Decoded
 from daemon.intake.raw_image import ImageRejected
 from daemon.ledger.frames import newest_passed
 from drift.monitor import Trust
-from memory.features import Image
+from memory.features import Image, colours
 from memory.region import Inside
 from policies.verdict import Verdict, decide
 
@@ -68,8 +68,8 @@ def probe_part(engine: Engine, active: Active, draw: np.random.Generator) -> Pro
 
 
 def with_defect(image: Image, inside: Inside | None, draw: np.random.Generator) -> Image | None:
-    """The image (H, W, 3) u8 with a disc of black and white checks somewhere `inside`: what no good part looks like,
-    and no detector may pass. None where too little of it could be seen."""
+    """The image (H, W, 3 or 6) u8 with a disc of black and white checks somewhere `inside`: what no good part looks
+    like, and no detector may pass. None where too little of it could be seen."""
     height, width = image.shape[:2]
     size_px = min(max(min(height, width) // SHARE_OF_SIDE, CHECKS), height, width)
     judged = np.ones((height, width), bool) if inside is None else inside
@@ -84,7 +84,7 @@ def with_defect(image: Image, inside: Inside | None, draw: np.random.Generator) 
     if shown.sum() < LEAST_SEEN * disc.sum():
         return None
     drawn = image.copy()
-    drawn[window][shown] = checks[shown][:, None]
+    colours(drawn)[window][shown] = checks[shown][:, None]
     return drawn
 
 

@@ -27,8 +27,8 @@ AS_IT_IS = np.zeros(3)  # the gain of images in the light of the reference
 
 @dataclass(frozen=True, eq=False)
 class Looked:
-    """An image (H, W, 3) u8 on its canvas before (`raw`) and after its light was divided out and what lies outside the
-    region painted over; and how its part lay, where it was placed."""
+    """An image (H, W, 3 or 6) u8 on its canvas before (`raw`) and after its light was divided out and what lies outside
+    the region painted over; and how its part lay, where it was placed."""
 
     raw: Image
     image: Image
@@ -55,7 +55,7 @@ class Sight:
 
     def view(self, image: Image, extractor: Extractor) -> View:
         """The view of an image that was looked at."""
-        return View(extractor.features(image, self.canvas.tiling), image)
+        return View(extractor.features(image, self.canvas.tiling, self.canvas.geometry.depth_weight), image)
 
     def _placed(self, seen: Decoded, source: SourceSettings) -> tuple[Image, Placement | None]:
         geometry = self.canvas.geometry

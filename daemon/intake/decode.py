@@ -6,9 +6,11 @@ import os
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from daemon.intake.raw_image import MIN_SIDE_PX, ImageRejected, RawImage, rejected
 from daemon.intake.readers import read
@@ -17,7 +19,7 @@ from memory.features import Image
 from memory.region import Inside
 
 __all__ = ["MIN_SIDE_PX", "SUFFIXES", "ImageRejected", "RawImage", "blank", "decode", "eight_bits", "found_bits"]
-__all__ += ["path_text", "pictured", "read", "read_allowed", "resized", "resized_at_once", "shrunk"]
+__all__ += ["path_text", "pictured", "read", "read_allowed", "resampled", "resized", "resized_at_once", "shrunk"]
 
 DEPTHS = (8, 10, 12, 14, 16)
 BLUR_PX = 4.0
@@ -70,15 +72,20 @@ def resized(image: Image, width_px: int, height_px: int) -> Image:
 
     OpenCV averages only where both axes shrink: in one call, a line of one pixel would be lost between samples.
     """
-    height, width = image.shape[:2]
+    return np.ascontiguousarray(resampled(image, width_px, height_px), dtype=np.uint8)
+
+
+def resampled(values: npt.NDArray[Any], width_px: int, height_px: int) -> npt.NDArray[Any]:
+    """`resized`, of values of any kind (H, W, …)."""
+    height, width = values.shape[:2]
     if width_px > width and height_px < height:
-        image = cv2.resize(image, (width, height_px), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+        values = cv2.resize(values, (width, height_px), interpolation=cv2.INTER_AREA)
     elif width_px < width and height_px > height:
-        image = cv2.resize(image, (width_px, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
-    height, width = image.shape[:2]
+        values = cv2.resize(values, (width_px, height), interpolation=cv2.INTER_AREA)
+    height, width = values.shape[:2]
     shrinks = width_px < width or height_px < height
     by = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return np.ascontiguousarray(cv2.resize(image, (width_px, height_px), interpolation=by), dtype=np.uint8)
+    return cv2.resize(values, (width_px, height_px), interpolation=by)
 
 
 def resized_at_once(image: Image, width_px: int, height_px: int) -> Image:

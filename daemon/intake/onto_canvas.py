@@ -6,16 +6,19 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 
+import numpy as np
+
 from daemon.intake.decode import ImageRejected, blank, eight_bits, read, resized, resized_at_once
+from daemon.intake.depth import depth_picture
 from daemon.settings.models import SourceSettings
-from memory.features import Image
+from memory.features import Image, colours
 from memory.geometry import Geometry, GeometryError
 from memory.region import Inside
 
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """An image's bytes with its pixels (H, W, 3) u8 on the canvas of a geometry."""
+    """An image's bytes with its pixels (H, W, 3 or 6) u8 on the canvas of a geometry (`onto_canvas`)."""
 
     data: bytes
     image: Image
@@ -39,8 +42,9 @@ def decoded_onto(
 
 
 def onto_canvas(data: bytes, geometry: Geometry, source: SourceSettings) -> Image:
-    """The image (H, W, 3) u8 on the canvas, upright. Raises ImageRejected for no usable image, one of another size than
-    was taught, or values beyond its intensity window."""
+    """The image (H, W, 3) u8 on the canvas, upright; (H, W, 6) where the version sees depth, whose picture follows the
+    colours. Raises ImageRejected for no usable image, one of another size than was taught, values beyond its intensity
+    window, or no usable depth (`depth_picture`)."""
     height_px, width_px = geometry.canvas_px
     # Only the size of a whole image can be compared with the taught one.
     least_px = (width_px, height_px) if geometry.image_px is None else None
@@ -53,13 +57,17 @@ def onto_canvas(data: bytes, geometry: Geometry, source: SourceSettings) -> Imag
         taught, came = "an image that states its depth, as the taught ones do", "16 bits of a camera of unknown depth"
         raise ImageRejected(expected=taught, came=came, do="set source.bits to the camera's and teach again")
     resample = resized if geometry.anti_aliased else resized_at_once
-    return resample(eight_bits(raw, geometry.bits), width_px, height_px)
+    seen = resample(eight_bits(raw, geometry.bits), width_px, height_px)
+    if geometry.depth is None:
+        return seen
+    image_px = (raw.pixels.shape[0], raw.pixels.shape[1])
+    return np.concatenate([seen, depth_picture(data, image_px, geometry.canvas_px, geometry.depth, source)], axis=2)
 
 
 def refuse_blank(image: Image, inside: Inside | None) -> None:
-    """Raises ImageRejected for an image (H, W, 3) u8 that shows nothing where it is `inside`: black, white or grey all
-    over."""
-    if blank(image, inside):
+    """Raises ImageRejected for an image (H, W, 3 or 6) u8 whose colours show nothing where it is `inside`: black, white
+    or grey all over."""
+    if blank(colours(image), inside):
         raise ImageRejected(
             expected="an image that shows a part",
             came="one shade all over",

@@ -13,6 +13,7 @@ from daemon.intake.decode import ImageRejected
 from drift.alignment import Matrix, Pose, undone
 from drift.placement import Placement, PlacementTemplate, place, placed
 from drift.signals import grey_of
+from memory.depth import slopes_turned
 from memory.features import Image, Map, PatchMask
 from memory.region import Inside, Region
 
@@ -32,8 +33,8 @@ def template_of(reference: Arrays) -> PlacementTemplate | None:
 
 
 def positioned(raw: Image, template: PlacementTemplate | None) -> tuple[Image, Placement | None]:
-    """A canvas (H, W, 3) u8 with its part where it was taught, and how it lay; unchanged without a template. Raises
-    ImageRejected for a part that cannot be placed."""
+    """A canvas (H, W, 3 or 6) u8 with its part where it was taught, and how it lay; unchanged without a template.
+    Raises ImageRejected for a part that cannot be placed."""
     if template is None:
         return raw, None
     placement = place(grey_of(raw), template)
@@ -43,7 +44,7 @@ def positioned(raw: Image, template: PlacementTemplate | None) -> tuple[Image, P
             came=f"a fit of {placement.confidence:.2f}, turned by {placement.turn_deg:.0f}°",
             do="look whether the right part lies in its fixture",
         )
-    return placed(raw, placement), placement
+    return slopes_turned(placed(raw, placement), -placement.turn_deg), placement
 
 
 def placement_record(placement: Placement, shape: tuple[int, ...]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+from collections.abc import Callable
 from math import prod
 from typing import Any
 
@@ -49,21 +50,51 @@ def read_tiff(data: bytes, max_pixels: int, page: int | None) -> RawImage:
     """
     with TiffFile(io.BytesIO(data)) as file:
         chosen = _page(file, page)
-        _check_numbers(chosen)
-        check_size(chosen.imagewidth, chosen.imagelength, max_pixels)
-        _check_kind(chosen)
-        _check_whole(chosen, len(data), max_pixels)
-        _check_compression(chosen, data)
-        pixels = chosen.asarray(maxworkers=1)
-        if chosen.planarconfig == 2 and pixels.ndim == 3:
-            pixels = np.moveaxis(pixels, 0, 2)  # (C, H, W) -> (H, W, C)
+        _check_safe(chosen, data, max_pixels, _check_picture)
         bits = chosen.bitspersample
-        orientation = int(chosen.tags.valueof(ORIENTATION, default=1))
         white = int(chosen.tags.valueof(MAX_SAMPLE_VALUE, default=0)) if chosen.samplesperpixel == 1 else 0
-        pixels = upright(_grey_or_rgb(chosen, pixels), orientation)
+        pixels = upright(_grey_or_rgb(chosen, _samples(chosen)), _orientation(chosen))
     if pixels.dtype == np.uint8:
         return RawImage(pixels, 8)
     return RawImage(pixels, bits if bits < 16 else stated_bits(white))
+
+
+def read_heights(data: bytes, max_pixels: int, page: int) -> npt.NDArray[np.float32]:
+    """The heights (H, W) on one page of a TIFF, upright, in its own unit: of numbers of any kind, one a pixel, or the
+    last of three, as of positions (x, y, z).
+
+    NaN where nothing was measured, for which sensors write 0, NaN, an infinity, or the least value of a signed integer.
+    Raises as `read_tiff`.
+    """
+    with TiffFile(io.BytesIO(data)) as file:
+        chosen = _page(file, page)
+        _check_safe(chosen, data, max_pixels, _check_heights)
+        samples = _samples(chosen)
+        heights = samples[:, :, 2] if samples.ndim == 3 else samples
+        unknown = (heights == 0) | ~np.isfinite(heights)
+        if heights.dtype.kind == "i":
+            unknown |= heights == np.iinfo(heights.dtype).min
+        known: npt.NDArray[np.float32] = np.where(unknown, np.float32(np.nan), heights.astype(np.float32))
+        return upright(known, _orientation(chosen))
+
+
+def _check_safe(page: TiffPage, data: bytes, max_pixels: int, check_kind: Callable[[TiffPage], None]) -> None:
+    """Raise ImageRejected for what must not be decoded: too large, of the wrong kind, or not whole."""
+    _check_numbers(page)
+    check_size(page.imagewidth, page.imagelength, max_pixels)
+    check_kind(page)
+    _check_whole(page, len(data), max_pixels)
+    _check_compression(page, data)
+
+
+def _samples(page: TiffPage) -> npt.NDArray[Any]:
+    """What a page holds, (H, W) or (H, W, C)."""
+    samples = page.asarray(maxworkers=1)
+    return np.moveaxis(samples, 0, 2) if page.planarconfig == 2 and samples.ndim == 3 else samples  # from (C, H, W)
+
+
+def _orientation(page: TiffPage) -> int:
+    return int(page.tags.valueof(ORIENTATION, default=1))
 
 
 def _page(file: TiffFile, page: int | None) -> TiffPage:
@@ -94,7 +125,14 @@ def _check_numbers(page: TiffPage) -> None:
             raise rejected("a readable image", f"a TIFF with several values of {name}", "check the camera or cable")
 
 
-def _check_kind(page: TiffPage) -> None:
+def _check_heights(page: TiffPage) -> None:
+    """Raise ImageRejected for pixels that are no heights."""
+    if page.dtype is None or page.dtype.kind not in "iuf" or page.imagedepth != 1 or page.samplesperpixel not in {1, 3}:
+        came = f"{page.samplesperpixel} channels of {page.bitspersample} bits, sample format {page.sampleformat}"
+        raise rejected("a page of heights, one number a pixel, or of positions x, y, z", came, "see source.depth_page")
+
+
+def _check_picture(page: TiffPage) -> None:
     """Raise ImageRejected for pixels that are no picture of 1 to 16 bits a channel."""
     if page.dtype is None or page.dtype.kind not in "bu" or page.bitspersample > 16:
         came = f"{page.bitspersample} bits, sample format {page.sampleformat}"

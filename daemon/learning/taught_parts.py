@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 import structlog
 
@@ -23,6 +22,7 @@ from daemon.settings.models import SourceSettings
 from drift.placement import TAUGHT_PARTS, PlacementTemplate, placement_template
 from drift.signals import grey_of
 from memory.canvas import Canvas
+from memory.depth import turned
 from memory.detector import GoodPart
 from memory.features import LATTICE, MOST_PATCHES, Features, Image, View
 from memory.grid_check import check_grid
@@ -105,8 +105,5 @@ def read_parts(
 
 
 def _turned(image: Image, sight: Sight, extractor: Extractor) -> tuple[Features, ...]:
-    """The features of an image (H, W, 3) u8 turned about its middle; what comes into view mirrors the border."""
-    height, width = image.shape[:2]
-    turns = [cv2.getRotationMatrix2D((width / 2, height / 2), angle, 1.0) for angle in TURNS_DEG]
-    images = [cv2.warpAffine(image, turn, (width, height), borderMode=cv2.BORDER_REFLECT) for turn in turns]
-    return tuple(sight.view(np.asarray(each, dtype=np.uint8), extractor).features for each in images)
+    """The features of an image (H, W, 3 or 6) u8 turned about its middle; what comes into view mirrors the border."""
+    return tuple(sight.view(turned(image, turn_deg), extractor).features for turn_deg in TURNS_DEG)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,6 +21,7 @@ from daemon.learning.publish import announce
 from daemon.learning.seen_again import seen_on
 from daemon.learning.spool import Spool
 from daemon.learning.survey import LEFT_OUT, TeachError, Track, apart, enough, survey
+from daemon.learning.taught_depth import depth_window
 from daemon.learning.taught_parts import TaughtFile, common_position, read_parts
 from daemon.ledger.kept import keep_taught
 from drift.reference import fit_reference
@@ -160,6 +161,8 @@ def draft(
     enough(len(found.usable), len(found.refused))
     scene = settings.scene.for_defects(smallest_defect_px)
     geometry = found.geometry(extractor.shapes, region or Region(), scene, settings.source.bits)
+    if settings.source.depth_page is not None:
+        geometry = replace(geometry, depth=depth_window(found, geometry, extractor, settings.source))
     canvas = canvas_of(geometry, extractor.shapes)
     sight = Sight(canvas, common_position(found, canvas, settings.source) if settings.scene.align else None)
     with TemporaryDirectory(dir=settings.state_dir, prefix=TEACHING) as folder:
@@ -167,7 +170,9 @@ def draft(
         files, goods = read_parts(found, sight, extractor, settings, track, spool)
         enough(len(goods), len(found.refused))
         place = {good.sample: i for i, good in enumerate(goods)}
-        look = partial(extractor.features, tiling=canvas.tiling.some(LOOKED_AT_TILES))
+        look = partial(
+            extractor.features, tiling=canvas.tiling.some(LOOKED_AT_TILES), depth_weight=geometry.depth_weight
+        )
         reference = fit_reference(spool.images, spool.features, look, settings.memory.seed, canvas.inside)
         defects = seen_on(engine, base, sight, reference) if base else ConfirmedDefects()
         fitted = fit(

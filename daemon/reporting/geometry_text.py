@@ -15,6 +15,8 @@ def geometry_text(canvas: Canvas, stated_bits: int | None) -> str:
     parts = [_images(geometry), _judged(canvas)]
     if canvas.inside is not None:
         parts.append(f"in a region of {canvas.inside.mean():.0%} of the image")
+    if geometry.depth is not None:
+        parts.append(f"with depth, heights from {geometry.depth.low:.4g} to {geometry.depth.high:.4g}")
     text = ", ".join(parts)
     return text if geometry.bits is None else f"{text}; {_bits(geometry.bits, stated_bits)}"
 

@@ -117,12 +117,23 @@ class SourceSettings(Section):
         None, description="the camera's depth where its 16-bit files do not state it; null: found by teach"
     )
     page: int | None = Field(None, ge=0, description="which page of a TIFF is judged, from 0; null: its only one")
+    depth_page: int | None = Field(
+        None, ge=0, description="which page of the same TIFF holds heights, one for each pixel; null: none"
+    )
 
     @field_validator("bits", mode="before")
     @classmethod
     def _number(cls, bits: object) -> object:
         # The environment gives text, which a Literal of numbers would refuse.
         return int(bits) if isinstance(bits, str) and bits.isdecimal() else bits
+
+    @model_validator(mode="after")
+    def _two_pages(self) -> SourceSettings:
+        if self.depth_page is not None and self.page in {None, self.depth_page}:
+            raise ValueError("depth_page needs page: which other page of the TIFF holds the colours")
+        if self.depth_page is not None and self.kind in {"camera", "genicam"}:
+            raise ValueError("depth_page needs kind redis or folder: depth comes in TIFF files, which no camera sends")
+        return self
 
 
 class RedisSettings(Section):
