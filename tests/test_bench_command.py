@@ -40,11 +40,33 @@ def here(settings: Settings, tmp_path: Path, extractor: Extractor, monkeypatch: 
     return tmp_path
 
 
-def run(*words: str) -> dict[str, Any]:
-    done = CliRunner().invoke(app, ["bench", *words, "--root", "set", "--json"], catch_exceptions=False)
+def run(*words: str, root: str = "set") -> dict[str, Any]:
+    done = CliRunner().invoke(app, ["bench", *words, "--root", root, "--json"], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     rows: dict[str, Any] = json.loads(done.stdout)
     return rows
+
+
+def test_positions_beside_the_colours_are_judged_too(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    y, x = np.mgrid[0:INPUT_PX, 0:INPUT_PX].astype(np.float32)
+
+    def positions(number: int, dent: float = 0.0) -> bytes:
+        noise = np.random.default_rng(number).normal(0, 0.1, x.shape)
+        heights = 20 + np.sin(x / 5) + noise - dent * np.exp(-((x - 30) ** 2 + (y - 20) ** 2) / 30)
+        xyz = np.dstack([x, y, heights]).astype(np.float32)
+        return cv2.imencode(".tiff", xyz[:, :, ::-1])[1].tobytes()  # OpenCV writes channels from the last on
+
+    shown = [("train/good", n, 0.0) for n in range(10)] + [("test/good", n, 0.0) for n in range(50, 53)]
+    for kind, number, dent in [*shown, *(("test/dent", n, 3.0) for n in range(53, 56))]:
+        for name, data in (("rgb/{}.png", png(number)), ("xyz/{}.tiff", positions(number, dent))):
+            path = here / "deep" / "bagel" / kind / name.format(number)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+    (here / "deep" / "bagel" / "test" / "good" / "xyz" / "50.tiff").write_bytes(b"torn")
+    monkeypatch.setattr("daemon.evaluation.judged.UNKNOWN", -1.0)  # so that it cannot hide how the others did
+    row = run("mvtec-3d", root="deep")["bagel"]
+    assert (row["taught"], row["good"], row["bad"], row["not_judged"]) == (10, 3, 3, 1)
+    assert row["auroc"] == 1.0
 
 
 def test_each_category_has_its_figures_and_a_contact_sheet(here: Path) -> None:

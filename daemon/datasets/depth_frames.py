@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
+import structlog
 from tifffile import TiffWriter
 
-from daemon.datasets.labelled import MAX_PIXELS, DataSet, LabelsError
+from daemon.datasets.labelled import MAX_PIXELS, DataSet
 from daemon.intake.decode import ImageRejected, path_text, read
-from daemon.intake.tiff import read_heights
+from daemon.intake.depth import read_depth
 from daemon.settings.models import SourceSettings
 
 PAGES = {"page": 0, "depth_page": 1}
+log = structlog.get_logger()
 
 
 def joined(colours: npt.NDArray[Any], heights: npt.NDArray[Any]) -> bytes:
@@ -31,7 +33,7 @@ def joined(colours: npt.NDArray[Any], heights: npt.NDArray[Any]) -> bytes:
 
 def frames_of(data: DataSet, folder: Path) -> Mapping[Path, Path]:
     """The file to judge for each image of a data set: itself, or where its depth is a file beside it, a frame with both
-    that is written below `folder`. Raises LabelsError for files that cannot be joined."""
+    that is written below `folder`. An image that cannot be joined is told, and refused by whoever judges it."""
     folder.mkdir(parents=True, exist_ok=True)
     frames = {}
     for number, one in enumerate(data.images):
@@ -39,10 +41,10 @@ def frames_of(data: DataSet, folder: Path) -> Mapping[Path, Path]:
         if one.depth is not None:
             try:
                 colours = read(one.path.read_bytes(), MAX_PIXELS, page=one.page).pixels
-                heights = read_heights(one.depth.read_bytes(), MAX_PIXELS, 0)
+                heights = read_depth(one.depth.read_bytes(), MAX_PIXELS, 0)
             except (OSError, ImageRejected) as error:
-                do = f"put {path_text(one.path)} and {path_text(one.depth)} right, or take them away"
-                raise LabelsError(expected="an image and its depth", came=str(error), do=do) from error
+                log.warning("image without its depth", file=path_text(one.path), reason=str(error))
+                continue
             frames[one.path] = folder / f"{number:05d}.tiff"
             frames[one.path].write_bytes(joined(colours, heights))
     return frames

@@ -63,7 +63,7 @@ class Judged:
 def judge(data: DataSet, settings: Settings, backbone: Extractor, folder: Path, track: Track) -> Judged:
     """Teach a detector the good training parts of a data set in a state folder of its own, and judge its test images
     (of a set without any, those for validation) in the light that they have in common. Raises LabelsError where there
-    is nothing to test and where depth cannot be read, TeachError as `teach` does."""
+    is nothing to test, TeachError as `teach` does."""
     tested = [replace(one, page=settings.source.page) for one in data.of(Split.TEST) or data.of(Split.VALIDATION)]
     if not tested:
         raise LabelsError(expected="test images", came="none", do="name the folder as it was unpacked")

@@ -34,7 +34,7 @@ def heights_of(data: bytes, image_px: Size, canvas_px: Size, source: SourceSetti
     if source.depth_page is None or not data.startswith(tiff.MAGIC):
         came = "a file without" if source.depth_page is not None else "source.depth_page unset"
         raise rejected("colours and heights in one file, as the version was taught", came, DO)
-    heights = _read(data, source.max_pixels, source.depth_page)
+    heights = read_depth(data, source.max_pixels, source.depth_page)
     if heights.shape != image_px:
         came = f"{heights.shape[1]}×{heights.shape[0]} beside {image_px[1]}×{image_px[0]} px"
         raise rejected("heights registered to the colours, one for each pixel", came, DO)
@@ -46,7 +46,9 @@ def heights_of(data: bytes, image_px: Size, canvas_px: Size, source: SourceSetti
     return Heights(filled(values), float(1 - known.mean()))
 
 
-def _read(data: bytes, max_pixels: int, page: int) -> HeightMap:
+def read_depth(data: bytes, max_pixels: int, page: int) -> HeightMap:
+    """The heights (H, W) on one page of a TIFF (`tiff.read_heights`). Raises ImageRejected for any that cannot be
+    used."""
     try:
         return tiff.read_heights(data, max_pixels, page)
     except ImageRejected:
