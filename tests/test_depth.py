@@ -9,13 +9,14 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
-from conftest import frame, line_in, start_line, teach_line
+from conftest import frame, start_line, teach_line
+from deep_frames import plate, seeing_in, shot, small
 from hypothesis import given
 from hypothesis import strategies as st
 from lessons import answer, learn, teach_from
 from pictures import INPUT_PX, file_of
 
-from daemon.datasets.depth_frames import joined
+from daemon.datasets.depth_frames import PAGES, joined
 from daemon.datasets.rendered import STEADY, Flaw, Scene, part
 from daemon.inference.probe_part import probe_part
 from daemon.intake.decode import ImageRejected
@@ -25,48 +26,17 @@ from daemon.learning.seen_again import DefectsLost
 from daemon.learning.teach import draft, images_in
 from daemon.reporting.geometry_text import geometry_text
 from daemon.service import Service
-from daemon.settings.load import Settings
 from daemon.settings.models import SourceSettings
 from daemon.streams import RedisStreams
 from memory.canvas import canvas_of
 from memory.depth import DepthWindow, Heights, NoDepth, filled, slopes_turned, turned, window_of
 from memory.extract import Extractor
-from memory.features import Image
 from memory.geometry import Geometry
 from memory.version import Version
 
-PAGES = {"page": 0, "depth_page": 1}
 SEEING = SourceSettings(page=0, depth_page=1)
 WINDOW = DepthWindow(low=0.0, high=10.0, slope=0.1, missing=0.3)
 FLAT = Geometry((INPUT_PX, INPUT_PX), (INPUT_PX, INPUT_PX), (INPUT_PX, INPUT_PX), depth=WINDOW)
-Values = npt.NDArray[np.float32]
-
-
-def small(number: int, scene: Scene = STEADY, flaw: Flaw | None = None) -> Image:
-    resized = cv2.resize(part(number, scene, flaw), (INPUT_PX, INPUT_PX), interpolation=cv2.INTER_AREA)
-    return resized.astype(np.uint8, copy=False)
-
-
-def plate(number: int, dent: float = 0.0) -> Values:
-    """Heights (64, 64) of a ribbed plate, tilted a little, with a sensor's noise, a few unknown; with a dent of this
-    depth."""
-    rng = np.random.default_rng(number)
-    y, x = np.mgrid[0:INPUT_PX, 0:INPUT_PX] - INPUT_PX / 2
-    tilt = rng.uniform(-0.02, 0.02, 2)
-    heights = 20 + 2 * np.sin(x / 5) + tilt[0] * x + tilt[1] * y - dent * np.exp(-((x - 10) ** 2 + (y + 8) ** 2) / 20)
-    heights = heights + rng.normal(0, 0.1, heights.shape)
-    heights[rng.random(heights.shape) < 0.02] = 0
-    return heights.astype(np.float32)
-
-
-def shot(number: int, dent: float = 0.0, scene: Scene = STEADY, flaw: Flaw | None = None) -> bytes:
-    """A frame of a part with the heights of a plate."""
-    return joined(small(number, scene, flaw), plate(number, dent))
-
-
-def seeing_in(folder: Path, **sections: object) -> Settings:
-    """A line whose frames have depth."""
-    return line_in(folder, source={**PAGES, "allowed_roots": [str(folder)]}, **sections)
 
 
 def ramp(direction_deg: float, side: int = 48) -> Heights:

@@ -14,7 +14,7 @@ from daemon.clock import unix_ms
 from daemon.console import charts
 from daemon.console.access import Caller, Engineer, Role, Viewer
 from daemon.console.history import samples_of
-from daemon.console.images import encoded
+from daemon.console.images import Kind, encoded
 from daemon.console.services import Injected, Services
 from daemon.console.templating import route, templates
 
@@ -46,7 +46,8 @@ def live(request: Request, services: Injected, caller: Viewer) -> Response:
 @router.get("/review", response_class=HTMLResponse)
 def review(request: Request, services: Injected, caller: Viewer) -> Response:
     """The parts that people are asked about."""
-    return _page(request, services, caller, "review")
+    head = services.line.head()
+    return _page(request, services, caller, "review", depth=head is not None and "depth" in head.geometry)
 
 
 @router.get("/drift", response_class=HTMLResponse)
@@ -91,11 +92,12 @@ def setup(request: Request, services: Injected, caller: Engineer) -> Response:
 
 @router.get("/frames/{seq}/{kind}.jpg")
 async def image(services: Injected, _: Viewer, seq: Seq, kind: str) -> Response:
-    """A kept frame as its camera saw it, or with its anomaly map; no path from a request reaches the disk."""
-    if kind not in {"image", "heat"}:
+    """A kept frame as its camera saw it, with its anomaly map, or its depth; no path from a request reaches the
+    disk."""
+    if kind not in set(Kind):
         return _jpeg(None)
-    drawn = services.images.drawn(seq, heat=kind == "heat")
-    return _jpeg(drawn or await services.decoding(services.images.jpeg, seq, kind == "heat"))
+    drawn = services.images.drawn(seq, Kind(kind))
+    return _jpeg(drawn or await services.decoding(services.images.jpeg, seq, Kind(kind)))
 
 
 @router.get("/versions/{number}/{kind}/{place}.jpg")

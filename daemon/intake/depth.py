@@ -8,9 +8,9 @@ from daemon.intake import tiff
 from daemon.intake.decode import resampled
 from daemon.intake.raw_image import ImageRejected, rejected
 from daemon.settings.models import SourceSettings
-from memory.depth import DepthWindow, HeightMap, Heights, filled
+from memory.depth import LEVEL, DepthWindow, HeightMap, Heights, filled
 from memory.features import Image
-from memory.geometry import Size
+from memory.geometry import Geometry, Size
 
 DO = "send TIFFs of two pages, colours and heights, and set source.page and source.depth_page to them"
 
@@ -28,14 +28,23 @@ def depth_picture(data: bytes, image_px: Size, canvas_px: Size, window: DepthWin
     return window.picture(heights)
 
 
-def heights_of(data: bytes, image_px: Size, canvas_px: Size, source: SourceSettings) -> Heights:
+def relief(data: bytes, geometry: Geometry, source: SourceSettings) -> Image:
+    """A frame's depth for people, grey (H, W, 3) u8 on the canvas of a version that sees it: lit from the upper left.
+    Raises ImageRejected as `heights_of`."""
+    assert geometry.depth is not None  # noqa: S101  # asked only of such versions
+    slopes = geometry.depth.picture(heights_of(data, None, geometry.canvas_px, source))[:, :, 1:]
+    lit = LEVEL + (slopes.astype(np.float32) - LEVEL).sum(axis=2) * np.sqrt(0.5)  # what rises away from it faces it
+    return np.repeat(np.clip(np.rint(lit), 0, 255).astype(np.uint8)[:, :, None], 3, axis=2)
+
+
+def heights_of(data: bytes, image_px: Size | None, canvas_px: Size, source: SourceSettings) -> Heights:
     """The heights of a frame on a canvas (height, width): each the mean of those measured there. Raises ImageRejected
-    where there are none, or not one for each pixel of the colours."""
+    where there are none, or not one for each pixel of its colours, which have the size `image_px`."""
     if source.depth_page is None or not data.startswith(tiff.MAGIC):
         came = "a file without" if source.depth_page is not None else "source.depth_page unset"
         raise rejected("colours and heights in one file, as the version was taught", came, DO)
     heights = read_depth(data, source.max_pixels, source.depth_page)
-    if heights.shape != image_px:
+    if image_px is not None and heights.shape != image_px:
         came = f"{heights.shape[1]}×{heights.shape[0]} beside {image_px[1]}×{image_px[0]} px"
         raise rejected("heights registered to the colours, one for each pixel", came, DO)
     known = ~np.isnan(heights)

@@ -14,6 +14,7 @@ from daemon.ledger.history import set_aside_of
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import JudgedFrame
 from memory.errors import DriftlineError, StoreError
+from memory.geometry import Geometry
 from memory.region import Inside, region_of
 from memory.store import Store
 from memory.version import Version
@@ -42,6 +43,14 @@ def bits_behind(store: Store, frame: JudgedFrame) -> int | None:
     version judged it."""
     version = _version_behind(store, frame)
     return version.geometry.get("bits") if version else None
+
+
+def depth_behind(store: Store, frame: JudgedFrame) -> Geometry | None:
+    """The geometry of the version that judged a frame, where it saw depth; None where it did not, cannot be read any
+    more, or none judged it."""
+    version = _version_behind(store, frame)
+    seen = Geometry.of(version.geometry, 0) if version and version.geometry else None
+    return seen if seen and seen.depth else None
 
 
 def _version_behind(store: Store, frame: JudgedFrame) -> Version | None:

@@ -5,7 +5,7 @@ const by = (id) => document.getElementById(id);
 const link = by("link");
 const get = (path) => fetch(path, { headers: { Accept: "application/json" } }).then((r) => (r.ok ? r.json() : Promise.reject(r)));
 // Kept for ever by browsers: the time tells the frame from that of another line that had this number.
-const imageOf = (frame, heat) => `frames/${frame.seq}/${heat ? "heat" : "image"}.jpg?judged=${frame.judged_ms}`;
+const imageOf = (frame, kind) => `frames/${frame.seq}/${kind}.jpg?judged=${frame.judged_ms}`;
 const tellIn = (id, text, trouble) => { by(id).textContent = text; by(id).className = trouble ? "told trouble" : "told"; };
 const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 
@@ -72,12 +72,12 @@ function listen() {
   source.addEventListener("status", () => { if (!back) news.dispatchEvent(new Event("back")); back = true; });
 }
 
-function tile(frame, heat) {
+function tile(frame, kind) {
   const item = document.createElement("li");
   item.className = frame.verdict;
   item.dataset.frame = frame.frame_id;
   const image = document.createElement("img");
-  image.src = imageOf(frame, heat);
+  image.src = imageOf(frame, kind);
   image.alt = "";
   image.loading = "lazy";
   const name = document.createElement("span");

@@ -11,7 +11,7 @@ function show(frame) {
   const image = by("image");
   image.hidden = false;
   by("nothing").hidden = true;
-  image.src = imageOf(frame, true);
+  image.src = imageOf(frame, "heat");
   by("verdict").textContent = frame.verdict;
   by("verdict").className = `verdict ${frame.verdict}`;
   by("reason").textContent = frame.reason;
@@ -27,7 +27,7 @@ function show(frame) {
 function add(frame) {
   newest = frame.seq;
   const strip = by("strip");
-  strip.prepend(tile(frame, true));
+  strip.prepend(tile(frame, "heat"));
   while (strip.children.length > STRIP) strip.lastElementChild.remove();
 }
 
@@ -51,7 +51,7 @@ async function fill() {
   filling -= 1;
   if (!frames) return;
   newest = frames.length ? frames[0].seq : 0;
-  by("strip").replaceChildren(...frames.map((frame) => tile(frame, true)));
+  by("strip").replaceChildren(...frames.map((frame) => tile(frame, "heat")));
   if (frames.length) show(frames[0]);
 }
 

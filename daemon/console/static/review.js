@@ -8,7 +8,7 @@ const KEPT = `driftline-answers-${document.body.dataset.line}-${document.body.da
 let queue = [];
 let chosen = new Set();
 let region = null;
-let heat = true;
+let kind = "heat"; // of the image on the stage
 let filled = false;
 let shown = null; // the part on the stage, and since when
 let unsent = JSON.parse(localStorage.getItem(KEPT) ?? "[]");
@@ -37,9 +37,9 @@ function draw() {
   by("asked").textContent = frame ? `${frame.verdict} · ${frame.part_id}` : "All answered";
   by("asked").className = `verdict small ${frame?.verdict ?? ""}`;
   by("reason").textContent = frame?.reason ?? "";
-  if (frame) by("image").src = imageOf(frame, heat);
+  if (frame) by("image").src = imageOf(frame, kind);
   by("queue").replaceChildren(...queue.slice(0, 60).map((each, at) => {
-    const item = tile(each, false);
+    const item = tile(each, "image");
     if (at === 0 || chosen.has(each.frame_id)) item.classList.add("chosen");
     item.addEventListener("click", (event) => (event.shiftKey ? upTo(at) : front(at)));
     return item;
@@ -70,6 +70,11 @@ function answer(verdict) {
   chosen.clear();
   keep();
   tell(`${taken.map((frame) => frame.part_id).join(", ")}: ${verdict}`);
+  draw();
+}
+
+function show(other) {
+  kind = kind === other ? "image" : other;
   draw();
 }
 
@@ -163,14 +168,14 @@ by("stage").addEventListener("pointerdown", (event) => {
 by("stage").addEventListener("pointermove", (event) => { if (from) mark(from, shares(event)); });
 by("stage").addEventListener("pointerup", (event) => { if (from) mark(from, shares(event)); from = null; });
 
-const keys = { g: () => answer("good"), d: () => answer("defect"), s: skip, u: undo, ArrowLeft: undo, h: () => { heat = !heat; draw(); } };
+const keys = { g: () => answer("good"), d: () => answer("defect"), s: skip, u: undo, ArrowLeft: undo, h: () => show("heat"), z: () => by("depth").hidden || show("depth") };
 document.addEventListener("keydown", (event) => {
   const act = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
   if (!act || event.ctrlKey || event.metaKey || event.altKey) return;
   event.preventDefault();
   act();
 });
-for (const [id, key] of [["good", "g"], ["defect", "d"], ["skip", "s"], ["undo", "u"], ["heat", "h"]]) by(id).addEventListener("click", keys[key]);
+for (const [id, key] of [["good", "g"], ["defect", "d"], ["skip", "s"], ["undo", "u"], ["heat", "h"], ["depth", "z"]]) by(id).addEventListener("click", keys[key]);
 news.addEventListener("back", fill);
 news.addEventListener("status", ({ detail }) => {
   fill();
