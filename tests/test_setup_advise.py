@@ -32,6 +32,10 @@ def test_each_kind_is_tried_and_another_one_is_taught(client: TestClient, servic
     tried = [one["detector"] for one in work["found"]["candidates"]]
     assert tried == ["patch-bank", "padim", "composition", "simplenet"], "an exported model is tried where one is named"
     assert work["found"]["advised"] in tried
+    sheets = [client.get(f"/setup/sheets/{kind}.html", params={"batch": batch}) for kind in tried]
+    assert [(sheet.status_code, "Drawn defects" in sheet.text) for sheet in sheets] == [(200, True)] * 4
+    assert [sheet.text.count("<img ") for sheet in sheets] == [8 + 3 + 8 + 3] * 4, "15 drawn defects, 3 good parts"
+    assert client.get("/setup/sheets/padim.html", params={"batch": "other"}).status_code == 404
     assert not list(service.engine.settings.state_dir.glob("teach-*")), "what it took is gone"
     draft = taught(client, batch=batch, detector=PADIM)
     assert draft["detector"] == PADIM
@@ -66,6 +70,11 @@ def test_detectors_are_tried_on_the_page_and_one_press_teaches(
     page.locator("#advise").click()
     expect(page.locator("#advise-told")).to_contain_text("Advised: ", timeout=60_000)
     expect(page.locator("#candidates tbody tr")).to_have_count(4)
+    with page.expect_popup() as opened:
+        page.get_by_role("link", name="What it saw").first.click()
+    expect(opened.value.get_by_role("heading", name="Good parts with the largest scores")).to_be_visible()
+    picture = opened.value.locator("img").first
+    assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
     page.reload()
     expect(page.locator("#candidates tbody tr")).to_have_count(4)
     page.get_by_role("button", name="Teach composition").click()

@@ -51,6 +51,7 @@ class DraftWorkflow:
         self._batch = ""
         self._smallest_defect_px: float | None = None
         self._without: tuple[str, ...] = ()
+        self._sheets: dict[tuple[str, str], str] = {}
         self._publishing = threading.Lock()
 
     def summary(self) -> dict[str, Any] | None:
@@ -123,8 +124,8 @@ class DraftWorkflow:
 
     def advise(self, batch: str, smallest_defect_px: float | None, without: Sequence[str], who: str) -> None:
         """Start to try each kind of detector on the images of a batch that can be taught, `without` those of these
-        names, with drawn defects; the work has `found` how each did. Raises Busy, Superseded, NothingTaught, TeachError
-        and, where scikit-learn is not installed, ConfigError."""
+        names, with drawn defects; the work has `found` how each did, and `sheet` shows it. Raises Busy, Superseded,
+        NothingTaught, TeachError and, where scikit-learn is not installed, ConfigError."""
         need_scikit_learn()
         kept, _ = apart(self._paths(batch), without)
         refused = self._draft.refused if self._draft and self._batch == batch else {}
@@ -132,11 +133,16 @@ class DraftWorkflow:
         scene = settings.scene.for_defects(smallest_defect_px)
 
         def run(work: Work) -> None:
-            from daemon.evaluation import advice  # scikit-learn comes with it, which not everybody installs
+            from daemon.evaluation import advice, contact_sheet  # scikit-learn comes with it, which not all install
 
             with TemporaryDirectory(dir=settings.state_dir, prefix=teaching.TEACHING) as folder:
                 backbone, own = self._line.engines.backbone(), settings.model_copy(update={"scene": scene})
                 best, found = advice.advise(paths, [], own, backbone, Path(folder), work.track)
+                self._sheets = {
+                    (batch, kind): contact_sheet.render(f"Drawn defects and good parts, by {kind}", seen, own.source)
+                    for kind, (_, seen) in found.items()
+                    if seen
+                }
             work.found = {
                 "batch": batch,
                 "advised": best.detector,
@@ -144,6 +150,11 @@ class DraftWorkflow:
             }
 
         self._jobs.start("advise", who, run)
+
+    def sheet(self, batch: str, detector: str) -> str | None:
+        """The contact sheet (HTML) of a kind of detector that was tried on a batch; None where it was not, or others
+        were since."""
+        return self._sheets.get((batch, detector))
 
     def decode(self, data: bytes) -> Decoded:
         """The image as the draft takes it. Raises ImageRejected, and NothingTaught without a draft."""

@@ -28,6 +28,7 @@ PAGES = (
     ("/setup", "Setup", Role.ENGINEER),
 )
 UNCHANGING = {"Cache-Control": "private, max-age=86400, immutable"}
+SHEET_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'"
 MOST_SAMPLES = 60
 Seq = Annotated[int, Field(ge=1, le=2**62)]
 Number = Annotated[int, Field(ge=1, le=2**53)]
@@ -114,6 +115,15 @@ async def part(services: Injected, _: Engineer, batch: Annotated[str, Query(max_
     """An image of the batch that is taught, to draw a region on."""
     pixels = await services.decoding(services.drafts.picture, batch)
     return Response(await services.decoding(encoded, pixels), media_type="image/jpeg")
+
+
+@router.get("/setup/sheets/{detector}.html", response_class=HTMLResponse)
+def sheet(services: Injected, _: Engineer, detector: str, batch: Annotated[str, Query(max_length=64)]) -> Response:
+    """What a kind of detector that was tried saw: one page with its pictures and styles within."""
+    found = services.drafts.sheet(batch, detector)
+    if found is None:
+        raise HTTPException(404, "no such contact sheet: try the detectors again")
+    return HTMLResponse(found, headers={"Content-Security-Policy": SHEET_POLICY})
 
 
 @router.get("/setup/odd/{rank}.jpg")

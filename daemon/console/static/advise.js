@@ -18,7 +18,7 @@ function candidateRow(candidate, advised) {
   row.append(name);
   if (candidate.refused) {
     const why = row.insertCell();
-    why.colSpan = 5;
+    why.colSpan = 6;
     why.textContent = candidate.refused;
     return row;
   }
@@ -28,6 +28,11 @@ function candidateRow(candidate, advised) {
   teachIt.addEventListener("click", () => teach("advise-told", () => ({ ...again(), detector: candidate.detector })));
   const cells = [candidate.drawn_auroc?.toFixed(3) ?? "", percent(candidate.found), percent(candidate.false_rejects), `${Math.round(candidate.frame_ms)} ms`];
   for (const text of cells) row.insertCell().textContent = text;
+  const sheet = document.createElement("a");
+  sheet.href = `setup/sheets/${encodeURIComponent(candidate.detector)}.html?batch=${encodeURIComponent(batch)}`;
+  sheet.target = "_blank";
+  sheet.textContent = "What it saw";
+  row.insertCell().append(sheet);
   row.insertCell().append(teachIt);
   return row;
 }
