@@ -19,7 +19,7 @@ Interval = tuple[float, float]
 @dataclass(frozen=True)
 class Choice:
     """A possible threshold: the false-reject rate that it promises, the interval of that rate, how many confirmed
-    defects it finds, and the interval of recall.
+    defects it finds and of how many that were drawn at random, and the interval of recall that the latter tell.
 
     Each interval holds, with `CONFIDENCE`, for all thresholds at once: whoever drags the line until its figures please
     is promised no less than by the first one."""
@@ -28,21 +28,25 @@ class Choice:
     rate: float
     false_rejects: Interval
     found: int
+    drawn_found: int
     recall: Interval
 
 
-def choices(goods: Sequence[float], defects: Sequence[float]) -> list[Choice]:
-    """A choice for each of the rates j/(n + 1) of n ≥ 1 `goods`, the largest first: what `calibrate` makes of it.
-    `defects` are the scores of confirmed defects; without any, recall may be anything.
+def choices(goods: Sequence[float], defects: Sequence[float], drawn: Sequence[float], in_force: float) -> list[Choice]:
+    """A choice for each of the rates j/(n + 1) of n ≥ 1 `goods`, and for the rate `in_force`, the largest first: what
+    `calibrate` makes of it.
 
-    Raises ValueError where `calibrate` does.
+    `defects` are the scores of all confirmed defects, which say nothing of recall: people are asked about flagged
+    parts, so a defect that is passed is hardly ever confirmed. `drawn` are the scores of those on parts that were drawn
+    at random before anybody knew their scores; without any, recall may be anything. Raises ValueError where `calibrate`
+    does.
     """
     count, made = len(goods), []
-    for j in range(count):
-        rate = 1 - (j + 1) / (count + 1)
+    for rate in sorted({*(1 - (j + 1) / (count + 1) for j in range(count)), in_force}, reverse=True):
         value = calibrate(goods, rate).value
-        above, found = (sum(score > value for score in scores) for scores in (goods, defects))
-        made.append(Choice(value, rate, band(above, count), found, band(found, len(defects))))
+        above, found, drawn_found = (sum(score > value for score in scores) for scores in (goods, defects, drawn))
+        recall = band(drawn_found, len(drawn))
+        made.append(Choice(value, rate, band(above, count), found, drawn_found, recall))
     return made
 
 

@@ -188,7 +188,7 @@ def test_a_version_that_cannot_score_is_not_ready(
 
 def test_an_engineer_sets_another_rate_and_lessons_keep_it(client: TestClient, service: Service) -> None:
     offered = client.get("/api/threshold").json()
-    assert (offered["version"], len(offered["goods"]), len(offered["choices"])) == (1, 16, 16)
+    assert (offered["version"], len(offered["goods"]), len(offered["choices"])) == (1, 16, 17)
     wanted = offered["choices"][10]
     reply = client.post("/api/threshold", json={"rate": wanted["rate"]}, headers={"X-Operator": "eva"})
     assert reply.status_code == 201
@@ -209,6 +209,7 @@ def test_a_threshold_that_would_forget_a_defect_is_refused(client: TestClient, s
     offered = client.get("/api/threshold").json()
     assert list(offered["defects"]) == ["bad/1?#"]
     assert offered["choices"][-1]["found"] == 1
+    assert (offered["drawn"], offered["choices"][-1]["recall"]) == (0, [0, 1]), "it was asked about for its score"
     far = replace(Threshold.of(service.store.current().version.threshold), scores=(99.0,), value=99.0)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(recalibration, "recalibrated", lambda snapshot, _: (snapshot, far))
@@ -379,7 +380,8 @@ def requests() -> Iterator[tuple[str, str, Role | None]]:
     for route in (r for router in ROUTERS for r in router.routes):
         assert isinstance(route, APIRoute)
         least = [d.call.least for d in route.dependant.dependencies if hasattr(d.call, "least")]
-        path = route.path.replace(":path", "").format(number=1, name="good500", seq=1, kind="image", place=0, rank=0)
+        named = {"number": 1, "name": "good500", "seq": 1, "kind": "image", "place": 0, "rank": 0, "detector": "padim"}
+        path = route.path.replace(":path", "").format(**named)
         for method in sorted(route.methods):
             yield method, path, *(least or [None])
 

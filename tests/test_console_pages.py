@@ -245,8 +245,10 @@ def test_a_version_is_looked_at_compared_and_brought_back(page: Page, url: str, 
 
 def test_the_threshold_is_dragged_and_judges(page: Page, url: str, line: tuple[Service, Settings]) -> None:
     page.goto(f"{url}/threshold")
-    expect(page.locator("#line")).to_have_attribute("max", "15")
+    expect(page.locator("#line")).to_have_attribute("max", "16")
+    expect(page.locator("#rejects")).to_have_text("10.0 %")  # as the settings ask for
     expect(page.locator("#found")).to_have_text("none known")
+    expect(page.locator("#recall-range")).to_contain_text("How many are missed is not known")
     before = page.locator("#value").inner_text()
     expect(page.locator("#use")).to_be_disabled()
     box = page.locator("#plot").bounding_box()

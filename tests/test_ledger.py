@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.ledger import outbox
-from daemon.ledger.answers import answers_on, learnable_on, standing_on
+from daemon.ledger.answers import answers_on, drawn_defects, learnable_on, standing_on
 from daemon.ledger.database import Database
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Box, Effect, JudgedFrame, NewAnswer, NewVerdict, RecordedAnswer, SceneRecord, Span
@@ -75,6 +75,38 @@ def say(
 
 def frames(ledger: Ledger, query: str) -> list[str]:
     return [row["frame_id"] for row in rows(ledger, query)]
+
+
+def test_only_defects_that_were_drawn_at_random_tell_what_is_missed(ledger: Ledger) -> None:
+    """Not those of another teach, those that nobody or somebody calls good, those that were asked about for their
+    score, and those that were never on the line."""
+    drawn = replace(FLAGGED, audited=True, score=0.5, verdict=Verdict.OK)
+    others = {
+        "drawn": drawn,
+        "taught anew": replace(drawn, version=9),
+        "good": drawn,
+        "both": drawn,
+        "open": drawn,
+        "imported": replace(drawn, imported=True),
+        "unscored": replace(drawn, score=None),
+        "asked": FLAGGED,
+    }
+    for name, verdict in others.items():
+        ledger.record_verdict(replace(verdict, frame_id=name))
+    said = [(name, Label.DEFECT) for name in others if name not in {"good", "open"}]
+    for key, (name, label) in enumerate([*said, ("good", Label.GOOD), ("both", Label.GOOD)]):
+        ledger.record_answer(
+            NewAnswer(
+                key=str(key),
+                frame_id=name,
+                label=label,
+                operator="anna" if label is Label.DEFECT else "bert",
+                box=None,
+                received_ms=key,
+                effect=Effect.ACCEPTED,
+            )
+        )
+    assert drawn_defects(ledger, {1, 2}) == {"drawn": 0.5}
 
 
 def test_a_frame_comes_back_as_it_was_recorded(ledger: Ledger) -> None:

@@ -13,9 +13,11 @@ from daemon.console.line import LineView
 from daemon.intake.positioning import template_of
 from daemon.learning import compare, operating_point
 from daemon.learning.rollback import roll_back
+from daemon.ledger.answers import drawn_defects
 from daemon.ledger.frame_list import count_scored_since
 from daemon.ledger.kept import Pictures
 from daemon.ledger.lesson_outcomes import HeldLesson, answers_in, held_lessons, outcome
+from daemon.ledger.provenance import taught_alike
 from daemon.ledger.records import Span
 from memory.errors import StoreError
 from memory.features import Image, colours
@@ -96,18 +98,23 @@ class History:
         return {"version": restored.number, "restores": number, "missed": list(restored.gate["missed"])}
 
     def outlook(self) -> dict[str, Any]:
-        """The threshold in force, the scores of good parts and confirmed defects, and what every other threshold that
-        the good parts allow would mean. Raises StoreError before anything was taught."""
+        """The threshold in force, the scores of good parts and confirmed defects, how many defects were `drawn` at
+        random, and what every threshold that the good parts allow would mean. Raises StoreError before anything was
+        taught."""
         head = self.line.model()
         threshold, snapshot = Threshold.of(head.version.threshold), head.snapshot
         defects = [snapshot.detector.score_in(d.view, d.mask).value for d in snapshot.confirmed_defects.defects]
+        drawn = drawn_defects(self.line.state.ledger, taught_alike(self.line.state.store, head.version))
         return {
             "version": head.version.number,
             "value": threshold.value,
             "rate": threshold.rate,
             "goods": list(threshold.scores),
             "defects": dict(zip(snapshot.confirmed_defects.samples, defects, strict=True)),
-            "choices": [asdict(choice) for choice in choices(threshold.scores, defects)],
+            "drawn": len(drawn),
+            "choices": [
+                asdict(choice) for choice in choices(threshold.scores, defects, list(drawn.values()), threshold.rate)
+            ],
             "parts_in_8_hours": count_scored_since(self.line.state.ledger, clock.unix_ms() - SHIFT_MS),
         }
 

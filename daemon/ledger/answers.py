@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import RecordedAnswer, Revocation, Span
@@ -46,6 +47,19 @@ def answers_by(ledger: Ledger, operator: str | None, since_ms: int, until_ms: in
         until_ms,
     )
     return [recorded_answer(row) for row in rows]
+
+
+def drawn_defects(ledger: Ledger, versions: Iterable[int]) -> dict[str, float]:
+    """The scores, as they were judged by these versions, of parts that were drawn at random to be asked about and that
+    people call defects, and nobody good, by their frames."""
+    rows = ledger.database.rows(
+        "SELECT frame_id, score FROM line_frames WHERE audited = 1 AND score IS NOT NULL"
+        " AND frame_id IN (SELECT frame_id FROM standing WHERE verdict = 'defect')"
+        " AND frame_id NOT IN (SELECT frame_id FROM standing WHERE verdict = 'good')"
+        " AND version IN (SELECT value FROM json_each(?)) ORDER BY seq",
+        json.dumps(sorted(versions)),
+    )
+    return {row[0]: row[1] for row in rows}
 
 
 def is_recorded(ledger: Ledger, key: str) -> bool:

@@ -45,6 +45,21 @@ def bits_behind(store: Store, frame: JudgedFrame) -> int | None:
     return version.geometry.get("bits") if version else None
 
 
+def taught_alike(store: Store, version: Version) -> frozenset[int]:
+    """The numbers of the versions that go back to the same teach as this one: their scores compare."""
+    versions = {each.number: each for each in store.history()}
+
+    def taught(each: Version) -> int:
+        while each.cause != "teach":
+            behind = each.parent if each.restores is None else each.restores
+            if behind is None or behind not in versions:
+                break
+            each = versions[behind]
+        return each.number
+
+    return frozenset(number for number, each in versions.items() if taught(each) == taught(version))
+
+
 def depth_behind(store: Store, frame: JudgedFrame) -> Geometry | None:
     """The geometry of the version that judged a frame, where it saw depth; None where it did not, cannot be read any
     more, or none judged it."""
