@@ -137,6 +137,19 @@ def test_the_audit_log_is_told_whole(client: TestClient, service: Service) -> No
     assert {r["who"] for r in rows} == {"pytest", "'=cmd()"}, "no formula reaches a spreadsheet"
 
 
+@pytest.mark.parametrize("over", [{"stopped_ms": NOW_MS}, {"version": None}], ids=["not running", "nothing taught"])
+def test_nobody_is_calmed_about_a_scene_that_is_not_looked_at(
+    client: TestClient, service: Service, over: dict[str, Any]
+) -> None:
+    assert "Nothing has changed" in client.get("/drift").text
+    assert 'class="lamp stable"' in client.get("/").text
+    service.engine.ledger.set_status("service", {**service.status(), **over})
+    assert client.get("/api/drift").json()["now"] is None
+    assert "Nobody looks at the scene" in client.get("/drift").text
+    for page in ("/", "/drift"):
+        assert "stable" not in client.get(page).text
+
+
 def test_drift_is_told(client: TestClient) -> None:
     drift = client.get("/api/drift").json()
     assert drift["now"]["trust"]

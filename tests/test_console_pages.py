@@ -59,6 +59,22 @@ def test_the_newest_part_is_shown_as_it_is_judged(page: Page, url: str, line: tu
     until(lambda: page.evaluate("document.getElementById('image').naturalWidth > 0"))
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_an_unknown_part_breaks_nothing(page: Page, url: str, line: tuple[Service, Settings], width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto(url)
+    expect(page.locator("#part")).to_have_text("part-f612")
+    for name, fields in (("nothing", {}), ("text", {"image": b"no picture at all"})):
+        line[0].streams.send("frames", {"frame_id": name, "part_id": name, **fields})
+        expect(page.locator("#part")).to_have_text(name)
+        expect(page.locator("#verdict")).to_have_text("UNKNOWN")
+        assert page.evaluate("document.scrollingElement.scrollWidth") <= width
+        assert page.evaluate("by('verdict').scrollWidth <= by('verdict').clientWidth"), "the word stays on its card"
+        expect(page.get_by_text("There is no picture of this part.")).to_be_visible()
+        assert "object at 0x" not in page.locator("#reason").inner_text()
+    until(lambda: page.evaluate("[...document.images].every((image) => image.hidden || image.naturalWidth > 0)"))
+
+
 def test_a_part_judged_while_the_list_is_under_way_is_not_hidden_by_it(
     page: Page, url: str, line: tuple[Service, Settings]
 ) -> None:
@@ -104,6 +120,15 @@ def test_parts_are_answered_by_key_and_taken_back(page: Page, url: str, line: tu
     assert told.looked_ms is not None, "the page tells how long the part was shown"
     expect(page.locator("#queue li")).to_have_count(2)
     assert page.locator("#queue li").nth(1).get_attribute("data-frame") == second
+
+
+def test_a_key_that_is_held_answers_once(page: Page, url: str) -> None:
+    page.goto(f"{url}/review")
+    expect(page.locator("#queue li")).to_have_count(3)
+    for _ in range(5):
+        page.keyboard.down("d")  # again and again, as a keyboard repeats it
+    page.keyboard.up("d")
+    expect(page.locator("#queue li")).to_have_count(2)
 
 
 def test_who_is_distrusted_is_told(page: Page, url: str, line: tuple[Service, Settings]) -> None:

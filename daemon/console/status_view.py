@@ -31,10 +31,10 @@ class StatusView:
         return service_status(self.reported(), redis_answers=self.line.streams.answers())
 
     def drift(self, limit: int) -> dict[str, Any]:
-        """The scene now, and its newest events, newest first."""
+        """The scene `now`, None where nobody looks at it, and its newest events, newest first."""
         events = newest_events(self.line.state.ledger, SCENE_EVENTS, limit)
         return {
-            "now": self.reported().get("drift"),
+            "now": _scene(self.reported()),
             "told": [{"at_ms": event.at_ms, "kind": event.kind, **event.detail} for event in events],
         }
 
@@ -45,12 +45,20 @@ class StatusView:
         due = self.line.settings.policy.lesson_after - lesson.unlearned(ledger, head) if head else None
         return {
             **reported,
+            "drift": _scene(reported),
             "troubles": _troubles(reported) + [_waiting(name, reason) for name, reason in unsure.items()],
             "distrusted": unsure,
             "waiting": count_open(ledger),
             "head": head.number if head else None,
             "answers_to_lesson": due,
         }
+
+
+def _scene(reported: dict[str, Any]) -> dict[str, Any] | None:
+    """What the service says of the scene; None where it is not running or judges by no version: what it said last is no
+    word about now."""
+    looks = reported["running"] and reported.get("version") is not None
+    return reported.get("drift") if looks else None
 
 
 def _waiting(operator: str, reason: str) -> str:
@@ -67,5 +75,5 @@ def _troubles(reported: dict[str, Any]) -> list[str]:
         lines.append("Nothing was taught yet: every part is UNKNOWN.")
     if reported.get("backend_refused"):
         lines.append(f"Torch judges, since the chosen backend was refused: {reported['backend_refused']}")
-    cards = (reported.get("drift") or {}).get("cards", ())
+    cards = (_scene(reported) or {}).get("cards", ())
     return lines + [f"{card['cause']}: {card['amount']}, likely {card['reason']}. {card['do']}" for card in cards]

@@ -46,6 +46,9 @@ def read(data: bytes, max_pixels: int, least_px: tuple[int, int] | None = None, 
         return _by_pillow(data, max_pixels)
     except ImageRejected:
         raise
+    except PIL.UnidentifiedImageError as error:  # its words name a Python object
+        came = f"{len(data)} bytes of no known format"
+        raise rejected("a readable image", came, "check the camera or cable") from error
     except Exception as error:  # decoders raise OSError, SyntaxError, ValueError, struct.error, …
         came = f"{len(data)} bytes, {type(error).__name__}: {error}"
         raise rejected("a readable image", came, "check the camera or cable") from error

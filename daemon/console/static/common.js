@@ -80,6 +80,7 @@ function tile(frame, kind) {
   image.src = imageOf(frame, kind);
   image.alt = "";
   image.loading = "lazy";
+  image.onerror = () => image.remove();
   const name = document.createElement("span");
   name.textContent = `${frame.verdict} ${frame.part_id}`;
   item.append(image, name);

@@ -11,6 +11,11 @@ function show(frame) {
   const image = by("image");
   image.hidden = false;
   by("nothing").hidden = true;
+  image.onerror = () => {
+    image.hidden = true;
+    by("nothing").hidden = false;
+    by("nothing").textContent = "There is no picture of this part.";
+  };
   image.src = imageOf(frame, "heat");
   by("verdict").textContent = frame.verdict;
   by("verdict").className = `verdict ${frame.verdict}`;

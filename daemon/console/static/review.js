@@ -171,7 +171,7 @@ by("stage").addEventListener("pointerup", (event) => { if (from) mark(from, shar
 const keys = { g: () => answer("good"), d: () => answer("defect"), s: skip, u: undo, ArrowLeft: undo, h: () => show("heat"), z: () => by("depth").hidden || show("depth") };
 document.addEventListener("keydown", (event) => {
   const act = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
-  if (!act || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (!act || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
   event.preventDefault();
   act();
 });

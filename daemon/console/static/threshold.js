@@ -73,7 +73,8 @@ async function fill() {
   if (!fresh.choices) return;
   told = fresh;
   by("line").max = told.choices.length - 1;
-  by("line").value = told.choices.findLastIndex((choice) => choice.value <= told.value);
+  const own = told.choices.findIndex((choice) => choice.value === told.value && choice.rate === told.rate);
+  by("line").value = own >= 0 ? own : told.choices.findLastIndex((choice) => choice.value <= told.value);
   plot();
   show();
 }
