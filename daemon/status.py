@@ -95,7 +95,7 @@ def probe(engine: Engine, active: Active) -> float | None:
     if image is None:
         height, width = geometry.canvas_px
         down, right = np.arange(height).astype(np.uint8), np.arange(width).astype(np.uint8)
-        image = np.stack([down[:, None] + right] * 3, axis=-1)  # slopes: one grey all over is refused
+        image = np.stack([down[:, None] + right] * geometry.channels, axis=-1)  # slopes: one grey all over is refused
     unplaced = replace(active, sight=replace(active.sight, template=None))  # it lies as taught, or is no part
     started = time.perf_counter()
     try:

@@ -96,6 +96,11 @@ class Geometry:
         }
 
     @property
+    def channels(self) -> int:
+        """The channels of an image on the canvas: colours, and the picture of depth where that is judged."""
+        return 3 if self.depth is None else 6
+
+    @property
     def depth_weight(self) -> float:
         """By how much the features of depth count (`DepthWindow`); 1 where only colours are judged."""
         return 1.0 if self.depth is None else self.depth.weight

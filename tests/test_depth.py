@@ -27,6 +27,7 @@ from daemon.learning.teach import draft, images_in
 from daemon.reporting.geometry_text import geometry_text
 from daemon.service import Service
 from daemon.settings.models import SourceSettings
+from daemon.status import probe
 from daemon.streams import RedisStreams
 from memory.canvas import canvas_of
 from memory.depth import DepthWindow, Heights, NoDepth, filled, slopes_turned, turned, window_of
@@ -259,6 +260,15 @@ def test_lessons_and_defects_are_of_depth_too(seeing: Service) -> None:
     assert isinstance(made, Version)
     assert seeing.store.load(made).snapshot.confirmed_defects.samples == ("dented",)
     assert seeing.engine.judge(frame("again", shot(501, 3.0))).verdict == "NG"
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_version_that_sees_depth_is_probed(seeing: Service, monkeypatch: pytest.MonkeyPatch, kept: bool) -> None:
+    active = seeing.engine.active
+    assert active is not None
+    if not kept:
+        monkeypatch.setattr("daemon.ledger.kept.Pictures.sample", lambda *_: None)
+    assert probe(seeing.engine, active)
 
 
 def test_a_frame_seen_again_has_the_features_it_was_judged_by(seeing: Service) -> None:
