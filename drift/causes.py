@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drift.signals import CAMERA, LIGHT, MATERIAL, SIGNALS, Vector, grain
-from memory.features import Image, by_threes, colours, recoloured
+from memory.features import Image, by_threes, colours, recoloured, slopes_turned
 
 
 class Cause(StrEnum):
@@ -150,7 +150,7 @@ def _moved(image: Image, degrees: float, by_px: tuple[int, int]) -> Image:
         size_px, edges = (width, height), cv2.BORDER_REPLICATE
         return cv2.warpAffine(three, turn, size_px, flags=cv2.INTER_LANCZOS4, borderMode=edges)
 
-    return by_threes(moved, image)
+    return slopes_turned(by_threes(moved, image), degrees)
 
 
 def _u8(pixels: npt.NDArray[Any]) -> Image:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drift.alignment import WORKING_PX, Fit, Mask, Matrix, Picture, align, detail, shrunk, undone, warped
-from memory.features import Image, by_threes
+from memory.features import Image, by_threes, slopes_turned
 
 # A tenth of each side and 15°, and how far taught parts themselves may lie from the template.
 MAX_SHIFT_SHARE = 0.11
@@ -119,7 +119,8 @@ def place(image: Image, template: PlacementTemplate) -> Placement:
 
 def placed(image: Image, placement: Placement) -> Image:
     """An image (H, W, 3 or 6) u8 moved to the template's position, interpolated linearly; its edges are replicated."""
-    return by_threes(lambda three: warped(three, placement.matrix), image)
+    moved = by_threes(lambda three: warped(three, placement.matrix), image)
+    return slopes_turned(moved, -placement.turn_deg)
 
 
 def _details(images: Iterable[Image]) -> tuple[tuple[int, int], list[Picture]]:

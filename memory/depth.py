@@ -7,7 +7,7 @@ Detection", CVPR workshops 2023 (BTF), whose patches join features of colour and
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
 from typing import Any
@@ -18,15 +18,16 @@ import numpy.typing as npt
 
 from memory.distances import nearest_squared
 from memory.errors import DriftlineError
-from memory.features import Image, Patches, by_threes
+from memory.features import LEVEL, STEEPEST, Image, Patches, by_threes, slopes_turned
 
 ENDS = (0.001, 0.999)  # of a part's heights: single wrong ones must not open the window
 MARGIN = 0.1  # of the taught heights' range, below and above
+FAR_TIMES = 3.0
+ALIKE = 1.5
 SMOOTHED_PX = 2.0  # of the canvas: slopes are differences, in which a sensor's noise would count most
 STEEP = 0.5  # the share of the taught parts' slopes that are flatter than the window's own
 FAR, MOST_COMPARED, MOST_DOUBLINGS = 0.99, 1024, 4  # of distances and patches; a weight is at most 16, at least 1/16
 MORE_MISSING = 0.2  # than ever taught, as a share of all pixels, is told instead of judged
-LEVEL, STEEPEST = 128, 127  # of a slope of none, and how far the steepest lies from it
 
 HeightMap = npt.NDArray[np.float32]
 
@@ -61,6 +62,12 @@ class DepthWindow:
         """The window that `to_json` wrote."""
         return cls(**{each.name: float(record[each.name]) for each in fields(cls)})
 
+    def holds(self, other: DepthWindow) -> bool:
+        """Whether parts of another window are seen as well by this one: they lie within it, miss no more, and are about
+        as steep."""
+        within = self.low <= other.low and other.high <= self.high and other.missing <= self.missing
+        return within and 1 / ALIKE <= other.slope / self.slope <= ALIKE
+
     def to_json(self) -> dict[str, Any]:
         """The window as JSON for the manifest."""
         return asdict(self)
@@ -78,29 +85,49 @@ class DepthWindow:
         return np.stack([np.clip(np.rint(each), 0, 255).astype(np.uint8) for each in channels], axis=2)
 
 
-def window_of(taught: Iterable[Heights]) -> DepthWindow:
-    """The window of taught parts. Raises NoDepth where there are none."""
-    lows, highs, slopes, missing = [], [], [], []
-    for heights in taught:
+@dataclass(frozen=True)
+class Measured:
+    """The lowest and the highest height of a taught part, but for single pixels, how steep its median slope is, and
+    which share of it is missing."""
+
+    low: float
+    high: float
+    slope: float
+    missing: float
+
+    @classmethod
+    def of(cls, heights: Heights) -> Measured:
+        """What a part's heights tell."""
         low, high = np.quantile(heights.values, ENDS).tolist()
-        lows.append(low)
-        highs.append(high)
-        slopes.append(float(np.quantile(np.hypot(*_slopes(heights.values)), STEEP)))
-        missing.append(heights.missing)
-    if not lows:
-        raise NoDepth(
-            expected="taught parts with a depth map", came="none", do="look at source.depth_page and at the sensor"
-        )
-    span = max(highs) - min(lows) or 1.0
-    slope = max(float(np.median(slopes)), span / 1000)  # of a flat part
-    low, high = min(lows) - MARGIN * span, max(highs) + MARGIN * span
-    return DepthWindow(low, high, slope, min(max(missing) + MORE_MISSING, 1.0))
+        return cls(low, high, float(np.quantile(np.hypot(*_slopes(heights.values)), STEEP)), heights.missing)
+
+
+def odd(taught: Sequence[Measured]) -> list[int]:
+    """The taught parts, by their places, whose heights lie far from those of the others: by more than what the parts
+    span and vary by. They would open the window so wide that nothing is seen of the others."""
+    if not taught:
+        return []
+    ends = np.array([(part.low, part.high) for part in taught])  # (n, 2)
+    away = np.abs(ends - np.median(ends, axis=0))
+    allowed = FAR_TIMES * (np.median(ends[:, 1] - ends[:, 0]) + np.median(away, axis=0))
+    return [int(place) for place in np.flatnonzero((away > allowed).any(axis=1))]
+
+
+def window_of(taught: Sequence[Measured]) -> DepthWindow:
+    """The window of taught parts, at least one, without those that are `odd`."""
+    without = set(odd(taught))
+    parts = [part for place, part in enumerate(taught) if place not in without]
+    lowest, highest = min(part.low for part in parts), max(part.high for part in parts)
+    span = highest - lowest or 1.0
+    slope = max(float(np.median([part.slope for part in parts])), span / 1000)  # of a flat part
+    missing = max(part.missing for part in parts)
+    return DepthWindow(lowest - MARGIN * span, highest + MARGIN * span, slope, min(missing + MORE_MISSING, 1.0))
 
 
 def balance(parts: Sequence[Patches]) -> float:
     """The weight of depth's features by patches (n, D) of good parts, whose first half is of colours: how much farther
-    a patch lies from its nearest of the next part by colours than by depth, where it lies far. A power of two, which
-    changes no digit; 1 for fewer than two parts, or where nothing varies."""
+    a patch lies from its nearest of the next part by colours than by depth, where it lies far. A power of two, so
+    that digits stay; 1 for fewer than two parts, or where nothing varies."""
     ratios = []
     for one, other in pairwise(parts):
         some = one[:: math.ceil(len(one) / MOST_COMPARED)]
@@ -113,17 +140,6 @@ def balance(parts: Sequence[Patches]) -> float:
     if not ratios:
         return 1.0
     return 2.0 ** max(min(round(math.log2(np.median(ratios))), MOST_DOUBLINGS), -MOST_DOUBLINGS)
-
-
-def slopes_turned(image: Image, clockwise_deg: float) -> Image:
-    """An image (H, W, 3 or 6) u8 whose picture of depth, if it has one, was turned: the slopes in it turn too, since
-    right is another direction now."""
-    if image.shape[2] == 3:
-        return image
-    cosine, sine = np.cos(np.deg2rad(clockwise_deg)), np.sin(np.deg2rad(clockwise_deg))
-    right, down = (image[:, :, at].astype(np.float32) - LEVEL for at in (4, 5))
-    slopes = np.stack([cosine * right - sine * down, sine * right + cosine * down], axis=2) + LEVEL
-    return np.concatenate([image[:, :, :4], np.clip(np.rint(slopes), 0, 255).astype(np.uint8)], axis=2)
 
 
 def turned(image: Image, anticlockwise_deg: float) -> Image:

@@ -23,6 +23,7 @@ EVERY_CELL: Cells = np.empty(0, dtype=np.int64)
 MOST_PATCHES = 4_096  # of larger images, what is stored or taught is a part of the patches
 LATTICE = 1_024
 MOST_ANOMALOUS = 512
+LEVEL, STEEPEST = 128, 127  # of a slope of none, and how far the steepest lies from it
 
 
 def colours(image: Image) -> Image:
@@ -41,6 +42,17 @@ def by_threes(change: Callable[[Image], npt.NDArray[Any]], image: Image) -> Imag
     parts = [change(image[:, :, first : first + 3]) for first in range(0, image.shape[2], 3)]
     whole = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)
     return whole.astype(np.uint8, copy=False)
+
+
+def slopes_turned(image: Image, clockwise_deg: float) -> Image:
+    """An image (H, W, 3 or 6) u8 whose picture of depth, if it has one, was turned: the slopes in it turn too, since
+    right is another direction now."""
+    if image.shape[2] == 3:
+        return image
+    cosine, sine = np.cos(np.deg2rad(clockwise_deg)), np.sin(np.deg2rad(clockwise_deg))
+    right, down = (image[:, :, at].astype(np.float32) - LEVEL for at in (4, 5))
+    slopes = np.stack([cosine * right - sine * down, sine * right + cosine * down], axis=2) + LEVEL
+    return np.concatenate([image[:, :, :4], np.clip(np.rint(slopes), 0, 255).astype(np.uint8)], axis=2)
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -99,6 +99,11 @@ class Geometry:
     def channels(self) -> int:
         """The channels of an image on the canvas: colours, and the picture of depth where that is judged."""
         return 3 if self.depth is None else 6
+
+    @property
+    def forgiving(self) -> Geometry:
+        """The same for images that were judged before: however much of their depth is missing."""
+        return self if self.depth is None else replace(self, depth=replace(self.depth, missing=1.0))
 
     @property
     def depth_weight(self) -> float:

@@ -19,6 +19,7 @@ from pictures import INPUT_PX, file_of
 from daemon.datasets.depth_frames import PAGES, joined
 from daemon.datasets.rendered import STEADY, Flaw, Scene, part
 from daemon.inference.probe_part import probe_part
+from daemon.inference.sight import AS_IT_IS
 from daemon.intake.decode import ImageRejected
 from daemon.intake.onto_canvas import onto_canvas
 from daemon.intake.tiff import read_heights
@@ -30,8 +31,9 @@ from daemon.settings.models import SourceSettings
 from daemon.status import probe
 from daemon.streams import RedisStreams
 from memory.canvas import canvas_of
-from memory.depth import DepthWindow, Heights, NoDepth, filled, slopes_turned, turned, window_of
+from memory.depth import DepthWindow, Heights, Measured, NoDepth, filled, odd, turned, window_of
 from memory.extract import Extractor
+from memory.features import Image, slopes_turned
 from memory.geometry import Geometry
 from memory.version import Version
 
@@ -54,20 +56,35 @@ def test_a_window_holds_what_was_taught_and_a_margin() -> None:
     level, higher = (
         Heights(np.linspace(low, low + 10, 10_000, dtype=np.float32).reshape(100, 100), 0.1) for low in (0, 5)
     )
-    window = window_of([level, replace(higher, missing=0.3)])
+    window = window_of([Measured.of(level), Measured.of(replace(higher, missing=0.3))])
     assert (window.low, window.high) == pytest.approx((-1.5, 16.5), abs=0.1)
     assert window.missing == pytest.approx(0.5)
     assert DepthWindow.of(window.to_json()) == window
 
 
-def test_no_part_with_depth_makes_no_window() -> None:
-    with pytest.raises(NoDepth, match=r"source\.depth_page"):
-        window_of([])
+@pytest.mark.parametrize("count", [9, 32])
+def test_a_part_with_stray_heights_does_not_blind_a_version(count: int) -> None:
+    usual = [Measured(700 + 0.1 * n, 710 + 0.1 * n, 0.15, 0.05) for n in range(count)]
+    for stray in (Measured(700, 5000, 9.0, 0.05), Measured(0, 0, 0.0, 1.0), Measured(-3e29, 710, 1e20, 0.0)):
+        assert odd([*usual, stray]) == [count]
+        assert window_of([*usual, stray]) == window_of(usual)
+
+
+@given(st.lists(st.floats(-10, 10), min_size=1, max_size=40), st.floats(0.5, 5))
+def test_parts_that_merely_lie_higher_or_lower_are_not_odd(offsets: list[float], span: float) -> None:
+    within = [min(max(each, -span), span) for each in offsets]
+    assert odd([Measured(at, at + span, 0.1, 0.0) for at in within]) == []
+
+
+def test_a_window_is_kept_for_parts_that_lie_within_it() -> None:
+    assert WINDOW.holds(replace(WINDOW, low=1.0, high=9.0, slope=0.12, missing=0.2, weight=4.0))
+    for other in ({"low": -1.0}, {"high": 11.0}, {"missing": 0.4}, {"slope": 0.01}, {"slope": 0.3}):
+        assert not WINDOW.holds(replace(WINDOW, **other))
 
 
 def test_flat_parts_make_a_window_too() -> None:
     flat = Heights(np.full((20, 20), 7, np.float32), 0.0)
-    picture = window_of([flat]).picture(flat)
+    picture = window_of([Measured.of(flat)]).picture(flat)
     assert np.ptp(picture.reshape(-1, 3), axis=0).tolist() == [0, 0, 0]
 
 
@@ -123,6 +140,9 @@ def test_what_was_not_measured_is_as_high_as_the_nearest() -> None:
         (np.array([[0, 7], [65535, 1]], np.uint16), [[np.nan, 7], [65535, 1]]),
         (np.array([[-32768, -7], [0, 1]], np.int16), [[np.nan, -7], [np.nan, 1]]),
         (np.array([[1e-3, 2], [3, 4]], np.float64), [[1e-3, 2], [3, 4]]),
+        (np.array([[np.finfo("f8").max, 2], [np.finfo("f8").min, 4]], np.float64), [[np.nan, 2], [np.nan, 4]]),
+        (np.array([[np.finfo("f4").max, 2], [3, -np.inf]], np.float32), [[np.nan, 2], [3, np.nan]]),
+        (np.array([[7, 2**30], [3, 0]], np.uint32), [[7, 2**30], [3, np.nan]]),
     ],
 )
 def test_heights_are_numbers_of_any_kind(stored: npt.NDArray[np.generic], wanted: list[list[float]]) -> None:
@@ -141,9 +161,25 @@ def test_of_positions_the_last_is_the_height() -> None:
     assert read_heights(file, 10_000, 0) == pytest.approx(np.full((16, 16), 3.0))
 
 
-def test_colours_are_no_heights() -> None:
-    with pytest.raises(ImageRejected, match="one number a pixel"):
-        read_heights(cv2.imencode(".tiff", np.zeros((16, 16, 4), np.uint8))[1].tobytes(), 10_000, 0)
+@pytest.mark.parametrize(
+    "page",
+    [
+        np.zeros((16, 16, 4), np.uint8),
+        np.full((16, 16, 3), 9, np.uint8),
+        np.full((16, 16, 3), 9, np.uint16),
+        np.full((16, 16), 9, np.uint8),
+        np.full((16, 16, 3), 9, np.float64),
+    ],
+)
+def test_colours_are_no_heights(page: npt.NDArray[np.generic]) -> None:
+    with pytest.raises(ImageRejected, match="one number of 16 bits or more a pixel"):
+        read_heights(cv2.imencode(".tiff", page)[1].tobytes(), 10_000, 0)
+
+
+def test_heights_of_another_size_are_refused_before_they_are_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daemon.intake.tiff._samples", lambda _: pytest.fail("decoded"))
+    with pytest.raises(ImageRejected, match="64×64 px"):
+        read_heights(joined(small(0), plate(0)), 10_000, 1, (64, 32))
 
 
 def test_the_canvas_holds_colours_and_depth() -> None:
@@ -168,9 +204,9 @@ def test_what_was_not_measured_does_not_pull_its_surroundings_down() -> None:
     [
         (file_of(small(0)), SEEING, "a file without"),
         (joined(small(0), plate(0)), SourceSettings(page=0), "source.depth_page unset"),
-        (joined(small(0), plate(0)[::2]), SEEING, "64×32 beside 64×64 px"),
+        (joined(small(0), plate(0)[::2]), SEEING, "64×32 px"),
         (joined(small(0), np.where(np.arange(64) < 26, plate(0), 0)), SEEING, "at most 30% is missing"),
-        (joined(small(0), np.zeros((64, 64), np.float32)), SEEING, "100% missing"),
+        (joined(small(0), np.zeros((64, 64), np.float32)), SEEING, "none of it measured"),
         (joined(small(0), plate(0)), SourceSettings(page=0, depth_page=2), "one of 2 pages"),
     ],
 )
@@ -288,13 +324,21 @@ def test_a_probe_part_is_caught(seeing: Service) -> None:
     assert probed.caught
 
 
+def slopes_turned_of(slopes: Image, clockwise_deg: float) -> Image:
+    """Slopes (H, W, 2) turned."""
+    before = np.zeros((*slopes.shape[:2], 4), np.uint8)
+    return slopes_turned(np.concatenate([before, slopes], axis=2), clockwise_deg)[:, :, 4:]
+
+
 def test_a_line_that_places_its_parts_places_their_depth(
     extractor: Extractor, wire: RedisStreams, tmp_path: Path
 ) -> None:
     def large(number: int, scene: Scene, dent: float) -> bytes:
         # The same dome and dent, turned and shifted as the part is.
         y, x = np.mgrid[0:256, 0:256] - 127.5
-        heights = (30 - (x**2 + y**2) / 2000 - dent * np.exp(-((x - 40) ** 2 + (y + 30) ** 2) / 300)).astype(np.float32)
+        heights = (
+            30 + np.sin(x / 12) - (x**2 + y**2) / 2000 - dent * np.exp(-((x - 40) ** 2 + (y + 30) ** 2) / 300)
+        ).astype(np.float32)
         turn = cv2.getRotationMatrix2D((127.5, 127.5), -scene.turn_deg, 1.0)
         turn[:, 2] += scene.shift_px
         moved = cv2.warpAffine(heights, turn, (256, 256), borderMode=cv2.BORDER_REPLICATE)
@@ -315,6 +359,14 @@ def test_a_line_that_places_its_parts_places_their_depth(
         for dent in (0.0, 6.0)
     )
     assert max(good, moved) < min(dented, moved_dented)
+    source = line.engine.settings.source
+    as_taught, placed = (
+        active.sight.look(line.engine.decode(large(500, scene, 0.0)), AS_IT_IS, source).raw[20:-20, 20:-20, 4:]
+        for scene in (STEADY, lying)
+    )
+    away = np.abs(as_taught.astype(int) - placed).mean()
+    unturned = np.abs(as_taught.astype(int) - slopes_turned_of(placed, lying.turn_deg)).mean()
+    assert away < 0.5 * unturned, "slopes point where they did"
 
 
 def test_few_parts_are_taught_turned_with_their_depth(extractor: Extractor, wire: RedisStreams, tmp_path: Path) -> None:
@@ -346,3 +398,25 @@ def test_parts_without_depth_are_told_and_left_out_where_depth_is_taught(untaugh
     assert "with depth, heights from" in geometry_text(
         canvas_of(made.sight.canvas.geometry, untaught.engine.extractor.shapes), None
     )
+
+
+def test_teaching_again_keeps_what_is_seen_of_depth(seeing: Service, tmp_path: Path) -> None:
+    before = seeing.store.current().version.geometry
+    (folder := tmp_path / "again").mkdir()
+    for number in range(4, 16):
+        (folder / f"{number}.tiff").write_bytes(shot(number))
+    assert teach_from(seeing, folder).version.geometry == before
+
+
+def test_a_folder_without_depth_says_why(untaught: Service, tmp_path: Path) -> None:
+    untaught.engine.settings = untaught.engine.settings.model_copy(update={"source": SEEING})
+    (folder := tmp_path / "flat").mkdir()
+    for number in range(4):
+        (folder / f"{number}.png").write_bytes(file_of(small(number)))
+    with pytest.raises(NoDepth, match=r"none of 4, .*png: .*a file without"):
+        teach_from(untaught, folder)
+
+
+def test_an_exported_model_sees_no_depth(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="sees colours alone"):
+        seeing_in(tmp_path, extractor={"scorer": tmp_path / "model.onnx"})

@@ -50,11 +50,12 @@ def advise(
         ]
         for c, _ in found.values()
     ]
+    alone = "" if settings.source.depth_page is None else ", by colours alone"
     do = f"driftline teach {folder} --set memory.detector={best.detector}"
     terminal.answer(
         {"advised": best.detector, "do": do, "candidates": [advice.told(candidate) for candidate, _ in found.values()]},
         as_json=as_json,
-        text=terminal.table(f"Advised: {best.detector}. To teach it: {do}", [*COLUMNS, "refused"], rows),
+        text=terminal.table(f"Advised: {best.detector}{alone}. To teach it: {do}", [*COLUMNS, "refused"], rows),
     )
 
 

@@ -146,6 +146,7 @@ class DraftWorkflow:
             work.found = {
                 "batch": batch,
                 "advised": best.detector,
+                "colours_alone": settings.source.depth_page is not None,
                 "candidates": [advice.told(candidate) for candidate, _ in found.values()],
             }
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import structlog
 
 from daemon.datasets.labelled import DataSet, LabelledImage, LabelsError, Split
 from daemon.evaluation.drawn_defects import KINDS, drawn
@@ -29,6 +30,7 @@ MOST_TESTED = 25
 MOST_PARTS = 100  # of more, so many are taken, spread evenly
 AS_GOOD = 0.01  # AUROC within this of the best is as good: then the faster one is advised
 REAL = "a real defect"
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,8 @@ def advise(
     """The advised kind of detector, and how each kind did: taught some of these good parts, it judges others with and
     without drawn defects, and real ones, the whole image, below `folder`. Defects are drawn in colour, so depth is not
     looked at. Raises LabelsError for too few parts, and where none could be taught."""
+    if settings.source.depth_page is not None:
+        log.warning("detectors are compared by colours alone", reason="defects are drawn in colour")
     source = settings.source.model_copy(update={"depth_page": None})
     settings = settings.model_copy(update={"source": source})
     (made := folder / "drawn").mkdir()

@@ -67,8 +67,9 @@ def judge(data: DataSet, settings: Settings, backbone: Extractor, folder: Path, 
     tested = [replace(one, page=settings.source.page) for one in data.of(Split.TEST) or data.of(Split.VALIDATION)]
     if not tested:
         raise LabelsError(expected="test images", came="none", do="name the folder as it was unpacked")
-    frames = frames_of(data, folder / "frames")
-    if any(one.depth for one in data.images):
+    deep = any(one.depth for one in data.images) and settings.extractor.scorer is None  # which sees colours alone
+    frames = frames_of(data, folder / "frames") if deep else {one.path: one.path for one in data.images}
+    if deep:
         settings = settings.model_copy(update={"source": seeing_depth(settings.source)})
     opened = open_state(folder)
     try:

@@ -8,8 +8,8 @@ from daemon.intake import tiff
 from daemon.intake.decode import resampled
 from daemon.intake.raw_image import ImageRejected, rejected
 from daemon.settings.models import SourceSettings
-from memory.depth import LEVEL, DepthWindow, HeightMap, Heights, filled
-from memory.features import Image
+from memory.depth import DepthWindow, HeightMap, Heights, filled
+from memory.features import LEVEL, Image
 from memory.geometry import Geometry, Size
 
 DO = "send TIFFs of two pages, colours and heights, and set source.page and source.depth_page to them"
@@ -43,11 +43,10 @@ def heights_of(data: bytes, image_px: Size | None, canvas_px: Size, source: Sour
     if source.depth_page is None or not data.startswith(tiff.MAGIC):
         came = "a file without" if source.depth_page is not None else "source.depth_page unset"
         raise rejected("colours and heights in one file, as the version was taught", came, DO)
-    heights = read_depth(data, source.max_pixels, source.depth_page)
-    if image_px is not None and heights.shape != image_px:
-        came = f"{heights.shape[1]}×{heights.shape[0]} beside {image_px[1]}×{image_px[0]} px"
-        raise rejected("heights registered to the colours, one for each pixel", came, DO)
+    heights = read_depth(data, source.max_pixels, source.depth_page, image_px)
     known = ~np.isnan(heights)
+    if not known.any():
+        raise rejected("a depth map", "none of it measured", "look at the depth sensor")
     # Heights are averaged where they are known, with what is missing around them left out.
     share = resampled(known.astype(np.float32), canvas_px[1], canvas_px[0])
     total = resampled(np.where(known, heights, np.float32(0)), canvas_px[1], canvas_px[0])
@@ -55,11 +54,11 @@ def heights_of(data: bytes, image_px: Size | None, canvas_px: Size, source: Sour
     return Heights(filled(values), float(1 - known.mean()))
 
 
-def read_depth(data: bytes, max_pixels: int, page: int) -> HeightMap:
+def read_depth(data: bytes, max_pixels: int, page: int, size_px: Size | None = None) -> HeightMap:
     """The heights (H, W) on one page of a TIFF (`tiff.read_heights`). Raises ImageRejected for any that cannot be
     used."""
     try:
-        return tiff.read_heights(data, max_pixels, page)
+        return tiff.read_heights(data, max_pixels, page, size_px)
     except ImageRejected:
         raise
     except Exception as error:  # tifffile and its decoders raise whatever damaged data makes of them

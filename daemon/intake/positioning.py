@@ -13,7 +13,6 @@ from daemon.intake.decode import ImageRejected
 from drift.alignment import Matrix, Pose, undone
 from drift.placement import Placement, PlacementTemplate, place, placed
 from drift.signals import grey_of
-from memory.depth import slopes_turned
 from memory.features import Image, Map, PatchMask
 from memory.region import Inside, Region
 
@@ -44,7 +43,7 @@ def positioned(raw: Image, template: PlacementTemplate | None) -> tuple[Image, P
             came=f"a fit of {placement.confidence:.2f}, turned by {placement.turn_deg:.0f}°",
             do="look whether the right part lies in its fixture",
         )
-    return slopes_turned(placed(raw, placement), -placement.turn_deg), placement
+    return placed(raw, placement), placement
 
 
 def placement_record(placement: Placement, shape: tuple[int, ...]) -> dict[str, Any]:

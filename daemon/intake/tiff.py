@@ -17,6 +17,8 @@ from daemon.intake.jpeg import jpeg_header
 from daemon.intake.raw_image import Pixels, RawImage, check_size, rejected, stated_bits, upright, without_alpha
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+MOST_HIGH = 1e30  # programs write the largest float for no height
+TRANSPOSED = {5, 6, 7, 8}  # orientations whose rows are the image's columns
 MAX_PAGES = 1000  # what a crafted chain of pages may cost
 THUMBNAIL_OR_MASK = 0b101  # NewSubfileType: a reduced copy, or a transparency mask
 ORIENTATION, MAX_SAMPLE_VALUE = 274, 281
@@ -59,23 +61,34 @@ def read_tiff(data: bytes, max_pixels: int, page: int | None) -> RawImage:
     return RawImage(pixels, bits if bits < 16 else stated_bits(white))
 
 
-def read_heights(data: bytes, max_pixels: int, page: int) -> npt.NDArray[np.float32]:
-    """The heights (H, W) on one page of a TIFF, upright, in its own unit: of numbers of any kind, one a pixel, or the
-    last of three, as of positions (x, y, z).
+def read_heights(
+    data: bytes, max_pixels: int, page: int, size_px: tuple[int, int] | None = None
+) -> npt.NDArray[np.float32]:
+    """The heights (H, W) on one page of a TIFF, upright, in its own unit: of numbers of 16 bits or more, one a pixel,
+    or the last of three floats, as of positions (x, y, z).
 
-    NaN where nothing was measured, for which sensors write 0, NaN, an infinity, or the least value of a signed integer.
-    Raises as `read_tiff`.
+    NaN where nothing was measured, for which sensors write 0, NaN, an infinity, a number beyond `MOST_HIGH`, or the
+    least value of a signed integer. Raises as `read_tiff`, and before anything is decoded where the size (height,
+    width) is another one.
     """
     with TiffFile(io.BytesIO(data)) as file:
         chosen = _page(file, page)
         _check_safe(chosen, data, max_pixels, _check_heights)
+        orientation = _orientation(chosen)
+        height, width = (chosen.imagelength, chosen.imagewidth)[:: -1 if orientation in TRANSPOSED else 1]
+        if size_px not in {None, (height, width)}:
+            wanted = "heights registered to the colours, one for each pixel"
+            raise rejected(wanted, f"{width}×{height} px", "send both in one size, see source.depth_page")
         samples = _samples(chosen)
         heights = samples[:, :, 2] if samples.ndim == 3 else samples
-        unknown = (heights == 0) | ~np.isfinite(heights)
+        with np.errstate(over="ignore"):  # to an infinity, which counts as not measured
+            values = heights.astype(np.float32)
+        unknown = (values == 0) | ~(np.abs(values) <= MOST_HIGH)
         if heights.dtype.kind == "i":
             unknown |= heights == np.iinfo(heights.dtype).min
-        known: npt.NDArray[np.float32] = np.where(unknown, np.float32(np.nan), heights.astype(np.float32))
-        return upright(known, _orientation(chosen))
+        values[unknown] = np.nan
+        known: npt.NDArray[np.float32] = upright(values, orientation)
+        return known
 
 
 def _check_safe(page: TiffPage, data: bytes, max_pixels: int, check_kind: Callable[[TiffPage], None]) -> None:
@@ -114,7 +127,11 @@ def _page(file: TiffFile, page: int | None) -> TiffPage:
     if not real:
         raise rejected("a readable image", "a TIFF without a readable page", "check the camera or cable")
     if page is not None:
-        raise rejected(f"page {page} of a TIFF", f"one of {len(real)} pages", "set source.page, 0 is the first")
+        raise rejected(
+            f"page {page} of a TIFF",
+            f"one of {len(real)} pages",
+            "see source.page and source.depth_page: 0 is the first",
+        )
     return real[0]
 
 
@@ -126,10 +143,14 @@ def _check_numbers(page: TiffPage) -> None:
 
 
 def _check_heights(page: TiffPage) -> None:
-    """Raise ImageRejected for pixels that are no heights."""
-    if page.dtype is None or page.dtype.kind not in "iuf" or page.imagedepth != 1 or page.samplesperpixel not in {1, 3}:
-        came = f"{page.samplesperpixel} channels of {page.bitspersample} bits, sample format {page.sampleformat}"
-        raise rejected("a page of heights, one number a pixel, or of positions x, y, z", came, "see source.depth_page")
+    """Raise ImageRejected for pixels that are no heights: above all for colours, where pages were mistaken."""
+    kind = page.dtype.kind if page.dtype is not None and page.imagedepth == 1 else ""
+    one = kind in "iuf" and page.samplesperpixel == 1 and page.photometric == PHOTOMETRIC.MINISBLACK
+    three = kind == "f" and page.samplesperpixel == 3 and page.bitspersample <= 32
+    if not kind or page.bitspersample < 16 or not (one or three):
+        came = f"{page.samplesperpixel} channels of {page.bitspersample} bits, photometric {int(page.photometric)}"
+        expected = "a page of heights, one number of 16 bits or more a pixel, or of positions x, y, z as floats"
+        raise rejected(expected, came, "set source.page to the colours and source.depth_page to the heights")
 
 
 def _check_picture(page: TiffPage) -> None:

@@ -30,6 +30,7 @@ from memory.defects import ConfirmedDefects
 from memory.errors import ExtractorMismatch, UnknownDetector
 from memory.exported.detector import EXPORTED
 from memory.features import MOST_PATCHES, View
+from memory.geometry import Geometry
 from memory.learners import learner_of
 from memory.region import Region, region_of
 from memory.store import Store
@@ -162,7 +163,8 @@ def draft(
     scene = settings.scene.for_defects(smallest_defect_px)
     geometry = found.geometry(extractor.shapes, region or Region(), scene, settings.source.bits)
     if settings.source.depth_page is not None:
-        geometry = replace(geometry, depth=depth_window(found, geometry, extractor, settings.source))
+        before = Geometry.of(base.version.geometry, extractor.input_px).depth if base else None
+        geometry = replace(geometry, depth=depth_window(found, geometry, extractor, settings.source, before))
     canvas = canvas_of(geometry, extractor.shapes)
     sight = Sight(canvas, common_position(found, canvas, settings.source) if settings.scene.align else None)
     with TemporaryDirectory(dir=settings.state_dir, prefix=TEACHING) as folder:

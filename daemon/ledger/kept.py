@@ -130,7 +130,7 @@ class Pictures:
 
     def _decoded(self, data: bytes) -> tuple[Image, Placement | None] | None:
         try:
-            return positioned(onto_canvas(data, self.geometry, self.source), self.template)
+            return positioned(onto_canvas(data, self.geometry.forgiving, self.source), self.template)
         except ImageRejected:
             return None
 

@@ -79,6 +79,8 @@ class Settings(BaseSettings):
     def _something_exported(self) -> Settings:
         if self.memory.detector == EXPORTED and self.extractor.scorer is None:
             raise ValueError("memory.detector: exported needs extractor.scorer, the file of the model")
+        if self.extractor.scorer is not None and self.source.depth_page is not None:
+            raise ValueError("extractor.scorer sees colours alone: set source.depth_page to null")
         return self
 
     @classmethod

@@ -42,7 +42,7 @@ function showCandidates(found) {
   const own = Boolean(found?.advised) && found.batch === batch;
   by("candidates").hidden = !own;
   by("candidates").tBodies[0].replaceChildren(...(own ? found.candidates : []).map((one) => candidateRow(one, found.advised)));
-  if (own) tellIn("advise-told", `Advised: ${found.advised}.`);
+  if (own) tellIn("advise-told", `Advised: ${found.advised}${found.colours_alone ? ", by colours alone: no depth was looked at" : ""}.`);
 }
 
 async function followAdvice() {

@@ -73,6 +73,13 @@ function answer(verdict) {
   draw();
 }
 
+by("image").addEventListener("error", () => { // a frame that has no depth, or is gone, is not answered unseen
+  if (kind !== "depth") return;
+  kind = "image";
+  tell("There is no depth of this part.", true);
+  draw();
+});
+
 function show(other) {
   kind = kind === other ? "image" : other;
   draw();
