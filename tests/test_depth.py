@@ -420,3 +420,30 @@ def test_a_folder_without_depth_says_why(untaught: Service, tmp_path: Path) -> N
 def test_an_exported_model_sees_no_depth(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="sees colours alone"):
         seeing_in(tmp_path, extractor={"scorer": tmp_path / "model.onnx"})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["openvino", "onnx"])
+def test_a_quicker_backend_sees_depth_as_the_reference(
+    taught_with_depth: Path, extractor: Extractor, wire: RedisStreams, tmp_path: Path, backend: str
+) -> None:
+    quick = {**seeing_in(tmp_path).extractor.model_dump(mode="json"), "backend": backend}
+    line = start_line(taught_with_depth, seeing_in(tmp_path, extractor=quick), extractor, wire)
+    active = line.engine.active
+    assert active is not None
+    assert active.scorer.refused is None
+    assert active.scorer.extractor.backend.name == backend
+    assert [line.engine.judge(frame(f"f{dent}", shot(500, dent))).verdict for dent in (0.0, 3.0)] == ["OK", "NG"]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("trained_briefly")
+@pytest.mark.parametrize("kind", ["padim", "simplenet", "composition"])
+def test_other_kinds_see_depth(extractor: Extractor, wire: RedisStreams, tmp_path: Path, kind: str) -> None:
+    chosen = {"bank_patches": 400, "lesson_patches": 80, "detector": kind}
+    taught = teach_line(seeing_in(tmp_path / "a", memory=chosen), extractor, map(shot, range(24)))
+    line = start_line(taught, seeing_in(tmp_path / "b", memory=chosen), extractor, wire)
+    good, dented = (line.engine.judge(frame(f"f{dent}", shot(500, dent))).score for dent in (0.0, 4.0))
+    assert good is not None
+    assert dented is not None
+    assert dented > 1.2 * good
