@@ -13,16 +13,12 @@ from functools import partial
 from pathlib import Path
 
 import cv2
-import numpy as np
 
 from bench.lib import arguments
+from bench.lib.by_fault import ByFault
 from bench.lib.material import TINY, backbone
 from bench.lib.rendered_boards import TRAY_SCREWS, Fault, board, tray
-from bench.lib.taught_lines import untracked
 from daemon.datasets.labelled import GOOD, DataSet, LabelledImage, Split
-from daemon.evaluation.judged import judge
-from daemon.evaluation.metrics import auroc
-from daemon.settings.load import load
 from daemon.settings.logs import log_to
 from memory.extract import Extractor
 from memory.features import Image
@@ -53,20 +49,11 @@ def rendered(kinds: dict[str, Render], folder: Path, taught: int, good: int, bad
 def rows(name: str, data: DataSet, detectors: Sequence[str], looks: Extractor, folder: Path) -> Iterator[str]:
     """A row for each detector."""
     for detector in detectors:
-        settings = load(None, [f"state_dir={folder / detector}", f"memory.detector={detector}", "extractor.device=cpu"])
-        judged = judge(data, settings, looks, folder / detector, untracked)
-        scores = np.array([one.score for one in judged.images])
-        kinds = np.array([one.image.kind for one in judged.images])
-        good = kinds == GOOD
-        apart = [
-            f"{kind} {auroc(scores[good | (kinds == kind)], kinds[good | (kinds == kind)] == kind):.3f}"
-            for kind in dict.fromkeys(kinds[~good].tolist())
-        ]
-        above = scores > judged.threshold.value
-        yield (
-            f"| {name} | {detector} | {auroc(scores, ~good):.3f} | {', '.join(apart)} | {above[good].mean():.0%},"
-            f" {above[~good].mean():.0%} | {judged.teach_s:.0f} | {judged.frame_ms:.0f} |"
-        )
+        found = ByFault.of(data, detector, looks, folder / detector)
+        faults = [kind for kind in dict.fromkeys(found.kinds.tolist()) if kind != GOOD]
+        apart = ", ".join(f"{fault} {found.area([fault]):.3f}" for fault in faults)
+        took = f"{found.judged.teach_s:.0f} | {found.judged.frame_ms:.0f}"
+        yield f"| {name} | {detector} | {found.area(faults):.3f} | {apart} | {found.shares(faults)} | {took} |"
 
 
 def main() -> None:

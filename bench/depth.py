@@ -11,20 +11,13 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from bench.lib import arguments
+from bench.lib.by_fault import ByFault
 from bench.lib.material import TINY, backbone
 from bench.lib.rendered_depth import Fault, part
-from bench.lib.taught_lines import untracked
 from daemon.datasets.depth_frames import PAGES, joined
 from daemon.datasets.labelled import GOOD, DataSet, LabelledImage, Split
-from daemon.evaluation.judged import judge
-from daemon.evaluation.metrics import auroc
-from daemon.settings.load import load
 from daemon.settings.logs import log_to
 from memory.extract import Extractor
 
@@ -47,25 +40,13 @@ def rendered(folder: Path, taught: int, good: int, bad: int) -> DataSet:
 
 def rows(data: DataSet, detectors: Sequence[str], looks: Extractor, folder: Path) -> Iterator[str]:
     """A row for each detector and what it looks at."""
+    deep = [fault.value for fault in Fault if fault is not Fault.STAIN]
     for detector in detectors:
         for seen, pages in LOOKS.items():
-            state = folder / f"{detector}-{seen}"
-            chosen = [f"state_dir={state}", f"memory.detector={detector}", "extractor.device=cpu", *pages]
-            settings = load(None, chosen)
-            judged = judge(data, settings, looks, state, untracked)
-            scores = np.array([one.score for one in judged.images])
-            kinds = np.array([one.image.kind for one in judged.images])
-            above = scores > judged.threshold.value
-            deep = ~np.isin(kinds, [GOOD, Fault.STAIN])
-            good = kinds == GOOD
-            counted = f"{above[good].mean():.0%}, {above[deep].mean():.0%}"
-            took = f"{judged.teach_s:.0f} | {judged.frame_ms:.0f}"
-            apart = " | ".join(_auroc(scores, good, kinds == fault) for fault in Fault)
-            yield f"| {detector} | {seen} | {_auroc(scores, good, deep)} | {apart} | {counted} | {took} |"
-
-
-def _auroc(scores: npt.NDArray[Any], good: npt.NDArray[Any], bad: npt.NDArray[Any]) -> str:
-    return f"{auroc(scores[good | bad], bad[good | bad]):.3f}"
+            found = ByFault.of(data, detector, looks, folder / f"{detector}-{seen}", pages)
+            areas = " | ".join(f"{found.area(faults):.3f}" for faults in (deep, *([fault.value] for fault in Fault)))
+            took = f"{found.judged.teach_s:.0f} | {found.judged.frame_ms:.0f}"
+            yield f"| {detector} | {seen} | {areas} | {found.shares(deep)} | {took} |"
 
 
 def main() -> None:
