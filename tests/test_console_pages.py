@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import browsing
 import pytest
 from browsing import served
 from pictures import png
-from playwright.sync_api import Error, Page, Route, expect
+from playwright.sync_api import Browser, Error, Page, Route, expect
 from servers import RealRedis, until
 
 from daemon import clock
@@ -389,3 +391,19 @@ def test_a_phone_shows_all_of_every_page(page: Page, url: str) -> None:
         page.goto(f"{url}/{path}")
         expect(page.locator("#link")).to_have_text("live")
         assert asked(page, "document.scrollingElement.scrollWidth") <= 390, path
+
+
+def test_all_times_are_those_of_the_browser_s_clock(browser: Browser, url: str, line: tuple[Service, Settings]) -> None:
+    service = line[0]
+    service.engine.ledger.event(clock.unix_ms(), "regime", since_ms=clock.unix_ms(), regime=1)
+    made = datetime.fromisoformat(service.store.current().version.created_at)
+    with closing(browser.new_context(timezone_id="Asia/Kolkata")) as context:
+        page = context.new_page()
+        for path in ("versions", "versions/1", "drift"):
+            page.goto(f"{url}/{path}")
+            expect(page.locator("#link")).to_have_text("live")
+            assert asked(page, "document.querySelector('main').innerText.includes('UTC')") is False
+        page.goto(f"{url}/versions/1")
+        there = made.astimezone(ZoneInfo("Asia/Kolkata"))
+        expect(page.locator("main time").first).to_have_text(f"{there:%Y-%m-%d %H:%M}")
+        expect(page.locator("main time").first).to_have_attribute("title", f"{made:%Y-%m-%d %H:%M} UTC")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from daemon.clock import from_iso
@@ -44,8 +43,8 @@ class Chart:
 
 
 def charts(ledger: Ledger, hours: int, now_ms: int) -> dict[str, Any]:
-    """The charts of the last hours by group, the versions made meanwhile as (x, number), and the labels of both ends;
-    no groups where nothing was scored."""
+    """The charts of the last hours by group, the versions made meanwhile as (x, number), and the times of both ends
+    (Unix, ms); no groups where nothing was scored."""
     scene = scene_since(ledger, now_ms - hours * HOUR_MS, POINTS)
     if scene is None:
         return {"groups": {}}
@@ -62,7 +61,7 @@ def charts(ledger: Ledger, hours: int, now_ms: int) -> dict[str, Any]:
         for at_ms, number in times
         if span.first_ms <= at_ms <= span.last_ms
     ]
-    return {"groups": groups, "versions": versions, "ends": [_clock(span.first_ms), _clock(span.last_ms)], "plot": PLOT}
+    return {"groups": groups, "versions": versions, "ends": [span.first_ms, span.last_ms], "plot": PLOT}
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,3 @@ def _title(signal: str) -> str:
 
 def _deviations(scene: SceneHistory, signal: str) -> list[tuple[int, float | None]]:
     return [(at_ms, state["deviation"].get(signal) if state else None) for at_ms, state in scene.states]
-
-
-def _clock(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%a %H:%M")

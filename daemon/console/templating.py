@@ -6,8 +6,9 @@ from pathlib import Path
 
 from fastapi import Request
 from fastapi.templating import Jinja2Templates
+from markupsafe import Markup
 
-from daemon.clock import minute, to_the_minute
+from daemon.clock import from_iso, iso, minute
 
 templates = Jinja2Templates(Path(__file__).parent / "templates")
 templates.env.autoescape = True  # by itself it escapes what ends in .html alone, and these end in .html.j2
@@ -19,10 +20,11 @@ def route(request: Request) -> str:
     return path.removeprefix(request.scope["root_path"])
 
 
-def readable_time(at_ms: int) -> str:
-    """A time for people."""
-    return f"{minute(at_ms)} UTC"
+def readable_time(at: int | str) -> Markup:
+    """A time (Unix ms, or ISO 8601) for people: in UTC, which says so, until the page's script writes it as the
+    browser's clock has it."""
+    at_ms = from_iso(at) if isinstance(at, str) else at
+    return Markup('<time datetime="{}">{} UTC</time>').format(iso(at_ms), minute(at_ms))
 
 
 templates.env.filters["clock"] = readable_time
-templates.env.filters["minute"] = to_the_minute

@@ -7,6 +7,9 @@ const get = (path) => fetch(path, { headers: { Accept: "application/json" } }).t
 // Kept for ever by browsers: the time tells the frame from that of another line that had this number.
 const imageOf = (frame, kind) => `frames/${frame.seq}/${kind}.jpg?judged=${frame.judged_ms}`;
 const tellIn = (id, text, trouble) => { by(id).textContent = text; by(id).className = trouble ? "told trouble" : "told"; };
+const two = (number) => String(number).padStart(2, "0");
+// All times are those of the browser's clock, to the minute.
+const clock = (at) => `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${two(at.getHours())}:${two(at.getMinutes())}`;
 const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 
 // Ask for a change. Throws an Error that people can read, with the answer's status where there was one.
@@ -87,5 +90,10 @@ function tile(frame, kind) {
   return item;
 }
 
+for (const time of document.querySelectorAll("time[datetime]")) {
+  time.title = time.textContent;
+  time.textContent = clock(new Date(time.dateTime));
+}
+for (const label of document.querySelectorAll("[data-ms]")) label.textContent = clock(new Date(Number(label.dataset.ms)));
 by("logout")?.addEventListener("click", () => act("logout").finally(() => location.assign("login")));
 listen();
