@@ -381,6 +381,32 @@ def test_a_line_engineer_sees_whether_it_is_ready(
     assert client.post("/api/answers", json={"frame_id": "good500", "verdict": "good"}).status_code == 503
 
 
+@pytest.mark.parametrize(
+    ("path", "status", "heading", "words"),
+    [
+        ("/versions/99", 409, "This cannot be shown", "driftline versions list"),
+        ("/nowhere", 404, "There is no such page", "Not Found"),
+        ("/versions/none", 422, "This address is not right", "valid integer"),
+    ],
+)
+def test_a_browser_reads_errors_as_a_page_and_a_program_as_json(
+    client: TestClient, path: str, status: int, heading: str, words: str
+) -> None:
+    shown = client.get(path, headers={"Accept": "text/html,*/*;q=0.8"})
+    assert (shown.status_code, shown.headers["content-type"]) == (status, "text/html; charset=utf-8")
+    assert f"<h1>{heading}</h1>" in shown.text
+    assert words in shown.text
+    told = client.get(path)
+    assert (told.status_code, told.headers["content-type"]) == (status, "application/json")
+    assert client.get(f"/api{path}", headers={"Accept": "text/html"}).headers["content-type"] == "application/json"
+
+
+def test_a_viewer_reads_why_a_page_is_not_theirs(guarded: Client) -> None:
+    shown = guarded("viewer").get("/setup", headers={"Accept": "text/html"})
+    assert shown.status_code == 403
+    assert "viewer anna is viewer; this takes engineer" in shown.text
+
+
 def test_prometheus_reads_what_was_counted(client: TestClient) -> None:
     metrics = client.get("/metrics").text
     assert 'driftline_recorded{kind="OK",what="frames"} 2.0' in metrics

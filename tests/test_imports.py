@@ -47,7 +47,7 @@ DOORS = {
     "sqlite3": {"daemon/ledger/database.py", "daemon/cli/doctor.py"},
     "apscheduler": {"daemon/schedule.py"},
     "fastapi": {f"daemon/console/{name}.py" for name in ("access", "api", "app", "health", "pages")}
-    | {f"daemon/console/{name}.py" for name in ("api_versions", "login", "services", "templating")},
+    | {f"daemon/console/{name}.py" for name in ("api_versions", "login", "refusals", "services", "templating")},
     "uvicorn": {"daemon/cli/console.py"},
     "paho": {"daemon/plant/mqtt.py"},
     "httpx": {"daemon/plant/webhook.py"},

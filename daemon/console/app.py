@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import structlog
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
@@ -16,26 +16,15 @@ from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from daemon.console import api, api_versions, health, login, pages
+from daemon.console import api, api_versions, health, login, pages, refusals
 from daemon.console.access import SAFE, Access, from_elsewhere, is_loopback
-from daemon.console.drafts import NothingTaught
-from daemon.console.jobs import Busy
 from daemon.console.line import LineView
-from daemon.console.reviews import AlreadyAnswered
 from daemon.console.services import services_of
 from daemon.console.templating import route
-from daemon.console.uploads import Superseded, UploadRefused
-from daemon.intake.decode import ImageRejected
-from daemon.learning.answers import FeedbackRejected
-from daemon.learning.operating_point import RateRefused
-from daemon.learning.seen_again import DefectsLost
-from daemon.learning.survey import TeachError
-from daemon.streams import RedisLost
-from memory.errors import DriftlineError, ExtractorMismatch, StoreError
-from memory.geometry import GeometryError
-from memory.region import RegionRejected
+from memory.errors import DriftlineError
 
 CHANGES_A_MINUTE, READS_A_MINUTE = 600, 6_000
 SMALL_BODY_BYTES = 64_000
@@ -48,23 +37,6 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
-STATUS: tuple[tuple[type[DriftlineError], int], ...] = (
-    (AlreadyAnswered, 409),
-    (Busy, 409),
-    (NothingTaught, 409),
-    (Superseded, 409),
-    (RateRefused, 409),
-    (TeachError, 409),
-    (ExtractorMismatch, 409),
-    (UploadRefused, 507),
-    (ImageRejected, 422),
-    (RegionRejected, 422),
-    (GeometryError, 422),
-    (DefectsLost, 409),
-    (FeedbackRejected, 404),
-    (RedisLost, 503),
-    (StoreError, 409),
-)
 log = structlog.get_logger()
 
 
@@ -84,9 +56,9 @@ def application(line: LineView, access: Access) -> FastAPI:
     app.mount("/static", StaticFiles(directory=pages.HERE / "static"))
     for routes in ROUTERS:
         app.include_router(routes)
-    app.add_exception_handler(DriftlineError, _refusal)
-    app.add_exception_handler(HTTPException, login.asked)
-    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(DriftlineError, refusals.by_kind)
+    app.add_exception_handler(HTTPException, refusals.by_status)
+    app.add_exception_handler(RequestValidationError, refusals.invalid)
     settings = line.settings
     app.add_middleware(Guard, access=access, max_bytes=settings.source.max_bytes, prefix=settings.console.prefix)
     return app
@@ -143,19 +115,6 @@ def _refused(request: Request, access: Access, max_bytes: int, limiter: FixedWin
         if int(length) > allowed:
             return _no(413, f"at most {allowed:,} bytes")
     return None
-
-
-async def _refusal(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, DriftlineError)  # noqa: S101  # it is registered for these alone
-    status = next((code for kind, code in STATUS if isinstance(error, kind)), 404)
-    body = {"detail": str(error), "expected": error.expected, "came": error.came, "do": error.do}
-    return JSONResponse(body, status)
-
-
-async def _invalid(_: Request, error: Exception) -> JSONResponse:
-    """The errors of an invalid request, without its values, which JSON may not be able to hold."""
-    assert isinstance(error, RequestValidationError)  # noqa: S101  # it is registered for these alone
-    return JSONResponse({"detail": [{key: one[key] for key in ("type", "loc", "msg")} for one in error.errors()]}, 422)
 
 
 def _no(status: int, why: str, headers: dict[str, str] | None = None) -> JSONResponse:

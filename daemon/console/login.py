@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Body, HTTPException, Request, Response
-from fastapi.exception_handlers import http_exception_handler
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import HTMLResponse
 
 from daemon.console.access import COOKIE
 from daemon.console.services import Injected
@@ -43,11 +42,3 @@ def logout(request: Request, response: Response) -> None:
 def _path(request: Request) -> str:
     """Where the cookie is sent: lines below other paths of this host have their own."""
     return f"{request.scope['root_path']}/"
-
-
-async def asked(request: Request, error: Exception) -> Response:
-    """Redirect an unknown caller who opens a page to the login; answer every other error as it is."""
-    assert isinstance(error, HTTPException)  # noqa: S101  # it is registered for these alone
-    if error.status_code == 401 and "text/html" in request.headers.get("accept", ""):
-        return RedirectResponse(f"{request.scope['root_path']}/login", 303)
-    return await http_exception_handler(request, error)
