@@ -32,20 +32,24 @@ class Choice:
     recall: Interval
 
 
-def choices(goods: Sequence[float], defects: Sequence[float], drawn: Sequence[float], in_force: float) -> list[Choice]:
+def choices(
+    goods: Sequence[float], defects: Sequence[float], drawn: Sequence[float], open_drawn: int, in_force: float
+) -> list[Choice]:
     """A choice for each of the rates j/(n + 1) of n ≥ 1 `goods`, and for the rate `in_force`, the largest first: what
     `calibrate` makes of it.
 
     `defects` are the scores of all confirmed defects, which say nothing of recall: people are asked about flagged
     parts, so a defect that is passed is hardly ever confirmed. `drawn` are the scores of those on parts that were drawn
-    at random before anybody knew their scores; without any, recall may be anything. Raises ValueError where `calibrate`
-    does.
+    at random before anybody knew their scores; without any, recall may be anything. Of `open_drawn` more such parts it
+    is not known whether they are defects: people answer about flagged parts first, so each may be a missed defect or a
+    found one, and the interval holds either way. Raises ValueError where `calibrate` does.
     """
     count, made = len(goods), []
     for rate in sorted({*(1 - (j + 1) / (count + 1) for j in range(count)), in_force}, reverse=True):
         value = calibrate(goods, rate).value
         above, found, drawn_found = (sum(score > value for score in scores) for scores in (goods, defects, drawn))
-        recall = band(drawn_found, len(drawn))
+        seen = len(drawn) + open_drawn
+        recall = (band(drawn_found, seen)[0], band(drawn_found + open_drawn, seen)[1])
         made.append(Choice(value, rate, band(above, count), found, drawn_found, recall))
     return made
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.ledger import outbox
-from daemon.ledger.answers import answers_on, drawn_defects, learnable_on, standing_on
+from daemon.ledger.answers import answers_on, drawn_defects, learnable_on, open_drawn, standing_on
 from daemon.ledger.database import Database
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Box, Effect, JudgedFrame, NewAnswer, NewVerdict, RecordedAnswer, SceneRecord, Span
@@ -107,6 +107,7 @@ def test_only_defects_that_were_drawn_at_random_tell_what_is_missed(ledger: Ledg
             )
         )
     assert drawn_defects(ledger, {1, 2}) == {"drawn": 0.5}
+    assert open_drawn(ledger, {1, 2}) == 2, "one without an answer, one with two"
 
 
 def test_a_frame_comes_back_as_it_was_recorded(ledger: Ledger) -> None:

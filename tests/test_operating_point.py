@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from versions import commit, contents
 
 from daemon.learning import operating_point
 from daemon.ledger.ledger import Ledger
+from daemon.ledger.provenance import taught_alike
 from memory.store import Store
 
 
@@ -45,3 +47,20 @@ def test_a_rollback_brings_back_the_rate_of_what_it_restores(store: Store, tmp_p
     assert operating_point.in_force(store, 0.1) == 0.1
     commit(store, contents(), store.head(), cause="rollback", restores=2)
     assert operating_point.in_force(store, 0.1) == 0.3
+
+
+def test_scores_compare_since_the_last_teach_or_training(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = store.current().version
+    made = [
+        first,
+        replace(first, number=2, parent=1, cause="lesson"),
+        replace(first, number=3, parent=2, cause="retraining"),
+        replace(first, number=4, parent=3, cause="lesson"),
+        replace(first, number=5, parent=4, cause="rollback", restores=2),
+        replace(first, number=6, parent=5, cause="threshold"),
+        replace(first, number=7, parent=6, cause="teach"),
+        replace(first, number=8, parent=7, cause="rollback", restores=4),
+    ]
+    monkeypatch.setattr(Store, "history", lambda _: made)
+    alike = [taught_alike(store, each) for each in made]
+    assert alike == [{1, 2, 5, 6}] * 2 + [{3, 4, 8}] * 2 + [{1, 2, 5, 6}] * 2 + [{7}, {3, 4, 8}]

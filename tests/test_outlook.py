@@ -21,7 +21,7 @@ SCORES = st.lists(st.floats(0.01, 10), min_size=1, max_size=40)
 def test_a_choice_is_what_calibration_gives_for_its_rate(
     goods: list[float], defects: list[float], drawn: list[float]
 ) -> None:
-    for choice in choices(goods, defects, drawn, 0.07):
+    for choice in choices(goods, defects, drawn, 0, 0.07):
         if choice.rate > 0:
             assert calibrate(goods, choice.rate).value == choice.value
         assert choice.false_rejects[0] <= choice.rate <= choice.false_rejects[1] or len(goods) == 1
@@ -32,7 +32,7 @@ def test_a_choice_is_what_calibration_gives_for_its_rate(
 
 @given(SCORES, st.floats(0.001, 0.9))
 def test_the_rate_in_force_is_offered_with_its_own_threshold(goods: list[float], rate: float) -> None:
-    (own,) = [choice for choice in choices(goods, [], [], rate) if choice.rate == rate]
+    (own,) = [choice for choice in choices(goods, [], [], 0, rate) if choice.rate == rate]
     assert own.value == calibrate(goods, rate).value
 
 
@@ -42,7 +42,7 @@ def test_a_rate_of_nearly_all_is_the_lowest_threshold() -> None:
 
 @given(SCORES, SCORES)
 def test_a_higher_threshold_rejects_and_finds_less(goods: list[float], defects: list[float]) -> None:
-    offered = choices(goods, defects, defects, 0.07)
+    offered = choices(goods, defects, defects, 0, 0.07)
     for low, high in itertools.pairwise(offered):
         assert low.value <= high.value
         assert low.rate > high.rate
@@ -65,19 +65,22 @@ def test_the_intervals_of_all_thresholds_hold_together_as_often_as_they_say() ->
 
 
 def test_recall_is_told_truly_whatever_people_are_asked_about() -> None:
-    """A thousand lines that ask about forty flagged parts and a twentieth drawn at random; good parts score by a normal
+    """A thousand lines that ask about forty flagged parts and a twentieth drawn at random, of which half of
+    the passed ones are answered; good parts score by a normal
     distribution about 1, defects about 2, so a third of them is passed."""
     rng, truths, held, by_all = np.random.default_rng(5), {}, 0, 0
     goods = np.sort(rng.normal(1, 0.4, 9)).tolist()
-    for choice in choices(goods, [], [], 0.1):
+    for choice in choices(goods, [], [], 0, 0.1):
         truths[choice.value] = 0.5 * math.erfc((choice.value - 2) / math.sqrt(2))
     for line in range(1000):
         scores = rng.normal(2, 1, 60)  # of its defects
         drawn = np.array([audited(f"{line}-{number}", 0.05) for number in range(len(scores))])
         flagged = np.flatnonzero((scores > goods[-1]) & ~drawn)[:40]
         confirmed = [*scores[drawn].tolist(), *scores[flagged].tolist()]
-        for seen, told in (("drawn", scores[drawn].tolist()), ("all", confirmed)):
-            offered = choices(goods, confirmed, told, 0.1)
+        answered = drawn & ((scores > goods[-1]) | (rng.random(len(scores)) < 0.5))  # flagged ones come first
+        unanswered = int((drawn & ~answered).sum())
+        for seen, told, left in (("drawn", scores[answered].tolist(), unanswered), ("all", confirmed, 0)):
+            offered = choices(goods, confirmed, told, left, 0.1)
             right = all(one.recall[0] <= truths[one.value] <= one.recall[1] for one in offered)
             held, by_all = (held + right, by_all) if seen == "drawn" else (held, by_all + right)
     assert held >= 950

@@ -13,7 +13,7 @@ from daemon.console.line import LineView
 from daemon.intake.positioning import template_of
 from daemon.learning import compare, operating_point
 from daemon.learning.rollback import roll_back
-from daemon.ledger.answers import drawn_defects
+from daemon.ledger.answers import drawn_defects, open_drawn
 from daemon.ledger.frame_list import count_scored_since
 from daemon.ledger.kept import Pictures
 from daemon.ledger.lesson_outcomes import HeldLesson, answers_in, held_lessons, outcome
@@ -99,12 +99,14 @@ class History:
 
     def outlook(self) -> dict[str, Any]:
         """The threshold in force, the scores of good parts and confirmed defects, how many defects were `drawn` at
-        random, and what every threshold that the good parts allow would mean. Raises StoreError before anything was
-        taught."""
+        random and of how many drawn parts that is open, and what every threshold that the good parts allow would mean.
+        Raises StoreError before anything was taught."""
         head = self.line.model()
         threshold, snapshot = Threshold.of(head.version.threshold), head.snapshot
         defects = [snapshot.detector.score_in(d.view, d.mask).value for d in snapshot.confirmed_defects.defects]
-        drawn = drawn_defects(self.line.state.ledger, taught_alike(self.line.state.store, head.version))
+        alike = taught_alike(self.line.state.store, head.version)
+        drawn = list(drawn_defects(self.line.state.ledger, alike).values())
+        unanswered = open_drawn(self.line.state.ledger, alike)
         return {
             "version": head.version.number,
             "value": threshold.value,
@@ -112,8 +114,9 @@ class History:
             "goods": list(threshold.scores),
             "defects": dict(zip(snapshot.confirmed_defects.samples, defects, strict=True)),
             "drawn": len(drawn),
+            "open_drawn": unanswered,
             "choices": [
-                asdict(choice) for choice in choices(threshold.scores, defects, list(drawn.values()), threshold.rate)
+                asdict(choice) for choice in choices(threshold.scores, defects, drawn, unanswered, threshold.rate)
             ],
             "parts_in_8_hours": count_scored_since(self.line.state.ledger, clock.unix_ms() - SHIFT_MS),
         }

@@ -62,6 +62,17 @@ def drawn_defects(ledger: Ledger, versions: Iterable[int]) -> dict[str, float]:
     return {row[0]: row[1] for row in rows}
 
 
+def open_drawn(ledger: Ledger, versions: Iterable[int]) -> int:
+    """How many parts that these versions scored and that were drawn at random have no answer that stands, or answers
+    that differ."""
+    return ledger.database.number(
+        "SELECT count(*) FROM line_frames WHERE audited = 1 AND score IS NOT NULL"
+        " AND version IN (SELECT value FROM json_each(?))"
+        " AND (SELECT count(DISTINCT verdict) FROM standing WHERE standing.frame_id = line_frames.frame_id) <> 1",
+        json.dumps(sorted(versions)),
+    )
+
+
 def is_recorded(ledger: Ledger, key: str) -> bool:
     """Whether an answer with this idempotency key is recorded."""
     return ledger.database.row("SELECT 1 FROM feedback WHERE key = ?", key) is not None

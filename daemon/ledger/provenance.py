@@ -21,6 +21,8 @@ from memory.version import Version
 from policies.threshold import Threshold
 from policies.verdict import Label
 
+NEW_SCALE = {"teach", "retraining"}  # causes of versions whose scores are not those of the ones before
+
 
 def threshold_behind(store: Store, frame: JudgedFrame) -> Threshold | None:
     """The threshold that a scored frame was judged by, with the scores that it was calibrated on; None where its
@@ -46,18 +48,14 @@ def bits_behind(store: Store, frame: JudgedFrame) -> int | None:
 
 
 def taught_alike(store: Store, version: Version) -> frozenset[int]:
-    """The numbers of the versions that go back to the same teach as this one: their scores compare."""
-    versions = {each.number: each for each in store.history()}
-
-    def taught(each: Version) -> int:
-        while each.cause != "teach":
-            behind = each.parent if each.restores is None else each.restores
-            if behind is None or behind not in versions:
-                break
-            each = versions[behind]
-        return each.number
-
-    return frozenset(number for number, each in versions.items() if taught(each) == taught(version))
+    """The numbers of the versions that go back to the same teach, and training of a network, as this one: their scores
+    compare."""
+    roots: dict[int, int] = {}
+    for each in store.history():  # oldest first
+        behind = each.parent if each.restores is None else each.restores
+        before = None if behind is None or each.cause in NEW_SCALE else roots.get(behind)
+        roots[each.number] = each.number if before is None else before
+    return frozenset(number for number, root in roots.items() if root == roots.get(version.number))
 
 
 def depth_behind(store: Store, frame: JudgedFrame) -> Geometry | None:

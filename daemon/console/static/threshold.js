@@ -61,8 +61,8 @@ function show() {
   by("shift-range").textContent = range(choice.false_rejects, (share) => (parts * share).toFixed(1));
   by("found").textContent = defects ? `${choice.found} of ${defects}` : "none known";
   by("recall-range").textContent = told.drawn
-    ? `${choice.drawn_found} of ${told.drawn} on parts drawn at random, by their scores when they were judged: ${range(choice.recall, percent)} of all defects`
-    : "How many are missed is not known: no confirmed defect was on a part drawn at random (policy.audit_share).";
+    ? `${choice.drawn_found} of ${told.drawn} on parts drawn at random, by their scores when they were judged: ${range(choice.recall, percent)} of all defects${told.open_drawn ? `, for ${told.open_drawn} drawn parts are not answered` : ""}`
+    : "How many are missed is not known: since this was taught no confirmed defect was on a part drawn at random (policy.audit_share).";
   by("use").disabled = by("all").dataset.engineer !== "true" || choice.value === told.value;
 }
 
