@@ -64,8 +64,9 @@ class DepthWindow:
 
     def holds(self, other: DepthWindow) -> bool:
         """Whether parts of another window are seen as well by this one: they lie within it, miss no more, and are about
-        as steep."""
+        as high and as steep."""
         within = self.low <= other.low and other.high <= self.high and other.missing <= self.missing
+        within = within and self.high - self.low <= ALIKE * (other.high - other.low)
         return within and 1 / ALIKE <= other.slope / self.slope <= ALIKE
 
     def to_json(self) -> dict[str, Any]:

@@ -137,7 +137,7 @@ def test_the_audit_log_is_told_whole(client: TestClient, service: Service) -> No
     assert {r["who"] for r in rows} == {"pytest", "'=cmd()"}, "no formula reaches a spreadsheet"
 
 
-@pytest.mark.parametrize("over", [{"stopped_ms": NOW_MS}, {"version": None}], ids=["not running", "nothing taught"])
+@pytest.mark.parametrize("over", [{"stopped_ms": NOW_MS}, {"version": None}, {"trouble": {"camera": "black"}}])
 def test_nobody_is_calmed_about_a_scene_that_is_not_looked_at(
     client: TestClient, service: Service, over: dict[str, Any]
 ) -> None:

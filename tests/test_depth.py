@@ -78,7 +78,7 @@ def test_parts_that_merely_lie_higher_or_lower_are_not_odd(offsets: list[float],
 
 def test_a_window_is_kept_for_parts_that_lie_within_it() -> None:
     assert WINDOW.holds(replace(WINDOW, low=1.0, high=9.0, slope=0.12, missing=0.2, weight=4.0))
-    for other in ({"low": -1.0}, {"high": 11.0}, {"missing": 0.4}, {"slope": 0.01}, {"slope": 0.3}):
+    for other in ({"low": -1.0}, {"high": 11.0}, {"missing": 0.4}, {"slope": 0.01}, {"slope": 0.3}, {"high": 4.0}):
         assert not WINDOW.holds(replace(WINDOW, **other))
 
 

@@ -75,7 +75,8 @@ def _answer(
     if not _opens_page(request):
         return JSONResponse(body, status, headers)
     line = request.app.state.services.line.settings.line
-    shown = {"line": line, "heading": HEADINGS.get(status, "This cannot be shown"), "words": words}
+    root = request.scope.get("app_root_path", request.scope["root_path"])  # a mount below writes another
+    shown = {"root": root, "line": line, "heading": HEADINGS.get(status, "This cannot be shown"), "words": words}
     return templates.TemplateResponse(request, "refusal.html.j2", shown, status, headers)
 
 

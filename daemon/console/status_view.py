@@ -13,6 +13,7 @@ from daemon.ledger.review_queue import count_open
 from daemon.status import ServiceStatus, service_status
 
 UNLIKE_OTHERS = {"inspection": "OK cannot be trusted"}
+BLINDING = {"camera", "redis", "disk"}
 SCENE_EVENTS = ("drift", "drift_over", "drift_noticed", "regime", "trust")
 
 
@@ -55,9 +56,10 @@ class StatusView:
 
 
 def _scene(reported: dict[str, Any]) -> dict[str, Any] | None:
-    """What the service says of the scene; None where it is not running or judges by no version: what it said last is no
-    word about now."""
-    looks = reported["running"] and reported.get("version") is not None
+    """What the service says of the scene; None where it is not running, judges by no version, or gets no usable image:
+    what it said last is no word about now."""
+    blind = BLINDING & set(reported.get("trouble") or ())
+    looks = reported["running"] and reported.get("version") is not None and not blind
     return reported.get("drift") if looks else None
 
 

@@ -6,8 +6,10 @@ let come = [];
 let drawnAt = 0;
 let newest = 0; // the highest number in the strip
 let filling = 0;
+let any = false; // part on the stage
 
 function show(frame) {
+  any = true;
   const image = by("image");
   image.hidden = false;
   by("nothing").hidden = true;
@@ -41,7 +43,7 @@ function scene(status) {
   by("lamp").className = `lamp ${trust}`;
   by("scene").textContent = trust;
   by("waiting").textContent = status.waiting;
-  if (by("image").hidden) by("version").textContent = status.version ?? "none";
+  if (!any) by("version").textContent = status.version ?? "none";
   by("troubles").replaceChildren(...status.troubles.map((text) => {
     const item = document.createElement("li");
     item.textContent = text;

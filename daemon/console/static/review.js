@@ -73,8 +73,8 @@ function answer(verdict) {
   draw();
 }
 
-by("image").addEventListener("error", () => { // a frame that has no depth, or is gone, is not answered unseen
-  if (kind !== "depth") return;
+by("image").addEventListener("error", () => { // judged by a version that saw none, or the connection is lost
+  if (kind !== "depth" || !current()) return;
   kind = "image";
   tell("There is no depth of this part.", true);
   draw();
@@ -177,6 +177,7 @@ by("stage").addEventListener("pointerup", (event) => { if (from) mark(from, shar
 
 const keys = { g: () => answer("good"), d: () => answer("defect"), s: skip, u: undo, ArrowLeft: undo, h: () => show("heat"), z: () => by("depth").hidden || show("depth") };
 document.addEventListener("keydown", (event) => {
+  if (event.repeat && event.key === "Enter") event.preventDefault(); // a held button answers once, as a held key does
   const act = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
   if (!act || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
   event.preventDefault();
