@@ -12,12 +12,11 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bench.lib import arguments
-from bench.lib.by_fault import ByFault
+from bench.lib.by_fault import ByFault, Render, parsed, rendered
 from bench.lib.material import TINY, backbone
 from bench.lib.rendered_depth import Fault, part
 from daemon.datasets.depth_frames import PAGES, joined
-from daemon.datasets.labelled import GOOD, DataSet, LabelledImage, Split
+from daemon.datasets.labelled import GOOD, DataSet
 from daemon.settings.logs import log_to
 from memory.extract import Extractor
 
@@ -26,16 +25,11 @@ LOOKS = {"colours": [f"source.page={PAGES['page']}"]}
 LOOKS["with depth"] = [*LOOKS["colours"], f"source.depth_page={PAGES['depth_page']}"]
 
 
-def rendered(folder: Path, taught: int, good: int, bad: int) -> DataSet:
-    """A data set of rendered frames with depth, no two of the same number."""
-    images = []
-    wanted = [(Split.TRAIN, None, taught), (Split.TEST, None, good), *((Split.TEST, fault, bad) for fault in Fault)]
-    for split, fault, count in wanted:
-        for _ in range(count):
-            path = folder / f"{len(images):04d}.tiff"
-            path.write_bytes(joined(*part(len(images), fault)))
-            images.append(LabelledImage(path, split, fault.value if fault else GOOD))
-    return DataSet(tuple(images))
+def _frame(fault: Fault | None) -> Render:
+    return lambda number: joined(*part(number, fault))
+
+
+KINDS = {GOOD: _frame(None), **{fault.value: _frame(fault) for fault in Fault}}
 
 
 def rows(data: DataSet, detectors: Sequence[str], looks: Extractor, folder: Path) -> Iterator[str]:
@@ -45,17 +39,12 @@ def rows(data: DataSet, detectors: Sequence[str], looks: Extractor, folder: Path
         for seen, pages in LOOKS.items():
             found = ByFault.of(data, detector, looks, folder / f"{detector}-{seen}", pages)
             areas = " | ".join(f"{found.area(faults):.3f}" for faults in (deep, *([fault.value] for fault in Fault)))
-            took = f"{found.judged.teach_s:.0f} | {found.judged.frame_ms:.0f}"
-            yield f"| {detector} | {seen} | {areas} | {found.shares(deep)} | {took} |"
+            yield f"| {detector} | {seen} | {areas} | {found.shares(deep)} | {found.took} |"
 
 
 def main() -> None:
     """Print the table."""
-    parser = arguments.parser(__doc__)
-    parser.add_argument("--taught", type=int, default=60, help="good parts to teach")
-    parser.add_argument("--good", type=int, default=60, help="good parts to judge")
-    parser.add_argument("--bad", type=int, default=30, help="faulty parts to judge, of each fault")
-    options = arguments.parse(parser, taught=9, good=2, bad=1)
+    options = parsed(__doc__)
     log_to("console", level=40)
     looks = backbone(TINY)
     faults = " | ".join(Fault)
@@ -64,8 +53,7 @@ def main() -> None:
     )
     print(f"|{' --- |' * (6 + len(Fault))}")
     with tempfile.TemporaryDirectory() as name:
-        (parts := Path(name) / "parts").mkdir()
-        data = rendered(parts, options.taught, options.good, options.bad)
+        data = rendered(KINDS, Path(name) / "parts", ".tiff", options)
         for row in rows(data, DETECTORS[: 1 if options.short else None], looks, Path(name)):
             print(row, flush=True)
 
