@@ -18,7 +18,9 @@ router = APIRouter(include_in_schema=False)
 @router.get("/login", response_class=HTMLResponse)
 def page(request: Request, services: Injected) -> Response:
     """Asks for a token."""
-    return templates.TemplateResponse(request, "login.html.j2", {"line": services.line.settings.line})
+    return templates.TemplateResponse(
+        request, "login.html.j2", {"line": services.line.settings.line, "root": request.scope["root_path"]}
+    )
 
 
 @router.post("/login", status_code=204)
