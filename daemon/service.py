@@ -13,7 +13,8 @@ import structlog
 from daemon.inference.engine import Engine
 from daemon.intake.onto_canvas import Decoded
 from daemon.intake.sources import Frame, Source, reused
-from daemon.learning import answers, lesson, publish, retraining, trials
+from daemon.learning import feedback, lesson, publish, retraining, trials
+from daemon.learning.answers import FeedbackRejected
 from daemon.learning.training import Training
 from daemon.ledger import outbox
 from daemon.ledger.database import DISK_ERRORS
@@ -233,12 +234,10 @@ class Service:
 
     def _answers(self) -> None:
         for message in self.streams.read(Stream.FEEDBACK):
-            now_ms = self.engine.clock_ms()
             try:
-                answer = answers.parse(message)
-                if answers.record(self.engine.ledger, answer, now_ms) is None:
-                    self.engine.ledger.event(now_ms, "feedback_again", key=answer.key)
-            except answers.FeedbackRejected as error:
+                feedback.take(self.engine, message)
+            except FeedbackRejected as error:
+                now_ms = self.engine.clock_ms()
                 self.engine.ledger.event(now_ms, "feedback_refused", entry=message.entry, reason=str(error))
                 self.streams.bury(message, str(error))
                 log.warning("feedback refused", entry=message.entry, reason=str(error))

@@ -31,3 +31,20 @@ def asked(
     if spent >= 1:
         return False
     return disputed or verdict is not Verdict.OK or (p_value <= review_rate * (1 - spent) and reviewed < review_rate)
+
+
+def question(verdict: Verdict, p_value: float | None, *, audited: bool, disputed: bool, unconfirmed: bool) -> str:
+    """Why people are asked about a part, in words, by what is on record of it; the same words whether it is asked about
+    for that reason or as a known part, which must look like any other."""
+    if unconfirmed:
+        return "Somebody has answered, and a second person is asked."
+    if verdict is Verdict.NG:
+        return "It was rejected. Is it a defect?"
+    if verdict is Verdict.UNKNOWN:
+        return "It could not be judged with certainty. What is it?"
+    if audited:
+        return "It was passed, and drawn at random: such parts tell how many defects are missed."
+    if disputed:
+        return "It was passed, and a proposed version would reject it."
+    odd = "" if p_value is None else f", though only {max(100 * p_value, 0.1):.2g} % of good parts look as odd"
+    return f"It was passed{odd}. Was a defect missed?"

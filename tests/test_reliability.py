@@ -19,7 +19,7 @@ from daemon.datasets.rendered import STEADY, Flaw
 from daemon.learning import answers, reliability, revocation
 from daemon.ledger import review_queue
 from daemon.ledger.answers import answers_on, learnable_on, standing_on
-from daemon.ledger.frame_list import ListedFrame, frames_before
+from daemon.ledger.frame_list import ListedFrame, Search, frames_found
 from daemon.ledger.history import newest_events
 from daemon.ledger.operators import known_parts, track_record
 from daemon.ledger.records import Effect
@@ -254,7 +254,7 @@ def test_a_passed_part_comes_among_passed_ones(reviews: Reviews, line: Service) 
 
 
 def listed_frame_of(line: Service, frame_id: str) -> ListedFrame:
-    (found,) = [one for one in frames_before(line.engine.ledger, None, None, 100) if one.frame_id == frame_id]
+    (found,) = [one for one in frames_found(line.engine.ledger, Search(), 100) if one.frame_id == frame_id]
     return found
 
 

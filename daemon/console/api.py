@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -17,7 +17,9 @@ from daemon.console.access import Operator, Role, Viewer
 from daemon.console.audit import audit as audit_entries
 from daemon.console.services import Injected
 from daemon.learning import answers
+from daemon.ledger.frame_list import Search
 
+MOST_TAKEN_BACK = 200
 AUDIT_COLUMNS = ("at", "kind", "who", "what", "detail")
 Share = Annotated[float, Field(ge=0, le=1)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
@@ -38,6 +40,27 @@ class Said(BaseModel):
     despite: bool = Field(False, description="send it although somebody else has answered")
 
 
+class TakenBack(BaseModel):
+    """Frames whose answers their operator takes back."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    frame_ids: list[Annotated[str, Field(min_length=1, max_length=answers.MAX_CHARS)]] = Field(
+        min_length=1, max_length=MOST_TAKEN_BACK
+    )
+
+
+def searched(
+    before: Annotated[int | None, Query(ge=1, le=2**62, description="sequence number")] = None,
+    verdict: Literal["", "OK", "NG", "UNKNOWN"] = "",
+    until_ms: Annotated[int | None, Query(ge=0, le=2**53, description="judged until then")] = None,
+    name: Annotated[str, Query(max_length=answers.MAX_CHARS, description="how the frame's or part's id begins")] = "",
+    unanswered: bool = False,
+) -> Search:
+    """The frames that a request looks for."""
+    return Search(before, verdict or None, until_ms, name.strip() or None, unanswered)
+
+
 @router.get("/status")
 def status(services: Injected, _: Viewer) -> dict[str, Any]:
     """The service, its version, its scene and its troubles."""
@@ -48,12 +71,11 @@ def status(services: Injected, _: Viewer) -> dict[str, Any]:
 def frames(
     services: Injected,
     _: Viewer,
-    before: Annotated[int | None, Query(ge=1, le=2**62)] = None,
-    verdict: Literal["OK", "NG", "UNKNOWN"] | None = None,
+    search: Annotated[Search, Depends(searched)],
     limit: Limit = 50,
 ) -> list[dict[str, Any]]:
-    """The newest judged frames, newest first."""
-    return services.reviews.frames(before, verdict, limit)
+    """The newest judged frames that are looked for, newest first."""
+    return services.reviews.frames(search, limit)
 
 
 @router.get("/why/{name:path}")
@@ -77,6 +99,12 @@ def answer(services: Injected, caller: Operator, body: Said) -> dict[str, str]:
     looked_ms = str(body.looked_ms) if watched else None
     checked = answers.answer(body.frame_id, body.verdict, caller.name, region, body.key, looked_ms)
     return {"sent": services.reviews.answer(checked, despite=body.despite), "key": checked.key}
+
+
+@router.post("/answers/withdraw", status_code=202)
+def withdraw(services: Injected, caller: Operator, body: TakenBack) -> dict[str, list[str]]:
+    """Take back the caller's own answers, as long as nothing was learned from them."""
+    return {"sent": services.reviews.withdraw(body.frame_ids, caller.name)}
 
 
 @router.get("/drift")

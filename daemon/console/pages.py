@@ -6,22 +6,25 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, HTTPException, Query, Request, Response
-from fastapi.responses import HTMLResponse, StreamingResponse
+from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
 from pydantic import Field
 
 from daemon.clock import unix_ms
 from daemon.console import charts
 from daemon.console.access import Caller, Engineer, Role, Viewer
+from daemon.console.api import searched
 from daemon.console.history import samples_of
 from daemon.console.images import Kind, encoded
 from daemon.console.services import Injected, Services
 from daemon.console.templating import route, templates
+from daemon.ledger.frame_list import Search
 
 HERE = Path(__file__).parent
 PAGES = (
     ("/", "Live", Role.VIEWER),
     ("/review", "Review", Role.VIEWER),
+    ("/parts", "Parts", Role.VIEWER),
     ("/drift", "Drift", Role.VIEWER),
     ("/versions", "Versions", Role.VIEWER),
     ("/threshold", "Threshold", Role.VIEWER),
@@ -30,6 +33,7 @@ PAGES = (
 UNCHANGING = {"Cache-Control": "private, max-age=86400, immutable"}
 SHEET_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'"
 MOST_SAMPLES = 60
+PARTS_A_PAGE = 60
 Seq = Annotated[int, Field(ge=1, le=2**62)]
 Number = Annotated[int, Field(ge=1, le=2**53)]
 Hours = Annotated[int, Query(ge=1, le=168)]
@@ -49,6 +53,25 @@ def review(request: Request, services: Injected, caller: Viewer) -> Response:
     """The parts that people are asked about."""
     head = services.line.head()
     return _page(request, services, caller, "review", depth=head is not None and "depth" in head.geometry)
+
+
+@router.get("/parts", response_class=HTMLResponse)
+def parts(
+    request: Request, services: Injected, caller: Viewer, search: Annotated[Search, Depends(searched)]
+) -> Response:
+    """Parts looked up by id, time or verdict; the one that is found opens at once."""
+    found = services.parts.found(search, PARTS_A_PAGE + 1)
+    if search.name and len(found) == 1:
+        return RedirectResponse(f"{request.scope['root_path']}/parts/{found[0].seq}", 303)
+    listed, more = found[:PARTS_A_PAGE], len(found) > PARTS_A_PAGE
+    older = request.url.include_query_params(before=listed[-1].seq).query if more else None
+    return _page(request, services, caller, "parts", found=listed, search=search, older=older)
+
+
+@router.get("/parts/{seq}", response_class=HTMLResponse)
+def shown_part(request: Request, services: Injected, caller: Viewer, seq: Seq) -> Response:
+    """One judged frame of a part: its picture, why it was judged so, and people's answers about it."""
+    return _page(request, services, caller, "part", **services.parts.shown(seq))
 
 
 @router.get("/drift", response_class=HTMLResponse)
@@ -166,6 +189,7 @@ def _page(request: Request, services: Services, caller: Caller, name: str, **val
         "here": route(request),
         "caller": caller,
         "engineer": caller.role >= Role.ENGINEER,
+        "operator": caller.role >= Role.OPERATOR,
         "leaves": not services.access.open,
     }
     return templates.TemplateResponse(request, f"{name}.html.j2", frame | values)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from daemon import clock
 from daemon.console.checks import Checks
 from daemon.console.line import LineView
-from daemon.learning import answers
+from daemon.learning import answers, feedback
 from daemon.learning.reliability import distrusted
 from daemon.ledger import frame_list, provenance, review_queue
 from daemon.ledger.answers import is_recorded
-from daemon.ledger.frame_list import ListedFrame
+from daemon.ledger.frame_list import ListedFrame, Search
 from daemon.streams import Stream
 from memory.errors import DriftlineError
 
@@ -28,9 +29,9 @@ class Reviews:
     line: LineView
     checks: Checks
 
-    def frames(self, before: int | None, verdict: str | None, limit: int) -> list[dict[str, Any]]:
-        """The newest judged frames, newest first, of those `before` a sequence number."""
-        return [frame_fields(one) for one in frame_list.frames_before(self.line.state.ledger, before, verdict, limit)]
+    def frames(self, search: Search, limit: int) -> list[dict[str, Any]]:
+        """The newest judged frames that are looked for, newest first."""
+        return [frame_fields(one) for one in frame_list.frames_found(self.line.state.ledger, search, limit)]
 
     def queue(self, limit: int, operator: str | None) -> list[dict[str, Any]]:
         """Parts that people are asked about, the most urgent first. Where one is due, a known part is among them: how
@@ -54,7 +55,7 @@ class Reviews:
         the operator was shown only checks the operator.
         """
         ledger = self.line.state.ledger
-        answers.judged(ledger, answer.frame_id)
+        answer = replace(answer, frame_id=answers.judged(ledger, answer.frame_id).frame_id)
         if not despite and self.checks.takes(answer.operator, answer.frame_id):
             return self.line.streams.send(Stream.FEEDBACK, replace(answer, check=True).fields())
         earlier = review_queue.answer_of_another(ledger, answer.frame_id, answer.operator)
@@ -66,6 +67,17 @@ class Reviews:
                 do="skip it, or send it again with despite=true if you disagree",
             )
         return self.line.streams.send(Stream.FEEDBACK, answer.fields())
+
+    def withdraw(self, names: Sequence[str], operator: str) -> list[str]:
+        """Take back what an operator has answered about these frames, or parts of one frame each; the service records
+        it. Returns the entries in the stream. Raises FeedbackRejected, and sends nothing, where something was
+        learned from one of them, and RedisLost without Redis."""
+        ledger, head = self.line.state.ledger, self.line.head()
+        frames = [answers.judged(ledger, name).frame_id for name in names]
+        for frame_id in frames:
+            feedback.unlearned(ledger, head, frame_id, operator)
+        send = self.line.streams.send
+        return [send(Stream.FEEDBACK, feedback.withdrawal(frame_id, operator)) for frame_id in frames]
 
 
 def frame_fields(frame: ListedFrame) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from daemon.console.images import FrameImages
 from daemon.console.jobs import Jobs
 from daemon.console.line import LineView
 from daemon.console.live_scorer import LiveScorer
+from daemon.console.parts import Parts
 from daemon.console.reviews import Reviews
 from daemon.console.status_view import StatusView
 from daemon.intake.onto_canvas import Decoded
@@ -34,6 +35,7 @@ class Services:
     line: LineView
     access: Access
     status: StatusView
+    parts: Parts
     reviews: Reviews
     images: FrameImages
     history: History
@@ -66,6 +68,7 @@ def services_of(line: LineView, access: Access) -> Services:
         line=line,
         access=access,
         status=status,
+        parts=Parts(line),
         reviews=Reviews(line, Checks(line.state.ledger, line.settings.policy.known_part_every)),
         images=FrameImages(line),
         history=History(line, jobs),

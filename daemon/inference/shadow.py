@@ -26,10 +26,12 @@ class LessonTicket:
 
 @dataclass(frozen=True)
 class Trial:
-    """An approved proposal that scores every frame which the head judges; its verdicts are in the ledger."""
+    """An approved proposal that scores every frame which the head judges; its verdicts are in the ledger. `revoked` is
+    how many answers had been revoked when it was made."""
 
     approved: ApprovedProposal
     ticket: LessonTicket
+    revoked: int
 
 
 def trial_verdict(trial: Trial | None, view: View, verdict: Verdict, regime: int) -> Verdict | None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from daemon.learning.reliability import distrusted
 from daemon.ledger.answers import frames_answered_in, learnable_on, standing_on
+from daemon.ledger.frames import frames_named
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.operators import checked_on
 from daemon.ledger.records import Box, Effect, JudgedFrame, NewAnswer, RecordedAnswer, Span
@@ -19,6 +20,7 @@ from policies.verdict import Label
 
 MAX_CHARS = 256
 MOST_DIGITS = 9  # of milliseconds: more than a week
+MOST_NAMED = 20
 
 
 class FeedbackRejected(DriftlineError):
@@ -77,12 +79,13 @@ def answer(
     return Answer(frame_id, Label(verdict), operator, _box(region), key, _looked_ms(looked_ms), check)
 
 
-def parse(message: Message) -> Answer:
-    """The answer in a feedback message. Raises FeedbackRejected."""
+def parse(message: Message, instead: str | None = None) -> Answer:
+    """The answer in a feedback message, about a frame or by the part's id; its verdict is `instead` where that is not
+    None. Raises FeedbackRejected."""
     try:
         return answer(
-            message.text("frame_id") or "",
-            message.text("verdict") or "",
+            message.text("frame_id") or message.text("part_id") or "",
+            instead or message.text("verdict") or "",
             message.text("operator") or "",
             message.text("region"),
             message.text("key"),
@@ -101,8 +104,10 @@ def record(ledger: Ledger, answer: Answer, now_ms: int) -> RecordedAnswer | None
     until people agree; `late` where the image is no longer kept or was never scored, so that nothing can be learned;
     `check` where it is about a known part; `unconfirmed` where its operator is distrusted
     (`daemon.learning.reliability`), so that a second person is asked; not so for imports, which an engineer makes.
-    Whose trust is lost or won back by it is told. Raises FeedbackRejected for a frame that was never judged.
+    Whose trust is lost or won back by it is told. An answer by the id of a part is about its one frame. Raises
+    FeedbackRejected for what was never judged.
     """
+    answer = replace(answer, frame_id=judged(ledger, answer.frame_id).frame_id)
     concerned = {answer.operator, *checked_on(ledger, answer.frame_id)}
     before = {operator: distrusted(ledger, operator) for operator in concerned}
     effect = _effect(ledger, answer, before[answer.operator])
@@ -172,16 +177,25 @@ def agreed_on(ledger: Ledger, frames: Iterable[str], through: int) -> list[Recor
     return agreed
 
 
-def judged(ledger: Ledger, frame_id: str) -> JudgedFrame:
-    """The frame's verdict. Raises FeedbackRejected for a frame that was never judged."""
-    frame = ledger.frame(frame_id)
-    if frame is None:
+def judged(ledger: Ledger, name: str) -> JudgedFrame:
+    """The verdict on the frame of this id, or on the one frame of the part of this id. Raises FeedbackRejected where
+    neither was judged, and where the part has several frames: the answer may be true of one alone."""
+    if frame := ledger.frame(name):
+        return frame
+    frames = frames_named(ledger, name)
+    if not frames:
         raise FeedbackRejected(
-            expected="the id of a judged frame",
-            came=frame_id,
+            expected="the id of a judged frame or part",
+            came=name,
             do="send it again once the frame has its verdict; an old frame may have left the ledger",
         )
-    return frame
+    if len(frames) > 1:
+        raise FeedbackRejected(
+            expected="the id of one frame",
+            came=f"part {name}, of which {len(frames)} frames were judged",
+            do=f"name the frame that shows it: {', '.join(each.frame_id for each in frames[:MOST_NAMED])}",
+        )
+    return frames[0]
 
 
 def _box(text: str | None) -> Box | None:

@@ -17,7 +17,7 @@ from daemon.learning import trials
 from daemon.learning.answers import agreed_in_span, agreed_on
 from daemon.learning.operating_point import in_force
 from daemon.learning.publish import gate_record, put_into_effect
-from daemon.ledger.answers import answers_after, last_answer, operators_in
+from daemon.ledger.answers import answers_after, count_revoked, last_answer, operators_in
 from daemon.ledger.frames import last_seq
 from daemon.ledger.history import learned_through, set_aside
 from daemon.ledger.ledger import Ledger
@@ -69,12 +69,13 @@ def learn(engine: Engine, store: Store, cause: str) -> Version | Hold | Trial:
         before = trials.under_way(engine.ledger, base.version.number)
         lesson = before or _new_ticket(engine, base.version, cause)
         spans = (Span(base.version.feedback_through, lesson.through),)
+        revoked = count_revoked(engine.ledger)
         # What was on trial before a restart was proposed when the scene was trusted.
         rate = in_force(store, engine.settings.policy.false_reject_rate)
         outcome = propose_and_gate(engine, base, spans, CALM if before else engine.drift(), rate)
         if isinstance(outcome, Hold):
             return _record_hold(engine, lesson, outcome)
-        trial = Trial(outcome, lesson)
+        trial = Trial(outcome, lesson, revoked)
         if frames and not before:
             trials.begin(engine.ledger, lesson)
             engine.ledger.event(engine.clock_ms(), "trial", frames=frames, added=list(outcome.proposal.added))
@@ -86,6 +87,8 @@ def learn(engine: Engine, store: Store, cause: str) -> Version | Hold | Trial:
     report = _outcome(engine, trial) if frames else None
     if isinstance(report, Hold):
         return report
+    if count_revoked(engine.ledger) != trial.revoked:
+        return _drop(engine, "answers were taken back meanwhile")
     try:
         return _commit(engine, store, trial, report)
     except StaleParent:
@@ -140,6 +143,9 @@ def _commit(engine: Engine, store: Store, trial: Trial, report: ShadowReport | N
     )
     engine.trial = None
     put_into_effect(engine, Model(version, proposal.snapshot), proposal.refused)
+    if count_revoked(engine.ledger) != trial.revoked:  # in the moment of the commit
+        engine.ledger.event(engine.clock_ms(), "learned_taken_back", version=version.number)
+        log.warning("an answer was taken back while this version was committed: revoke it", version=version.number)
     return version
 
 

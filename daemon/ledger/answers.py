@@ -84,8 +84,10 @@ def last_answer(ledger: Ledger) -> int:
 
 
 def answers_after(ledger: Ledger, answer_id: int) -> int:
-    """The number of answers after this one that may teach."""
-    return ledger.database.number("SELECT count(*) FROM teaching WHERE id > ?", answer_id)
+    """The number of answers after this one that may teach and are not revoked."""
+    return ledger.database.number(
+        "SELECT count(*) FROM teaching WHERE id > ? AND id NOT IN (SELECT feedback_id FROM revoked)", answer_id
+    )
 
 
 def frames_answered_in(ledger: Ledger, span: Span) -> list[str]:
@@ -120,6 +122,11 @@ def operators_in(ledger: Ledger, span: Span) -> list[str]:
         "SELECT DISTINCT operator FROM teaching WHERE id > ? AND id <= ? ORDER BY operator", span.after, span.through
     )
     return [row["operator"] for row in rows]
+
+
+def count_revoked(ledger: Ledger) -> int:
+    """How many answers were ever revoked."""
+    return ledger.database.number("SELECT count(*) FROM revoked")
 
 
 def revocations(ledger: Ledger) -> list[Revocation]:

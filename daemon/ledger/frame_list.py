@@ -10,7 +10,14 @@ from daemon.ledger.database import Row
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import PlantVerdict
 from daemon.ledger.rows import plant_verdict
+from policies.ask import question
 from policies.verdict import Verdict
+
+NAMED = (
+    "seq IN (SELECT seq FROM frames WHERE frame_id BETWEEN ? AND ?"
+    " UNION SELECT seq FROM frames WHERE part_id BETWEEN ? AND ?)"
+)
+LAST = "\U0010ffff"  # sorts after all other characters
 
 
 @dataclass(frozen=True)
@@ -28,24 +35,49 @@ class ListedFrame:
     p_value: float | None
     version: int | None
     asked: bool
+    question: str
 
 
-LISTED = tuple(field.name for field in fields(ListedFrame))
+LISTED = tuple(field.name for field in fields(ListedFrame) if field.name != "question")
+
+
+@dataclass(frozen=True)
+class Search:
+    """Which frames are looked for: those before sequence number `before`, with this `verdict`, judged until a time
+    (Unix, ms), whose own or part's id begins with `name`, without an answer that counts; None and False let all pass.
+    """
+
+    before: int | None = None
+    verdict: str | None = None
+    until_ms: int | None = None
+    name: str | None = None
+    unanswered: bool = False
 
 
 def listed_frame(row: Row) -> ListedFrame:
     """A row of `frames`, of which pages need few columns."""
     plain = {name: row[name] for name in LISTED}
-    return ListedFrame(**plain | {"verdict": Verdict(row["verdict"]), "asked": bool(row["asked"])})
+    verdict, trial = Verdict(row["verdict"]), row["trial"]
+    disputed = trial is not None and trial != verdict
+    why = question(verdict, row["p_value"], audited=row["audited"], disputed=disputed, unconfirmed=row["unconfirmed"])
+    return ListedFrame(**plain | {"verdict": verdict, "asked": bool(row["asked"]), "question": why})
 
 
-def frames_before(ledger: Ledger, seq: int | None, verdict: str | None, limit: int) -> list[ListedFrame]:
-    """The newest frames, newest first: those before sequence number `seq` and with this `verdict`, where not None."""
+def frames_found(ledger: Ledger, search: Search, limit: int) -> list[ListedFrame]:
+    """The newest frames that are looked for, newest first."""
+    wanted: list[tuple[str, tuple[int | str, ...]]] = [("seq < ?", (search.before or 2**62,))]
+    if search.verdict:
+        wanted.append(("verdict = ?", (search.verdict,)))
+    if search.until_ms is not None:
+        wanted.append(("judged_ms <= ?", (search.until_ms,)))
+    if search.name:
+        wanted.append((NAMED, (search.name, search.name + LAST) * 2))
+    if search.unanswered:
+        wanted.append(("NOT answered", ()))
+    where = " AND ".join(condition for condition, _ in wanted)
     rows = ledger.database.rows(
-        "SELECT * FROM line_frames WHERE seq < ? AND (? IS NULL OR verdict = ?) ORDER BY seq DESC LIMIT ?",
-        seq or 2**62,
-        verdict,
-        verdict,
+        f"SELECT * FROM line_frames WHERE {where} ORDER BY seq DESC LIMIT ?",  # noqa: S608  # our own conditions
+        *(value for _, values in wanted for value in values),
         limit,
     )
     return [listed_frame(row) for row in rows]

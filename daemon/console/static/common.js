@@ -29,7 +29,7 @@ async function act(path, body, method = "POST") {
   const said = await reply.json().catch(() => ({}));
   if (reply.ok) return said;
   const why = said.came ? `${said.came}. To do: ${said.do}` : typeof said.detail === "string" ? said.detail : reply.statusText;
-  throw Object.assign(new Error(why), { status: reply.status, expected: said.expected });
+  throw Object.assign(new Error(why), { status: reply.status, expected: said.expected, came: said.came });
 }
 
 // What an answer that was refused says.
@@ -88,6 +88,15 @@ function tile(frame, kind) {
   name.textContent = `${frame.verdict} ${frame.part_id}`;
   item.append(image, name);
   return item;
+}
+
+// Pictures that are not kept any more leave their place empty.
+function withoutBroken() {
+  for (const image of document.querySelectorAll(".many img")) {
+    const gone = () => image.classList.add("gone");
+    if (image.complete && !image.naturalWidth) gone();
+    image.addEventListener("error", gone);
+  }
 }
 
 for (const time of document.querySelectorAll("time[datetime]")) {

@@ -23,6 +23,7 @@ function show(frame) {
   by("verdict").className = `verdict ${frame.verdict}`;
   by("reason").textContent = frame.reason;
   by("part").textContent = frame.part_id;
+  by("part").href = `parts/${frame.seq}`;
   by("version").textContent = frame.version ?? "none";
   by("at").textContent = new Date(frame.judged_ms).toLocaleTimeString();
   const share = frame.score === null ? 0 : frame.score / frame.threshold;
@@ -31,10 +32,20 @@ function show(frame) {
   by("score").className = share > 1 ? "over" : "";
 }
 
+// A tile that opens the part's page: there a part that was passed wrongly is reported.
+const opening = (frame) => {
+  const item = tile(frame, "heat");
+  const link = document.createElement("a");
+  link.href = `parts/${frame.seq}`;
+  link.append(...item.childNodes);
+  item.append(link);
+  return item;
+};
+
 function add(frame) {
   newest = frame.seq;
   const strip = by("strip");
-  strip.prepend(tile(frame, "heat"));
+  strip.prepend(opening(frame));
   while (strip.children.length > STRIP) strip.lastElementChild.remove();
 }
 
@@ -58,7 +69,7 @@ async function fill() {
   filling -= 1;
   if (!frames) return;
   newest = frames.length ? frames[0].seq : 0;
-  by("strip").replaceChildren(...frames.map((frame) => tile(frame, "heat")));
+  by("strip").replaceChildren(...frames.map(opening));
   if (frames.length) show(frames[0]);
 }
 

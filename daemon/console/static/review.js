@@ -3,14 +3,17 @@
 // each has a key of its own, so sending it again counts once.
 const HELD_MS = 4000;
 const LOOK_MS = 500;
+const RECORDED_MS = 10000; // by then the service has recorded what was sent to it, if it runs
 const MOST_MS = 999999999; // as the API takes it
 const KEPT = `driftline-answers-${document.body.dataset.line}-${document.body.dataset.caller}`; // another's answers are not ours
 let queue = [];
 let chosen = new Set();
-let region = null;
 let kind = "heat"; // of the image on the stage
 let filled = false;
 let shown = null; // the part on the stage, and since when
+let runs = []; // what each key has answered
+const sentAt = new Map(); // by frame, what the service may not have recorded yet
+const backAt = new Map(); // likewise, what was taken back
 let unsent = JSON.parse(localStorage.getItem(KEPT) ?? "[]");
 
 const JSON_BODY = { "Content-Type": "application/json" };
@@ -20,23 +23,22 @@ const tell = (text, trouble) => tellIn("told", text, trouble);
 const current = () => queue[0];
 const held = () => unsent.filter((answer) => !answer.sending && !answer.left);
 const mayAnswer = document.body.dataset.role !== "viewer";
-
-function unmark() {
-  region = null;
-  by("region").hidden = true;
-}
+const mark = marking(by("stage"), by("image"), by("region"), () => Boolean(current()));
 
 function draw() {
   const frame = current();
   if (frame?.frame_id !== shown?.frame_id) shown = frame && { frame_id: frame.frame_id, at: performance.now() };
   by("nothing").hidden = Boolean(frame);
   by("image").hidden = !frame;
-  unmark();
+  mark.clear();
   for (const id of ["good", "defect", "skip"]) by(id).disabled = !frame || !mayAnswer;
-  by("undo").disabled = !held().length;
+  by("undo").disabled = !runs.length;
   by("asked").textContent = frame ? `${frame.verdict} · ${frame.part_id}` : "All answered";
+  by("more").hidden = !frame;
+  if (frame) by("more").href = `parts/${frame.seq}`;
   by("asked").className = `verdict small ${frame?.verdict ?? ""}`;
   by("reason").textContent = frame?.reason ?? "";
+  by("question").textContent = frame?.question ?? "";
   if (frame) by("image").src = imageOf(frame, kind);
   by("queue").replaceChildren(...queue.slice(0, 60).map((each, at) => {
     const item = tile(each, "image");
@@ -61,11 +63,11 @@ function upTo(at) {
 function answer(verdict) {
   const taken = chosen.has(current()?.frame_id) ? queue.filter((frame) => chosen.has(frame.frame_id)) : queue.slice(0, 1);
   if (!taken.length || !mayAnswer) return;
-  const marked = taken.length === 1 && verdict === "defect" ? region : null;
+  const marked = taken.length === 1 && verdict === "defect" ? mark.region() : null;
   const looked_ms = taken.length === 1 && shown ? Math.min(Math.round(performance.now() - shown.at), MOST_MS) : null;
-  for (const frame of taken) {
-    unsent.push({ frame, verdict, region: marked, looked_ms, key: crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`, at: Date.now() });
-  }
+  const run = taken.map((frame) => ({ frame, verdict, region: marked, looked_ms, key: crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`, at: Date.now() }));
+  unsent.push(...run);
+  runs.push(run);
   queue = queue.filter((frame) => !taken.includes(frame));
   chosen.clear();
   keep();
@@ -91,14 +93,25 @@ function skip() {
   draw();
 }
 
-function undo() {
-  if (region) return unmark();
-  const last = held().at(-1);
-  if (!last) return tell("That was sent already: answer again to correct it.", true);
-  unsent = unsent.filter((each) => each !== last);
+// All that the last key has answered, also what was sent.
+async function undo() {
+  if (mark.region()) return mark.clear();
+  const run = runs.pop();
+  if (!run) return;
+  const waiting = held().filter((each) => run.includes(each));
+  unsent = unsent.filter((each) => !waiting.includes(each));
   keep();
-  queue.unshift(last.frame);
-  tell(`${last.frame.part_id}: taken back`);
+  const sent = run.filter((each) => !waiting.includes(each));
+  try {
+    if (sent.length) await act("api/answers/withdraw", { frame_ids: sent.map((each) => each.frame.frame_id) });
+  } catch (error) {
+    if (error.status !== 404) runs.push(sent); // what was learned stays
+    return tell(`Not taken back. ${reason(error)}`, true);
+  }
+  for (const each of sent) { sentAt.delete(each.frame.frame_id); backAt.set(each.frame.frame_id, Date.now()); }
+  const back = run.map((each) => each.frame);
+  queue = [...back, ...queue.filter((frame) => !back.includes(frame))];
+  tell(`${back.map((frame) => frame.part_id).join(", ")}: taken back`);
   draw();
 }
 
@@ -111,6 +124,7 @@ async function send() {
       const reply = await fetch("api/answers", { method: "POST", headers: JSON_BODY, body: bodyOf(each) });
       if ([401, 429, 503].includes(reply.status)) throw new Error("later");
       if (!reply.ok) tell(`${each.frame.part_id}: not taken. ${(await reply.json()).came ?? reply.statusText}`, true);
+      else sentAt.set(each.frame.frame_id, Date.now());
       unsent = unsent.filter((other) => other !== each);
     } catch {
       each.sending = false;
@@ -120,16 +134,17 @@ async function send() {
       keep();
     }
   }
-  by("undo").disabled = !held().length;
+  by("undo").disabled = !runs.length;
 }
 
 async function fill() {
   const told = await get("api/reviews?limit=200").catch(() => null); // without a connection what is here stays
   if (!told) return;
-  const answered = new Set(unsent.map((each) => each.frame.frame_id));
+  for (const times of [sentAt, backAt]) for (const [id, at] of times) if (Date.now() - at > RECORDED_MS) times.delete(id);
+  const answered = new Set([...unsent.map((each) => each.frame.frame_id), ...sentAt.keys()]);
   const known = new Set(queue.map((frame) => frame.frame_id));
   const asked = told.filter((frame) => !answered.has(frame.frame_id));
-  const still = new Set(asked.map((frame) => frame.frame_id));
+  const still = new Set([...asked.map((frame) => frame.frame_id), ...backAt.keys()]);
   const next = queue.filter((frame) => still.has(frame.frame_id));
   asked.forEach((frame, at) => { // where the line has put it, but never in the place of the part that is looked at
     if (!known.has(frame.frame_id)) next.splice(Math.max(at, next.length ? 1 : 0), 0, frame);
@@ -140,40 +155,6 @@ async function fill() {
   if (!same || !filled) draw(); // a mark that is being drawn stays
   filled = true;
 }
-
-// Where the image itself lies on the stage, which keeps its shape.
-function shares(event) {
-  const image = by("image");
-  const box = image.getBoundingClientRect();
-  const scale = Math.min(box.width / image.naturalWidth, box.height / image.naturalHeight);
-  const [width, height] = [image.naturalWidth * scale, image.naturalHeight * scale];
-  const [left, top] = [box.left + (box.width - width) / 2, box.top + (box.height - height) / 2];
-  const within = (value) => Math.min(Math.max(value, 0), 1);
-  return { x: within((event.clientX - left) / width), y: within((event.clientY - top) / height), left, top, width, height };
-}
-
-function mark(from, to) {
-  const stage = by("stage").getBoundingClientRect();
-  const [left, right] = [Math.min(from.x, to.x), Math.max(from.x, to.x)];
-  const [top, bottom] = [Math.min(from.y, to.y), Math.max(from.y, to.y)];
-  region = right - left > 0.01 && bottom - top > 0.01 ? [left, top, right, bottom] : null;
-  const box = by("region");
-  box.hidden = !region;
-  box.style.left = `${to.left - stage.left + left * to.width}px`;
-  box.style.top = `${to.top - stage.top + top * to.height}px`;
-  box.style.width = `${(right - left) * to.width}px`;
-  box.style.height = `${(bottom - top) * to.height}px`;
-}
-
-let from = null;
-by("stage").addEventListener("pointerdown", (event) => {
-  if (!current()) return;
-  event.preventDefault();
-  by("stage").setPointerCapture(event.pointerId);
-  from = shares(event);
-});
-by("stage").addEventListener("pointermove", (event) => { if (from) mark(from, shares(event)); });
-by("stage").addEventListener("pointerup", (event) => { if (from) mark(from, shares(event)); from = null; });
 
 const keys = { g: () => answer("good"), d: () => answer("defect"), s: skip, u: undo, ArrowLeft: undo, h: () => show("heat"), z: () => by("depth").hidden || show("depth") };
 document.addEventListener("keydown", (event) => {

@@ -43,6 +43,4 @@ by("sure").addEventListener("close", async () => {
     tellIn("told", error.message, true);
   }
 });
-for (const image of document.querySelectorAll(".many img")) {
-  image.addEventListener("error", () => image.classList.add("gone")); // not every taught part's image is kept
-}
+withoutBroken(); // not every taught part's image is kept

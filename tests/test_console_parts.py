@@ -1,0 +1,123 @@
+"""Parts in a browser: looked up, answered for, and answers about them taken back."""
+
+from __future__ import annotations
+
+import browsing
+import pytest
+from conftest import frame
+from pictures import png
+from playwright.sync_api import Page, expect
+from servers import until
+
+from daemon.ledger.answers import every_answer, standing_on
+from daemon.service import Service
+from daemon.settings.load import Settings
+
+pytestmark = [pytest.mark.redis, pytest.mark.slow]
+browser, page, url = browsing.browser, browsing.page, browsing.url
+line, small, wire = browsing.line, browsing.small, browsing.wire
+HELD_MS = 4_000  # review.js
+
+
+def standing(service: Service) -> list[tuple[str, str]]:
+    ids = sorted({one.frame_id for one in every_answer(service.engine.ledger)})
+    return [(each.frame_id, each.label) for name in ids for each in standing_on(service.engine.ledger, name)]
+
+
+def test_an_escape_is_reported_from_live(page: Page, url: str, line: tuple[Service, Settings]) -> None:
+    """The part that was passed is opened, marked and called a defect; then that is taken back."""
+    service = line[0]
+    page.goto(url)
+    page.locator("#strip li").last.click()
+    expect(page.locator("h1")).to_contain_text("f500")
+    expect(page.locator(".verdict")).to_have_text("OK")
+    page.locator("#image").wait_for()
+    box = page.locator("#stage").bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] * 0.4, box["y"] + box["height"] * 0.4)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + box["height"] * 0.6)
+    page.mouse.up()
+    page.click("#defect")
+    expect(page.locator("tbody tr").first).to_contain_text("defect", timeout=10_000)
+    (said,) = every_answer(service.engine.ledger)
+    assert (said.frame_id, said.label) == ("f500", "defect")
+    assert said.box is not None
+    page.click("#withdraw")
+    expect(page.locator("tbody tr").first).to_contain_text("taken back by console", timeout=10_000)
+    expect(page.locator("#withdraw")).to_be_hidden()
+    assert standing(service) == []
+
+
+def test_somebody_else_s_answer_is_told_before_it_is_contradicted(
+    page: Page, url: str, line: tuple[Service, Settings]
+) -> None:
+    service = line[0]
+    service.streams.send("feedback", {"part_id": "f610", "verdict": "defect", "operator": "bert"})
+    until(lambda: standing(service) == [("f610", "defect")])
+    page.goto(f"{url}/parts?name=f610")
+    expect(page.locator("h1")).to_contain_text("f610")
+    page.click("#good")
+    expect(page.locator("#told")).to_contain_text("bert said defect")
+    expect(page.locator("#told")).to_contain_text("Press again to say otherwise")
+    page.click("#good")
+    expect(page.locator("tbody tr")).to_have_count(2, timeout=10_000)
+    expect(page.locator("tbody")).to_contain_text("people differ")
+
+
+@pytest.mark.usefixtures("line")
+def test_parts_are_found_by_verdict_time_and_id(page: Page, url: str) -> None:
+    page.goto(f"{url}/parts")
+    expect(page.locator(".strip li")).to_have_count(4)
+    page.select_option("select", "NG")
+    page.click("button:has-text('Find')")
+    expect(page.locator(".strip li")).to_have_count(3)
+    page.fill("#until", "2020-01-01T00:00")
+    page.click("button:has-text('Find')")
+    expect(page.locator("main")).to_contain_text("No such part is on record")
+    expect(page.locator("#until")).to_have_value("2020-01-01T00:00")
+    page.goto(f"{url}/parts")
+    page.fill("input[name=name]", "f500")
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_contain_text("f500")
+
+
+def test_a_whole_run_is_taken_back_after_it_was_sent(page: Page, url: str, line: tuple[Service, Settings]) -> None:
+    service = line[0]
+    page.goto(f"{url}/review")
+    expect(page.locator("#queue li")).to_have_count(3)
+    page.keyboard.down("Shift")
+    page.locator("#queue li").nth(1).click()
+    page.keyboard.up("Shift")
+    page.keyboard.press("g")
+    expect(page.locator("#queue li")).to_have_count(1)
+    page.clock.fast_forward(HELD_MS)
+    until(lambda: len(standing(service)) == 2)
+    page.keyboard.press("u")
+    until(lambda: standing(service) == [])
+    expect(page.locator("#queue li")).to_have_count(3)
+    expect(page.locator("#undo")).to_be_disabled()
+
+
+def test_ten_answers_are_taken_back_one_after_the_other(page: Page, url: str, line: tuple[Service, Settings]) -> None:
+    service = line[0]
+    page.goto(f"{url}/review")
+    expect(page.locator("#queue li")).to_have_count(3)
+    expect(page.locator("#question")).to_have_text("It was rejected. Is it a defect?")
+    for left in (2, 1, 0):
+        page.keyboard.press("d")
+        expect(page.locator("#queue li")).to_have_count(left)
+    page.clock.fast_forward(HELD_MS)
+    until(lambda: len(standing(service)) == 3)
+    for left in (1, 2, 3):
+        page.keyboard.press("u")
+        expect(page.locator("#queue li")).to_have_count(left)
+    until(lambda: standing(service) == [])
+
+
+def test_a_part_without_a_picture_says_so(page: Page, url: str, line: tuple[Service, Settings]) -> None:
+    torn = line[0].engine.judge(frame("torn", b"no image"))
+    line[0].engine.judge(frame("f501", png(501)))
+    page.goto(f"{url}/parts/{torn.seq}")
+    expect(page.locator("#nothing")).to_be_visible()
+    expect(page.locator(".verdict")).to_have_text("UNKNOWN")
