@@ -102,7 +102,7 @@ def teach(
 
 @app.command(name="feedback")
 def give_feedback(
-    frame: str,
+    frame: Annotated[str, typer.Argument(metavar="FRAME|PART")],
     verdict: Annotated[str, typer.Argument(help="good or defect")],
     operator: Who = "cli",
     region: Annotated[str | None, typer.Option(help="left,top,right,bottom as shares of the image")] = None,

@@ -40,7 +40,7 @@ class Parts:
         if frame is None:
             raise DriftlineError(
                 expected="the number of a frame on record",
-                came=str(seq),
+                came=f"number {seq}, which none has",
                 do="look it up on Parts; retention.ledger_days says how long unanswered frames are known",
             )
         why = provenance.why(store, ledger, frame)
