@@ -118,4 +118,5 @@ def jumped(service: Service, jobs: BackgroundScheduler, jump_s: float) -> None:
 def _record_event(service: Service, event: JobEvent) -> None:
     kind, error = EVENT_KINDS[event.code], getattr(event, "exception", None)
     log.error(kind, job=event.job_id, error=repr(error) if error else None)
-    service.engine.ledger.event(service.engine.clock_ms(), kind, job=event.job_id, error=repr(error))
+    with suppress(*DISK_ERRORS):  # where the disk takes nothing, the log has told it
+        service.engine.ledger.event(service.engine.clock_ms(), kind, job=event.job_id, error=repr(error))

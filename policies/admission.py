@@ -62,10 +62,12 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Hold:
-    """The decision to learn nothing, with its reason. `blamed` are the samples at fault, to be set aside."""
+    """The decision to learn nothing, with its reason. `blamed` are the samples at fault, to be set aside; it is `calm`
+    where nothing is wrong, so that nobody need be warned."""
 
     reason: str
     blamed: tuple[str, ...] = ()
+    calm: bool = False
 
 
 def propose(base: Model, parts: LabelledParts, drift: DriftState, limits: Limits, seed: int) -> Proposal | Hold:
@@ -149,4 +151,4 @@ def _nothing_to_learn(extension: Extension) -> Hold:
         return Hold("every confirmed part lies nearer to a confirmed defect than to the bank", extension.refused)
     if extension.waiting:
         return Hold(f"{len(extension.waiting)} confirmed parts show something new, each alone: it takes two")
-    return Hold("nothing new to learn: what was confirmed is covered already")
+    return Hold("nothing new to learn: what was confirmed is covered already", calm=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from pictures import png
 from servers import RealRedis, free_port
 
 from daemon import build
-from daemon.cli.main import app
+from daemon.cli.main import app, main
 from daemon.datasets.rendered import Flaw
 from daemon.streams import RedisStreams
 
@@ -246,6 +247,34 @@ def test_the_console_lets_go_whoever_watches_and_stops_in_peace(config: Path) ->
     assert process.returncode == 0
     assert "Traceback" not in log
     assert "stopped" in log
+
+
+def test_a_port_in_use_is_told_before_an_address_is_announced(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, config: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        monkeypatch.setattr(sys, "argv", ["driftline", "console", "-c", str(config), "--set", f"console.port={port}"])
+        with pytest.raises(SystemExit) as end:
+            main()
+    told = capsys.readouterr()
+    assert end.value.code == 2
+    assert f"127.0.0.1:{port}: Address already in use" in told.err
+    assert "http://" not in told.out + told.err
+
+
+def test_a_token_goes_into_the_file_that_the_settings_name(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, config: Path, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    named = tmp_path / "named.json"
+    words = ("token", "anna", "operator", "--config", config)
+    _, made = call(capsys, monkeypatch, *words, "--set", f"console.tokens={named}")
+    assert (made["file"], named.exists()) == (str(named), True)
+    _, made = call(capsys, monkeypatch, *words)
+    assert (made["file"], Path("tokens.json").exists()) == ("tokens.json", True)
+    _, made = call(capsys, monkeypatch, *words, "--file", tmp_path / "other.json")
+    assert made["file"] == str(tmp_path / "other.json")
 
 
 def answers(port: int) -> bool:

@@ -57,6 +57,17 @@ def test_environment_overrides_the_file_and_set_overrides_both(tmp_path: Path, m
     assert loaded.redis.prefix == "driftline"
 
 
+def test_a_usb_camera_is_named_by_its_number_from_every_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("source: {kind: camera, camera: 0}")
+    assert load(file).source.camera == "0"
+    assert load(None, ["source.camera=0"]).source.camera == "0"
+    monkeypatch.setenv("DRIFTLINE_SOURCE__CAMERA", "1")
+    assert load(None).source.camera == "1"
+    with pytest.raises(ConfigError, match=r"source\.camera"):
+        load(None, ["source.camera=true"])
+
+
 def test_a_camera_s_depth_is_one_of_the_usual_from_every_place(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load(None, ["source.bits=12"]).source.bits == 12
     monkeypatch.setenv("DRIFTLINE_SOURCE__BITS", "14")

@@ -150,6 +150,18 @@ def test_nobody_is_calmed_about_a_scene_that_is_not_looked_at(
         assert "stable" not in client.get(page).text
 
 
+def test_what_is_compensated_is_no_trouble(client: TestClient, service: Service) -> None:
+    """It is told on *Drift*; at the line nothing is to do."""
+    card = {"cause": "light", "since_ms": NOW_MS, "amount": "light +1 %", "reason": "lamp", "do": "nothing"}
+    reported = service.status()
+    for action, troubles in (("compensated", 0), ("learning paused", 1)):
+        drift = {**reported["drift"], "cards": [{**card, "action": action}]}  # type: ignore[dict-item]  # JSON
+        service.engine.ledger.set_status("service", {**reported, "drift": drift})
+        page = client.get("/").text
+        assert page.count("light +1 %") == troubles
+        assert "light +1 %" in client.get("/drift").text
+
+
 def test_drift_is_told(client: TestClient) -> None:
     drift = client.get("/api/drift").json()
     assert drift["now"]["trust"]
@@ -554,8 +566,9 @@ def test_another_site_s_page_changes_nothing(client: TestClient, line: LineView,
     body = {"frame_id": "good500", "verdict": "good"}
     assert client.post("/api/answers", json=body, headers=headers).status_code == 403
     assert line.streams.entries("feedback") == []
-    own = {"Origin": HERE, "Sec-Fetch-Site": "same-origin"}
-    assert client.post("/api/answers", json=body, headers=own).status_code == 202
+    for host in ("127.0.0.1", "localhost:8090"):  # as a proxy names it, which the browser has vouched for
+        own = {"Origin": HERE, "Host": host, "Sec-Fetch-Site": "same-origin"}
+        assert client.post("/api/answers", json=body, headers=own).status_code == 202
 
 
 def test_bodies_and_rates_are_bounded(client: TestClient, settings: Settings) -> None:

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import browsing
 import pytest
 from browsing import served
+from conftest import frame
 from pictures import png
 from playwright.sync_api import Browser, Error, Page, Route, expect
 from servers import RealRedis, until
@@ -204,6 +205,24 @@ def test_news_come_again_after_they_were_refused(page: Page, url: str) -> None:
     page.clock.fast_forward(AGAIN_MS)
     expect(page.locator("#link")).to_have_text("live", timeout=15_000)
     expect(page.locator("body.stale")).to_have_count(0)
+
+
+def test_a_page_that_nobody_sees_holds_no_connection(page: Page, url: str, line: tuple[Service, Settings]) -> None:
+    """A browser holds six to a server: the seventh page in it would not even open."""
+    ended: list[str] = []
+    page.on("requestfailed", lambda request: ended.append(request.url))
+    page.on("requestfinished", lambda request: ended.append(request.url))
+    page.goto(url)
+    expect(page.locator("#part")).to_have_text("part-f612")
+    turned = "(hidden) => { Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });"
+    turned += " document.dispatchEvent(new Event('visibilitychange')); }"
+    page.evaluate(turned, True)
+    until(lambda: page.wait_for_timeout(10) or f"{url}/events" in ended)
+    line[0].engine.judge(frame("unseen", png(613)))
+    page.wait_for_timeout(1_000)
+    expect(page.locator("#part")).to_have_text("part-f612")
+    page.evaluate(turned, False)
+    expect(page.locator("#part")).to_have_text("part-unseen")
 
 
 def test_answers_are_sent_when_the_page_is_left(page: Page, url: str, line: tuple[Service, Settings]) -> None:

@@ -179,6 +179,16 @@ def test_revoked_answers_are_not_learned_later_either(service: Service) -> None:
     assert "p1" not in learn(service).added
 
 
+def test_a_clean_revocation_warns_of_nothing(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
+    day(service, MORNING[:1])
+    learn(service)
+    day(service, [("b1", 604, "good", "bert")])
+    lesson.learn(service.engine, service.store, "test")
+    capsys.readouterr()
+    revoke(service, "anna")
+    assert "warning" not in capsys.readouterr().out
+
+
 def test_where_no_version_before_it_is_left_the_engineer_is_told(service: Service) -> None:
     day(service, MORNING)
     learn(service)

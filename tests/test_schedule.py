@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -40,6 +41,28 @@ def test_jobs_are_bounded_and_a_failing_or_missed_one_is_told(service: Service) 
         assert [r["kind"] for r in rows(service.engine.ledger, query)] == ["job_failed", "job_missed"]
     finally:
         jobs.shutdown()
+
+
+def test_a_failing_job_on_a_disk_that_takes_nothing_is_told_in_the_log(
+    service: Service, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refusing(*_: object, **__: object) -> None:
+        raise sqlite3.OperationalError("attempt to write a readonly database")
+
+    monkeypatch.setattr(service.engine.ledger, "event", refusing)
+    jobs: BackgroundScheduler = schedule.scheduler(service)
+    jobs.start(paused=True)
+    try:
+        jobs.add_job(lambda: 1 / 0, id="broken")
+        jobs.resume()
+        told, until = "", time.monotonic() + 20
+        while time.monotonic() < until and "broken" not in told:
+            time.sleep(0.02)
+            told += capsys.readouterr().out
+    finally:
+        jobs.shutdown()
+    assert "job_failed" in told
+    assert "readonly" not in told + capsys.readouterr().err
 
 
 def test_a_snapshot_tells_other_processes(service: Service) -> None:

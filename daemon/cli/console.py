@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -15,12 +16,14 @@ from daemon import build
 from daemon.cli import terminal
 from daemon.cli.terminal import Config, Json, Set
 from daemon.ledger.state import State, open_state
-from daemon.settings.load import Settings
+from daemon.settings.load import ConfigError, Settings
+from daemon.settings.models import ConsoleSettings
 from daemon.streams import RedisStreams
 
 if TYPE_CHECKING:
     from daemon.console.line import LineView
 
+TOKENS = Path("tokens.json")
 NICENESS = 15
 MOST_CONNECTIONS = 400  # fewer than the files a process may have open
 log = structlog.get_logger()
@@ -35,6 +38,7 @@ def console(config: Config = None, overrides: Set = None) -> None:
 
     settings = terminal.settings(config, overrides)
     guard = access(settings.console)
+    listening = _listening(settings.console)
     _frames_first()
     app = application(line_view(settings, open_state(settings.state_dir), build.redis_streams(settings)), guard)
 
@@ -50,8 +54,6 @@ def console(config: Config = None, overrides: Set = None) -> None:
         signal.signal(number, lambda *_: None)  # uvicorn raises it again once it has stopped
     served = uvicorn.Config(
         app,
-        host=settings.console.host,
-        port=settings.console.port,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -59,7 +61,7 @@ def console(config: Config = None, overrides: Set = None) -> None:
         timeout_graceful_shutdown=3,
         limit_concurrency=MOST_CONNECTIONS,
     )
-    Server(served).run()
+    Server(served).run(sockets=[listening])
     app.state.services.jobs.stop()
     log.info("stopped")
 
@@ -77,6 +79,20 @@ def line_view(settings: Settings, state: State, streams: RedisStreams) -> LineVi
     return LineView(settings, state, streams, engines)
 
 
+def _listening(settings: ConsoleSettings) -> socket.socket:
+    """A socket on the console's address. Raises ConfigError where that cannot be had."""
+    host, port = settings.host, settings.port
+    try:
+        family, *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server((host, port), family=family, backlog=MOST_CONNECTIONS)
+    except OSError as error:
+        raise ConfigError(
+            expected="an address of this PC, and a port that nothing else listens on",
+            came=f"{host}:{port}: {error.strerror or error}",
+            do="stop what has the port (`ss -ltnp` names it), or set console.port to another",
+        ) from error
+
+
 def _frames_first() -> None:
     """Let this process run only on idle processors: a page may wait for a frame, and no frame for a page. A low
     priority alone is not enough, since each of a frame's many short steps may wait for a core (bench/console.py)."""
@@ -89,15 +105,23 @@ def _frames_first() -> None:
 def token(
     name: str,
     role: Annotated[Literal["viewer", "operator", "engineer"], typer.Argument(help="viewer, operator or engineer")],
-    file: Annotated[Path, typer.Option(help="the file that console.tokens names")] = Path("tokens.json"),
+    file: Annotated[
+        Path | None, typer.Option(help="file of tokens; default: the one that console.tokens names")
+    ] = None,
+    config: Config = None,
+    overrides: Set = None,
     as_json: Json = False,
 ) -> None:
     """Make a token by which NAME is known to the console; it is shown once."""
     from daemon.console.access import Role, grant
 
+    named = terminal.settings(config, overrides).console.tokens
+    file = file or named or TOKENS
     secret = grant(file, name, Role[role.upper()])
+    counts = "after a restart of the console" if file == named else f"once console.tokens is {file}"
+    told = f"{name} is {role} by it, {counts}: `Authorization: Bearer …`. It is shown once; {file} keeps its digest"
     terminal.answer(
         {"name": name, "role": role, "token": secret, "file": str(file)},
         as_json=as_json,
-        text=f"{secret}\n{name} is {role} by it: `Authorization: Bearer …`. It is shown once; {file} keeps its digest",
+        text=f"{secret}\n{told}",
     )

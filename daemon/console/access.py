@@ -19,7 +19,6 @@ from daemon.settings.models import ConsoleSettings
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-COOKIE = "driftline"
 MAX_NAME_CHARS = 64
 
 
@@ -41,10 +40,14 @@ class Caller:
 
 @dataclass(frozen=True)
 class Access:
-    """Identifies callers. Without tokens and proxies everyone on this PC is an engineer, and nobody else gets in."""
+    """Identifies callers. Without tokens and proxies everyone on this PC is an engineer, and nobody else gets in.
+
+    A browser keeps a token in a `cookie`, which it sends to every port of a PC: each port has one of its own.
+    """
 
     tokens: Mapping[str, Caller]
     proxies: frozenset[str]
+    cookie: str
 
     @property
     def open(self) -> bool:
@@ -54,7 +57,7 @@ class Access:
     def caller(self, request: Request) -> Caller | None:
         """The caller who sent a request; None where that is not known."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        credential = token if scheme.lower() == "bearer" else request.cookies.get(COOKIE, "")
+        credential = token if scheme.lower() == "bearer" else request.cookies.get(self.cookie, "")
         if credential:
             return self.holder(credential)
         if request.client and request.client.host in self.proxies:
@@ -79,7 +82,8 @@ class Access:
 def access(settings: ConsoleSettings) -> Access:
     """The access that the settings describe. Raises ConfigError where it would let anybody in from outside, and for a
     file of tokens that cannot be read."""
-    guard = Access(_tokens(settings.tokens) if settings.tokens else {}, frozenset(settings.proxies))
+    tokens = _tokens(settings.tokens) if settings.tokens else {}
+    guard = Access(tokens, frozenset(settings.proxies), f"driftline-{settings.port}")
     if guard.open and settings.host not in LOOPBACK:
         raise ConfigError(
             expected="tokens or trusted proxies for a console that other PCs can reach",
@@ -123,8 +127,9 @@ def from_elsewhere(request: Request) -> bool:
     """Whether a page of another site sent a request that may change something (CSRF)."""
     if request.method in SAFE:
         return False
-    if request.headers.get("sec-fetch-site", "none") not in {"same-origin", "none"}:
-        return True
+    vouched = request.headers.get("sec-fetch-site")
+    if vouched is not None:  # the browser knows, whatever name a proxy has put into Host
+        return vouched not in {"same-origin", "none"}
     origin = request.headers.get("origin")
     return origin is not None and origin.partition("://")[2] != request.headers.get("host")
 

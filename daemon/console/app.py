@@ -28,6 +28,7 @@ from memory.errors import DriftlineError
 
 CHANGES_A_MINUTE, READS_A_MINUTE = 600, 6_000
 SMALL_BODY_BYTES = 64_000
+FROM_ELSEWHERE = "another site's page sent this; a proxy must pass Host on (nginx: `proxy_set_header Host $http_host;`)"
 TAKE_IMAGES = {"/api/score", "/api/setup/images", "/api/setup/check"}
 ROUTERS = (pages.router, login.router, health.router, api.router, api_versions.router)
 HEADERS = {
@@ -106,7 +107,7 @@ def _refused(request: Request, access: Access, max_bytes: int, limiter: FixedWin
     if access.open and not is_loopback(request.headers.get("host", "")):
         return _no(403, "an open console serves this PC alone: use http://127.0.0.1")
     if from_elsewhere(request):
-        return _no(403, "another site's page sent this")
+        return _no(403, FROM_ELSEWHERE)
     if changes:
         length = request.headers.get("content-length", "")
         if not length.isdigit():

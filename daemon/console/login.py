@@ -7,7 +7,6 @@ from typing import Annotated
 from fastapi import APIRouter, Body, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse
 
-from daemon.console.access import COOKIE
 from daemon.console.services import Injected
 from daemon.console.templating import templates
 
@@ -32,13 +31,15 @@ def login(
         raise HTTPException(401, "this token is not known: ask your line engineer")
     secure = request.url.scheme == "https" or request.headers.get("x-forwarded-proto") == "https"
     path = _path(request)
-    response.set_cookie(COOKIE, token, max_age=COOKIE_S, path=path, httponly=True, samesite="strict", secure=secure)
+    response.set_cookie(
+        services.access.cookie, token, max_age=COOKIE_S, path=path, httponly=True, samesite="strict", secure=secure
+    )
 
 
 @router.post("/logout", status_code=204)
-def logout(request: Request, response: Response) -> None:
+def logout(request: Request, response: Response, services: Injected) -> None:
     """Forget the token in this browser."""
-    response.delete_cookie(COOKIE, path=_path(request))
+    response.delete_cookie(services.access.cookie, path=_path(request))
 
 
 def _path(request: Request) -> str:

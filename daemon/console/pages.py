@@ -173,7 +173,8 @@ def events(services: Injected, _: Viewer) -> StreamingResponse:
             while (text := await queue.get()) is not None:
                 yield text
 
-    return StreamingResponse(stream(), media_type="text/event-stream")
+    # So nginx passes each on at once, whatever its buffers hold.
+    return StreamingResponse(stream(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
 
 def _jpeg(data: bytes | None) -> Response:

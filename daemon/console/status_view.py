@@ -11,6 +11,7 @@ from daemon.learning.reliability import all_distrusted
 from daemon.ledger.history import newest_events
 from daemon.ledger.review_queue import count_open
 from daemon.status import ServiceStatus, service_status
+from policies.notices import Action
 
 UNLIKE_OTHERS = {"inspection": "OK cannot be trusted"}
 BLINDING = {"camera", "redis", "disk"}
@@ -77,5 +78,6 @@ def _troubles(reported: dict[str, Any]) -> list[str]:
         lines.append("Nothing was taught yet: every part is UNKNOWN.")
     if reported.get("backend_refused"):
         lines.append(f"Torch judges, since the chosen backend was refused: {reported['backend_refused']}")
-    cards = (_scene(reported) or {}).get("cards", ())
+    scene = _scene(reported) or {}
+    cards = [card for card in scene.get("cards", ()) if card["action"] != Action.COMPENSATED]  # nothing is to do
     return lines + [f"{card['cause']}: {card['amount']}, likely {card['reason']}. {card['do']}" for card in cards]

@@ -171,7 +171,7 @@ def _end(engine: Engine) -> None:
 
 def _report_hold(engine: Engine, hold: Hold) -> None:
     engine.ledger.event(engine.clock_ms(), "hold", reason=hold.reason, blamed=list(hold.blamed))
-    log.warning("lesson held", reason=hold.reason, blamed=list(hold.blamed))
+    (log.info if hold.calm else log.warning)("lesson held", reason=hold.reason, blamed=list(hold.blamed))
 
 
 def propose_and_gate(

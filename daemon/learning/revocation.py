@@ -79,7 +79,7 @@ def revoke(engine: Engine, store: Store, ids: tuple[int, ...], who: str, reason:
     rate = in_force(store, engine.settings.policy.false_reject_rate)
     outcome = propose_and_gate(engine, start, spans, CALM, rate)
     if isinstance(outcome, Hold):
-        log.warning("nothing is learned anew", version=base.version.number, reason=outcome.reason)
+        log.info("nothing is learned anew", version=base.version.number, reason=outcome.reason)
         snapshot, threshold = recalibrated(start.snapshot, rate)  # so that the defect memory forgets revoked ones
         unchanged = Proposal(start, snapshot, threshold, (), (), ())
         outcome = ApprovedProposal(unchanged, prove(snapshot, threshold))

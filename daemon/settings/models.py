@@ -121,6 +121,11 @@ class SourceSettings(Section):
         None, ge=0, description="which page of the same TIFF holds heights, one for each pixel; null: none"
     )
 
+    @field_validator("camera", mode="before")
+    @classmethod
+    def _usb(cls, camera: object) -> object:
+        return str(camera) if isinstance(camera, int) and not isinstance(camera, bool) else camera
+
     @field_validator("bits", mode="before")
     @classmethod
     def _number(cls, bits: object) -> object:

@@ -56,24 +56,47 @@ function connected(is) {
 
 const AGAIN_MS = 5000;
 const SILENT_MS = 10000; // the status comes every two seconds
+let source = null;
+let silence;
+let later;
+
+function stop() {
+  clearTimeout(silence);
+  clearTimeout(later);
+  source?.close();
+  source = null;
+}
+
+function anew() {
+  stop();
+  connected(false);
+  later = setTimeout(listen, AGAIN_MS);
+}
+
+function heard() {
+  clearTimeout(silence);
+  silence = setTimeout(anew, SILENT_MS);
+}
+
 function listen() {
-  const source = new EventSource("events");
-  let silence;
+  stop();
+  if (document.hidden) return; // a browser holds six connections to a server, for all its pages together
+  const opened = new EventSource("events");
   let back = false;
-  const lost = () => { clearTimeout(silence); connected(false); };
-  const anew = () => { source.close(); setTimeout(listen, AGAIN_MS); };
-  const heard = () => { clearTimeout(silence); silence = setTimeout(() => { lost(); anew(); }, SILENT_MS); };
-  source.onopen = () => { back = false; connected(true); heard(); };
-  source.onerror = () => {
-    lost();
-    if (source.readyState === EventSource.CLOSED) anew(); // refused: a browser leaves it at that
+  source = opened;
+  opened.onopen = () => { back = false; connected(true); heard(); };
+  opened.onerror = () => {
+    clearTimeout(silence);
+    connected(false);
+    if (opened.readyState === EventSource.CLOSED) anew(); // refused: a browser leaves it at that
   };
   for (const kind of ["frame", "status"]) {
-    source.addEventListener(kind, (event) => { heard(); news.dispatchEvent(new CustomEvent(kind, { detail: JSON.parse(event.data) })); });
+    opened.addEventListener(kind, (event) => { heard(); news.dispatchEvent(new CustomEvent(kind, { detail: JSON.parse(event.data) })); });
   }
   // Not when it opens: only what is judged after the first status is sure to come as news, so a list is read after it.
-  source.addEventListener("status", () => { if (!back) news.dispatchEvent(new Event("back")); back = true; });
+  opened.addEventListener("status", () => { if (!back) news.dispatchEvent(new Event("back")); back = true; });
 }
+document.addEventListener("visibilitychange", listen);
 
 function tile(frame, kind) {
   const item = document.createElement("li");
