@@ -10,6 +10,7 @@ import typer
 
 from daemon import build
 from daemon.cli import advise, backups, bench, console, datasets, doctor, offline, plant, run, terminal
+from daemon.cli.audit import audit_app
 from daemon.cli.region_file import read_region
 from daemon.cli.terminal import Config, Json, Set
 from daemon.cli.versions import config_app, versions_app
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 app.add_typer(versions_app, name="versions")
 app.add_typer(config_app, name="config")
+app.add_typer(audit_app, name="audit")
 for command in (run.run, offline.replay, offline.score, offline.demo, console.console, console.token, plant.plant):
     app.command()(command)
 app.command()(bench.bench)

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import threading
+from typing import Any
 
 import structlog
 
@@ -13,12 +14,14 @@ from daemon import build, clock
 from daemon.cli import terminal
 from daemon.cli.supervisor import Supervisor
 from daemon.cli.terminal import Config, Set
+from daemon.ledger.audit_log import note_settings
 from daemon.ledger.database import DISK_ERRORS
 from daemon.ledger.state import open_state
 from daemon.service import Service
 from daemon.settings.load import ConfigError, Settings
 from daemon.settings.logs import log_to
 
+AUDITED = ("extractor", "memory", "scene", "source", "policy", "retention")
 RELOADED = ("policy", "retention")  # what is asked for anew whenever it is needed; the rest is built in at the start
 log = structlog.get_logger()
 
@@ -48,6 +51,8 @@ def run(config: Config = None, overrides: Set = None) -> None:
                 supervisor.ready()
 
         service.start()
+        with contextlib.suppress(*DISK_ERRORS):
+            note_settings(opened.ledger, clock.unix_ms(), audited(settings))
         with contextlib.suppress(*DISK_ERRORS):  # a full disk waits for retention
             schedule.snapshot(service)
         log.info("running", line=settings.line, source=settings.source.kind, state=str(settings.state_dir))
@@ -76,6 +81,16 @@ def reload(service: Service, config: Config, overrides: Set) -> None:
     waiting = [name for name in changed if name not in RELOADED]
     engine.settings = engine.settings.model_copy(update={name: getattr(fresh, name) for name in taken})
     _tell(service, "reloaded", taken=taken, wait_for_a_restart=waiting)
+    with contextlib.suppress(*DISK_ERRORS):
+        note_settings(engine.ledger, engine.clock_ms(), audited(engine.settings))
+
+
+def audited(settings: Settings) -> dict[str, Any]:
+    """The settings by which a line judges, learns and keeps, by their whole names; a camera's address may hold a
+    password."""
+    sections = {name: getattr(settings, name).model_dump(mode="json") for name in AUDITED}
+    named = {f"{name}.{key}": value for name, section in sections.items() for key, value in section.items()}
+    return {name: value for name, value in named.items() if name != "source.camera"}
 
 
 def _tell(service: Service, kind: str, **detail: object) -> None:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import uuid
-from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -14,14 +11,15 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from daemon.console.access import Operator, Role, Viewer
-from daemon.console.audit import audit as audit_entries
 from daemon.console.services import Injected
 from daemon.learning import answers
+from daemon.ledger.audit_log import AuditFilter, entries
 from daemon.ledger.frame_list import Search
+from daemon.reporting.audit import csv_lines, json_lines
 
 MOST_TAKEN_BACK = 200
-AUDIT_COLUMNS = ("at", "kind", "who", "what", "detail")
 Share = Annotated[float, Field(ge=0, le=1)]
+Name = Annotated[str | None, Query(max_length=answers.MAX_CHARS)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 IMAGE = {"requestBody": {"content": {"image/*": {}}, "required": True}}
 router = APIRouter(prefix="/api", tags=["line"])
@@ -115,38 +113,24 @@ def drift(services: Injected, _: Viewer, limit: Limit = 100) -> dict[str, Any]:
 
 @router.get("/audit")
 def audit(
-    services: Injected, _: Viewer, form: Annotated[Literal["csv", "jsonl"], Query(alias="format")] = "jsonl"
+    services: Injected,
+    _: Viewer,
+    form: Annotated[Literal["csv", "jsonl"], Query(alias="format")] = "jsonl",
+    since_ms: Annotated[int | None, Query(ge=0, le=2**53)] = None,
+    until_ms: Annotated[int | None, Query(ge=0, le=2**53)] = None,
+    who: Name = None,
+    kind: Name = None,
+    what: Annotated[str | None, Query(max_length=answers.MAX_CHARS, description="frame, part or version")] = None,
 ) -> Response:
-    """Every change of what the line knows: who made it, when, and of what."""
-    rows = audit_entries(services.line.state)
-    kind, lines = ("text/csv", _csv(rows)) if form == "csv" else ("application/jsonl", _json_lines(rows))
+    """Every change of what the line knows: who made it, when, and of what; each entry chained to the one before."""
+    wanted = AuditFilter(since_ms, until_ms, who or None, kind or None, what or None)
+    rows = entries(services.line.state.ledger, wanted)
+    media, lines = ("text/csv", csv_lines(rows)) if form == "csv" else ("application/jsonl", json_lines(rows))
     name = {"Content-Disposition": f'attachment; filename="audit.{form}"'}
-    return StreamingResponse(lines, media_type=kind, headers=name)
+    return StreamingResponse(lines, media_type=media, headers=name)
 
 
 @router.post("/score", openapi_extra=IMAGE)
 async def score(services: Injected, request: Request, _: Operator) -> dict[str, Any]:
     """What the newest version says of the image in the body; nothing is recorded."""
     return await services.scoring(services.scorer.decode, services.scorer.score, await request.body())
-
-
-def _json_lines(rows: Iterator[dict[str, Any]]) -> Iterator[str]:
-    for row in rows:
-        yield json.dumps(row, ensure_ascii=False) + "\n"
-
-
-def _csv(rows: Iterator[dict[str, Any]]) -> Iterator[str]:
-    out = io.StringIO()
-    table = csv.DictWriter(out, AUDIT_COLUMNS)
-    table.writeheader()
-    for row in rows:
-        table.writerow({name: _plain(value) for name, value in row.items()})
-        yield out.getvalue()
-        out.seek(0)
-        out.truncate()
-    yield out.getvalue()
-
-
-def _plain(value: str) -> str:
-    """A cell that a spreadsheet takes for text, not for a formula."""
-    return f"'{value}" if value.startswith(("=", "+", "-", "@", "\t", "\r")) else value

@@ -70,5 +70,12 @@ def announce(ledger: Ledger, version: Version, now_ms: int) -> None:
         "created_at": version.created_at,
         "sha256": version.sha256,
     }
-    taught = {"added": len(version.added), "refused": list(version.refused), "threshold": version.threshold["value"]}
+    taught = {
+        "parent": version.parent,
+        "added": len(version.added),
+        "removed": len(version.removed),
+        "refused": list(version.refused),
+        "threshold": version.threshold["value"],
+        "rate": version.threshold["rate"],
+    }
     ledger.record_version(version.number, heading, now_ms, cause=version.cause, who=version.who, **taught)

@@ -12,6 +12,7 @@ from daemon.ledger.schema import STEPS
 from memory.errors import StoreError
 
 Row = sqlite3.Row
+Connection = sqlite3.Connection
 Value = str | int | float | bytes | None
 DISK_ERRORS = (sqlite3.OperationalError, OSError)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.clock import Moment, moment
+from daemon.ledger.chain import adopt, answer_detail, append, append_version
 from daemon.ledger.database import Database
 from daemon.ledger.records import JudgedFrame, NewAnswer, NewVerdict, RecordedAnswer
 from daemon.ledger.rows import (
@@ -33,6 +34,7 @@ class Ledger:
 
     def __init__(self, path: Path) -> None:
         self.database = Database(path)
+        adopt(self.database)
 
     def close(self) -> None:
         """Fold the write-ahead log in and close."""
@@ -62,7 +64,9 @@ class Ledger:
             if db.execute("SELECT 1 FROM feedback WHERE key = ?", (answer.key,)).fetchone():
                 return None
             answer_id = db.execute(INSERT_ANSWER, answer_columns(answer)).lastrowid
-            return recorded_answer(db.execute("SELECT * FROM answers WHERE id = ?", (answer_id,)).fetchone())
+            row = db.execute("SELECT * FROM answers WHERE id = ?", (answer_id,)).fetchone()
+            append(db, answer.received_ms, "answer", answer.operator, answer.frame_id, answer_detail(row))
+            return recorded_answer(row)
 
     def record_lesson(self, at_ms: int, base: int, through: int, version: int | None, reason: str) -> None:
         """Record a lesson's outcome: the version it became, or None and why it was held."""
@@ -75,7 +79,9 @@ class Ledger:
     def quarantine(self, frame_ids: tuple[str, ...], at_ms: int, reason: str) -> None:
         """Set confirmations aside: they are not proposed again."""
         with self.database.write() as db:
-            db.executemany("INSERT OR IGNORE INTO quarantine VALUES (?, ?, ?)", [(f, at_ms, reason) for f in frame_ids])
+            for frame_id in frame_ids:
+                if db.execute("INSERT OR IGNORE INTO quarantine VALUES (?, ?, ?)", (frame_id, at_ms, reason)).rowcount:
+                    append(db, at_ms, "set aside", "gate", frame_id, {"reason": reason})
 
     def revoke(self, ids: tuple[int, ...], at_ms: int, who: str, reason: str) -> None:
         """Revoke answers, once each: they no longer count.
@@ -83,8 +89,10 @@ class Ledger:
         What was set aside since the first of them may have been set aside because of it, so it may be proposed again.
         """
         with self.database.write() as db:
-            rows = [(i, at_ms, who, reason) for i in ids]
-            db.executemany("INSERT OR IGNORE INTO revoked VALUES (?, ?, ?, ?)", rows)
+            for each in ids:
+                if db.execute("INSERT OR IGNORE INTO revoked VALUES (?, ?, ?, ?)", (each, at_ms, who, reason)).rowcount:
+                    about = db.execute("SELECT frame_id FROM feedback WHERE id = ?", (each,)).fetchone()
+                    append(db, at_ms, "revocation", who, about["frame_id"], {"answer": each, "reason": reason})
             db.execute(
                 "DELETE FROM quarantine WHERE at_ms >= (SELECT min(received_ms) FROM teaching"
                 " WHERE id IN (SELECT value FROM json_each(?)))",
@@ -114,6 +122,7 @@ class Ledger:
             ).rowcount
             if fresh:
                 self.event(at_ms, "version", number=number, **detail)
+                append_version(db, at_ms, number, heading, detail)
 
     def certificate(self, version_sha256: str, backend: str) -> dict[str, Any] | None:
         """The record of a backend's comparison with the reference for a version: its description as `made`, and

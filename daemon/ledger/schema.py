@@ -184,4 +184,14 @@ CREATE VIEW open_reviews AS
     WHERE (unconfirmed OR asked AND NOT answered) AND kept IS NOT NULL AND score IS NOT NULL
 """
 
-STEPS = (FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH, SEVENTH, EIGHTH, NINTH, TENTH, ELEVENTH)
+# The audit log; what an older ledger knows is chained when it is opened (`daemon.ledger.chain`).
+TWELFTH = """
+CREATE TABLE audit (
+    id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, kind TEXT NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL,
+    detail TEXT NOT NULL, digest TEXT NOT NULL
+);
+CREATE INDEX audit_what ON audit (what);
+CREATE INDEX audit_kind ON audit (kind, id)
+"""
+
+STEPS = (FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH, SEVENTH, EIGHTH, NINTH, TENTH, ELEVENTH, TWELFTH)

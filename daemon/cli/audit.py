@@ -1,0 +1,61 @@
+"""`driftline audit …`: who changed what the line knows, and that nobody has changed that record."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from daemon.cli import terminal
+from daemon.cli.terminal import Config, Json, Set
+from daemon.clock import minute
+from daemon.ledger import proof
+from daemon.ledger.audit_log import AuditFilter, entries
+from daemon.ledger.state import open_state
+from daemon.reporting.audit import told
+
+audit_app = typer.Typer(help="Who changed what the line knows.", no_args_is_help=True)
+Moment = datetime | None
+
+
+@audit_app.command()
+def show(
+    since: Annotated[Moment, typer.Option(help="from then on, UTC")] = None,
+    until: Annotated[Moment, typer.Option(help="until then, UTC")] = None,
+    who: Annotated[str | None, typer.Option(help="by this person")] = None,
+    kind: Annotated[str | None, typer.Option(help="version, answer, revocation, set aside, settings")] = None,
+    what: Annotated[str | None, typer.Option(help="about this frame, part or version")] = None,
+    config: Config = None,
+    overrides: Set = None,
+    as_json: Json = False,
+) -> None:
+    """List the entries of the audit log, oldest first."""
+    wanted = AuditFilter(_ms(since), _ms(until), who, kind, what)
+    found = list(entries(open_state(terminal.settings(config, overrides).state_dir).ledger, wanted))
+    rows = [(one.id, minute(one.at_ms), one.kind, one.who, one.what, one.detail) for one in found]
+    columns = ("no.", "at, UTC", "kind", "who", "what", "detail")
+    terminal.answer([told(one) for one in found], as_json=as_json, text=terminal.table("Audit log", columns, rows))
+
+
+@audit_app.command()
+def verify(
+    digest: Annotated[str | None, typer.Option(help="a digest that was noted elsewhere: it must be in the log")] = None,
+    config: Config = None,
+    overrides: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Prove that no entry was changed, left out or put in later, and that all answers and versions are in the log; exit
+    code 1 where something is wrong."""
+    found = proof.verify(open_state(terminal.settings(config, overrides).state_dir), digest)
+    text = "\n".join(found.faults) or (
+        f"{found.entries} entries are as they were written. Note the newest digest elsewhere, and give it to --digest"
+        f" next time: {found.digest}"
+    )
+    terminal.answer(asdict(found), as_json=as_json, text=text)
+    raise typer.Exit(1 if found.faults else 0)
+
+
+def _ms(at: Moment) -> int | None:
+    return None if at is None else int(at.replace(tzinfo=UTC).timestamp() * 1000)

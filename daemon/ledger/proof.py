@@ -1,0 +1,85 @@
+"""Whether the audit log is what was written, and says what the ledger and the store hold."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from daemon.clock import iso
+from daemon.ledger.audit_log import AuditEntry, AuditFilter, entries
+from daemon.ledger.chain import FIRST, answer_detail, digest_of
+from daemon.ledger.ledger import Ledger
+from daemon.ledger.state import State
+
+HELD = ("answer", "revocation")
+Said = tuple[str, int, str, str, str]
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What came of looking at the whole audit log: how many entries, the newest one's digest, and what is wrong, in
+    words; nothing is where it is as it was written."""
+
+    entries: int
+    digest: str
+    faults: tuple[str, ...]
+
+
+def verify(state: State, noted: str | None = None) -> Proof:
+    """Look at every entry, and at everything that must have one. `noted` is a digest that somebody kept elsewhere: it
+    must be in the log."""
+    log = list(entries(state.ledger, AuditFilter()))
+    faults = [*_broken(log), *_differing(state.ledger, log), *_versions(state, log)]
+    if noted is not None and noted not in {entry.digest for entry in log}:
+        faults.append(f"no entry has the digest {noted}: the log is not the one that it was noted from, or was cut")
+    return Proof(len(log), log[-1].digest if log else FIRST, tuple(faults))
+
+
+def _broken(log: list[AuditEntry]) -> Iterator[str]:
+    """Where an entry is not what was written after the one before."""
+    before = FIRST
+    for number, entry in enumerate(log, start=1):
+        if entry.id != number:
+            yield f"entry {number} is missing: the one in its place has the number {entry.id}"
+            return
+        written = digest_of(before, entry.id, entry.at_ms, entry.kind, entry.who, entry.what, entry.detail)
+        if written != entry.digest:
+            yield f"entry {number} is not what was written ({entry.kind} by {entry.who}, {entry.what})"
+        before = entry.digest
+
+
+def _differing(ledger: Ledger, log: list[AuditEntry]) -> Iterator[str]:
+    """Answers and revocations that differ from their entries, or have none; and entries without them."""
+    told = Counter(_said(e.kind, e.at_ms, e.who, e.what, json.loads(e.detail)) for e in log if e.kind in HELD)
+    held = Counter(_held(ledger))
+    for kind, at_ms, who, what, _ in held - told:
+        yield f"the ledger holds the {kind} of {who} about {what}, {iso(at_ms)}, and no entry tells it so"
+    for kind, at_ms, who, what, _ in told - held:
+        yield f"an entry tells the {kind} of {who} about {what}, {iso(at_ms)}, and the ledger does not hold it so"
+
+
+def _said(kind: str, at_ms: int, who: str, what: str, detail: dict[str, Any]) -> Said:
+    return kind, at_ms, who, what, json.dumps({k: v for k, v in detail.items() if k != "adopted"}, sort_keys=True)
+
+
+def _held(ledger: Ledger) -> Iterator[Said]:
+    for row in ledger.database.rows("SELECT * FROM feedback"):
+        yield _said("answer", row["received_ms"], row["operator"], row["frame_id"], answer_detail(row))
+    for row in ledger.database.rows(
+        "SELECT revoked.*, frame_id FROM revoked JOIN feedback ON feedback.id = feedback_id"
+    ):
+        detail = {"answer": row["feedback_id"], "reason": row["reason"]}
+        yield _said("revocation", row["at_ms"], row["who"], row["frame_id"], detail)
+
+
+def _versions(state: State, log: list[AuditEntry]) -> Iterator[str]:
+    """Versions of the store that no entry tells, or tells otherwise. Those that retention has removed are in the log
+    alone."""
+    told = {int(entry.what): json.loads(entry.detail)["sha256"] for entry in log if entry.kind == "version"}
+    for version in state.store.history():
+        if told.get(version.number) != version.sha256:
+            yield f"version {version.number} is not the one that the log tells"
+    yield from (f"damaged: {line}" for line in state.store.damaged())
