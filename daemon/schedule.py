@@ -12,11 +12,15 @@ from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, EVENT_J
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
+from apscheduler.triggers.cron import CronTrigger
+from tzlocal import get_localzone
 
 from daemon.clock import Timekeeper
 from daemon.inspection import inspect
 from daemon.ledger.database import DISK_ERRORS
 from daemon.ledger.history import last_lesson_ms
+from daemon.ledger.state import open_state
+from daemon.reporting.shift_files import shift_before, write
 from daemon.retention import retain
 from daemon.service import Service
 from memory.runtime import give_back_freed_memory
@@ -74,6 +78,10 @@ def scheduler(service: Service) -> BackgroundScheduler:
     every(times.retention_s, lambda: retain(service, time.time()), "retention")
     every(times.inspection_s, lambda: inspect(service), "inspection")
     every(MEMORY_S, give_back_freed_memory, "memory")
+    reports = service.engine.settings.reports
+    if reports.folder is not None:
+        begins = CronTrigger(hour=",".join(map(str, reports.hours)), timezone=get_localzone())
+        jobs.add_job(lambda: report_shift(service), begins, id="reports", executor="status")
     for name in ("inspection", "retraining"):  # a PC that is switched off at night starts every day
         jobs.modify_job(name, next_run_time=datetime.now(UTC) + timedelta(seconds=times.admission_s))
     jobs.add_listener(
@@ -102,6 +110,17 @@ def snapshot(service: Service) -> None:
     service.engine.ledger.set_status("service", service.status())
     if service.inspection.trouble:
         inspect(service)  # an engineer who rolled back need not wait for the hour
+
+
+def report_shift(service: Service) -> None:
+    """Write the report of the shift that has just ended, by this PC's clock."""
+    settings, now = service.engine.settings, datetime.now(get_localzone())
+    assert settings.reports.folder is not None  # noqa: S101  # the job is there only with one
+    state = open_state(settings.state_dir)  # its own: no frame waits for a query over a whole shift
+    shift = shift_before(now, settings.reports.hours)
+    files = write(state, settings, shift, now.tzinfo or UTC, settings.reports.folder)
+    state.ledger.close()
+    log.info("shift reported", files=[str(file) for file in files])
 
 
 def jumped(service: Service, jobs: BackgroundScheduler, jump_s: float) -> None:

@@ -406,7 +406,7 @@ def test_a_version_says_what_it_was_taught_and_what_it_made_of_the_next_parts(
 
 def test_a_phone_shows_all_of_every_page(page: Page, url: str) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
-    for path in ("", "review", "parts", "parts/1", "drift", "versions", "versions/1", "threshold", "setup"):
+    for path in ("", "review", "parts", "parts/1", "drift", "versions", "versions/1", "threshold", "reports", "setup"):
         page.goto(f"{url}/{path}")
         expect(page.locator("#link")).to_have_text("live")
         assert asked(page, "document.scrollingElement.scrollWidth") <= 390, path
@@ -418,7 +418,7 @@ def test_all_times_are_those_of_the_browser_s_clock(browser: Browser, url: str, 
     made = datetime.fromisoformat(service.store.current().version.created_at)
     with closing(browser.new_context(timezone_id="Asia/Kolkata")) as context:
         page = context.new_page()
-        for path in ("versions", "versions/1", "drift", "parts", "parts/1"):
+        for path in ("versions", "versions/1", "drift", "parts", "parts/1", "reports"):
             page.goto(f"{url}/{path}")
             expect(page.locator("#link")).to_have_text("live")
             assert asked(page, "document.querySelector('main').innerText.includes('UTC')") is False

@@ -121,3 +121,22 @@ def test_a_part_without_a_picture_says_so(page: Page, url: str, line: tuple[Serv
     page.goto(f"{url}/parts/{torn.seq}")
     expect(page.locator("#nothing")).to_be_visible()
     expect(page.locator(".verdict")).to_have_text("UNKNOWN")
+
+
+def test_a_shift_is_shown_and_taken_away_as_it_is_shown(page: Page, url: str) -> None:
+    page.goto(f"{url}/reports")
+    expect(page.locator("main")).to_contain_text("Frames judged")
+    assert page.locator(".figures b").first.inner_text() == "4"
+    page.fill("#since", "2020-01-01T06:00")
+    page.fill("#until", "2020-01-01T14:00")
+    page.click("button:has-text('Show')")
+    expect(page.locator(".figures b").first).to_have_text("0")
+    expect(page.locator("#since")).to_have_value("2020-01-01T06:00")
+    page.click(".tabs a:has-text('24 hours')")
+    expect(page.locator(".figures b").first).to_have_text("4")
+    with page.expect_download() as taken:
+        page.click("text=CSV")
+    assert taken.value.path().read_text().startswith("what,")
+    page.click("text=One file")
+    expect(page.locator("h1")).to_have_text("Line test")
+    expect(page.locator(".figures b").first).to_have_text("4")

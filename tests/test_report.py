@@ -14,6 +14,7 @@ from pictures import png
 from daemon.datasets.rendered import Flaw
 from daemon.learning import answers
 from daemon.reporting import report
+from daemon.reporting.tile import tile
 from daemon.service import Service
 
 
@@ -43,7 +44,7 @@ def test_a_wide_part_of_twelve_bits_is_shown_wide_and_as_bright_as_judged(untaug
     teach_from(untaught, tmp_path)
     judge_by_newest(untaught)
     seen = untaught.engine.judge(frame("burr", deep(510, Flaw.BURR)))
-    jpeg = report.tile(untaught.engine, untaught.store, seen)
+    jpeg = tile(untaught.engine.kept, untaught.store, untaught.engine.settings.source, seen)
     assert jpeg is not None
     shown = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
     plain = cv2.imdecode(np.frombuffer(png(510, flaw=Flaw.BURR), np.uint8), cv2.IMREAD_GRAYSCALE)

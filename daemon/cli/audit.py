@@ -1,20 +1,25 @@
-"""`driftline audit …`: who changed what the line knows, and that nobody has changed that record."""
+"""`driftline report` and `audit …`: what came of a shift, who changed what the line knows, and that nobody has changed
+that record."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
+from tzlocal import get_localzone
 
 from daemon.cli import terminal
 from daemon.cli.terminal import Config, Json, Set
 from daemon.clock import minute
 from daemon.ledger import proof
 from daemon.ledger.audit_log import AuditFilter, entries
+from daemon.ledger.shift import Shift
 from daemon.ledger.state import open_state
 from daemon.reporting.audit import told
+from daemon.reporting.shift_files import shift_before, write
 
 audit_app = typer.Typer(help="Who changed what the line knows.", no_args_is_help=True)
 Moment = datetime | None
@@ -55,6 +60,28 @@ def verify(
     )
     terminal.answer(asdict(found), as_json=as_json, text=text)
     raise typer.Exit(1 if found.faults else 0)
+
+
+def report(
+    out: Annotated[Path, typer.Argument(help="folder to write it into")],
+    since: Annotated[
+        Moment, typer.Option(help="from then on, by this PC's clock; default: the shift before this one")
+    ] = None,
+    until: Annotated[Moment, typer.Option(help="until then; default: now, or the end of that shift")] = None,
+    lot: Annotated[str | None, typer.Option(help="only parts whose id begins so")] = None,
+    config: Config = None,
+    overrides: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Write the report of a shift, a day, a week or a lot: HTML, CSV, and PDF with `driftline[pdf]`."""
+    settings = terminal.settings(config, overrides)
+    now = datetime.now(get_localzone())
+    shift = shift_before(now, settings.reports.hours)
+    if since or until or lot:
+        begin = 0 if since is None else int(since.astimezone().timestamp() * 1000)
+        shift = Shift(begin, int((until.astimezone() if until else now).timestamp() * 1000), lot)
+    files = write(open_state(settings.state_dir), settings, shift, now.tzinfo or UTC, out)
+    terminal.answer({"files": [str(file) for file in files]}, as_json=as_json, text="\n".join(map(str, files)))
 
 
 def _ms(at: Moment) -> int | None:

@@ -10,7 +10,7 @@ import typer
 
 from daemon import build
 from daemon.cli import advise, backups, bench, console, datasets, doctor, offline, plant, run, terminal
-from daemon.cli.audit import audit_app
+from daemon.cli.audit import audit_app, report
 from daemon.cli.region_file import read_region
 from daemon.cli.terminal import Config, Json, Set
 from daemon.cli.versions import config_app, versions_app
@@ -34,6 +34,7 @@ app.add_typer(audit_app, name="audit")
 for command in (run.run, offline.replay, offline.score, offline.demo, console.console, console.token, plant.plant):
     app.command()(command)
 app.command()(bench.bench)
+app.command()(report)
 app.command()(advise.advise)
 app.command(name="backup")(backups.back_up)
 app.command()(backups.restore)

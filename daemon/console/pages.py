@@ -28,10 +28,11 @@ PAGES = (
     ("/drift", "Drift", Role.VIEWER),
     ("/versions", "Versions", Role.VIEWER),
     ("/threshold", "Threshold", Role.VIEWER),
+    ("/reports", "Reports", Role.VIEWER),
     ("/setup", "Setup", Role.ENGINEER),
 )
 UNCHANGING = {"Cache-Control": "private, max-age=86400, immutable"}
-SHEET_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'"
+ALONE = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'"
 MOST_SAMPLES = 60
 PARTS_A_PAGE = 60
 Seq = Annotated[int, Field(ge=1, le=2**62)]
@@ -45,14 +46,14 @@ def live(request: Request, services: Injected, caller: Viewer) -> Response:
     """The newest part and its verdict, readable at two metres."""
     summary = services.status.summary()
     trust = (summary.get("drift") or {}).get("trust", "unknown")
-    return _page(request, services, caller, "live", summary=summary, trust=trust)
+    return shown(request, services, caller, "live", summary=summary, trust=trust)
 
 
 @router.get("/review", response_class=HTMLResponse)
 def review(request: Request, services: Injected, caller: Viewer) -> Response:
     """The parts that people are asked about."""
     head = services.line.head()
-    return _page(request, services, caller, "review", depth=head is not None and "depth" in head.geometry)
+    return shown(request, services, caller, "review", depth=head is not None and "depth" in head.geometry)
 
 
 @router.get("/parts", response_class=HTMLResponse)
@@ -65,13 +66,13 @@ def parts(
         return RedirectResponse(f"{request.scope['root_path']}/parts/{found[0].seq}", 303)
     listed, more = found[:PARTS_A_PAGE], len(found) > PARTS_A_PAGE
     older = request.url.include_query_params(before=listed[-1].seq).query if more else None
-    return _page(request, services, caller, "parts", found=listed, search=search, older=older)
+    return shown(request, services, caller, "parts", found=listed, search=search, older=older)
 
 
 @router.get("/parts/{seq}", response_class=HTMLResponse)
 def shown_part(request: Request, services: Injected, caller: Viewer, seq: Seq) -> Response:
     """One judged frame of a part: its picture, why it was judged so, and people's answers about it."""
-    return _page(request, services, caller, "part", **services.parts.shown(seq))
+    return shown(request, services, caller, "part", **services.parts.shown(seq))
 
 
 @router.get("/drift", response_class=HTMLResponse)
@@ -79,7 +80,7 @@ def drift(request: Request, services: Injected, caller: Viewer, hours: Hours = 8
     """What has changed in the scene, likely why, and every signal over time."""
     plots = charts.charts(services.line.state.ledger, hours, unix_ms())
     scene = services.status.drift(50)
-    return _page(request, services, caller, "drift", hours=hours, choices=charts.HOURS, scene=scene, **plots)
+    return shown(request, services, caller, "drift", hours=hours, choices=charts.HOURS, scene=scene, **plots)
 
 
 @router.get("/versions", response_class=HTMLResponse)
@@ -87,7 +88,7 @@ def versions(request: Request, services: Injected, caller: Viewer) -> Response:
     """All versions: who made them, when and why."""
     head = services.line.head()
     listed, judges, held = services.history.listed(), head.number if head else None, services.history.held()
-    return _page(request, services, caller, "versions", versions=listed, judges=judges, held=held)
+    return shown(request, services, caller, "versions", versions=listed, judges=judges, held=held)
 
 
 @router.get("/versions/{number}", response_class=HTMLResponse)
@@ -98,20 +99,20 @@ def version(request: Request, services: Injected, caller: Viewer, number: Number
     samples = {kind: names[:MOST_SAMPLES] for kind, names in samples_of(manifest).items()}
     counts = {kind: len(names) for kind, names in samples_of(manifest).items()}
     judges, lesson = head is not None and head.number == number, services.history.lesson(manifest)
-    shown = {"version": manifest, "samples": samples, "counts": counts, "judges": judges, **lesson}
-    return _page(request, services, caller, "version", **shown)
+    values = {"version": manifest, "samples": samples, "counts": counts, "judges": judges, **lesson}
+    return shown(request, services, caller, "version", **values)
 
 
 @router.get("/threshold", response_class=HTMLResponse)
 def threshold(request: Request, services: Injected, caller: Viewer) -> Response:
     """The one number to set, and what it means."""
-    return _page(request, services, caller, "threshold")
+    return shown(request, services, caller, "threshold")
 
 
 @router.get("/setup", response_class=HTMLResponse)
 def setup(request: Request, services: Injected, caller: Engineer) -> Response:
     """From a folder of good parts to a version that judges."""
-    return _page(request, services, caller, "setup")
+    return shown(request, services, caller, "setup")
 
 
 @router.get("/frames/{seq}/{kind}.jpg")
@@ -146,7 +147,7 @@ def sheet(services: Injected, _: Engineer, detector: str, batch: Annotated[str, 
     found = services.drafts.sheet(batch, detector)
     if found is None:
         raise HTTPException(404, "no such contact sheet: try the detectors again")
-    return HTMLResponse(found, headers={"Content-Security-Policy": SHEET_POLICY})
+    return HTMLResponse(found, headers={"Content-Security-Policy": ALONE})
 
 
 @router.get("/setup/odd/{rank}.jpg")
@@ -183,7 +184,8 @@ def _jpeg(data: bytes | None) -> Response:
     return Response(data, media_type="image/jpeg", headers=UNCHANGING)
 
 
-def _page(request: Request, services: Services, caller: Caller, name: str, **values: Any) -> Response:
+def shown(request: Request, services: Services, caller: Caller, name: str, **values: Any) -> Response:
+    """A page by its template's name, with what every page shows."""
     frame = {
         "line": services.line.settings.line,
         "pages": [(path, title) for path, title, least in PAGES if caller.role >= least],

@@ -20,6 +20,7 @@ from daemon.learning.answers import FeedbackRejected
 from daemon.learning.operating_point import RateRefused
 from daemon.learning.seen_again import DefectsLost
 from daemon.learning.survey import TeachError
+from daemon.reporting.pdf import NoPdf
 from daemon.streams import RedisLost
 from memory.errors import DriftlineError, ExtractorMismatch, StoreError
 from memory.geometry import GeometryError
@@ -40,6 +41,7 @@ STATUS: tuple[tuple[type[DriftlineError], int], ...] = (
     (DefectsLost, 409),
     (FeedbackRejected, 404),
     (RedisLost, 503),
+    (NoPdf, 503),
     (StoreError, 409),
 )
 HEADINGS = {403: "You may not open this page", 404: "There is no such page", 422: "This address is not right"}

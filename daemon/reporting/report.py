@@ -7,23 +7,18 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import cv2
-
 from daemon.clock import minute, to_the_minute
 from daemon.inference.engine import Engine
-from daemon.intake.decode import pictured, shrunk
 from daemon.ledger.answers import every_answer
 from daemon.ledger.frames import newest_frames
 from daemon.ledger.history import newest_events
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.lesson_outcomes import outcome
 from daemon.ledger.operators import answers_of_each, track_record
-from daemon.ledger.provenance import bits_behind, inside_behind, threshold_behind
 from daemon.ledger.records import JudgedFrame, RecordedEvent
-from daemon.reporting.heatmap import overlay
 from daemon.reporting.page import template
 from daemon.reporting.plot import Axes, Frame
-from drift.light import compensate
+from daemon.reporting.tile import tile
 from drift.monitor import DriftState, Trust
 from drift.signals import CAMERA, LIGHT, MATERIAL
 from memory.store import Store
@@ -33,8 +28,6 @@ from policies.verdict import Label, Verdict
 
 NEWEST_FRAMES = 3_000
 SHEET_TILES = 24
-TILED_PX = 256  # of a picture before its map is laid over
-TILE_PX = 160
 NEWEST_DRIFTS = 100
 NEWEST_REGIMES = 20
 NEWEST_HOLDS = 50
@@ -187,7 +180,7 @@ def _sheet(engine: Engine, store: Store, frames: list[JudgedFrame], labels: dict
     every = max(math.ceil(len(flagged) / SHEET_TILES), 1)
     tiles = []
     for frame in flagged[::every]:
-        picture = tile(engine, store, frame)
+        picture = tile(engine.kept, store, engine.settings.source, frame)
         if picture is not None and frame.score is not None and frame.threshold is not None:
             tiles.append(
                 {
@@ -199,17 +192,3 @@ def _sheet(engine: Engine, store: Store, frames: list[JudgedFrame], labels: dict
                 }
             )
     return tiles
-
-
-def tile(engine: Engine, store: Store, frame: JudgedFrame) -> bytes | None:
-    """A small JPEG of a kept frame with its anomaly map, or None once it is gone."""
-    if frame.kept is None:
-        return None
-    data, anomaly = engine.kept.image(frame.kept), engine.kept.anomaly(frame.kept)
-    threshold = threshold_behind(store, frame)
-    if data is None or anomaly is None or threshold is None:
-        return None
-    raw = pictured(data, TILED_PX, engine.settings.source, bits_behind(store, frame))
-    inside = inside_behind(store, frame, raw.shape[:2])
-    picture = overlay(compensate(raw, frame.scene.gain), anomaly, threshold, inside)
-    return cv2.imencode(".jpg", shrunk(picture, TILE_PX)[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()

@@ -21,6 +21,7 @@ from daemon.settings.models import (
     OpcUaSettings,
     PolicySettings,
     RedisSettings,
+    ReportSettings,
     RetentionSettings,
     SceneSettings,
     ScheduleSettings,
@@ -68,6 +69,7 @@ class Settings(BaseSettings):
     redis: RedisSettings = RedisSettings()
     retention: RetentionSettings = RetentionSettings()
     schedule: ScheduleSettings = ScheduleSettings()
+    reports: ReportSettings = ReportSettings()
     console: ConsoleSettings = ConsoleSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     mqtt: MqttSettings = MqttSettings()

@@ -177,6 +177,15 @@ class ScheduleSettings(Section):
         return 3 * self.snapshot_s
 
 
+class ReportSettings(Section):
+    """Reports of every shift."""
+
+    folder: Path | None = Field(None, description="where a report of each shift is written; null: nowhere")
+    hours: tuple[Annotated[int, Field(ge=0, le=23)], ...] = Field(
+        (6, 14, 22), min_length=1, description="hours of this PC's clock at which a shift begins"
+    )
+
+
 class ConsoleSettings(Section):
     """What serves people and other programs over HTTP."""
 

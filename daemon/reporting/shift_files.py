@@ -1,0 +1,48 @@
+"""Reports of shifts as files: one HTML page, its figures as CSV, and a PDF where WeasyPrint is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta, tzinfo
+from pathlib import Path
+
+from daemon.ledger.shift import Shift
+from daemon.ledger.state import State
+from daemon.reporting import pdf
+from daemon.reporting.shift import report, table, whole_page
+from daemon.settings.load import Settings
+from memory.durable import write_draft
+
+
+def write(state: State, settings: Settings, shift: Shift, zone: tzinfo, folder: Path) -> list[Path]:
+    """Write the report of a shift into `folder`, which is made if it is not there; returns its files. A file of that
+    name is replaced. Raises OSError where the disk refuses, and NoPdf where WeasyPrint is there and fails."""
+    told = report(state, settings, shift)
+    html = whole_page(told, state, settings, zone)
+    ends = (
+        f"{datetime.fromtimestamp(at_ms / 1000, zone):%Y-%m-%dT%H-%M}" for at_ms in (shift.since_ms, shift.until_ms)
+    )
+    name = "_".join((settings.line, *ends))
+    made = {"html": html.encode(), "csv": table(told).encode()}
+    if pdf.available():
+        made["pdf"] = pdf.pdf(html)
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [folder / f"{name}.{suffix}" for suffix in made]
+    for file, content in zip(files, made.values(), strict=True):
+        write_draft(file, content).replace(file)
+    return files
+
+
+def shift_before(now: datetime, hours: Sequence[int]) -> Shift:
+    """The shift that ended last at or before `now`, of those that begin at these full hours of its clock."""
+    days = [now.date() + timedelta(days=back) for back in (-2, -1, 0)]
+    begins = [
+        now.replace(year=d.year, month=d.month, day=d.day, hour=0, minute=0, second=0, microsecond=0) for d in days
+    ]
+    past = [at for day in begins for hour in sorted(set(hours)) if (at := day.replace(hour=hour)) <= now]
+    since, until = past[-2:]
+    return Shift(_ms(since), _ms(until))
+
+
+def _ms(at: datetime) -> int:
+    return round(at.timestamp() * 1000)
