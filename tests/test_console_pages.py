@@ -406,7 +406,19 @@ def test_a_version_says_what_it_was_taught_and_what_it_made_of_the_next_parts(
 
 def test_a_phone_shows_all_of_every_page(page: Page, url: str) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
-    for path in ("", "review", "parts", "parts/1", "drift", "versions", "versions/1", "threshold", "reports", "setup"):
+    for path in (
+        "",
+        "review",
+        "parts",
+        "parts/1",
+        "drift",
+        "versions",
+        "versions/1",
+        "threshold",
+        "reports",
+        "studies",
+        "setup",
+    ):
         page.goto(f"{url}/{path}")
         expect(page.locator("#link")).to_have_text("live")
         assert asked(page, "document.scrollingElement.scrollWidth") <= 390, path

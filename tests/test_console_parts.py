@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import browsing
 import pytest
-from conftest import frame
+from conftest import NOW_MS, frame
 from pictures import png
 from playwright.sync_api import Page, expect
 from servers import until
 
+from daemon.learning import answers as recording
 from daemon.ledger.answers import every_answer, standing_on
+from daemon.ledger.studies import ratings
 from daemon.service import Service
 from daemon.settings.load import Settings
 
@@ -140,3 +142,31 @@ def test_a_shift_is_shown_and_taken_away_as_it_is_shown(page: Page, url: str) ->
     page.click("text=One file")
     expect(page.locator("h1")).to_have_text("Line test")
     expect(page.locator(".figures b").first).to_have_text("4")
+
+
+def test_a_study_is_planned_and_rated_by_key(page: Page, url: str, line: tuple[Service, Settings]) -> None:
+    service = line[0]
+    service.engine.judge(frame("f501", png(501)))
+    for frame_id, label in (("f500", "good"), ("f501", "good"), ("f610", "defect"), ("f611", "defect")):
+        recording.record(service.engine.ledger, recording.answer(frame_id, label, "carl"), NOW_MS)
+    page.goto(f"{url}/studies")
+    page.fill("input[name=name]", "autumn")
+    page.fill("input[name=operators]", "anna")
+    page.fill("input[name=parts]", "4")
+    page.fill("input[name=trials]", "1")
+    page.click("button:has-text('Plan')")
+    page.click("text=Rate as anna")
+    expect(page.locator("#place")).to_have_text("Part 1 of 4, trial 1")
+    assert page.locator(".NG, .OK").count() == 0, "the line's verdict is not shown"
+    page.keyboard.press("g")
+    page.keyboard.press("u")
+    expect(page.locator("#place")).to_have_text("Part 1 of 4, trial 1")
+    for place in (2, 3, 4):
+        page.keyboard.press("d")
+        expect(page.locator("#place")).to_have_text(f"Part {place} of 4, trial 1")
+    page.keyboard.press("d")
+    expect(page.locator("#nothing")).to_have_text("All rated. Thank you.")
+    until(lambda: len(ratings(service.engine.ledger, 1)) == 4)
+    page.click("text=The study")
+    expect(page.locator("main")).to_contain_text("anna is done")
+    expect(page.locator("tbody")).to_contain_text("not acceptable")

@@ -46,8 +46,9 @@ DOORS = {
     "redis": {"daemon/streams.py", "daemon/build.py", "daemon/cli/doctor.py"},
     "sqlite3": {"daemon/ledger/database.py", "daemon/cli/doctor.py"},
     "apscheduler": {"daemon/schedule.py"},
-    "fastapi": {f"daemon/console/{name}.py" for name in ("access", "api", "app", "health", "pages", "reports")}
-    | {f"daemon/console/{name}.py" for name in ("api_versions", "login", "refusals", "services", "templating")},
+    "fastapi": {f"daemon/console/{name}.py" for name in ("access", "api", "app", "health", "pages")}
+    | {f"daemon/console/{name}.py" for name in ("api_versions", "login", "refusals", "reports", "services")}
+    | {f"daemon/console/{name}.py" for name in ("study_pages", "templating")},
     "uvicorn": {"daemon/cli/console.py"},
     "paho": {"daemon/plant/mqtt.py"},
     "httpx": {"daemon/plant/webhook.py"},
@@ -56,6 +57,7 @@ DOORS = {
     "scipy": {
         "memory/composition/words.py",
         "policies/accounts.py",
+        "policies/agreement.py",
         "policies/outlook.py",
         "policies/reliability.py",
         "policies/taught_set.py",

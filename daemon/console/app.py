@@ -19,7 +19,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from daemon.console import api, api_versions, health, login, pages, refusals, reports
+from daemon.console import api, api_versions, health, login, pages, refusals, reports, study_pages
 from daemon.console.access import SAFE, Access, from_elsewhere, is_loopback
 from daemon.console.line import LineView
 from daemon.console.services import services_of
@@ -30,7 +30,15 @@ CHANGES_A_MINUTE, READS_A_MINUTE = 600, 6_000
 SMALL_BODY_BYTES = 64_000
 FROM_ELSEWHERE = "another site's page sent this; a proxy must pass Host on (nginx: `proxy_set_header Host $http_host;`)"
 TAKE_IMAGES = {"/api/score", "/api/setup/images", "/api/setup/check"}
-ROUTERS = (pages.router, reports.router, login.router, health.router, api.router, api_versions.router)
+ROUTERS = (
+    pages.router,
+    reports.router,
+    study_pages.router,
+    login.router,
+    health.router,
+    api.router,
+    api_versions.router,
+)
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; img-src 'self' blob:; style-src 'self'; script-src 'self';"
     " connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'self'",

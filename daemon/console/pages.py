@@ -29,6 +29,7 @@ PAGES = (
     ("/versions", "Versions", Role.VIEWER),
     ("/threshold", "Threshold", Role.VIEWER),
     ("/reports", "Reports", Role.VIEWER),
+    ("/studies", "Studies", Role.VIEWER),
     ("/setup", "Setup", Role.ENGINEER),
 )
 UNCHANGING = {"Cache-Control": "private, max-age=86400, immutable"}

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from daemon.console.drafts import NothingTaught
 from daemon.console.jobs import Busy
 from daemon.console.reviews import AlreadyAnswered
+from daemon.console.studies import StudyRefused
 from daemon.console.templating import route, templates
 from daemon.console.uploads import Superseded, UploadRefused
 from daemon.intake.decode import ImageRejected
@@ -35,6 +36,7 @@ STATUS: tuple[tuple[type[DriftlineError], int], ...] = (
     (TeachError, 409),
     (ExtractorMismatch, 409),
     (UploadRefused, 507),
+    (StudyRefused, 409),
     (ImageRejected, 422),
     (RegionRejected, 422),
     (GeometryError, 422),

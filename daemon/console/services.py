@@ -21,6 +21,7 @@ from daemon.console.live_scorer import LiveScorer
 from daemon.console.parts import Parts
 from daemon.console.reviews import Reviews
 from daemon.console.status_view import StatusView
+from daemon.console.studies import Studies
 from daemon.intake.onto_canvas import Decoded
 
 IMAGES_AT_ONCE = 2
@@ -41,6 +42,7 @@ class Services:
     history: History
     jobs: Jobs
     drafts: DraftWorkflow
+    studies: Studies
     scorer: LiveScorer
     events: EventBroadcaster
     _images: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(IMAGES_AT_ONCE))
@@ -74,6 +76,7 @@ def services_of(line: LineView, access: Access) -> Services:
         history=History(line, jobs),
         jobs=jobs,
         drafts=DraftWorkflow(line, jobs),
+        studies=Studies(line.state.ledger),
         scorer=LiveScorer(line),
         events=EventBroadcaster(status),
     )

@@ -184,14 +184,24 @@ CREATE VIEW open_reviews AS
     WHERE (unconfirmed OR asked AND NOT answered) AND kept IS NOT NULL AND score IS NOT NULL
 """
 
-# The audit log; what an older ledger knows is chained when it is opened (`daemon.ledger.chain`).
+# The audit log; what an older ledger knows is chained when it is opened (`daemon.ledger.chain`). And studies of how
+# well people agree on known parts, with what they said of them, which teaches nothing.
 TWELFTH = """
 CREATE TABLE audit (
     id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, kind TEXT NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL,
     detail TEXT NOT NULL, digest TEXT NOT NULL
 );
 CREATE INDEX audit_what ON audit (what);
-CREATE INDEX audit_kind ON audit (kind, id)
+CREATE INDEX audit_kind ON audit (kind, id);
+CREATE TABLE studies (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL, who TEXT NOT NULL, name TEXT NOT NULL,
+    trials INTEGER NOT NULL, operators TEXT NOT NULL, truth TEXT NOT NULL
+);
+CREATE TABLE ratings (
+    study INTEGER NOT NULL, operator TEXT NOT NULL, trial INTEGER NOT NULL, frame_id TEXT NOT NULL,
+    verdict TEXT NOT NULL, at_ms INTEGER NOT NULL,
+    PRIMARY KEY (study, operator, trial, frame_id)
+)
 """
 
 STEPS = (FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH, SEVENTH, EIGHTH, NINTH, TENTH, ELEVENTH, TWELFTH)
