@@ -35,6 +35,10 @@ browser, page, url = browsing.browser, browsing.page, browsing.url
 line, small, wire = browsing.line, browsing.small, browsing.wire
 # What the pages wait: before an answer is sent (review.js), and before they listen again (common.js).
 HELD_MS, AGAIN_MS = 4_000, 5_000
+EVERY_PAGE = (
+    *("", "review", "parts", "parts/1", "drift", "versions", "versions/1", "threshold"),
+    *("reports", "studies", "setup"),
+)
 
 
 def answers(service: Service) -> list[tuple[str, str, str]]:

@@ -1,0 +1,45 @@
+"""Every page is usable by whoever cannot see it well: axe-core finds nothing serious, in light and dark."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import browsing
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from conftest import NOW_MS
+from playwright.sync_api import Page, expect
+from test_console_pages import EVERY_PAGE
+
+from daemon.learning import answers
+from daemon.ledger.studies import plan
+from daemon.service import Service
+from daemon.settings.load import Settings
+from policies.verdict import Label
+
+pytestmark = [pytest.mark.redis, pytest.mark.slow]
+browser, page, url = browsing.browser, browsing.page, browsing.url
+line, small, wire = browsing.line, browsing.small, browsing.wire
+SERIOUS = {"serious", "critical"}
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("look", ["light", "dark"])
+def test_axe_finds_nothing_serious_on_any_page(
+    page: Page, url: str, line: tuple[Service, Settings], look: Literal["light", "dark"], width: int
+) -> None:
+    ledger = line[0].engine.ledger
+    answers.record(ledger, answers.answer("f610", "defect", "anna"), NOW_MS)
+    plan(ledger, NOW_MS, "eva", "autumn", 2, ["console"], {"f500": Label.GOOD, "f611": Label.DEFECT})
+    page.emulate_media(color_scheme=look)
+    page.set_viewport_size({"width": width, "height": 844})
+    found = {}
+    for path in (*EVERY_PAGE, "parts/2", "studies/1", "studies/1/rate", "nowhere"):
+        page.goto(f"{url}/{path}")
+        if path != "nowhere":
+            expect(page.locator("#link")).to_have_text("live")
+        page.wait_for_timeout(300)
+        for fault in Axe().run(page).response["violations"]:
+            if fault["impact"] in SERIOUS:
+                found[path, fault["id"]] = [node["html"][:120] for node in fault["nodes"]]
+    assert found == {}
