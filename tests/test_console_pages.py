@@ -28,6 +28,7 @@ from daemon.ledger.frames import newest_frames
 from daemon.service import Service
 from daemon.settings.load import Settings
 from daemon.settings.models import ConsoleSettings
+from memory.version import Version
 from policies.admission import Hold
 
 pytestmark = [pytest.mark.redis, pytest.mark.slow]
@@ -291,6 +292,38 @@ def test_a_version_is_looked_at_compared_and_brought_back(page: Page, url: str, 
     page.get_by_role("button", name="Go back", exact=True).click()
     expect(page.locator("h1")).to_contain_text("Version 4 judges now")
     assert service.store.current().version.who == "console"
+
+
+def test_a_lesson_shows_the_defects_that_it_remembers(page: Page, url: str, line: tuple[Service, Settings]) -> None:
+    service = line[0]
+    for frame_id in ("f610", "f611"):
+        recording.record(service.engine.ledger, recording.answer(frame_id, "defect", "anna"), clock.unix_ms())
+    assert isinstance(lesson.learn(service.engine, service.store, "admission"), Version)
+    page.goto(f"{url}/versions")
+    expect(page.locator("tbody tr").first).to_contain_text("remembers 2 defects")
+    expect(page.locator("tbody tr").last).to_contain_text("taught from 16 good parts")
+    page.goto(f"{url}/versions/2")
+    expect(page.locator("h2:has-text('Remembered')")).to_be_visible()
+    until(lambda: page.evaluate("document.querySelectorAll('[aria-label=remembered] img')[1].naturalWidth > 0"))
+    page.locator("[aria-label=remembered] a").first.click()
+    expect(page.locator("h1")).to_contain_text("part-f61")
+
+
+def test_what_going_back_would_make_worse_is_shown_in_red(page: Page, url: str, line: tuple[Service, Settings]) -> None:
+    service = line[0]
+    for frame_id in ("f610", "f611", "f612"):
+        recording.record(service.engine.ledger, recording.answer(frame_id, "good", "anna"), clock.unix_ms())
+    learned = lesson.learn(service.engine, service.store, "admission")
+    assert isinstance(learned, Version)
+    assert learned.added
+    page.goto(f"{url}/versions/1")
+    page.get_by_role("button", name="Compare").click()
+    worse = page.locator("#differ li", has_text=f"part-{learned.added[0]}")
+    expect(worse).to_have_class("NG", timeout=20_000)
+    expect(worse).to_contain_text("OK → NG")
+    expect(worse).to_contain_text("people call it good: worse")
+    worse.locator("a").click()
+    expect(page.locator("h1")).to_contain_text(f"part-{learned.added[0]}")
 
 
 def test_the_threshold_is_dragged_and_judges(page: Page, url: str, line: tuple[Service, Settings]) -> None:

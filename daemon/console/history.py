@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from daemon import clock
@@ -38,10 +38,40 @@ class History:
 
     line: LineView
     jobs: Jobs
+    _defects: dict[str, tuple[str, ...] | None] = field(default_factory=dict)  # by blob, which never changes
 
     def listed(self) -> list[dict[str, Any]]:
-        """The headings of all versions, newest first."""
-        return [heading(version) for version in reversed(self.line.state.store.history())]
+        """The headings of all versions, newest first, each with what it learned in words."""
+        versions = self.line.state.store.history()
+        return [heading(one) | {"learned": learned(one, len(self.remembered(one)))} for one in reversed(versions)]
+
+    def remembered(self, version: Version) -> tuple[str, ...]:
+        """The confirmed defects that a version holds and the one that it was made from does not; none where either can
+        be read no more."""
+        if version.cause == "rollback":  # it holds the newest ones too
+            return ()
+        known: tuple[str, ...] | None = ()
+        if version.parent is not None:
+            with suppress(StoreError):
+                known = self._defects_of(self.line.state.store.version(version.parent))
+        before, now = known, self._defects_of(version)
+        return () if before is None or now is None else tuple(name for name in now if name not in set(before))
+
+    def samples(self, version: Version) -> dict[str, tuple[str, ...]]:
+        """The samples that a version tells of, by kind of list."""
+        return {
+            "remembered": self.remembered(version),
+            "added": version.added,
+            "removed": version.removed,
+            "refused": version.refused,
+            "waiting": version.waiting,
+        }
+
+    def _defects_of(self, version: Version) -> tuple[str, ...] | None:
+        blob = version.blobs["replay"]
+        if blob not in self._defects:
+            self._defects[blob] = self.line.state.store.defects(version)
+        return self._defects[blob]
 
     def manifest(self, number: int) -> dict[str, Any]:
         """One version's whole manifest. Raises StoreError where there is none."""
@@ -65,11 +95,11 @@ class History:
         return held_lessons(self.line.state.ledger, MOST_HELD)
 
     def picture(self, number: int, kind: str, place: int) -> Image | None:
-        """The image of the sample at `place` in a version's list of this `kind` (`samples_of`), as the backbone saw it;
+        """The image of the sample at `place` in a version's list of this `kind` (`samples`), as the backbone saw it;
         None where it is gone or there is no such place. Raises StoreError where there is no such version."""
         settings, state = self.line.settings, self.line.state
         version = state.store.version(number)
-        samples = samples_of(version).get(kind, ())
+        samples = self.samples(version).get(kind, ())
         if place >= len(samples):
             return None
         geometry = Geometry.of(version.geometry, settings.extractor.input_px)
@@ -142,6 +172,19 @@ def heading(version: Version) -> dict[str, Any]:
     }
 
 
-def samples_of(version: Version) -> dict[str, tuple[str, ...]]:
-    """The samples that a version names, by kind of list."""
-    return {"added": version.added, "removed": version.removed, "refused": version.refused, "waiting": version.waiting}
+def learned(version: Version, remembered: int) -> str:
+    """What a version learned, in words."""
+    if version.cause == "teach":
+        return f"taught from {_count(len(version.added), 'good part')}"
+    parts = [
+        f"remembers {_count(remembered, 'defect')}" if remembered else "",
+        f"{_count(len(version.added), 'good part')} added" if version.added else "",
+        f"{_count(len(version.removed), 'part')} left the bank" if version.removed else "",
+        f"{len(version.refused)} refused" if version.refused else "",
+        f"{len(version.waiting)} wait for a second part" if version.waiting else "",
+    ]
+    return "; ".join(filter(None, parts)) or "no part"
+
+
+def _count(number: int, of: str) -> str:
+    return f"{number} {of}" if number == 1 else f"{number} {of}s"

@@ -14,7 +14,6 @@ from daemon.clock import unix_ms
 from daemon.console import charts
 from daemon.console.access import Caller, Engineer, Role, Viewer
 from daemon.console.api import searched
-from daemon.console.history import samples_of
 from daemon.console.images import Kind, encoded
 from daemon.console.services import Injected, Services
 from daemon.console.templating import route, templates
@@ -97,8 +96,9 @@ def version(request: Request, services: Injected, caller: Viewer, number: Number
     """One version: what it was taught, what the gate said, what became of false rejects, what it would judge
     differently, and the way back to it."""
     manifest, head = services.line.state.store.version(number), services.line.head()
-    samples = {kind: names[:MOST_SAMPLES] for kind, names in samples_of(manifest).items()}
-    counts = {kind: len(names) for kind, names in samples_of(manifest).items()}
+    lists = services.history.samples(manifest)
+    samples = {kind: names[:MOST_SAMPLES] for kind, names in lists.items()}
+    counts = {kind: len(names) for kind, names in lists.items()}
     judges, lesson = head is not None and head.number == number, services.history.lesson(manifest)
     values = {"version": manifest, "samples": samples, "counts": counts, "judges": judges, **lesson}
     return shown(request, services, caller, "version", **values)
@@ -181,7 +181,7 @@ def events(services: Injected, _: Viewer) -> StreamingResponse:
 
 def _jpeg(data: bytes | None) -> Response:
     if data is None:
-        raise HTTPException(404, "this image is not kept any more")
+        raise HTTPException(404, "no picture of this is kept")
     return Response(data, media_type="image/jpeg", headers=UNCHANGING)
 
 

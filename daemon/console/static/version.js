@@ -12,9 +12,16 @@ function differing({ judged, differ, before, after }) {
     ? `${differ.length} of the newest ${judged} kept parts would be judged differently than by version ${before}:`
     : `None of the newest ${judged} kept parts would be judged differently than by version ${before}.`);
   by("differ").replaceChildren(...differ.map((one) => {
-    const item = document.createElement("li");
-    item.className = one.verdicts[1];
-    item.textContent = `${one.frame_id}: ${one.verdicts.join(" → ")} (${one.scores.join(" → ")} thresholds, ${before} → ${after})`;
+    const wrong = one.label && (one.label === "defect") !== (one.verdicts[1] === "NG");
+    const item = tile({ ...one, verdict: wrong ? "NG" : one.label ? "OK" : "UNKNOWN" }, "heat"); // red: worse than before
+    const link = document.createElement("a");
+    link.href = `parts/${one.seq}`;
+    link.append(item.firstChild, ...[
+      `${one.part_id}: ${one.verdicts.join(" → ")}`,
+      `${one.scores.join(" → ")} thresholds`,
+      one.label ? `people call it ${one.label === "good" ? "good" : "a defect"}${wrong ? ": worse" : ": better"}` : "nobody has settled it",
+    ].map((text) => { const line = document.createElement("span"); line.textContent = text; return line; }));
+    item.replaceChildren(link);
     return item;
   }));
 }
