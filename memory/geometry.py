@@ -193,6 +193,11 @@ def scale_for(smallest_defect_px: float, stride_px: int) -> float:
     return min(math.sqrt(PATCHES_PER_DEFECT) * stride_px / smallest_defect_px, 1.0)
 
 
+def defect_px_at(scale: float, stride_px: int) -> float:
+    """The side of the smallest defect for which `scale_for` asks for this scale, in (0, 1]."""
+    return math.sqrt(PATCHES_PER_DEFECT) * stride_px / scale
+
+
 def cells_inside(inside: Inside, stride_px: int) -> Inside:
     """The cells (rows, columns) of a grid of patches at least half of whose pixels are `inside` (H, W)."""
     rows, columns = inside.shape[0] // stride_px, inside.shape[1] // stride_px

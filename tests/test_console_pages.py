@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from contextlib import closing, suppress
 from datetime import datetime
@@ -373,12 +374,55 @@ def test_a_line_is_taught_checked_and_goes_live(
     expect(page.locator("#refused")).to_contain_text("torn.png")
     assert line[0].store.newest_number() == 1
     page.locator("#known").set_input_files(known)
-    expect(page.locator("#checked")).to_have_text("2 of 2 known defects found.", timeout=10_000)
+    expect(page.locator("#checked")).to_contain_text("2 of 2 known defects are found", timeout=10_000)
     until(lambda: page.evaluate("[...document.querySelectorAll('#shown img')].every((i) => i.naturalWidth > 0)"))
     page.get_by_role("button", name="Go live").click()
     expect(page.locator("#live-told")).to_have_text("Version 2 judges from now on.")
     line[0].notice_versions()
     assert line[0].status()["version"] == 2
+
+
+@pytest.mark.usefixtures("small", "trained_briefly")
+def test_a_draft_that_misses_defects_says_so_and_is_taught_otherwise(
+    page: Page, url: str, line: tuple[Service, Settings], good_parts: Path, tmp_path: Path
+) -> None:
+    known = tmp_path / "known"
+    known.mkdir()
+    for name, data in (("burr", png(610, STEADY, Flaw.BURR)), ("faint", png(700))):
+        (known / f"{name}.png").write_bytes(data)
+    page.goto(f"{url}/setup")
+    page.locator("#goods").set_input_files(good_parts)
+    page.get_by_role("button", name="Teach", exact=True).click()
+    expect(page.locator("#told")).to_contain_text("16 parts by patch-bank", timeout=20_000)
+    page.locator("#known").set_input_files(known)
+    expect(page.locator("#checked")).to_contain_text("1 of 2 known defects are found", timeout=10_000)
+    missed = page.locator("#shown li", has_text="faint.png")
+    expect(missed).to_have_class("NG")
+    expect(missed).to_contain_text("MISSED")
+    expect(page.locator("#shown li", has_text="burr.png")).to_have_class("OK")
+    expect(page.locator("#advised")).to_contain_text("Draw the region")
+    page.get_by_role("button", name="Try what would find more").click()
+    expect(page.locator("#ways tr", has_text="by padim")).to_be_visible(timeout=60_000)
+    expect(page.locator("#remedies")).to_be_enabled(timeout=60_000)
+    page.locator("#ways tr", has_text="by padim").get_by_role("button").click()
+    expect(page.locator("#told")).to_contain_text("16 parts by padim", timeout=20_000)
+    expect(page.locator("#checked")).to_contain_text("of 2 known defects", timeout=10_000)
+    page.get_by_role("button", name="Go live").click()
+    page.get_by_role("button", name="Stay").click()
+    assert line[0].store.newest_number() == 1
+    page.get_by_role("button", name="Go live", exact=True).click()
+    page.get_by_role("button", name="Go live all the same").click()
+    expect(page.locator("#live-told")).to_have_text("Version 2 judges from now on.")
+
+
+@pytest.mark.usefixtures("small")
+def test_a_folder_of_several_folders_is_told(page: Page, url: str, good_parts: Path, tmp_path: Path) -> None:
+    """A whole data set, with its tests and masks, is no folder of good parts."""
+    for name in ("train", "test", "masks"):
+        shutil.copytree(good_parts, tmp_path / "set" / name)
+    page.goto(f"{url}/setup")
+    page.locator("#goods").set_input_files(tmp_path / "set")
+    expect(page.locator("#told")).to_contain_text("They lie in 3 folders (set/masks, set/test, set/train)")
 
 
 @pytest.mark.usefixtures("small")

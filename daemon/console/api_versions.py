@@ -62,6 +62,7 @@ class Checked(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     draft: str = Field(max_length=64)
+    meant: bool = Field(False, description="although it misses too many of the known defects")
 
 
 @router.get("/versions")
@@ -142,16 +143,33 @@ async def part(services: Injected, _: Engineer, batch: Batch) -> dict[str, int]:
     return {"height_px": height_px, "width_px": width_px}
 
 
+@router.post("/setup/known", status_code=204)
+def known(services: Injected, _: Engineer) -> None:
+    """Begin to send known defects; those that were sent before are forgotten."""
+    services.checks.begin()
+
+
 @router.post("/setup/check", openapi_extra=IMAGE)
-async def check(services: Injected, request: Request, _: Engineer) -> dict[str, Any]:
-    """What the version that was taught and does not judge yet says of the image in the body."""
-    return await services.scoring(services.drafts.decode, services.drafts.check, await request.body())
+async def check(services: Injected, request: Request, _: Engineer, name: Name = "known.png") -> dict[str, Any]:
+    """What the version that was taught and does not judge yet says of the known defect in the body, and of all of them
+    so far."""
+    data = await request.body()
+    said = await services.scoring(services.drafts.decode, services.checks.check, data)
+    await services.decoding(services.checks.add, name, data)
+    return said
+
+
+@router.post("/setup/remedies", status_code=202)
+def remedies(services: Injected, caller: Engineer) -> dict[str, Any]:
+    """Begin to try on the known defects what would find more of them; what was found is in `/api/work`."""
+    services.checks.remedies(caller.name)
+    return _work(services)
 
 
 @router.post("/setup/live", status_code=201)
 def live(services: Injected, caller: Engineer, checked: Checked) -> dict[str, Any]:
     """Judge by the version that was taught, from now on."""
-    return services.drafts.go_live(checked.draft, caller.name)
+    return services.drafts.go_live(checked.draft, caller.name, services.checks.record(meant=checked.meant))
 
 
 def _work(services: Services) -> dict[str, Any]:
@@ -160,5 +178,6 @@ def _work(services: Services) -> dict[str, Any]:
     return {
         "work": asdict(newest) if newest else None,
         "draft": services.drafts.summary(),
+        "check": services.checks.summary(),
         "head": head.number if head else None,
     }

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import threading
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from daemon.console.draft_summary import shares_of_passed, summary
 from daemon.console.images import PICTURE_PX, encoded
 from daemon.console.jobs import Jobs, Work
 from daemon.console.line import LineView
@@ -28,16 +29,23 @@ from memory.errors import DriftlineError
 from memory.features import Image, colours
 from memory.learners import learner_of
 from memory.region import Region
-from policies.taught_set import TaughtSet
-from policies.threshold import Threshold
+from policies.setup_check import unlike_line
 from policies.verdict import decide
 
-ODDEST = 12  # parts to look at, or as many as look unlike the others
 ODD_PX = 480
 
 
 class NothingTaught(DriftlineError):
     """There is no draft to check or to publish."""
+
+
+@dataclass(frozen=True)
+class Taught:
+    """What a draft was taught from: images, the smallest defect to find, and which images it was taught without."""
+
+    paths: tuple[Path, ...]
+    smallest_defect_px: float | None
+    without: tuple[str, ...]
 
 
 class DraftWorkflow:
@@ -51,6 +59,7 @@ class DraftWorkflow:
         self._batch = ""
         self._smallest_defect_px: float | None = None
         self._without: tuple[str, ...] = ()
+        self._unlike_line = ""
         self._sheets: dict[tuple[str, str], str] = {}
         self._publishing = threading.Lock()
 
@@ -61,7 +70,17 @@ class DraftWorkflow:
             return None
         words = geometry_text(draft.sight.canvas, self._line.settings.source.bits)
         sent = {"batch": self._batch, "smallest_defect_px": self._smallest_defect_px, "without": self._without}
-        return _summary(draft) | sent | {"geometry_text": words}
+        return summary(draft) | sent | {"geometry_text": words, "unlike_line": self._unlike_line}
+
+    def draft_id(self) -> str | None:
+        """The draft's id; None without one."""
+        return self._draft.id if self._draft else None
+
+    def taught(self) -> Taught:
+        """What the draft was taught from. Raises NothingTaught without one, and Superseded where other images were
+        begun since."""
+        self.current()
+        return Taught(tuple(self._paths(self._batch)), self._smallest_defect_px, self._without)
 
     def picture(self, batch: str) -> Image:
         """The first image of a batch that was not refused, upright (H, W, 3) u8, to draw a region on. Raises
@@ -118,6 +137,7 @@ class DraftWorkflow:
             engine, store = self._line.engines.reference(), self._line.state.store
             draft = teaching.draft(paths, engine, store, work.track, region, smallest_defect_px, without, detector)
             self._batch, self._smallest_defect_px, self._without = batch, smallest_defect_px, tuple(without)
+            self._unlike_line = unlike_line(shares_of_passed(self._line, draft, work.track))
             self._draft = draft
 
         self._jobs.start("teach", who, run)
@@ -159,14 +179,14 @@ class DraftWorkflow:
 
     def decode(self, data: bytes) -> Decoded:
         """The image as the draft takes it. Raises ImageRejected, and NothingTaught without a draft."""
-        return decode_onto(data, self._current().sight.canvas.geometry, self._line.settings.source)
+        return decode_onto(data, self.current().sight.canvas.geometry, self._line.settings.source)
 
     def check(self, seen: Decoded) -> dict[str, Any]:
         """The draft's verdict on an image, with its anomaly map laid over as a JPEG in base64.
 
         Raises NothingTaught without a draft, and ImageRejected as `Sight.look` does.
         """
-        draft = self._current()
+        draft = self.current()
         backbone = self._line.engines.backbone()
         looked = draft.sight.look(seen, AS_IT_IS, self._line.settings.source)
         score = draft.snapshot.detector.score(draft.sight.view(looked.image, backbone))
@@ -183,17 +203,18 @@ class DraftWorkflow:
             "picture": base64.b64encode(jpeg).decode(),
         }
 
-    def go_live(self, draft_id: str, who: str) -> dict[str, Any]:
-        """Publish the draft of this id. Raises NothingTaught where there is another or none, StaleParent where another
-        version came first since."""
+    def go_live(self, draft_id: str, who: str, record: Mapping[str, Any]) -> dict[str, Any]:
+        """Publish the draft of this id, with a `record` of how it was checked in its manifest. Raises NothingTaught
+        where there is another or none, StaleParent where another version came first since."""
         with self._publishing:
-            draft = self._current()
+            draft = self.current()
             if draft.id != draft_id:
                 raise NothingTaught(
                     expected="the draft that you have checked",
                     came="another one, taught since",
                     do="look at it, check it, and go live then",
                 )
+            draft = replace(draft, gate={**draft.gate, **record})
             taught = teaching.publish(draft, self._line.engines.reference(), self._line.state.store, who)
             self._draft = None
         return {"version": taught.version.number}
@@ -212,36 +233,8 @@ class DraftWorkflow:
             raise NothingTaught(expected="images of good parts", came="none", do="choose a folder first")
         return paths
 
-    def _current(self) -> teaching.Draft:
+    def current(self) -> teaching.Draft:
+        """The draft. Raises NothingTaught without one."""
         if self._draft is None:
             raise NothingTaught(expected="a draft", came="none", do="teach good parts first")
         return self._draft
-
-
-def _summary(draft: teaching.Draft) -> dict[str, Any]:
-    threshold, odd = draft.threshold, _named_set(draft.taught_set)
-    return {
-        "id": draft.id,
-        "parts": len(draft.names),
-        "refused": draft.refused,
-        "detector": draft.snapshot.detector.kind,
-        "patches": draft.snapshot.detector.size,
-        "threshold": threshold.value,
-        "promise": _named(threshold).promise,
-        "odd": odd.words,
-        "oddest": [{"name": name, "times": times} for name, times in odd.ranked[: max(ODDEST, len(odd.unlike))]],
-        "geometry": draft.sight.canvas.geometry.to_json(),
-        "region": draft.region.to_json(),
-        "follows": draft.base.version.number if draft.base else None,
-    }
-
-
-def _named(threshold: Threshold) -> Threshold:
-    """The threshold with the names of files, as they were sent, for their paths."""
-    odd = tuple(Path(part).name for part in threshold.odd_parts)
-    return replace(threshold, pivot_part=Path(threshold.pivot_part).name, odd_parts=odd)
-
-
-def _named_set(taught_set: TaughtSet) -> TaughtSet:
-    ranked = tuple((Path(part).name, times) for part, times in taught_set.ranked)
-    return TaughtSet(ranked, tuple(Path(part).name for part in taught_set.other_kind))

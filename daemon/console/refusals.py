@@ -13,6 +13,7 @@ from starlette.responses import Response
 from daemon.console.drafts import NothingTaught
 from daemon.console.jobs import Busy
 from daemon.console.reviews import AlreadyAnswered
+from daemon.console.setup_check import NotMeant
 from daemon.console.studies import StudyRefused
 from daemon.console.templating import route, templates
 from daemon.console.uploads import Superseded, UploadRefused
@@ -31,6 +32,7 @@ STATUS: tuple[tuple[type[DriftlineError], int], ...] = (
     (AlreadyAnswered, 409),
     (Busy, 409),
     (NothingTaught, 409),
+    (NotMeant, 409),
     (Superseded, 409),
     (RateRefused, 409),
     (TeachError, 409),

@@ -20,6 +20,7 @@ from daemon.console.line import LineView
 from daemon.console.live_scorer import LiveScorer
 from daemon.console.parts import Parts
 from daemon.console.reviews import Reviews
+from daemon.console.setup_check import SetupChecks
 from daemon.console.status_view import StatusView
 from daemon.console.studies import Studies
 from daemon.intake.onto_canvas import Decoded
@@ -42,6 +43,7 @@ class Services:
     history: History
     jobs: Jobs
     drafts: DraftWorkflow
+    checks: SetupChecks
     studies: Studies
     scorer: LiveScorer
     events: EventBroadcaster
@@ -66,6 +68,7 @@ class Services:
 def services_of(line: LineView, access: Access) -> Services:
     """The console's services; nothing is read yet."""
     status, jobs = StatusView(line), Jobs()
+    drafts = DraftWorkflow(line, jobs)
     return Services(
         line=line,
         access=access,
@@ -75,7 +78,8 @@ def services_of(line: LineView, access: Access) -> Services:
         images=FrameImages(line),
         history=History(line, jobs),
         jobs=jobs,
-        drafts=DraftWorkflow(line, jobs),
+        drafts=drafts,
+        checks=SetupChecks(line, jobs, drafts),
         studies=Studies(line.state.ledger),
         scorer=LiveScorer(line),
         events=EventBroadcaster(status),

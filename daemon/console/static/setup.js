@@ -26,6 +26,8 @@ function ready(draft) {
   for (const step of steps) by(`step-${step}`).setAttribute("aria-disabled", String(!draft));
   by("known").disabled = by("live").disabled = by("advise").disabled = !draft;
   showOddest(draft);
+  by("unlike").textContent = draft?.unlike_line ?? "";
+  showCheck(null);
   if (!draft) return;
   const unused = Object.keys(draft.refused).length;
   const parts = unused ? `${draft.parts} parts (${unused} of ${draft.parts + unused} images refused)` : `${draft.parts} parts`;
@@ -62,7 +64,9 @@ async function send(files) {
 
 by("goods").addEventListener("change", () => {
   const count = images(by("goods")).length;
-  tellIn("told", count ? `${count} images.` : "There are no images in this folder.", !count);
+  const folders = new Set(images(by("goods")).map((file) => file.webkitRelativePath.split("/").slice(0, -1).join("/")));
+  const several = folders.size > 1 ? ` They lie in ${folders.size} folders (${[...folders].sort().slice(0, 5).join(", ")}): choose the one that holds good parts alone, unless all of these do.` : "";
+  tellIn("told", count ? `${count} images.${several}` : "There are no images in this folder.", !count || Boolean(several));
   by("teach").disabled = !count;
 });
 
@@ -114,49 +118,11 @@ by("without").addEventListener("click", () => {
   teach("odd-told", again);
 });
 
-function tileOf(file, said) {
-  const item = document.createElement("li");
-  item.className = said.verdict;
-  const image = document.createElement("img");
-  image.src = URL.createObjectURL(new Blob([Uint8Array.from(atob(said.picture), (c) => c.charCodeAt(0))], { type: "image/jpeg" }));
-  image.alt = "";
-  const name = document.createElement("span");
-  name.textContent = `${said.verdict} ${(said.score / said.threshold).toFixed(1)}× threshold, ${file.name}`;
-  name.title = name.textContent;
-  item.append(image, name);
-  return item;
-}
-
-by("known").addEventListener("change", async () => {
-  by("shown").replaceChildren();
-  const files = images(by("known"));
-  let found = 0;
-  for (const [at, file] of files.entries()) {
-    try {
-      const said = await act("api/setup/check", file);
-      found += said.verdict === "NG";
-      by("shown").append(tileOf(file, said));
-      tellIn("checked", `${found} of ${at + 1} known defects found.`);
-    } catch (error) {
-      tellIn("checked", `${file.name}: ${error.message}`, true);
-    }
-  }
-});
-
-by("live").addEventListener("click", async () => {
-  try {
-    const made = await act("api/setup/live", { draft: shown });
-    ready(null);
-    by("step-live").setAttribute("aria-disabled", "false");
-    tellIn("live-told", `Version ${made.version} judges from now on.`);
-  } catch (error) {
-    tellIn("live-told", error.message, true);
-  }
-});
 get("api/work").then((told) => {
   const advising = told.work?.what === "advise";
   if (told.work && !told.work.ended && !advising) return follow("told");
   ready(told.draft);
+  showCheck(told.check);
   if (advising && !told.work.ended) return followAdvice();
   if (told.draft && advising) showCandidates(told.work.found);
 }).catch(() => {});

@@ -1,0 +1,147 @@
+"""The check of a draft before it goes live: known defects, what is missed, and what would find it."""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from daemon.console.drafts import DraftWorkflow
+from daemon.console.jobs import Jobs, Work
+from daemon.console.line import LineView
+from daemon.console.uploads import Uploads
+from daemon.inference.sight import AS_IT_IS
+from daemon.intake.onto_canvas import Decoded, decode_onto
+from daemon.learning import teach as teaching
+from memory.errors import DriftlineError
+from memory.geometry import defect_px_at
+from policies.setup_check import SetupCheck, advice, other_rates
+
+KINDS = ("patch-bank", "padim", "simplenet")
+FINER = 2.0
+
+
+class NotMeant(DriftlineError):
+    """A draft that misses too many known defects was to go live, and nobody said that this is meant."""
+
+
+class SetupChecks:
+    """Known defects, as they were sent, and what the draft says of them."""
+
+    def __init__(self, line: LineView, jobs: Jobs, drafts: DraftWorkflow) -> None:
+        self._line = line
+        self._jobs = jobs
+        self._drafts = drafts
+        self._root = line.settings.state_dir / "known-defects"
+        self._known = Uploads(self._root, line.settings.source)
+        self._batch = ""
+        self._of = ""
+        self._shares: list[float] = []
+
+    def begin(self) -> None:
+        """Forget what was checked: other known defects come."""
+        shutil.rmtree(self._root, ignore_errors=True)
+        self._batch, self._of, self._shares = self._known.begin(), "", []
+
+    def add(self, name: str, data: bytes) -> None:
+        """Keep a known defect, so that other drafts can be tried on it. Raises ImageRejected, UploadRefused."""
+        if not self._batch:
+            self.begin()
+        self._known.add(self._batch, name, data)
+
+    def check(self, seen: Decoded) -> dict[str, Any]:
+        """The draft's verdict on a known defect, which counts. Raises as `DraftWorkflow.check` does."""
+        said = self._drafts.check(seen)
+        if self._of != self._drafts.current().id:
+            self._of, self._shares = self._drafts.current().id, []
+        self._shares.append(said["score"] / said["threshold"])
+        return said | {"check": self.summary()}
+
+    def summary(self) -> dict[str, Any] | None:
+        """What came of the check of the draft so far; None where nothing was checked."""
+        checked = self._checked()
+        if checked is None:
+            return None
+        draft = self._drafts.current()
+        threshold = draft.threshold
+        scores = [share * threshold.value for share in checked.shares]
+        rates = other_rates(threshold.scores, scores, threshold.rate)
+        return {
+            "found": checked.found.of,
+            "of": checked.found.all,
+            "bad": checked.bad,
+            "words": checked.words,
+            "advice": advice(checked, len(draft.names), not draft.region.everything),
+            "rates": [{"rate": one.rate, "found": one.found} for one in rates],
+        }
+
+    def record(self, *, meant: bool) -> dict[str, Any]:
+        """What a version's manifest tells of its check. Raises NotMeant for a bad one that is not `meant`."""
+        checked = self._checked()
+        if checked is None:
+            return {}
+        if checked.bad and not meant:
+            raise NotMeant(
+                expected="a draft that finds the known defects",
+                came=checked.words,
+                do="try what would find more, or go live with meant=true if you mean it",
+            )
+        return {"checked": {"found": checked.found.of, "of": checked.found.all, "meant": checked.bad}}
+
+    def remedies(self, who: str) -> None:
+        """Begin to teach the draft's parts in other ways, and try each on the known defects; the work has `found` how
+        many each finds, and at what cost. Raises Busy, Superseded, NothingTaught."""
+        draft, taught = self._drafts.current(), self._drafts.taught()
+        known = self._known.paths(self._batch)
+        engine, store = self._line.engines.reference(), self._line.state.store
+
+        def run(work: Work) -> None:
+            work.found = {"draft": draft.id, "rows": []}
+            own = draft.snapshot.detector.kind
+            ways: list[dict[str, Any]] = [{"what": "as it was taught", "detector": own}]
+            scale, stride_px = draft.sight.canvas.geometry.scale, engine.extractor.shapes.stride_px
+            if scale is not None and scale < 1:
+                finer = defect_px_at(min(FINER * scale, 1.0), stride_px)
+                ways.append({"what": f"finer, for defects of {finer:.0f} px", "detector": own, "smallest_px": finer})
+            ways += [{"what": f"by {kind}", "detector": kind} for kind in KINDS if kind != own]
+            for way in ways:
+                row = {"what": way["what"], "detector": way["detector"], "smallest_defect_px": way.get("smallest_px")}
+                smallest_px = way.get("smallest_px", taught.smallest_defect_px)
+                try:
+                    other = draft
+                    if way["what"] != "as it was taught":
+                        region, without, kind = draft.region, taught.without, way["detector"]
+                        paths = list(taught.paths)
+                        other = teaching.draft(paths, engine, store, work.track, region, smallest_px, without, kind)
+                    work.found["rows"].append(
+                        row | self._tried(other, work.track(known, f"{way['what']}: known defects"))
+                    )
+                except DriftlineError as error:
+                    work.found["rows"].append(row | {"refused": error.came})
+
+        self._jobs.start("remedies", who, run)
+
+    def _tried(self, draft: teaching.Draft, known: Iterable[Path]) -> dict[str, Any]:
+        backbone, source, shares, took_ms = self._line.engines.backbone(), self._line.settings.source, [], []
+        for path in known:
+            began = time.perf_counter()
+            seen = decode_onto(path.read_bytes(), draft.sight.canvas.geometry, source)
+            view = draft.sight.view(draft.sight.look(seen, AS_IT_IS, source).image, backbone)
+            shares.append(draft.snapshot.detector.score(view).value / draft.threshold.value)
+            took_ms.append(1000 * (time.perf_counter() - began))
+        checked = SetupCheck(tuple(shares))
+        rate = draft.threshold.guaranteed_rate
+        return {
+            "found": checked.found.of,
+            "of": checked.found.all,
+            "rate": rate,
+            "frame_ms": statistics.median(took_ms),
+        }
+
+    def _checked(self) -> SetupCheck | None:
+        if not self._shares or self._drafts.draft_id() != self._of:
+            return None
+        return SetupCheck(tuple(self._shares))
