@@ -30,6 +30,7 @@ from drift.signals import (
     principal,
 )
 from memory.features import Features, Image
+from memory.progress import steps
 
 # The least spreads: 2 to 5 %, half a pixel, a quarter of a degree.
 FLOOR = np.array([0.02] * 3 + [0.03] + [0.05] * 2 + [0.5, 0.5, 0.25, 0.05])
@@ -153,7 +154,7 @@ def fit_reference(
     template = join([template_of(grey_of(image)) for image in images])
     marks: dict[tuple[Cause, int], list[Vector]] = {}
     chosen = np.linspace(0, len(images) - 1, min(SIMULATED_PARTS, len(images))).round().astype(int)
-    for part in chosen.tolist():
+    for part in steps(chosen.tolist(), "parts under other light and lenses"):
         original = images[part]
         plain = _values(original, material(extract(original)), template, axes, inside)
         for variant, (cause, simulated) in enumerate(simulate_causes(original, seed)):

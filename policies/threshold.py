@@ -12,6 +12,7 @@ from scipy.special import betaincinv
 from memory.calibration import CalibrationSet
 from memory.defects import Defect
 from memory.detector import Detector
+from memory.progress import steps
 from policies.tail import TAIL_SHARE, tail_of
 
 CONFIDENCE = 0.95
@@ -148,8 +149,9 @@ def leave_one_out_scores(detector: Detector, calibration_set: CalibrationSet) ->
     other n, the new one's rank is uniform, and a calibration part is scored by n - 1 of those. It is an approximation,
     since n - 1 parts stand for n, and by the coreset and the landmarks; the test suite measures it.
     """
-    parts = zip(calibration_set.views, calibration_set.samples, strict=True)
-    return [detector.score_without(view, sample).value for view, sample in parts]
+    parts = list(zip(calibration_set.views, calibration_set.samples, strict=True))
+    told = steps(parts, "parts, each scored as if it had not been taught")
+    return [detector.score_without(view, sample).value for view, sample in told]
 
 
 def is_detected(detector: Detector, defect: Defect, threshold: Threshold) -> bool:

@@ -32,6 +32,7 @@ from memory.exported.detector import EXPORTED
 from memory.features import MOST_PATCHES, View
 from memory.geometry import Geometry
 from memory.learners import learner_of
+from memory.progress import followed_by
 from memory.region import Region, region_of
 from memory.store import Store
 from memory.version import Model, Snapshot, Version, VersionDraft
@@ -167,7 +168,7 @@ def draft(
         geometry = replace(geometry, depth=depth_window(found, geometry, extractor, settings.source, before))
     canvas = canvas_of(geometry, extractor.shapes)
     sight = Sight(canvas, common_position(found, canvas, settings.source) if settings.scene.align else None)
-    with TemporaryDirectory(dir=settings.state_dir, prefix=TEACHING) as folder:
+    with TemporaryDirectory(dir=settings.state_dir, prefix=TEACHING) as folder, followed_by(track):
         spool = Spool(canvas.tiling, Path(folder), large=len(canvas.tiling.cells) > MOST_PATCHES)
         files, goods = read_parts(found, sight, extractor, settings, track, spool)
         enough(len(goods), len(found.refused))

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from memory.distances import BLOCK, Vectors, nearest_squared, squared_distances
+from memory.progress import steps
 
 POOL = 512
 
@@ -31,6 +32,7 @@ def select(existing: Vectors, candidates: Vectors, budget: int, seed: int) -> np
     else:
         chosen.append(int(np.random.default_rng(seed).integers(len(candidates))))
         distance = nearest_squared(candidates, candidates[chosen])
+    told = iter(steps(range(budget), "patches of the bank"))
     while len(chosen) < budget:
         pool = np.sort(_farthest(distance, POOL))  # (M,), sorted so that ties fall to the lowest index
         outside = np.delete(distance, pool).max(initial=0.0)
@@ -46,7 +48,7 @@ def select(existing: Vectors, candidates: Vectors, budget: int, seed: int) -> np
             local[pick] = 0
         if not batch:
             break
-        chosen += batch
+        chosen += (pick for pick, _ in zip(batch, told, strict=False))  # in this order none is taken too many
         distance = np.minimum(distance, nearest_squared(candidates, candidates[batch]))
         distance[batch] = 0
     return np.asarray(chosen, dtype=np.int64)

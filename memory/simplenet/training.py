@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from memory.features import Patches
+from memory.progress import steps
 from memory.simplenet.network import SLOPE, Discriminator, Weights, named
 
 HIDDEN = 128
@@ -43,7 +44,7 @@ def trained(good: Patches, seed: int) -> Discriminator:
     network = nn.Sequential(layers[0], *activated[:2], layers[1], *activated[2:], layers[2])
     optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=STEPS)
-    for _ in range(STEPS):
+    for _ in steps(range(STEPS), "steps of the network"):
         drawn = white[torch.from_numpy(rng.integers(0, len(white), BATCH))]
         noise = torch.from_numpy(rng.normal(0, NOISE, tuple(drawn.shape)).astype(np.float32))
         says = network(torch.cat([drawn, drawn + noise]))[:, 0]  # (2 * BATCH, 1) -> (2 * BATCH,)

@@ -49,7 +49,7 @@ async function followAdvice() {
   for (const button of ["advise", "teach", "reteach", "without"]) by(button).disabled = true;
   showCandidates(null);
   const told = await followed((work) => {
-    if (work?.what === "advise") tellIn("advise-told", `${work.step || "loading the backbone"}: ${work.done} of ${work.of}`);
+    if (work?.what === "advise") tellIn("advise-told", howFar(work));
   });
   by("advise").disabled = !shown;
   by("teach").disabled = !images(by("goods")).length;

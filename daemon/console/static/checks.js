@@ -75,7 +75,7 @@ by("remedies").addEventListener("click", async () => {
     await act("api/setup/remedies", {});
     const told = await followed((work) => {
       if (work?.what !== "remedies") return;
-      tellIn("remedies-told", `${work.step || "loading the backbone"}: ${work.done} of ${work.of}`);
+      tellIn("remedies-told", howFar(work));
       showWays(work.found);
     });
     tellIn("remedies-told", told.work?.error ?? "", Boolean(told.work?.error));

@@ -35,6 +35,14 @@ async function act(path, body, method = "POST") {
 // What an answer that was refused says.
 const reason = (error) => (error.expected ? `Expected ${error.expected}; came ${error.message}` : error.message);
 
+// How far work is, and how long its step may still take.
+let stepBegan = { step: "", at: 0 };
+function howFar(work) {
+  if (work.step !== stepBegan.step || work.done === 0) stepBegan = { step: work.step, at: Date.now() };
+  const left_s = work.done ? ((Date.now() - stepBegan.at) * (work.of - work.done)) / work.done / 1000 : 0;
+  return `${work.step || "loading the backbone"}: ${work.done} of ${work.of}${left_s >= 2 ? `, about ${Math.round(left_s)} s left` : ""}`;
+}
+
 // Follow what the console works at until it has ended.
 async function followed(show) {
   for (;;) {

@@ -73,8 +73,7 @@ by("goods").addEventListener("change", () => {
 async function follow(where) {
   const told = await followed((work) => {
     if (!work || work.what !== "teach") return;
-    const all = work.of > 0 && work.done === work.of;
-    tellIn(where, all ? "Working out bank, reference and threshold…" : `${work.step || "loading the backbone"}: ${work.done} of ${work.of}`);
+    tellIn(where, howFar(work));
     progress(work.of, work.done);
   });
   by("progress").hidden = true;
