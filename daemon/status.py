@@ -76,7 +76,7 @@ def status_report(engine: Engine, probe_ms: float | None, broker: str, trouble: 
         "trial": _trial(engine),
         "drift": {
             "trust": drift.trust,
-            "light_percent": round((math.exp(drift.log_ratio) - 1) * 100, 1),
+            "light_percent": round((math.exp(drift.log_ratio) - 1) * 100, 1) + 0.0,  # never -0.0
             "cards": [asdict(notice) for notice in notices(drift)],
             "regime": clock.iso(first_seen_ms(engine.ledger, drift.known)) if drift.known else None,
             "rewarmed_frames": active.monitor.rewarmed_frames if active else 0,

@@ -137,7 +137,7 @@ def _along(seen: Vector, rows: npt.NDArray[np.float64]) -> list[float]:
 
 
 def _percent(log_ratio: float) -> str:
-    return f"{(np.exp(log_ratio) - 1) * 100:+.0f} %"
+    return f"{(np.exp(log_ratio) - 1) * 100:+z.0f} %"
 
 
 def _moved(image: Image, degrees: float, by_px: tuple[int, int]) -> Image:

@@ -80,7 +80,7 @@ class TimeSpan:
         known = [value for _, value in points if value is not None]
         axes = self.axes(max([least, *(1.1 * abs(value) for value in known)]))
         far = (axes.y(FAR_SPREADS), axes.y(-FAR_SPREADS)) if least == LEAST_SPREADS else None
-        now = f"{known[-1]:+.1f}{unit}" if known else "not known"
+        now = f"{known[-1]:+z.1f}{unit}" if known else "not known"
         return Chart(title, now, axes, axes.through([(at_ms - self.first_ms, value) for at_ms, value in points]), far)
 
 

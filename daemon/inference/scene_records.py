@@ -24,7 +24,7 @@ from memory.geometry import Geometry
 from memory.region import Region
 from memory.store import Store
 from memory.version import Model
-from policies.notices import notices, paused
+from policies.notices import Action, notices, paused
 
 REWARM_FRAMES = 5_000
 log = structlog.get_logger()
@@ -112,7 +112,7 @@ def record_events(ledger: Ledger, before: DriftState, after: DriftState, frame_i
         if notice.cause not in known:
             detail = asdict(notice) | {"action": str(notice.action)}
             ledger.event(now_ms, "drift", frame_id=frame_id, **detail)
-            log.warning("drift", **detail)
+            (log.info if notice.action is Action.COMPENSATED else log.warning)("drift", **detail)
     for change in after.over:
         ledger.event(now_ms, "drift_over", frame_id=frame_id, **asdict(change))
     for change in after.noticed:
