@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy.special import betainc, betaincinv
+from scipy.special import bdtrik, betainc, betaincinv
 
 from policies.threshold import CONFIDENCE, calibrate
 
@@ -54,6 +55,15 @@ def choices(
     return made
 
 
+def in_a_shift(parts: int, rates: Interval) -> tuple[int, int]:
+    """How many of a shift's good `parts` are rejected, where the rate lies in `rates`: wider than the rate alone says,
+    since a shift is a draw of its own. It holds with `CONFIDENCE` where the interval of the rate does (the binomial
+    distribution's quantiles at its ends)."""
+    tail = (1 - CONFIDENCE) / 2
+    low, high = (_quantile(share, parts, rate) for share, rate in zip((tail, 1 - tail), rates, strict=True))
+    return low, high
+
+
 def band(above: int, count: int) -> Interval:
     """The interval of the share of all parts that score above a threshold, where `above` of `count` drawn ones do. With
     `CONFIDENCE` it holds for every threshold at once; (0, 1) where none was drawn.
@@ -68,6 +78,13 @@ def band(above: int, count: int) -> Interval:
     low = float(betaincinv(above, count - above + 1, tail)) if above else 0.0
     high = float(betaincinv(above + 1, count - above, 1 - tail)) if above < count else 1.0
     return low, high
+
+
+def _quantile(share: float, parts: int, rate: float) -> int:
+    """The least number that so many draws at this rate exceed with at most 1 - `share`."""
+    if rate >= 1:
+        return parts
+    return math.ceil(bdtrik(share, parts, rate)) if (1 - rate) ** parts < share else 0
 
 
 @lru_cache(maxsize=64)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.ask import audited
-from policies.outlook import band, choices
+from policies.outlook import band, choices, in_a_shift
 from policies.threshold import calibrate
 
 SCORES = st.lists(st.floats(0.01, 10), min_size=1, max_size=40)
@@ -85,6 +85,25 @@ def test_recall_is_told_truly_whatever_people_are_asked_about() -> None:
             held, by_all = (held + right, by_all) if seen == "drawn" else (held, by_all + right)
     assert held >= 950
     assert by_all < 300, "what people are asked about because of its score says too much"
+
+
+@pytest.mark.parametrize(("goods", "parts"), [(20, 5), (60, 500), (200, 3_000)])
+def test_a_shift_s_false_rejects_are_told_truly(goods: int, parts: int) -> None:
+    """A thousand lines: some good parts calibrate, and the next shift's are drawn anew."""
+    rng, held = np.random.default_rng(6), 0
+    for _ in range(1000):
+        scores = np.sort(rng.random(goods))
+        above = int(rng.integers(0, goods))
+        value = scores[-1 - above]
+        low, high = in_a_shift(parts, band(above, goods))
+        held += low <= rng.binomial(parts, 1 - value) <= high
+    assert held >= 950
+
+
+def test_a_shift_without_parts_rejects_none() -> None:
+    assert in_a_shift(0, (0.1, 0.5)) == (0, 0)
+    assert in_a_shift(10, (0.0, 1.0)) == (0, 10)
+    assert in_a_shift(10, (0.0, 0.0)) == (0, 0)
 
 
 def test_a_threshold_beyond_all_scores_may_reject_all_or_nothing() -> None:

@@ -23,7 +23,7 @@ from memory.errors import StoreError
 from memory.features import Image, colours
 from memory.geometry import Geometry
 from memory.version import Version
-from policies.outlook import choices
+from policies.outlook import choices, in_a_shift
 from policies.threshold import Threshold
 
 COMPARED_FRAMES = 100
@@ -137,6 +137,8 @@ class History:
         alike = taught_alike(self.line.state.store, head.version)
         drawn = list(drawn_defects(self.line.state.ledger, alike).values())
         unanswered = open_drawn(self.line.state.ledger, alike)
+        parts = count_scored_since(self.line.state.ledger, clock.unix_ms() - SHIFT_MS)
+        offered = choices(threshold.scores, defects, drawn, unanswered, threshold.rate)
         return {
             "version": head.version.number,
             "value": threshold.value,
@@ -145,10 +147,8 @@ class History:
             "defects": dict(zip(snapshot.confirmed_defects.samples, defects, strict=True)),
             "drawn": len(drawn),
             "open_drawn": unanswered,
-            "choices": [
-                asdict(choice) for choice in choices(threshold.scores, defects, drawn, unanswered, threshold.rate)
-            ],
-            "parts_in_8_hours": count_scored_since(self.line.state.ledger, clock.unix_ms() - SHIFT_MS),
+            "choices": [asdict(choice) | {"in_a_shift": in_a_shift(parts, choice.false_rejects)} for choice in offered],
+            "parts_in_8_hours": parts,
         }
 
     def judge_at(self, wanted: float, who: str) -> dict[str, Any]:

@@ -58,7 +58,7 @@ function show() {
   by("rejects-range").textContent = range(choice.false_rejects, percent);
   by("parts").textContent = parts;
   by("shift").textContent = (parts * choice.rate).toFixed(1);
-  by("shift-range").textContent = range(choice.false_rejects, (share) => (parts * share).toFixed(1));
+  by("shift-range").textContent = range(choice.in_a_shift, String);
   by("found").textContent = defects ? `${choice.found} of ${defects}` : "none known";
   by("recall-range").textContent = told.drawn
     ? `${choice.drawn_found} of ${told.drawn} on parts drawn at random, by their scores when they were judged: ${range(choice.recall, percent)} of all defects${told.open_drawn ? `, for ${told.open_drawn} drawn parts are not answered` : ""}`
