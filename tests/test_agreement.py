@@ -121,6 +121,9 @@ def test_a_study_is_planned_rated_blindly_and_reported(client: TestClient, known
     others = [one["frame_id"] for one in client.get("/api/studies/1/questions", params={"as": "bert"}).json()[:4]]
     assert sorted(orders[0]) == sorted(orders[1]) == sorted(others)
     assert len({tuple(orders[0]), tuple(orders[1]), tuple(others)}) > 1, "in an order that tells nothing"
+    page = client.get("/studies/1", headers={"X-Operator": "bert"}).text
+    assert "How people did is told once all are done" in page
+    assert "of them defects" not in page, "who still rates is told nothing of the parts"
     rated(client, "bert", {"g": "defect", "d": "defect"})
     assert client.get("/api/studies/1/questions", params={"as": "anna"}).json() == []
     page = client.get("/studies/1").text

@@ -254,7 +254,8 @@ def test_good_parts_are_taught_checked_and_go_live(
     batch = client.post("/api/setup/begin").json()["batch"]
     assert client.post("/api/setup/teach", json={"batch": batch}).status_code == 409
     assert client.post("/api/setup/live", json={"draft": "x"}).status_code == 409
-    assert client.post("/api/setup/check", content=png(1)).status_code == 409
+    known = client.post("/api/setup/known", json={"count": 1}).json() | {"name": "burr.png"}
+    assert client.post("/api/setup/check", params=known, content=png(1)).status_code == 409
     for number in range(12):
         name = {"batch": batch, "name": f"../../{number} & more.PNG"}
         assert client.put("/api/setup/images", params=name, content=png(number)).status_code == 201
@@ -267,7 +268,8 @@ def test_good_parts_are_taught_checked_and_go_live(
     progress = ended(client)
     assert progress["work"]["error"] is None
     assert (progress["draft"]["parts"], progress["draft"]["follows"], progress["head"]) == (12, 1, 1)
-    checked = client.post("/api/setup/check", content=png(610, STEADY, Flaw.BURR)).json()
+    known = client.post("/api/setup/known", json={"count": 1}).json() | {"name": "burr.png"}
+    checked = client.post("/api/setup/check", params=known, content=png(610, STEADY, Flaw.BURR)).json()
     assert checked["verdict"] == "NG"
     assert base64.b64decode(checked["picture"])[:2] == b"\xff\xd8"
     assert client.post("/api/setup/live", json={"draft": "another's"}).status_code == 409

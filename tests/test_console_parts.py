@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import browsing
 import pytest
+from browsing import served
 from conftest import NOW_MS, frame
 from pictures import png
-from playwright.sync_api import Page, expect
-from servers import until
+from playwright.sync_api import Page, Route, expect
+from servers import RealRedis, until
 
+from daemon.console.access import Role, grant
 from daemon.learning import answers as recording
 from daemon.ledger.answers import every_answer, standing_on
-from daemon.ledger.studies import ratings
+from daemon.ledger.studies import plan, ratings
 from daemon.service import Service
 from daemon.settings.load import Settings
+from daemon.settings.models import ConsoleSettings
+from policies.verdict import Label
 
 pytestmark = [pytest.mark.redis, pytest.mark.slow]
 browser, page, url = browsing.browser, browsing.page, browsing.url
@@ -156,17 +162,83 @@ def test_a_study_is_planned_and_rated_by_key(page: Page, url: str, line: tuple[S
     page.fill("input[name=trials]", "1")
     page.click("button:has-text('Plan')")
     page.click("text=Rate as anna")
-    expect(page.locator("#place")).to_have_text("Part 1 of 4, trial 1")
+    expect(page.locator("#place")).to_have_text("1 of 4, trial 1")
     assert page.locator(".NG, .OK").count() == 0, "the line's verdict is not shown"
+    image = page.locator("#image")
+    expect(image).to_be_visible()
     page.keyboard.press("g")
     page.keyboard.press("u")
-    expect(page.locator("#place")).to_have_text("Part 1 of 4, trial 1")
+    expect(page.locator("#place")).to_have_text("1 of 4, trial 1")
     for place in (2, 3, 4):
+        expect(image).to_be_visible()
         page.keyboard.press("d")
-        expect(page.locator("#place")).to_have_text(f"Part {place} of 4, trial 1")
+        expect(page.locator("#place")).to_have_text(f"{place} of 4, trial 1")
+    expect(image).to_be_visible()
     page.keyboard.press("d")
     expect(page.locator("#nothing")).to_have_text("All rated. Thank you.")
     until(lambda: len(ratings(service.engine.ledger, 1)) == 4)
     page.click("text=The study")
     expect(page.locator("main")).to_contain_text("anna is done")
     expect(page.locator("tbody")).to_contain_text("not acceptable")
+
+
+def test_an_answer_on_its_way_is_taken_back_after_it_arrived(
+    page: Page, url: str, line: tuple[Service, Settings]
+) -> None:
+    service, held = line[0], list[Route]()
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/api/answers", hold)
+    page.goto(f"{url}/review")
+    expect(page.locator("#queue li")).to_have_count(3)
+    page.keyboard.press("g")
+    page.clock.fast_forward(HELD_MS)
+    until(lambda: page.wait_for_timeout(10) or held)
+    page.keyboard.press("u")
+    page.wait_for_timeout(300)
+    assert standing(service) == []
+    held[0].continue_()
+    expect(page.locator("#told")).to_contain_text("taken back", timeout=10_000)
+    until(lambda: [one.revoked_by for one in every_answer(service.engine.ledger)] == ["console"])
+
+
+def test_whoever_is_asked_is_not_told_what_others_said(
+    page: Page, line: tuple[Service, Settings], real_redis: RealRedis, tmp_path: Path
+) -> None:
+    tokens = tmp_path / "tokens.json"
+    secret = grant(tokens, "anna", Role.OPERATOR)
+    with served(line[1], real_redis.client(), ConsoleSettings(tokens=tokens)) as root:
+        page.goto(root)
+        page.fill("#token", secret)
+        page.click("text=Log in >> visible=true")
+        expect(page.locator("#strip li")).to_have_count(4)
+        page.goto(f"{root}/parts/2")
+        expect(page.locator("main")).to_contain_text("shown once you have answered")
+        page.click("#good")
+        expect(page.locator("tbody tr").first).to_contain_text("anna", timeout=10_000)
+
+
+def test_no_part_is_rated_by_the_picture_of_the_one_before(
+    page: Page, url: str, line: tuple[Service, Settings]
+) -> None:
+    plan(line[0].engine.ledger, NOW_MS, "eva", "autumn", 1, ["anna"], {"f500": Label.GOOD, "f611": Label.DEFECT})
+    page.goto(f"{url}/studies/1/rate?as=anna")
+    expect(page.locator("#image")).to_be_visible()
+    pictures: list[Route] = []
+
+    def hold(route: Route) -> None:
+        pictures.append(route)
+
+    page.route("**/frames/**", hold)
+    page.keyboard.press("g")
+    expect(page.locator("#place")).to_have_text("2 of 2, trial 1")
+    expect(page.locator("#image")).to_be_hidden()
+    page.keyboard.press("d")
+    expect(page.locator("#place")).to_have_text("2 of 2, trial 1")
+    until(lambda: page.wait_for_timeout(10) or pictures)
+    pictures[0].continue_()
+    expect(page.locator("#image")).to_be_visible()
+    page.keyboard.press("d")
+    expect(page.locator("#nothing")).to_have_text("All rated. Thank you.")

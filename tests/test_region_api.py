@@ -167,7 +167,8 @@ def test_the_check_s_picture_of_a_large_part_is_small(client: TestClient, monkey
     monkeypatch.setattr("daemon.console.drafts.PICTURE_PX", 40)  # or the part would have to be truly large
     draft = taught(client, batch=sent(client))
     assert draft["geometry"]["canvas"] == [64, 64]
-    checked = client.post("/api/setup/check", content=png(500)).json()
+    known = client.post("/api/setup/known", json={"count": 1}).json() | {"name": "good.png"}
+    checked = client.post("/api/setup/check", params=known, content=png(500)).json()
     assert pixels(base64.b64decode(checked["picture"])).shape == (40, 40, 3)
 
 

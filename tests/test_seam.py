@@ -166,7 +166,9 @@ def test_the_console_shows_scores_teaches_and_goes_live(
         assert browser.post("/api/setup/teach", json={"batch": batch}).status_code == 202
         while not (work := browser.get("/api/work").json())["work"]["ended"]:
             time.sleep(0.05)
-        assert browser.post("/api/setup/check", content=png(501, STEADY, Flaw.BURR)).json()["verdict"] == "NG"
+        known = browser.post("/api/setup/known", json={"count": 1}).json() | {"name": "burr.png"}
+        bad = png(501, STEADY, Flaw.BURR)
+        assert browser.post("/api/setup/check", params=known, content=bad).json()["verdict"] == "NG"
         assert browser.post("/api/setup/live", json={"draft": work["draft"]["id"]}).json() == {"version": 3}
     assert line.store.version(3).detector == KIND
 

@@ -26,16 +26,15 @@ client = setups.client
 
 def checked(client: TestClient, *images: bytes) -> dict[str, Any]:
     """What came of the check of these images."""
-    client.post("/api/setup/known", json={})
-    said: dict[str, Any] = {}
+    batch = client.post("/api/setup/known", json={"count": len(images)}).json()["batch"]
     for number, data in enumerate(images):
-        reply = client.post("/api/setup/check", params={"name": f"{number}.png"}, content=data)
-        assert reply.status_code == 200, reply.text
-        said = reply.json()
-    summary: dict[str, Any] = said["check"]
+        reply = client.post("/api/setup/check", params={"batch": batch, "name": f"{number}.png"}, content=data)
+        assert reply.status_code == (422 if data == TORN else 200), reply.text
+    summary: dict[str, Any] = client.get("/api/work").json()["check"]
     return summary
 
 
+TORN = b"no image"
 BURR, MISSED = png(610, STEADY, Flaw.BURR), png(700)  # the second is no defect at all: nothing finds it
 
 
@@ -66,12 +65,33 @@ def test_a_good_check_goes_live_and_is_remembered(client: TestClient) -> None:
     assert gate["checked"] == {"found": 2, "of": 2, "meant": False}
 
 
-def test_a_check_is_of_its_draft_alone(client: TestClient) -> None:
+def test_another_draft_is_checked_on_the_same_defects(client: TestClient) -> None:
     batch = sent(client)
     taught(client, batch=batch)
-    assert checked(client, MISSED)["bad"]
+    assert checked(client, BURR, MISSED)["bad"]
     draft = taught(client, batch=batch, without=["00003-3.png"])
-    assert client.get("/api/work").json()["check"] is None
+    again = client.get("/api/work").json()["check"]
+    assert (again["found"], again["of"], again["bad"]) == (1, 2, True)
+    assert client.post("/api/setup/live", json={"draft": draft["id"]}).status_code == 409
+
+
+def test_nothing_goes_live_in_the_middle_of_a_check_unless_it_is_meant(client: TestClient) -> None:
+    draft = taught(client, batch=sent(client))
+    batch = client.post("/api/setup/known", json={"count": 3}).json()["batch"]
+    client.post("/api/setup/check", params={"batch": batch, "name": "a.png"}, content=BURR)
+    refused = client.post("/api/setup/live", json={"draft": draft["id"]})
+    assert (refused.status_code, refused.json()["came"]) == (409, "2 of 3 known defects are not checked yet")
+    assert client.post("/api/setup/live", json={"draft": draft["id"], "meant": True}).status_code == 201
+
+
+def test_known_defects_that_cannot_be_read_are_told_and_others_do_not_mix_in(client: TestClient) -> None:
+    draft = taught(client, batch=sent(client))
+    older = client.post("/api/setup/known", json={"count": 1}).json()["batch"]
+    told = checked(client, BURR, TORN)
+    assert told["words"].endswith("1 could not be read")
+    assert (told["found"], told["of"], told["left"]) == (1, 1, 0)
+    late = client.post("/api/setup/check", params={"batch": older, "name": "a.png"}, content=MISSED)
+    assert late.status_code == 409
     assert client.post("/api/setup/live", json={"draft": draft["id"]}).status_code == 201
 
 

@@ -219,7 +219,9 @@ def test_the_console_serves_each_form(busy: State, settings: Settings, wire: Red
         assert "Not settled" in client.get("/reports/report.html", params={"zone": "Europe/Berlin"}).text
         assert client.get("/reports/report.pdf", params={"zone": "nowhere"}).content[:4] == b"%PDF"
         assert client.get("/reports/report.csv").text.startswith("what,")
-        assert client.get("/reports", params={"since_ms": -1}).status_code == 422
+        for wrong in ({"since_ms": -1}, {"since_ms": 2, "until_ms": 1}, {"hours": 0}):
+            assert client.get("/reports", params=wrong).status_code == 422
+        assert 'aria-current="true">24 hours' in client.get("/reports", params={"hours": 24}).text
 
 
 def test_every_shift_is_reported_where_a_folder_is_named(

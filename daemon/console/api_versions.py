@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from daemon.console.access import Engineer, Viewer
 from daemon.console.api import IMAGE
 from daemon.console.services import Injected, Services
+from daemon.console.uploads import MOST_IMAGES
+from daemon.intake.decode import ImageRejected
 from memory.region import Region
 
 Number = Annotated[int, Path(ge=1, le=2**53)]
@@ -54,6 +56,14 @@ class Sent(Tried):
         "empty for the whole image, null for the region of the version before",
     )
     detector: str | None = Field(None, max_length=100, description="kind of detector; null: as the settings say")
+
+
+class Coming(BaseModel):
+    """How many known defects will be sent."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    count: int = Field(ge=0, le=MOST_IMAGES)
 
 
 class Checked(BaseModel):
@@ -125,7 +135,8 @@ async def add(services: Injected, request: Request, _: Engineer, batch: Batch, n
 def teach(services: Injected, caller: Engineer, sent: Sent) -> dict[str, Any]:
     """Begin to make a version of the images that were sent; it does not judge yet. See `/api/work`."""
     region = None if sent.region is None else Region.of(sent.region)
-    services.drafts.teach(sent.batch, region, sent.smallest_defect_px, sent.without, sent.detector, caller.name)
+    ways = (sent.smallest_defect_px, sent.without, sent.detector)
+    services.drafts.teach(sent.batch, region, *ways, caller.name, services.checks.again)
     return _work(services)
 
 
@@ -143,20 +154,23 @@ async def part(services: Injected, _: Engineer, batch: Batch) -> dict[str, int]:
     return {"height_px": height_px, "width_px": width_px}
 
 
-@router.post("/setup/known", status_code=204)
-def known(services: Injected, _: Engineer) -> None:
-    """Begin to send known defects; those that were sent before are forgotten."""
-    services.checks.begin()
+@router.post("/setup/known", status_code=201)
+def known(services: Injected, _: Engineer, coming: Coming) -> dict[str, str]:
+    """Begin to send known defects: the batch that they belong to. Those that were sent before are forgotten."""
+    return {"batch": services.checks.begin(coming.count)}
 
 
 @router.post("/setup/check", openapi_extra=IMAGE)
-async def check(services: Injected, request: Request, _: Engineer, name: Name = "known.png") -> dict[str, Any]:
+async def check(services: Injected, request: Request, _: Engineer, batch: Batch, name: Name) -> dict[str, Any]:
     """What the version that was taught and does not judge yet says of the known defect in the body, and of all of them
     so far."""
     data = await request.body()
-    said = await services.scoring(services.drafts.decode, services.checks.check, data)
-    await services.decoding(services.checks.add, name, data)
-    return said
+    try:
+        await services.decoding(services.checks.add, batch, name, data)
+        return await services.scoring(services.drafts.decode, services.checks.check, data)
+    except ImageRejected:
+        services.checks.unread(batch)
+        raise
 
 
 @router.post("/setup/remedies", status_code=202)

@@ -40,10 +40,16 @@ class Checks:
         place = first + check.seq % min(end - first + 1, AMONG)
         return [*asked[:place], replace(check, asked=True), *asked[place:]]
 
+    def shows(self, operator: str, frame_id: str) -> bool:
+        """Whether a frame is the known part that this operator is shown now."""
+        return self._shown.get(operator) == frame_id
+
     def takes(self, operator: str, frame_id: str) -> bool:
         """Whether an answer is about the known part that this operator was shown; where nothing is known of that, as
         after a restart of the console, about any that could have been."""
         shown = self._shown.get(operator)
+        if frame_id in self._sent.get(operator, set()):
+            return True  # taken back, and said again
         due = due_checks(self.ledger, operator, self.every) if shown is None else ()
         if frame_id != shown and frame_id not in {each.frame.frame_id for each in due}:
             return False

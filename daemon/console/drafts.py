@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -122,11 +122,12 @@ class DraftWorkflow:
         without: Sequence[str],
         detector: str | None,
         who: str,
+        then: Callable[[Work], None],
     ) -> None:
         """Start to teach a draft from a batch of uploaded images, in this region, or in that of the version before, and
         for defects of this side, or as `settings.scene` says, `without` images of these names, and with this kind of
         detector, or that of the settings. Raises Busy, Superseded where another batch was begun since, UnknownDetector,
-        and NothingTaught where it is empty."""
+        and NothingTaught where it is empty. The same work does `then` what is to be done with each new draft."""
         paths = self._paths(batch)
         if detector is not None:
             learner_of(detector)
@@ -139,6 +140,7 @@ class DraftWorkflow:
             self._batch, self._smallest_defect_px, self._without = batch, smallest_defect_px, tuple(without)
             self._unlike_line = unlike_line(shares_of_passed(self._line, draft, work.track))
             self._draft = draft
+            then(work)
 
         self._jobs.start("teach", who, run)
 

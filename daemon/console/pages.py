@@ -72,7 +72,10 @@ def parts(
 @router.get("/parts/{seq}", response_class=HTMLResponse)
 def shown_part(request: Request, services: Injected, caller: Viewer, seq: Seq) -> Response:
     """One judged frame of a part: its picture, why it was judged so, and people's answers about it."""
-    return shown(request, services, caller, "part", **services.parts.shown(seq))
+    part = services.parts.shown(seq)
+    # What others have said would answer for whoever is asked, also about a known part.
+    blind = caller.role is Role.OPERATOR and services.reviews.is_asked(part["frame"].frame_id, caller.name)
+    return shown(request, services, caller, "part", **part, blind=blind)
 
 
 @router.get("/drift", response_class=HTMLResponse)

@@ -15,7 +15,10 @@ from memory.errors import DriftlineError
 EFFECTS = {
     Effect.ACCEPTED: "counts",
     Effect.CORRECTION: "counts, and replaces an earlier one",
-    Effect.CONTRADICTION: "people differ: nothing is learned until they agree",
+    Effect.CONTRADICTION: (
+        "people differ: nothing is learned until they agree. Whoever was wrong takes the answer back or answers again;"
+        " for somebody who cannot, an engineer does (`driftline revoke`)"
+    ),
     Effect.LATE: "counts, but nothing can be learned: no image of it is kept, or it was never scored",
     Effect.CHECK: "a check of the operator",
     Effect.UNCONFIRMED: "waits for a second person",

@@ -6,7 +6,7 @@ from datetime import UTC, tzinfo
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
 from daemon.clock import unix_ms
@@ -27,11 +27,17 @@ router = APIRouter(include_in_schema=False)
 
 
 def asked_for(
-    since_ms: Time = None, until_ms: Time = None, lot: Annotated[str, Query(max_length=MAX_CHARS)] = ""
+    since_ms: Time = None,
+    until_ms: Time = None,
+    hours: Annotated[int, Query(ge=1, le=24 * 366)] = 8,
+    lot: Annotated[str, Query(max_length=MAX_CHARS)] = "",
 ) -> Shift:
     """The shift that a request asks for; by default the last eight hours."""
     until = unix_ms() if until_ms is None else until_ms
-    return Shift(until - 8 * HOUR_MS if since_ms is None else since_ms, until, lot.strip() or None)
+    since = until - hours * HOUR_MS if since_ms is None else since_ms
+    if since > until:
+        raise HTTPException(422, "the beginning lies after the end: choose an earlier one")
+    return Shift(since, until, lot.strip() or None)
 
 
 def zone_of(zone: Annotated[str, Query(max_length=64, description="IANA name")] = "UTC") -> tzinfo:
@@ -55,12 +61,9 @@ def reports(request: Request, services: Injected, caller: Viewer, shift: Asked, 
     def picture(frame: JudgedFrame) -> str | None:
         return f"frames/{frame.seq}/heat.jpg?judged={frame.judged_ms}" if frame.kept else None
 
-    now = unix_ms()
-    spans = {words: now - hours * HOUR_MS for words, hours in SPANS_H.items()}
-    body = reporting.body(told, picture, zone)
-    return shown(
-        request, services, caller, "reports", shift=shift, body=body, spans=spans, now=now, pdf=pdf.available()
-    )
+    hours = None if "since_ms" in request.query_params else int(request.query_params.get("hours", 8))
+    values = {"shift": shift, "body": reporting.body(told, picture, zone), "spans": SPANS_H, "hours": hours}
+    return shown(request, services, caller, "reports", **values, pdf=pdf.available())
 
 
 @router.get("/reports/report.html", response_class=HTMLResponse)

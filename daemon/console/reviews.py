@@ -12,7 +12,7 @@ from daemon.console.line import LineView
 from daemon.learning import answers, feedback
 from daemon.learning.reliability import distrusted
 from daemon.ledger import frame_list, provenance, review_queue
-from daemon.ledger.answers import is_recorded
+from daemon.ledger.answers import answers_on, is_recorded
 from daemon.ledger.frame_list import ListedFrame, Search
 from daemon.streams import Stream
 from memory.errors import DriftlineError
@@ -41,6 +41,12 @@ class Reviews:
         asked = review_queue.open_for_review(ledger, limit, unsure)
         return [frame_fields(one) for one in (self.checks.among(asked, operator) if operator else asked)]
 
+    def is_asked(self, frame_id: str, operator: str) -> bool:
+        """Whether an operator is asked about a frame, or shown it as a known part, and has not answered yet."""
+        open_one = review_queue.is_open(self.line.state.ledger, frame_id)
+        answered = any(each.operator == operator for each in answers_on(self.line.state.ledger, frame_id))
+        return not answered and (open_one or self.checks.shows(operator, frame_id))
+
     def why(self, name: str) -> list[dict[str, Any]]:
         """Why a frame, or each frame of a part, was judged so. Raises DriftlineError where there is none."""
         store, ledger = self.line.state.store, self.line.state.ledger
@@ -63,7 +69,7 @@ class Reviews:
         if earlier and not free:
             raise AlreadyAnswered(
                 expected="a part that nobody has answered for",
-                came=f"{earlier.operator} said {earlier.label} at {clock.iso(earlier.received_ms)}",
+                came=f"{earlier.operator} said {earlier.label} at {clock.minute(earlier.received_ms)} UTC",
                 do="skip it, or send it again with despite=true if you disagree",
             )
         return self.line.streams.send(Stream.FEEDBACK, answer.fields())

@@ -39,26 +39,44 @@ class SetupChecks:
         self._known = Uploads(self._root, line.settings.source)
         self._batch = ""
         self._of = ""
+        self._wanted = self._unread = 0
         self._shares: list[float] = []
 
-    def begin(self) -> None:
-        """Forget what was checked: other known defects come."""
+    def begin(self, wanted: int) -> str:
+        """Forget what was checked: so many other known defects come, under the id that this returns."""
         shutil.rmtree(self._root, ignore_errors=True)
         self._batch, self._of, self._shares = self._known.begin(), "", []
+        self._wanted, self._unread = wanted, 0
+        return self._batch
 
-    def add(self, name: str, data: bytes) -> None:
-        """Keep a known defect, so that other drafts can be tried on it. Raises ImageRejected, UploadRefused."""
-        if not self._batch:
-            self.begin()
-        self._known.add(self._batch, name, data)
+    def unread(self, batch: str) -> None:
+        """Count a known defect of this batch that is no image that the draft can take."""
+        self._unread += batch == self._batch
+
+    def add(self, batch: str, name: str, data: bytes) -> None:
+        """Keep a known defect, so that other drafts can be tried on it. Raises ImageRejected, UploadRefused, and
+        Superseded where others were begun since."""
+        self._known.add(batch, name, data)
 
     def check(self, seen: Decoded) -> dict[str, Any]:
         """The draft's verdict on a known defect, which counts. Raises as `DraftWorkflow.check` does."""
         said = self._drafts.check(seen)
-        if self._of != self._drafts.current().id:
-            self._of, self._shares = self._drafts.current().id, []
-        self._shares.append(said["score"] / said["threshold"])
+        self._count(self._drafts.current().id, said["score"] / said["threshold"])
         return said | {"check": self.summary()}
+
+    def again(self, work: Work) -> None:
+        """Check the known defects that were sent before on the draft that was taught now."""
+        draft = self._drafts.current()
+        self._of, self._shares, self._unread = draft.id, [], 0
+        paths = self._known.paths(self._batch) if self._batch else []
+        self._wanted = len(paths)
+        for share in self._tried(draft, work.track(paths, "known defects"))[0]:
+            self._count(draft.id, share)
+
+    def _count(self, draft: str, share: float) -> None:
+        if self._of != draft:
+            self._of, self._shares = draft, []
+        self._shares.append(share)
 
     def summary(self) -> dict[str, Any] | None:
         """What came of the check of the draft so far; None where nothing was checked."""
@@ -73,14 +91,22 @@ class SetupChecks:
             "found": checked.found.of,
             "of": checked.found.all,
             "bad": checked.bad,
-            "words": checked.words,
+            "words": checked.words + (f". {self._unread} could not be read" if self._unread else ""),
+            "left": self._left,
             "advice": advice(checked, len(draft.names), not draft.region.everything),
             "rates": [{"rate": one.rate, "found": one.found} for one in rates],
         }
 
     def record(self, *, meant: bool) -> dict[str, Any]:
-        """What a version's manifest tells of its check. Raises NotMeant for a bad one that is not `meant`."""
+        """What a version's manifest tells of its check. Raises NotMeant for a bad one that is not `meant`, and while
+        known defects are still to come."""
         checked = self._checked()
+        if self._left and not meant:
+            raise NotMeant(
+                expected="a check that has ended",
+                came=f"{self._left} of {self._wanted} known defects are not checked yet",
+                do="wait for them, or go live with meant=true if you mean it",
+            )
         if checked is None:
             return {}
         if checked.bad and not meant:
@@ -116,15 +142,21 @@ class SetupChecks:
                         region, without, kind = draft.region, taught.without, way["detector"]
                         paths = list(taught.paths)
                         other = teaching.draft(paths, engine, store, work.track, region, smallest_px, without, kind)
-                    work.found["rows"].append(
-                        row | self._tried(other, work.track(known, f"{way['what']}: known defects"))
-                    )
+                    images = work.track(known, f"{way['what']}: known defects")
+                    work.found["rows"].append(row | self._tried(other, images)[1])
                 except DriftlineError as error:
                     work.found["rows"].append(row | {"refused": error.came})
 
         self._jobs.start("remedies", who, run)
 
-    def _tried(self, draft: teaching.Draft, known: Iterable[Path]) -> dict[str, Any]:
+    @property
+    def _left(self) -> int:
+        """How many known defects that were announced are not checked yet, nor unreadable."""
+        checked = self._checked()
+        return max(self._wanted - self._unread - len(checked.shares if checked else ()), 0)
+
+    def _tried(self, draft: teaching.Draft, known: Iterable[Path]) -> tuple[list[float], dict[str, Any]]:
+        """The draft's scores of known defects in multiples of its threshold, and what that found and cost."""
         backbone, source, shares, took_ms = self._line.engines.backbone(), self._line.settings.source, [], []
         for path in known:
             began = time.perf_counter()
@@ -132,14 +164,9 @@ class SetupChecks:
             view = draft.sight.view(draft.sight.look(seen, AS_IT_IS, source).image, backbone)
             shares.append(draft.snapshot.detector.score(view).value / draft.threshold.value)
             took_ms.append(1000 * (time.perf_counter() - began))
-        checked = SetupCheck(tuple(shares))
-        rate = draft.threshold.guaranteed_rate
-        return {
-            "found": checked.found.of,
-            "of": checked.found.all,
-            "rate": rate,
-            "frame_ms": statistics.median(took_ms),
-        }
+        found = SetupCheck(tuple(shares)).found
+        cost = {"rate": draft.threshold.guaranteed_rate, "frame_ms": statistics.median(took_ms) if took_ms else 0.0}
+        return shares, {"found": found.of, "of": found.all, **cost}
 
     def _checked(self) -> SetupCheck | None:
         if not self._shares or self._drafts.draft_id() != self._of:

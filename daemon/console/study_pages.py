@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from daemon.console.access import Caller, Engineer, Operator, Viewer
+from daemon.console.access import Caller, Engineer, Operator, Role, Viewer
 from daemon.console.pages import Number, shown
 from daemon.console.services import Injected, Services
 from daemon.learning.answers import MAX_CHARS
@@ -50,7 +50,9 @@ def studies(request: Request, services: Injected, caller: Viewer) -> Response:
 @router.get("/studies/{number}", response_class=HTMLResponse, include_in_schema=False)
 def study(request: Request, services: Injected, caller: Viewer, number: Number) -> Response:
     """How well people agreed, and where the study stands."""
-    return shown(request, services, caller, "study", **services.studies.report(number), open=services.access.open)
+    report = services.studies.report(number)
+    told = not any(report["left"].values()) or (caller.role is Role.ENGINEER and caller.name not in report["left"])
+    return shown(request, services, caller, "study", **report, told=told, open=services.access.open)
 
 
 @router.get("/studies/{number}/rate", response_class=HTMLResponse, include_in_schema=False)

@@ -8,7 +8,7 @@ from daemon.inference.engine import Engine
 from daemon.learning.answers import FeedbackRejected, judged, parse, record
 from daemon.ledger.answers import answers_on
 from daemon.ledger.ledger import Ledger
-from daemon.ledger.records import RecordedAnswer
+from daemon.ledger.records import Effect, RecordedAnswer
 from daemon.streams import Message
 from memory.version import Version
 
@@ -56,7 +56,8 @@ def unlearned(ledger: Ledger, head: Version | None, frame_id: str, operator: str
     """An operator's answers about a frame that are recorded and not revoked, oldest first. Raises FeedbackRejected
     where the version that judges has learned from one: then an engineer revokes it, and the version is rebuilt without
     it."""
-    mine = [each for each in answers_on(ledger, frame_id) if each.operator == operator and each.revoked_by is None]
+    given = [each for each in answers_on(ledger, frame_id) if each.operator == operator and each.revoked_by is None]
+    mine = [each for each in given if each.effect is not Effect.CHECK]  # who was checked cannot undo that
     if head is not None and mine and mine[0].id <= head.feedback_through:
         raise FeedbackRejected(
             expected="an answer that nothing was learned from yet",

@@ -35,6 +35,7 @@ class ListedFrame:
     p_value: float | None
     version: int | None
     asked: bool
+    answered: bool
     question: str
 
 
@@ -60,7 +61,9 @@ def listed_frame(row: Row) -> ListedFrame:
     verdict, trial = Verdict(row["verdict"]), row["trial"]
     disputed = trial is not None and trial != verdict
     why = question(verdict, row["p_value"], audited=row["audited"], disputed=disputed, unconfirmed=row["unconfirmed"])
-    return ListedFrame(**plain | {"verdict": verdict, "asked": bool(row["asked"]), "question": why})
+    return ListedFrame(
+        **plain | {"verdict": verdict, "asked": bool(row["asked"]), "answered": bool(row["answered"]), "question": why}
+    )
 
 
 def frames_found(ledger: Ledger, search: Search, limit: int) -> list[ListedFrame]:

@@ -39,7 +39,7 @@ Picture = Callable[[JudgedFrame], str | None]
 class Day:
     """A day of the control chart: the bounds of its share of false rejects, and the limits of chance."""
 
-    at_ms: int
+    until_ms: int
     parts: int
     share: tuple[float, float]
     limits: tuple[float, float]
@@ -93,7 +93,7 @@ def body(told: Report, picture: Picture, zone: tzinfo) -> Markup:
     def when(at_ms: int) -> Markup:
         return Markup('<time datetime="{}">{}</time>').format(iso(at_ms), _minute(at_ms, zone))
 
-    limits = [100 * day.limits[1] for day in told.days]
+    limits = [100 * day.limits[1] for day in told.days] * (2 if len(told.days) == 1 else 1)  # a line has two ends
     axes = Axes(PLOT, max(len(told.days), 2), 0.0, max([2 * told.rate, *(day.share[1] for day in told.days)]) * 100)
     shown = {
         "bounds": _bounds,
@@ -145,7 +145,7 @@ def _days(state: State, shift: Shift, rate: float) -> list[Day]:
         if account.judged:
             low, high = account.false_rejects
             share = (low / account.judged, high / account.judged)
-            days.append(Day(until_ms - DAY_MS, account.judged, share, control_limits(rate, account.judged)))
+            days.append(Day(until_ms, account.judged, share, control_limits(rate, account.judged)))
     return days
 
 

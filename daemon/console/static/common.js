@@ -3,7 +3,11 @@
 const news = new EventTarget();
 const by = (id) => document.getElementById(id);
 const link = by("link");
-const get = (path) => fetch(path, { headers: { Accept: "application/json" } }).then((r) => (r.ok ? r.json() : Promise.reject(r)));
+async function get(path) {
+  const reply = await fetch(path, { headers: { Accept: "application/json" } });
+  if (reply.ok) return reply.json();
+  throw Object.assign(new Error(`The console answers ${reply.status} ${reply.statusText}: log in again, or try later.`), { status: reply.status });
+}
 // Kept for ever by browsers: the time tells the frame from that of another line that had this number.
 const imageOf = (frame, kind) => `frames/${frame.seq}/${kind}.jpg?judged=${frame.judged_ms}`;
 const tellIn = (id, text, trouble) => { by(id).textContent = text; by(id).className = trouble ? "told trouble" : "told"; };

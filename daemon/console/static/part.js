@@ -25,19 +25,26 @@ const recorded = async () => {
   return JSON.stringify(frames.find((each) => each.frame_id === one.frame)?.answers);
 };
 
+const buttons = ["good", "defect", "withdraw"].map(by).filter(Boolean);
+
 async function said(send) {
+  for (const button of buttons) button.disabled = true; // twice pressed is once said
   try {
     const before = await recorded();
     await send();
     tellIn("told", "Sent.");
     for (let waited = 0; waited < RECORDED_MS; waited += ASK_MS) {
       await wait(ASK_MS);
-      if (await recorded() !== before) return location.reload();
+      if (await recorded() !== before) {
+        sessionStorage.setItem("told", "Recorded: see what became of it below.");
+        return location.reload();
+      }
     }
     tellIn("told", "Sent. The service records it as soon as it runs.");
   } catch (error) {
-    tellIn("told", despite ? `${error.came}. Press again to say otherwise.` : reason(error), true);
+    tellIn("told", despite && error.status === 409 ? `${error.came}. Press again to say otherwise.` : reason(error), true);
   }
+  for (const button of buttons) button.disabled = false;
 }
 
 const answer = (verdict) => said(async () => {
@@ -57,5 +64,13 @@ by("withdraw")?.addEventListener("click", () => said(() => act("api/answers/with
 for (const other of ["heat", "depth"]) {
   by(other).addEventListener("click", () => { kind = kind === other ? "image" : other; draw(); });
 }
+document.addEventListener("keydown", (event) => {
+  const button = { g: "good", d: "defect", h: "heat" }[event.key.toLowerCase()];
+  if (!button || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
+  event.preventDefault();
+  by(button)?.click();
+});
+tellIn("told", sessionStorage.getItem("told") ?? "");
+sessionStorage.removeItem("told");
 withoutBroken();
 draw();

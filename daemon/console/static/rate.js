@@ -1,20 +1,22 @@
 "use strict";
 // The parts of a study, one after the other. An answer waits for the next one, so that U takes it back.
-const { study, rater } = by("rate").dataset;
+const { study, rater, wanted } = by("rate").dataset;
 const query = `?as=${encodeURIComponent(rater)}`;
 const AGAIN = 2000;
 let asked = [];
 let held = null; // the last answer, not sent yet
 let given = 0;
+let seen = false; // the picture of the part that is asked about
 
 function draw() {
   const one = asked[0];
-  by("image").hidden = !one;
-  by("nothing").hidden = Boolean(one);
-  by("nothing").textContent = "All rated. Thank you.";
-  for (const id of ["good", "defect"]) by(id).disabled = !one;
+  by("image").hidden = true;
+  by("nothing").hidden = false;
+  by("nothing").textContent = one ? "Loading." : "All rated. Thank you.";
+  seen = false; // no part is rated by the picture of the one before
+  for (const id of ["good", "defect"]) by(id).disabled = true;
   by("undo").disabled = !held;
-  by("place").textContent = one ? `Part ${given + 1} of ${given + asked.length}, trial ${one.trial}` : "";
+  by("place").textContent = one ? `${given + 1} of ${given + asked.length}, trial ${one.trial}` : "";
   if (one) by("image").src = imageOf(one, "image");
 }
 
@@ -31,12 +33,20 @@ async function send(answer) {
   }
 }
 
+by("image").addEventListener("load", () => {
+  seen = true;
+  by("image").hidden = false;
+  by("nothing").hidden = true;
+  for (const id of ["good", "defect"]) by(id).disabled = false;
+});
+by("image").addEventListener("error", () => { by("nothing").textContent = "There is no picture of this part, or no connection: open the study again."; });
+
 function rate(verdict) {
-  if (!asked.length) return;
+  if (!asked.length || !seen) return;
   if (held) send(held);
   held = { part: asked.shift(), verdict };
   given += 1;
-  tellIn("told", `Part ${given}: ${verdict}`);
+  tellIn("told", `${given}: ${verdict}`);
   if (!asked.length) { send(held); held = null; } // nothing comes that it could wait for
   draw();
 }
@@ -59,9 +69,16 @@ document.addEventListener("keydown", (event) => {
   act();
 });
 for (const [id, key] of [["good", "g"], ["defect", "d"], ["undo", "u"]]) by(id).addEventListener("click", keys[key]);
+by("back").addEventListener("click", async (event) => {
+  event.preventDefault();
+  const [last, where] = [held, event.currentTarget.href];
+  held = null;
+  if (last) await send(last);
+  location.assign(where);
+});
 addEventListener("pagehide", () => {
   if (!held) return;
   const { trial, frame_id } = held.part;
   fetch(`api/studies/${study}/ratings${query}`, { method: "POST", keepalive: true, headers: { "Content-Type": "application/json" }, body: JSON.stringify({ trial, frame_id, verdict: held.verdict }) }).catch(() => {});
 });
-get(`api/studies/${study}/questions${query}`).then((told) => { asked = told; draw(); }, () => tellIn("told", "No connection to the console.", true));
+get(`api/studies/${study}/questions${query}`).then((told) => { asked = told; given = Number(wanted) - told.length; draw(); }, () => tellIn("told", "No connection to the console.", true));

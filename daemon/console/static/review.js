@@ -21,9 +21,16 @@ const bodyOf = ({ frame, verdict, region, key, looked_ms }) => JSON.stringify({ 
 const keep = () => localStorage.setItem(KEPT, JSON.stringify(unsent));
 const tell = (text, trouble) => tellIn("told", text, trouble);
 const current = () => queue[0];
-const held = () => unsent.filter((answer) => !answer.sending && !answer.left);
 const mayAnswer = document.body.dataset.role !== "viewer";
 const mark = marking(by("stage"), by("image"), by("region"), () => Boolean(current()));
+
+// The picture of the part before is not shown as this one's while it is under way.
+function picture(src) {
+  if (by("image").getAttribute("src") === src) return;
+  by("image").style.visibility = "hidden";
+  by("image").src = src;
+}
+by("image").addEventListener("load", () => { by("image").style.visibility = ""; });
 
 function draw() {
   const frame = current();
@@ -39,7 +46,7 @@ function draw() {
   by("asked").className = `verdict small ${frame?.verdict ?? ""}`;
   by("reason").textContent = frame?.reason ?? "";
   by("question").textContent = frame?.question ?? "";
-  if (frame) by("image").src = imageOf(frame, kind);
+  if (frame) picture(imageOf(frame, kind));
   by("queue").replaceChildren(...queue.slice(0, 60).map((each, at) => {
     const item = tile(each, "image");
     if (at === 0 || chosen.has(each.frame_id)) item.classList.add("chosen");
@@ -93,46 +100,56 @@ function skip() {
   draw();
 }
 
-// All that the last key has answered, also what was sent.
+// All that the last key has answered, also what was sent; what is on its way arrives first.
 async function undo() {
   if (mark.region()) return mark.clear();
   const run = runs.pop();
   if (!run) return;
-  const waiting = held().filter((each) => run.includes(each));
+  const [waiting, gone] = [run.filter((each) => unsent.includes(each) && !each.posting), []];
   unsent = unsent.filter((each) => !waiting.includes(each));
   keep();
-  const sent = run.filter((each) => !waiting.includes(each));
+  for (const each of run.filter((other) => !waiting.includes(other))) {
+    await each.posting;
+    if (unsent.includes(each)) unsent = unsent.filter((other) => other !== each); // it did not arrive, and shall not
+    else gone.push(each);
+  }
+  keep();
   try {
-    if (sent.length) await act("api/answers/withdraw", { frame_ids: sent.map((each) => each.frame.frame_id) });
+    if (gone.length) await act("api/answers/withdraw", { frame_ids: gone.map((each) => each.frame.frame_id) });
   } catch (error) {
-    if (error.status !== 404) runs.push(sent); // what was learned stays
+    if (error.status !== 404) runs.push(gone); // what was learned stays
     return tell(`Not taken back. ${reason(error)}`, true);
   }
-  for (const each of sent) { sentAt.delete(each.frame.frame_id); backAt.set(each.frame.frame_id, Date.now()); }
+  for (const each of gone) { sentAt.delete(each.frame.frame_id); backAt.set(each.frame.frame_id, Date.now()); }
   const back = run.map((each) => each.frame);
   queue = [...back, ...queue.filter((frame) => !back.includes(frame))];
   tell(`${back.map((frame) => frame.part_id).join(", ")}: taken back`);
   draw();
 }
 
+async function post(each) {
+  try {
+    const reply = await fetch("api/answers", { method: "POST", headers: JSON_BODY, body: bodyOf(each) });
+    if ([401, 429, 503].includes(reply.status)) throw new Error("later");
+    if (!reply.ok) tell(`${each.frame.part_id}: not taken. ${(await reply.json()).came ?? reply.statusText}`, true);
+    else sentAt.set(each.frame.frame_id, Date.now());
+    unsent = unsent.filter((other) => other !== each);
+    return true;
+  } catch {
+    tell(`${unsent.length} answers wait for the connection.`, true);
+    return false;
+  } finally {
+    keep();
+  }
+}
+
 async function send() {
-  const due = unsent.filter((each) => !each.sending && Date.now() - each.at >= HELD_MS);
-  for (const each of due) {
-    if (each.sending || !unsent.includes(each)) continue; // sent or taken back while another was under way
-    each.sending = true;
-    try {
-      const reply = await fetch("api/answers", { method: "POST", headers: JSON_BODY, body: bodyOf(each) });
-      if ([401, 429, 503].includes(reply.status)) throw new Error("later");
-      if (!reply.ok) tell(`${each.frame.part_id}: not taken. ${(await reply.json()).came ?? reply.statusText}`, true);
-      else sentAt.set(each.frame.frame_id, Date.now());
-      unsent = unsent.filter((other) => other !== each);
-    } catch {
-      each.sending = false;
-      tell(`${unsent.length} answers wait for the connection.`, true);
-      break;
-    } finally {
-      keep();
-    }
+  for (const each of unsent.filter((other) => !other.posting && Date.now() - other.at >= HELD_MS)) {
+    if (each.posting || !unsent.includes(each)) continue; // sent or taken back while another was under way
+    each.posting = post(each);
+    const arrived = await each.posting;
+    each.posting = null;
+    if (!arrived) break;
   }
   by("undo").disabled = !runs.length;
 }
@@ -173,7 +190,7 @@ news.addEventListener("status", ({ detail }) => {
     + `${detail.distrusted[document.body.dataset.caller]}.` : "";
   by("lesson").textContent = due === null ? "" : due > 0 ? `A lesson comes after ${due} more answers.` : "A lesson is due.";
 });
-unsent.forEach((each) => { each.sending = false; });
+unsent.forEach((each) => { each.posting = null; });
 // Whoever leaves the page has made up his mind. What is not known to have arrived stays here, and is sent again next time.
 addEventListener("pagehide", () => {
   for (const each of unsent) each.left = true;

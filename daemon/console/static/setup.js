@@ -22,12 +22,15 @@ let shown = "";
 let batch = ""; // whose images are or were taught
 let detector = null; // kind of the draft; null: as the settings say
 function ready(draft) {
+  const before = shown;
   shown = draft?.id ?? "";
   for (const step of steps) by(`step-${step}`).setAttribute("aria-disabled", String(!draft));
   by("known").disabled = by("live").disabled = by("advise").disabled = !draft;
   showOddest(draft);
   by("unlike").textContent = draft?.unlike_line ?? "";
   showCheck(null);
+  showWays(null);
+  if (before !== shown) by("shown").replaceChildren(); // they show what another draft says
   if (!draft) return;
   const unused = Object.keys(draft.refused).length;
   const parts = unused ? `${draft.parts} parts (${unused} of ${draft.parts + unused} images refused)` : `${draft.parts} parts`;
@@ -80,6 +83,7 @@ async function follow(where) {
   tellIn(where, told.work?.error ?? "", Boolean(told.work?.error));
   for (const [name, why] of Object.entries(told.draft?.refused ?? {})) refused(name.split("/").at(-1), why);
   ready(told.draft);
+  showCheck(told.check);
   if (told.draft && !by(where).textContent) tellIn(where, by("told").textContent);
 }
 
@@ -122,6 +126,7 @@ get("api/work").then((told) => {
   if (told.work && !told.work.ended && !advising) return follow("told");
   ready(told.draft);
   showCheck(told.check);
+  if (told.work?.what === "remedies") showWays(told.work.found);
   if (advising && !told.work.ended) return followAdvice();
   if (told.draft && advising) showCandidates(told.work.found);
 }).catch(() => {});
