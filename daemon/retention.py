@@ -8,10 +8,17 @@ import structlog
 
 from daemon.inference.engine import Engine
 from daemon.learning.teach import TEACHING
-from daemon.ledger.frames import expired_flags, frame_before, images_beyond_ring, images_nobody_needs
+from daemon.ledger.frames import (
+    expired_flags,
+    frame_before,
+    images_beyond_ring,
+    images_nobody_needs,
+    oldest_that_may_go_ms,
+)
 from daemon.ledger.history import newest_events
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import KeptImage
+from daemon.ledger.shift import FORGOTTEN
 from daemon.service import Service
 from daemon.streams import RedisLost
 
@@ -45,6 +52,8 @@ def retain(service: Service, now_s: float) -> None:
     while gone := ledger.forget_before(int(settled_ms - keep.ledger_days * DAY_MS), through, BATCH_ROWS):
         rows += gone
     rows += _fit_ledger(ledger, through, int(keep.ledger_gb * GB))
+    if rows:  # from here on the ledger is whole again: older reports are of what is left
+        ledger.set_status(FORGOTTEN, {"until_ms": oldest_that_may_go_ms(ledger) or int(now_ms)})
     for spool in engine.settings.state_dir.glob(f"{TEACHING}*"):
         if now_ms - spool.stat().st_mtime * 1000 > DAY_MS:  # its teach was killed
             shutil.rmtree(spool)

@@ -27,6 +27,7 @@ from memory.runtime import give_back_freed_memory
 
 MEMORY_S = 30.0  # between two times that freed memory is given back; it takes tens of milliseconds
 log = structlog.get_logger()
+EXECUTORS = ("default", "lessons", "retraining", "reports", "status")
 EVENT_KINDS = {
     EVENT_JOB_ERROR: "job_failed",
     EVENT_JOB_MAX_INSTANCES: "job_still_running",
@@ -49,8 +50,8 @@ class Every(BaseTrigger):  # type: ignore[misc]  # apscheduler has no annotation
 
 def scheduler(service: Service) -> BackgroundScheduler:
     """The service's jobs, not yet started. Lessons have a thread of their own, so no other job waits for one, and so
-    has retraining, which waits for another process, and the status, or a service whose retention deletes much would
-    look dead.
+    have retraining and reports, which wait for other processes, and the status, or a service whose retention deletes
+    much would look dead.
 
     A failed, missed or skipped run is logged and recorded as an event. A run skipped because the last one still runs is
     recorded too; for lessons that is normal.
@@ -58,7 +59,7 @@ def scheduler(service: Service) -> BackgroundScheduler:
     times = service.engine.settings.schedule
     jobs = BackgroundScheduler(
         timezone="UTC",
-        executors={name: ThreadPoolExecutor(1) for name in ("default", "lessons", "retraining", "status")},
+        executors={name: ThreadPoolExecutor(1) for name in EXECUTORS},
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": times.misfire_grace_s},
     )
 
@@ -81,7 +82,7 @@ def scheduler(service: Service) -> BackgroundScheduler:
     reports = service.engine.settings.reports
     if reports.folder is not None:
         begins = CronTrigger(hour=",".join(map(str, reports.hours)), timezone=get_localzone())
-        jobs.add_job(lambda: report_shift(service), begins, id="reports", executor="status")
+        jobs.add_job(lambda: report_shift(service), begins, id="reports", executor="reports")
     for name in ("inspection", "retraining"):  # a PC that is switched off at night starts every day
         jobs.modify_job(name, next_run_time=datetime.now(UTC) + timedelta(seconds=times.admission_s))
     jobs.add_listener(
@@ -118,8 +119,10 @@ def report_shift(service: Service) -> None:
     assert settings.reports.folder is not None  # noqa: S101  # the job is there only with one
     state = open_state(settings.state_dir)  # its own: no frame waits for a query over a whole shift
     shift = shift_before(now, settings.reports.hours)
-    files = write(state, settings, shift, now.tzinfo or UTC, settings.reports.folder)
-    state.ledger.close()
+    try:
+        files = write(state, settings, shift, now.tzinfo or UTC, settings.reports.folder)
+    finally:
+        state.ledger.close(fold=False)  # folding waits for readers, and the service's frames for it
     log.info("shift reported", files=[str(file) for file in files])
 
 

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 
 from scipy.special import betaincinv
 
+from policies.outlook import binomial_quantile
 from policies.threshold import CONFIDENCE
 
 Bounds = tuple[int, int]
-LIMIT_SPREADS = 3.0  # of a control chart (Shewhart, "Economic control of quality of manufactured product", 1931)
+# Beyond three standard deviations on one side (Shewhart, "Economic control of quality of manufactured product", 1931).
+BEYOND = 0.00135
 
 
 @dataclass(frozen=True)
@@ -62,14 +64,18 @@ class Account:
         call good."""
         share = _interval(self.drawn.defect, self.drawn.defect + self.drawn.open, self.drawn.parts)
         low, high = math.floor(share[0] * self.passed.parts), math.ceil(share[1] * self.passed.parts)
-        return max(self.passed.defect, low), min(self.passed.parts - self.passed.good, high)
+        least = max(self.passed.defect, low)  # what is known is so, even where the drawn ones were a bad draw
+        return least, max(least, min(self.passed.parts - self.passed.good, high))
 
 
 def control_limits(rate: float, parts: int) -> tuple[float, float]:
     """The limits of a p-chart: where the share of `parts` that are falsely rejected lies while nothing but chance
-    changes it (Shewhart 1931: the rate, plus and minus three standard deviations)."""
-    reach = LIMIT_SPREADS * math.sqrt(rate * (1 - rate) / parts) if parts else 1.0
-    return max(rate - reach, 0.0), min(rate + reach, 1.0)
+    changes it, as rarely beyond as by Shewhart's three standard deviations (1931), but by the binomial distribution:
+    of few parts and at a small rate the normal one is wrong by far."""
+    if not parts:
+        return 0.0, 1.0
+    low, high = (binomial_quantile(share, parts, rate) / parts for share in (BEYOND, 1 - BEYOND))
+    return low, high
 
 
 def _interval(least: int, most: int, count: int) -> tuple[float, float]:

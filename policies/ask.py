@@ -6,6 +6,8 @@ import hashlib
 
 from policies.verdict import Verdict
 
+RARE = 0.1  # of good parts: what is more usual is no reason to ask
+
 
 def audited(frame_id: str, share: float) -> bool:
     """Whether the frame belongs to the random audit share in [0, 1], decided by its id alone.
@@ -46,5 +48,6 @@ def question(verdict: Verdict, p_value: float | None, *, audited: bool, disputed
         return "It was passed, and drawn at random: such parts tell how many defects are missed."
     if disputed:
         return "It was passed, and a proposed version would reject it."
-    odd = "" if p_value is None else f", though only {max(100 * p_value, 0.1):.2g} % of good parts look as odd"
+    told = p_value is not None and p_value < RARE
+    odd = f", though only {max(100 * (p_value or 0.0), 0.1):.2g} % of good parts look as odd" if told else ""
     return f"It was passed{odd}. Was a defect missed?"

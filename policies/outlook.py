@@ -60,7 +60,7 @@ def in_a_shift(parts: int, rates: Interval) -> tuple[int, int]:
     since a shift is a draw of its own. It holds with `CONFIDENCE` where the interval of the rate does (the binomial
     distribution's quantiles at its ends)."""
     tail = (1 - CONFIDENCE) / 2
-    low, high = (_quantile(share, parts, rate) for share, rate in zip((tail, 1 - tail), rates, strict=True))
+    low, high = (binomial_quantile(share, parts, rate) for share, rate in zip((tail, 1 - tail), rates, strict=True))
     return low, high
 
 
@@ -80,7 +80,7 @@ def band(above: int, count: int) -> Interval:
     return low, high
 
 
-def _quantile(share: float, parts: int, rate: float) -> int:
+def binomial_quantile(share: float, parts: int, rate: float) -> int:
     """The least number that so many draws at this rate exceed with at most 1 - `share`."""
     if rate >= 1:
         return parts

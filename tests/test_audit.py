@@ -7,6 +7,8 @@ import io
 import json
 import shutil
 import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -86,6 +88,9 @@ ALTERED = {
     "an entry that is gone, the others renumbered": "DELETE FROM audit WHERE id = 4;"
     " UPDATE audit SET id = id - 1 WHERE id > 4",
     "the first entry": "DELETE FROM audit WHERE id = 1",
+    "an emptied log": "DELETE FROM audit",
+    "an answer altered and the log emptied": "UPDATE feedback SET operator = 'carl' WHERE id = 1; DELETE FROM audit",
+    "an entry that is no JSON": "UPDATE audit SET detail = 'x' WHERE kind = 'answer'",
     "two entries in the other's place": "UPDATE audit SET id = 99 WHERE id = 2; UPDATE audit SET id = 2 WHERE id = 3;"
     " UPDATE audit SET id = 3 WHERE id = 99",
 }
@@ -96,6 +101,7 @@ def test_whatever_is_altered_is_found(grown: State, script: str, settings: Setti
     with sqlite3.connect(settings.state_dir / "ledger.sqlite") as other:
         other.executescript(script)
     assert verify(grown).faults
+    assert verify(open_state(settings.state_dir)).faults, "whoever opens it mends nothing"
 
 
 def test_a_log_that_was_written_anew_is_found_by_a_digest_that_was_noted(grown: State, settings: Settings) -> None:
@@ -118,6 +124,42 @@ def test_a_version_s_manifest_that_was_exchanged_is_found(grown: State, settings
     manifest = grown.store.version(3)
     manifests[0].write_bytes(replace(manifest, who="carl").encode())
     assert any("version 3" in fault for fault in verify(open_state(settings.state_dir)).faults)
+
+
+def test_a_version_whose_manifest_is_gone_is_found(grown: State, settings: Settings) -> None:
+    (manifest,) = (settings.state_dir / "store").rglob("000003.json")
+    manifest.unlink()
+    (fault,) = verify(open_state(settings.state_dir)).faults
+    assert fault == "version 3, which the log tells, has no manifest any more"
+    assert grown.store.newest_number() == 4
+
+
+def test_a_line_that_goes_on_meanwhile_is_no_fault(grown: State, service: Service) -> None:
+    ended = threading.Event()
+
+    def answering() -> None:
+        number = 0
+        while not ended.is_set():
+            number += 1
+            answers.record(service.engine.ledger, answers.answer("good", "good", f"operator {number}"), NOW_MS)
+
+    thread = threading.Thread(target=answering)
+    thread.start()
+    try:
+        faults = [verify(grown).faults for _ in range(30)]
+    finally:
+        ended.set()
+        thread.join()
+    assert faults == [()] * 30
+
+
+def test_who_opens_an_older_ledger_at_once_chains_it_once(tmp_path: Path) -> None:
+    for turn in range(3):
+        state = tmp_path / str(turn)
+        shutil.copytree(Path(__file__).parent / "golden_states" / "ledger-11" / "state", state)
+        with ThreadPoolExecutor(4) as starting:
+            opened = list(starting.map(open_state, [state] * 4))
+        assert verify(opened[0]).faults == ()
 
 
 @given(st.lists(st.tuples(*[st.text(max_size=5)] * 4), min_size=2, max_size=2, unique=True))

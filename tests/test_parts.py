@@ -138,6 +138,33 @@ def test_what_was_taken_back_is_taken_back_once(service: Service) -> None:
     assert "right, without an answer by anna" in refused.detail["reason"]
 
 
+@pytest.mark.usefixtures("client")
+def test_what_was_taken_back_can_be_said_again(service: Service) -> None:
+    """Also by clients that name no key, so that it is the same one each time."""
+    ledger = service.engine.ledger
+    for turn in range(3):
+        assert answers.record(ledger, answers.answer("left", "good", "anna"), NOW_MS)
+        assert answers.record(ledger, answers.answer("left", "good", "anna"), NOW_MS) is None, turn
+        assert len(standing_on(ledger, "left")) == 1
+        feedback.withdraw(ledger, None, "left", "anna", NOW_MS)
+        assert standing_on(ledger, "left") == []
+
+
+@pytest.mark.usefixtures("client")
+def test_a_lesson_goes_on_when_others_answers_are_taken_back(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger, head, gated = service.engine.ledger, service.store.current().version, lesson.propose_and_gate
+    answers.record(ledger, answers.answer("f4", "defect", "anna"), NOW_MS)
+
+    def meanwhile(*given: object) -> object:
+        outcome = gated(*given)  # type: ignore[arg-type]  # passed on
+        answers.record(ledger, answers.answer("left", "good", "anna"), NOW_MS)
+        feedback.withdraw(ledger, head, "left", "anna", NOW_MS)
+        return outcome
+
+    monkeypatch.setattr(lesson, "propose_and_gate", meanwhile)
+    assert isinstance(lesson.learn(service.engine, service.store, "test"), Version)
+
+
 def test_what_was_learned_is_not_taken_back_by_a_key(client: TestClient, service: Service) -> None:
     answers.record(service.engine.ledger, answers.answer("f4", "defect", "anna"), NOW_MS)
     assert isinstance(lesson.learn(service.engine, service.store, "test"), Version)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sqlite3
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
 from pictures import png
+from scipy.stats import binom
 
 from daemon import schedule
 from daemon.cli.console import line_view
@@ -101,8 +103,19 @@ def test_with_nobody_drawn_escapes_are_the_known_ones_and_what_is_possible() -> 
     assert account.escapes == (2, 90)
 
 
+@given(st.floats(0.001, 0.1), st.integers(1, 2_000))
+def test_a_calm_day_is_beyond_chance_as_rarely_as_it_is_said(rate: float, parts: int) -> None:
+    """Of few parts, or at a small rate, three standard deviations of a normal distribution would cry every week."""
+    assert binom.sf(round(control_limits(rate, parts)[1] * parts), parts, rate) <= 0.00136
+
+
+def test_a_bad_draw_does_not_turn_the_bounds_round() -> None:
+    account = Account(Labelled(1_000, 100, 50), Labelled(), Labelled(), Labelled(100, 100, 0))
+    assert account.escapes == (50, 50)
+
+
 def test_the_limits_of_chance_are_those_of_a_p_chart() -> None:
-    assert control_limits(0.02, 1_000) == pytest.approx((0.0067183, 0.0332816), abs=1e-6)
+    assert control_limits(0.02, 1_000) == (0.008, 0.034)
     assert control_limits(0.02, 10)[0] == 0
     assert control_limits(0.02, 0) == (0, 1)
 
@@ -163,6 +176,35 @@ def test_a_report_tells_what_the_ledger_holds(busy: State, settings: Settings) -
     assert report(busy, settings, Shift(0, 1)).account.judged == 0
 
 
+def test_what_retention_has_left_is_told_as_no_whole(busy: State, settings: Settings, service: Service) -> None:
+    assert report(busy, settings, ALL).whole
+    service.engine.ledger.set_status(of.FORGOTTEN, {"until_ms": 1_000})
+    told = report(busy, settings, ALL)
+    assert not told.whole
+    html = whole_page(told, busy, settings, UTC)
+    assert "have left the ledger" in html
+    assert "<b>at least 1</b>" in html
+    assert report(busy, settings, replace(ALL, since_ms=1_000)).whole
+
+
+def test_a_report_waits_for_no_reader_and_makes_no_frame_wait(
+    service: Service, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Folding the log in waits for whoever reads, and meanwhile nobody can write."""
+    monkeypatch.setattr(pdf, "available", lambda: False)
+    reports = settings.reports.model_copy(update={"folder": tmp_path / "reports"})
+    service.engine.settings = settings.model_copy(update={"reports": reports})
+    reader = sqlite3.connect(settings.state_dir / "ledger.sqlite", isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM frames").fetchone()
+    service.engine.ledger.event(NOW_MS, "trust", before="a", now="b")
+    folded = []
+    monkeypatch.setattr("daemon.ledger.ledger.Ledger.close", lambda _, *, fold=True: folded.append(fold))
+    schedule.report_shift(service)
+    reader.close()
+    assert folded == [False]
+
+
 def test_events_and_days_are_those_of_the_time(busy: State, settings: Settings) -> None:
     last_ms = of.last_judged_ms(busy.ledger)
     assert last_ms is not None
@@ -177,7 +219,7 @@ def test_events_and_days_are_those_of_the_time(busy: State, settings: Settings) 
 def test_a_report_comes_as_files_that_need_nothing_else(busy: State, settings: Settings, tmp_path: Path) -> None:
     files = write(busy, settings, Shift(1_795_900_000_000, 1_795_900_000_000 + 1, "A"), BERLIN, tmp_path / "new")
     assert [file.name for file in files] == [
-        f"test_2026-11-28T22-06_2026-11-28T22-06.{s}" for s in ("html", "csv", "pdf")
+        f"test_A_2026-11-28T22-06_2026-11-28T22-06.{s}" for s in ("html", "csv", "pdf")
     ]
     html = whole_page(report(busy, settings, ALL), busy, settings, BERLIN)
     assert html.count("data:image/jpeg") == 2

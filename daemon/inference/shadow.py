@@ -27,7 +27,7 @@ class LessonTicket:
 @dataclass(frozen=True)
 class Trial:
     """An approved proposal that scores every frame which the head judges; its verdicts are in the ledger. `revoked` is
-    how many answers had been revoked when it was made."""
+    how many of the answers that it takes into account had been revoked when it was made."""
 
     approved: ApprovedProposal
     ticket: LessonTicket

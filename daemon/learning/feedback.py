@@ -58,7 +58,8 @@ def unlearned(ledger: Ledger, head: Version | None, frame_id: str, operator: str
     it."""
     given = [each for each in answers_on(ledger, frame_id) if each.operator == operator and each.revoked_by is None]
     mine = [each for each in given if each.effect is not Effect.CHECK]  # who was checked cannot undo that
-    if head is not None and mine and mine[0].id <= head.feedback_through:
+    taught = [each for each in mine if each.effect not in {Effect.LATE, Effect.UNCONFIRMED}]
+    if head is not None and taught and taught[0].id <= head.feedback_through:
         raise FeedbackRejected(
             expected="an answer that nothing was learned from yet",
             came=f"{frame_id}, which version {head.number} has learned from",

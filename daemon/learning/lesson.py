@@ -69,7 +69,7 @@ def learn(engine: Engine, store: Store, cause: str) -> Version | Hold | Trial:
         before = trials.under_way(engine.ledger, base.version.number)
         lesson = before or _new_ticket(engine, base.version, cause)
         spans = (Span(base.version.feedback_through, lesson.through),)
-        revoked = count_revoked(engine.ledger)
+        revoked = count_revoked(engine.ledger, lesson.through)
         # What was on trial before a restart was proposed when the scene was trusted.
         rate = in_force(store, engine.settings.policy.false_reject_rate)
         outcome = propose_and_gate(engine, base, spans, CALM if before else engine.drift(), rate)
@@ -87,7 +87,7 @@ def learn(engine: Engine, store: Store, cause: str) -> Version | Hold | Trial:
     report = _outcome(engine, trial) if frames else None
     if isinstance(report, Hold):
         return report
-    if count_revoked(engine.ledger) != trial.revoked:
+    if count_revoked(engine.ledger, trial.ticket.through) != trial.revoked:
         return _drop(engine, "answers were taken back meanwhile")
     try:
         return _commit(engine, store, trial, report)
@@ -143,7 +143,7 @@ def _commit(engine: Engine, store: Store, trial: Trial, report: ShadowReport | N
     )
     engine.trial = None
     put_into_effect(engine, Model(version, proposal.snapshot), proposal.refused)
-    if count_revoked(engine.ledger) != trial.revoked:  # in the moment of the commit
+    if count_revoked(engine.ledger, lesson.through) != trial.revoked:  # in the moment of the commit
         engine.ledger.event(engine.clock_ms(), "learned_taken_back", version=version.number)
         log.warning("an answer was taken back while this version was committed: revoke it", version=version.number)
     return version

@@ -124,9 +124,11 @@ def operators_in(ledger: Ledger, span: Span) -> list[str]:
     return [row["operator"] for row in rows]
 
 
-def count_revoked(ledger: Ledger) -> int:
-    """How many answers were ever revoked."""
-    return ledger.database.number("SELECT count(*) FROM revoked")
+def count_revoked(ledger: Ledger, through: int) -> int:
+    """How many of the answers up to this one that may have taught something are revoked."""
+    return ledger.database.number(
+        "SELECT count(*) FROM revoked JOIN teaching ON id = feedback_id WHERE feedback_id <= ?", through
+    )
 
 
 def revocations(ledger: Ledger) -> list[Revocation]:

@@ -13,12 +13,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from daemon.clock import from_iso
-from daemon.ledger.database import Connection, Database, Row
+from daemon.ledger.database import Connection, Row
 
+AUDITED = 12  # the step of the schema that brings the log
 FIRST = ""  # the digest before the first entry
-UNCHAINED = (
-    "SELECT NOT EXISTS (SELECT 1 FROM audit) AND (EXISTS (SELECT 1 FROM versions) OR EXISTS (SELECT 1 FROM feedback))"
-)
 
 
 def append(db: Connection, at_ms: int, kind: str, who: str, what: str, detail: Mapping[str, Any]) -> None:
@@ -47,13 +45,11 @@ def digest_of(before: str, number: int, at_ms: int, kind: str, who: str, what: s
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def adopt(database: Database) -> None:
-    """Chain what a ledger from before the audit log knows, as it stands now, by time; once."""
-    if not database.number(UNCHAINED):  # nothing is written: a full disk can still be read
-        return
-    with database.write() as db:
-        for at_ms, kind, who, what, detail in sorted(_known(db), key=lambda entry: entry[0]):
-            append(db, at_ms, kind, who, what, detail | {"adopted": True})
+def adopt(db: Connection) -> None:
+    """Chain what a ledger from before the audit log knows, as it stands now, by time; within the step that brings the
+    log, and never again: an empty log beside answers is one that somebody has emptied."""
+    for at_ms, kind, who, what, detail in sorted(_known(db), key=lambda entry: entry[0]):
+        append(db, at_ms, kind, who, what, detail | {"adopted": True})
 
 
 def answer_detail(row: Row) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
@@ -20,11 +20,11 @@ DISK_ERRORS = (sqlite3.OperationalError, OSError)
 class Database:
     """One SQLite file, shared by threads; what is written is durable before the call returns.
 
-    Raises sqlite3.OperationalError where the disk refuses; then nothing was written. Raises StoreError for a ledger of
-    a newer Driftline.
+    `after` a step of the schema, by its number, more is done in the same transaction. Raises sqlite3.OperationalError
+    where the disk refuses; then nothing was written. Raises StoreError for a ledger of a newer Driftline.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, after: Mapping[int, Callable[[Connection], None]]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.RLock()
         self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
@@ -33,9 +33,11 @@ class Database:
         self._connection.execute("PRAGMA synchronous = FULL")
         if self._steps_taken(path) < len(STEPS):  # else nothing is written: a full disk can still be read
             with self.write() as connection:
-                for step in STEPS[self._steps_taken(path) :]:
+                for number, step in enumerate(STEPS[self._steps_taken(path) :], start=self._steps_taken(path) + 1):
                     for statement in _statements(step):
                         connection.execute(statement)
+                    if number in after:
+                        after[number](connection)
                 connection.execute(f"PRAGMA user_version = {len(STEPS)}")
 
     def _steps_taken(self, path: Path) -> int:
@@ -48,11 +50,13 @@ class Database:
             )
         return steps
 
-    def close(self) -> None:
-        """Fold the write-ahead log in, which waits where the disk is full, and close."""
+    def close(self, *, fold: bool = True) -> None:
+        """Close; and before that `fold` the write-ahead log in, which waits where the disk is full, and for whoever
+        reads, while nobody can write."""
         with self._lock:
-            with suppress(sqlite3.OperationalError):
-                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            if fold:
+                with suppress(sqlite3.OperationalError):
+                    self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._connection.close()
 
     def row(self, query: str, *values: Value) -> Row | None:
@@ -75,6 +79,16 @@ class Database:
         """The room that the rows take. The file keeps what deleted ones took, for the next."""
         used = self.number("PRAGMA page_count") - self.number("PRAGMA freelist_count")
         return used * self.number("PRAGMA page_size")
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """All that is read meanwhile is of one moment; others write on."""
+        with self._lock:
+            self._connection.execute("BEGIN DEFERRED")
+            try:
+                yield
+            finally:
+                self._connection.execute("COMMIT")
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:

@@ -130,6 +130,14 @@ def images_nobody_needs(ledger: Ledger) -> list[KeptImage]:
     return [KeptImage(row["seq"], row["kept"]) for row in rows]
 
 
+def oldest_that_may_go_ms(ledger: Ledger) -> int | None:
+    """When the oldest frame was judged that retention may delete next (Unix, ms); None without one."""
+    row = ledger.database.row(
+        "SELECT judged_ms FROM unanswered WHERE published = 1 AND kept IS NULL ORDER BY seq LIMIT 1"
+    )
+    return row["judged_ms"] if row else None
+
+
 def frame_before(ledger: Ledger, frames: int) -> tuple[int, int]:
     """The number of the frame that so many newer ones follow, and when it was judged (Unix, ms); 0 and 0 where there is
     none."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.clock import Moment, moment
-from daemon.ledger.chain import adopt, answer_detail, append, append_version
+from daemon.ledger.chain import AUDITED, adopt, answer_detail, append, append_version
 from daemon.ledger.database import Database
 from daemon.ledger.records import JudgedFrame, NewAnswer, NewVerdict, RecordedAnswer
 from daemon.ledger.rows import (
@@ -19,6 +19,7 @@ from daemon.ledger.rows import (
     frame_columns,
     judged_frame,
     recorded_answer,
+    unused_key,
 )
 
 REVIEWED_FRAMES = 100
@@ -33,12 +34,11 @@ class Ledger:
     """
 
     def __init__(self, path: Path) -> None:
-        self.database = Database(path)
-        adopt(self.database)
+        self.database = Database(path, {AUDITED: adopt})
 
-    def close(self) -> None:
-        """Fold the write-ahead log in and close."""
-        self.database.close()
+    def close(self, *, fold: bool = True) -> None:
+        """Fold the write-ahead log in, unless somebody else will, and close."""
+        self.database.close(fold=fold)
 
     def record_verdict(self, verdict: NewVerdict) -> JudgedFrame:
         """Record a verdict once. Returns the recorded frame: the earlier one where the frame id was judged before.
@@ -61,9 +61,9 @@ class Ledger:
         """Record one operator's answer once; None where its idempotency key was seen before."""
         with self.database.write() as db:
             # Looked up first: an ignored insert would leave a gap in the ids that versions refer to.
-            if db.execute("SELECT 1 FROM feedback WHERE key = ?", (answer.key,)).fetchone():
+            if (key := unused_key(db, answer.key)) is None:
                 return None
-            answer_id = db.execute(INSERT_ANSWER, answer_columns(answer)).lastrowid
+            answer_id = db.execute(INSERT_ANSWER, answer_columns(answer) | {"key": key}).lastrowid
             row = db.execute("SELECT * FROM answers WHERE id = ?", (answer_id,)).fetchone()
             append(db, answer.received_ms, "answer", answer.operator, answer.frame_id, answer_detail(row))
             return recorded_answer(row)

@@ -13,6 +13,7 @@ from daemon.ledger.audit_log import AuditEntry, AuditFilter, entries
 from daemon.ledger.chain import FIRST, answer_detail, digest_of
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.state import State
+from memory.version import Version
 
 HELD = ("answer", "revocation")
 Said = tuple[str, int, str, str, str]
@@ -29,10 +30,13 @@ class Proof:
 
 
 def verify(state: State, noted: str | None = None) -> Proof:
-    """Look at every entry, and at everything that must have one. `noted` is a digest that somebody kept elsewhere: it
-    must be in the log."""
-    log = list(entries(state.ledger, AuditFilter()))
-    faults = [*_broken(log), *_differing(state.ledger, log), *_versions(state, log)]
+    """Look at every entry, and at the answers, revocations and versions that must have one. `noted` is a digest that
+    somebody kept elsewhere: it must be in the log."""
+    versions = state.store.history()  # first: what is committed meanwhile is told after it
+    with state.ledger.database.reading():
+        log = list(entries(state.ledger, AuditFilter()))
+        faults = list(_broken(log)) or [*_differing(state.ledger, log), *_versions(versions, log)]
+    faults += [f"damaged: {line}" for line in state.store.damaged()]
     if noted is not None and noted not in {entry.digest for entry in log}:
         faults.append(f"no entry has the digest {noted}: the log is not the one that it was noted from, or was cut")
     return Proof(len(log), log[-1].digest if log else FIRST, tuple(faults))
@@ -75,11 +79,15 @@ def _held(ledger: Ledger) -> Iterator[Said]:
         yield _said("revocation", row["at_ms"], row["who"], row["frame_id"], detail)
 
 
-def _versions(state: State, log: list[AuditEntry]) -> Iterator[str]:
-    """Versions of the store that no entry tells, or tells otherwise. Those that retention has removed are in the log
-    alone."""
+def _versions(versions: list[Version], log: list[AuditEntry]) -> Iterator[str]:
+    """Versions that the log tells otherwise than their manifests, which are kept for ever; one that was committed a
+    moment ago is told next."""
     told = {int(entry.what): json.loads(entry.detail)["sha256"] for entry in log if entry.kind == "version"}
-    for version in state.store.history():
-        if told.get(version.number) != version.sha256:
-            yield f"version {version.number} is not the one that the log tells"
-    yield from (f"damaged: {line}" for line in state.store.damaged())
+    held = {version.number: version.sha256 for version in versions}
+    for number in sorted(told.keys() | {one for one in held if one <= max(told, default=0)}):
+        if held.get(number) != told.get(number):
+            yield (
+                f"version {number} is not the one that the log tells"
+                if number in held
+                else (f"version {number}, which the log tells, has no manifest any more")
+            )

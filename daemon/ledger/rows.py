@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from daemon.ledger.database import Row
+from daemon.ledger.database import Connection, Row
 from daemon.ledger.records import (
     Effect,
     JudgedFrame,
@@ -112,3 +112,13 @@ def recorded_event(row: Row) -> RecordedEvent:
 def event_detail(detail: Mapping[str, Any]) -> str:
     """An event's detail as the column and the events stream hold it."""
     return json.dumps(detail, ensure_ascii=False, default=str)
+
+
+def unused_key(db: Connection, key: str) -> str | None:
+    """The key by which an answer with this idempotency key is recorded; None where that was done. What was said, taken
+    back and is said again is recorded anew."""
+    while earlier := db.execute("SELECT id, revoked_by FROM answers WHERE key = ?", (key,)).fetchone():
+        if earlier["revoked_by"] is None:
+            return None
+        key = f"{key}|after {earlier['id']}"
+    return key

@@ -185,12 +185,14 @@ CREATE VIEW open_reviews AS
 """
 
 # The audit log; what an older ledger knows is chained when it is opened (`daemon.ledger.chain`). And studies of how
-# well people agree on known parts, with what they said of them, which teaches nothing.
+# well people agree on known parts, with what they said of them, which teaches nothing. Which answer replaced another is
+# looked up by frame: by operator it takes all of that operator's later answers.
 TWELFTH = """
 CREATE TABLE audit (
     id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, kind TEXT NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL,
     detail TEXT NOT NULL, digest TEXT NOT NULL
 );
+CREATE INDEX feedback_of_operator ON feedback (frame_id, operator, id);
 CREATE INDEX audit_what ON audit (what);
 CREATE INDEX audit_kind ON audit (kind, id);
 CREATE TABLE studies (

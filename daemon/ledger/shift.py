@@ -12,9 +12,10 @@ from daemon.ledger.rows import judged_frame, recorded_event
 from policies.accounts import Account, Labelled
 from policies.verdict import Label, Verdict
 
+FORGOTTEN = "forgotten"  # the status that retention writes
 CHOSEN = (
-    "chosen AS (SELECT * FROM line_frames WHERE judged_ms >= ?1 AND judged_ms < ?2"
-    " AND (?3 IS NULL OR part_id BETWEEN ?3 AND ?3 || ?4))"
+    "chosen AS (SELECT seq, frame_id, verdict, version, judged_ms, audited, answered FROM line_frames"
+    " WHERE judged_ms >= ?1 AND judged_ms < ?2 AND (?3 IS NULL OR part_id BETWEEN ?3 AND ?3 || ?4))"
 )
 # A frame has a label where all answers about it that stand say the same.
 SAID = (
@@ -74,8 +75,8 @@ def account(ledger: Ledger, shift: Shift) -> Account:
 def defects(ledger: Ledger, shift: Shift, limit: int) -> list[JudgedFrame]:
     """The newest frames of a shift that people call defects, newest first."""
     rows = ledger.database.rows(
-        f"WITH {CHOSEN}, {SAID} SELECT chosen.* FROM chosen JOIN said USING (frame_id)"  # noqa: S608  # our own words
-        " WHERE label = 'defect' ORDER BY seq DESC LIMIT ?5",
+        f"WITH {CHOSEN}, {SAID} SELECT frames.* FROM chosen JOIN said USING (frame_id)"  # noqa: S608  # our own words
+        " JOIN frames USING (seq) WHERE label = 'defect' ORDER BY seq DESC LIMIT ?5",
         *shift.values,
         limit,
     )
@@ -114,6 +115,12 @@ def told_between(ledger: Ledger, shift: Shift, kinds: tuple[str, ...]) -> list[R
         json.dumps(kinds),
     )
     return [recorded_event(row) for row in rows]
+
+
+def forgotten_until_ms(ledger: Ledger) -> int:
+    """Until when frames without an answer have left the ledger (Unix, ms), 0 where none has: of what was judged before,
+    only a part is left, and no fair one."""
+    return int((ledger.get_status(FORGOTTEN) or {"until_ms": 0})["until_ms"])
 
 
 def last_judged_ms(ledger: Ledger) -> int | None:

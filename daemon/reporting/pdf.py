@@ -30,7 +30,10 @@ def pdf(html: str) -> bytes:
             do="pip install 'driftline[pdf]' and apt-get install libpangoft2-1.0-0; or print the page from the browser",
         )
     command = ["nice", "-n", "19", sys.executable, "-m", "weasyprint", "--quiet", "-", "-"]
-    made = subprocess.run(command, input=html.encode(), capture_output=True, timeout=MOST_S, check=False)  # noqa: S603  # our own
+    try:
+        made = subprocess.run(command, input=html.encode(), capture_output=True, timeout=MOST_S, check=False)  # noqa: S603  # our own
+    except subprocess.TimeoutExpired as error:
+        raise NoPdf(expected=f"a PDF within {MOST_S} s", came="none", do="print the page from the browser") from error
     if made.returncode or not made.stdout.startswith(b"%PDF"):
         raise NoPdf(
             expected="a PDF from WeasyPrint",

@@ -64,6 +64,12 @@ class Report:
     versions: tuple[of.InForce, ...]
     operators: dict[str, dict[str, int]]
     events: tuple[tuple[int, str], ...]
+    forgotten: bool
+
+    @property
+    def whole(self) -> bool:
+        """Whether all frames of its time are on record."""
+        return not self.forgotten
 
 
 def report(state: State, settings: Settings, shift: Shift) -> Report:
@@ -82,6 +88,7 @@ def report(state: State, settings: Settings, shift: Shift) -> Report:
         versions=tuple(of.in_force(ledger, shift)),
         operators=of.answered_by(ledger, shift),
         events=tuple((event.at_ms, _words(event.kind, event.detail)) for event in of.told_between(ledger, shift, TOLD)),
+        forgotten=shift.since_ms < of.forgotten_until_ms(ledger),
     )
 
 
@@ -96,7 +103,7 @@ def body(told: Report, picture: Picture, zone: tzinfo) -> Markup:
     limits = [100 * day.limits[1] for day in told.days] * (2 if len(told.days) == 1 else 1)  # a line has two ends
     axes = Axes(PLOT, max(len(told.days), 2), 0.0, max([2 * told.rate, *(day.share[1] for day in told.days)]) * 100)
     shown = {
-        "bounds": _bounds,
+        "bounds": _bounds if told.whole else lambda bounds: f"at least {bounds[0]:,}",
         "share": _share,
         "when": when,
         "date": lambda at_ms: f"{datetime.fromtimestamp(at_ms / 1000, zone):%m-%d}",
@@ -150,7 +157,7 @@ def _days(state: State, shift: Shift, rate: float) -> list[Day]:
 
 
 def _place(state: State, frame: JudgedFrame) -> str:
-    """Where on the image a defect lies, in ninths: by the mark of who confirmed it, or where it was most anomalous."""
+    """Where on the image a defect lies, in ninths: where it was most anomalous."""
     at = (frame.evidence or {}).get("at")
     anomaly = state.kept.anomaly(frame.kept) if frame.kept and at else None
     if anomaly is None or at is None:
@@ -166,6 +173,10 @@ def _words(kind: str, detail: Mapping[str, Any]) -> str:
     return f"{name}: {', '.join(parts)}" if parts else name
 
 
+def _percent(share: float) -> str:
+    return f"{100 * share:.2g}" if share < 0.1 else f"{100 * share:.0f}"
+
+
 def _minute(at_ms: int, zone: tzinfo) -> str:
     return f"{datetime.fromtimestamp(at_ms / 1000, zone):%Y-%m-%d %H:%M}"
 
@@ -176,7 +187,7 @@ def _bounds(bounds: Bounds) -> str:
 
 
 def _share(bounds: Sequence[float], of_all: int = 1) -> str:
-    low, high = (f"{100 * bound / max(of_all, 1):.2g}" for bound in bounds)
+    low, high = (_percent(bound / max(of_all, 1)) for bound in bounds)
     return f"{low} %" if low == high else f"{low} to {high} %"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
@@ -22,14 +23,15 @@ def write(state: State, settings: Settings, shift: Shift, zone: tzinfo, folder: 
     ends = (
         f"{datetime.fromtimestamp(at_ms / 1000, zone):%Y-%m-%dT%H-%M}" for at_ms in (shift.since_ms, shift.until_ms)
     )
-    name = "_".join((settings.line, *ends))
-    made = {"html": html.encode(), "csv": table(told).encode()}
-    if pdf.available():
-        made["pdf"] = pdf.pdf(html)
+    lot = [re.sub(r"[^A-Za-z0-9._-]+", "-", shift.lot)] if shift.lot else []
+    name = "_".join((settings.line, *lot, *ends))
     folder.mkdir(parents=True, exist_ok=True)
-    files = [folder / f"{name}.{suffix}" for suffix in made]
-    for file, content in zip(files, made.values(), strict=True):
-        write_draft(file, content).replace(file)
+    files = [folder / f"{name}.{suffix}" for suffix in ("html", "csv")]
+    for file, text in zip(files, (html, table(told)), strict=True):
+        write_draft(file, text.encode()).replace(file)
+    if pdf.available():
+        files.append(folder / f"{name}.pdf")
+        write_draft(files[-1], pdf.pdf(html)).replace(files[-1])
     return files
 
 
