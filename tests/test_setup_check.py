@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import setups
@@ -29,12 +30,12 @@ def checked(client: TestClient, *images: bytes) -> dict[str, Any]:
     batch = client.post("/api/setup/known", json={"count": len(images)}).json()["batch"]
     for number, data in enumerate(images):
         reply = client.post("/api/setup/check", params={"batch": batch, "name": f"{number}.png"}, content=data)
-        assert reply.status_code == (422 if data == TORN else 200), reply.text
+        assert reply.status_code == (422 if data in {TORN, SMALL} else 200), reply.text
     summary: dict[str, Any] = client.get("/api/work").json()["check"]
     return summary
 
 
-TORN = b"no image"
+TORN, SMALL = b"no image", cv2.imencode(".png", np.zeros((40, 50, 3), np.uint8))[1].tobytes()
 BURR, MISSED = png(610, STEADY, Flaw.BURR), png(700)  # the second is no defect at all: nothing finds it
 
 
@@ -90,6 +91,11 @@ def test_known_defects_that_cannot_be_read_are_told_and_others_do_not_mix_in(cli
     told = checked(client, BURR, TORN)
     assert told["words"].endswith("1 could not be read")
     assert (told["found"], told["of"], told["left"]) == (1, 1, 0)
+    told = checked(client, BURR, SMALL)
+    assert (told["of"], told["words"][-19:]) == (1, "1 could not be read")
+    draft = taught(client, batch=client.get("/api/work").json()["draft"]["batch"])
+    again = client.get("/api/work").json()["check"]
+    assert (again["of"], again["left"], again["words"][-19:]) == (1, 0, "1 could not be read")
     late = client.post("/api/setup/check", params={"batch": older, "name": "a.png"}, content=MISSED)
     assert late.status_code == 409
     assert client.post("/api/setup/live", json={"draft": draft["id"]}).status_code == 201

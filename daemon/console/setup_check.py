@@ -14,10 +14,11 @@ from daemon.console.jobs import Jobs, Work
 from daemon.console.line import LineView
 from daemon.console.uploads import Uploads
 from daemon.inference.sight import AS_IT_IS
+from daemon.intake.decode import ImageRejected
 from daemon.intake.onto_canvas import Decoded, decode_onto
 from daemon.learning import teach as teaching
 from memory.errors import DriftlineError
-from memory.geometry import defect_px_at
+from memory.geometry import GeometryError, defect_px_at
 from policies.setup_check import SetupCheck, advice, other_rates
 
 KINDS = ("patch-bank", "padim", "simplenet")
@@ -67,11 +68,11 @@ class SetupChecks:
     def again(self, work: Work) -> None:
         """Check the known defects that were sent before on the draft that was taught now."""
         draft = self._drafts.current()
-        self._of, self._shares, self._unread = draft.id, [], 0
+        self._of = draft.id
         paths = self._known.paths(self._batch) if self._batch else []
         self._wanted = len(paths)
-        for share in self._tried(draft, work.track(paths, "known defects"))[0]:
-            self._count(draft.id, share)
+        self._shares, _ = self._tried(draft, work.track(paths, "known defects"))
+        self._unread = len(paths) - len(self._shares)
 
     def _count(self, draft: str, share: float) -> None:
         if self._of != draft:
@@ -156,12 +157,16 @@ class SetupChecks:
         return max(self._wanted - self._unread - len(checked.shares if checked else ()), 0)
 
     def _tried(self, draft: teaching.Draft, known: Iterable[Path]) -> tuple[list[float], dict[str, Any]]:
-        """The draft's scores of known defects in multiples of its threshold, and what that found and cost."""
+        """The draft's scores, in multiples of its threshold, of those known defects that it can take, and what that
+        found and cost."""
         backbone, source, shares, took_ms = self._line.engines.backbone(), self._line.settings.source, [], []
         for path in known:
             began = time.perf_counter()
-            seen = decode_onto(path.read_bytes(), draft.sight.canvas.geometry, source)
-            view = draft.sight.view(draft.sight.look(seen, AS_IT_IS, source).image, backbone)
+            try:
+                seen = decode_onto(path.read_bytes(), draft.sight.canvas.geometry, source)
+                view = draft.sight.view(draft.sight.look(seen, AS_IT_IS, source).image, backbone)
+            except (ImageRejected, GeometryError):  # told when it was sent
+                continue
             shares.append(draft.snapshot.detector.score(view).value / draft.threshold.value)
             took_ms.append(1000 * (time.perf_counter() - began))
         found = SetupCheck(tuple(shares)).found
