@@ -9,10 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from scipy.special import betaincinv
-
-from policies.outlook import binomial_quantile
-from policies.threshold import CONFIDENCE
+from policies.outlook import binomial_quantile, clopper_pearson
 
 Bounds = tuple[int, int]
 # Beyond three standard deviations on one side (Shewhart, "Economic control of quality of manufactured product", 1931).
@@ -57,12 +54,12 @@ class Account:
 
     @property
     def escapes(self) -> Bounds:
-        """How many defects were passed; it holds with `CONFIDENCE`, as far as people are right.
+        """How many defects were passed; it holds with 95 % confidence, as far as people are right.
 
         At least and at most what the drawn ones tell by the interval of Clopper and Pearson (1934), where one that
         nobody has settled may be either; at least those that people have found, and at most all but those that they
         call good."""
-        share = _interval(self.drawn.defect, self.drawn.defect + self.drawn.open, self.drawn.parts)
+        share = clopper_pearson(self.drawn.defect, self.drawn.defect + self.drawn.open, self.drawn.parts)
         low, high = math.floor(share[0] * self.passed.parts), math.ceil(share[1] * self.passed.parts)
         least = max(self.passed.defect, low)  # what is known is so, even where the drawn ones were a bad draw
         return least, max(least, min(self.passed.parts - self.passed.good, high))
@@ -75,14 +72,4 @@ def control_limits(rate: float, parts: int) -> tuple[float, float]:
     if not parts:
         return 0.0, 1.0
     low, high = (binomial_quantile(share, parts, rate) / parts for share in (BEYOND, 1 - BEYOND))
-    return low, high
-
-
-def _interval(least: int, most: int, count: int) -> tuple[float, float]:
-    """The interval of a share of which between `least` and `most` of `count` drawn ones tell; (0, 1) for none."""
-    if count == 0:
-        return 0.0, 1.0
-    tail = (1 - CONFIDENCE) / 2
-    low = float(betaincinv(least, count - least + 1, tail)) if least else 0.0
-    high = float(betaincinv(most + 1, count - most, 1 - tail)) if most < count else 1.0
     return low, high

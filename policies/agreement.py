@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from scipy.special import betaincinv
-
-from policies.threshold import CONFIDENCE
+from policies.outlook import clopper_pearson
 from policies.verdict import Label
 
 Ratings = Mapping[str, Sequence[Label]]  # of one appraiser, by part, in the order of the trials
@@ -22,7 +20,7 @@ ACCEPTABLE, MARGINAL = (0.90, 0.02, 0.05), (0.80, 0.05, 0.10)
 
 @dataclass(frozen=True)
 class Share:
-    """A share of ratings or parts, with the interval of Clopper and Pearson (1934) at `CONFIDENCE`."""
+    """A share of ratings or parts, with its interval."""
 
     of: int
     all: int
@@ -35,10 +33,7 @@ class Share:
     @property
     def interval(self) -> tuple[float, float]:
         """Where the true share lies; (0, 1) of nothing."""
-        tail = (1 - CONFIDENCE) / 2
-        low = float(betaincinv(self.of, self.all - self.of + 1, tail)) if self.of else 0.0
-        high = float(betaincinv(self.of + 1, self.all - self.of, 1 - tail)) if self.of < self.all else 1.0
-        return low, high
+        return clopper_pearson(self.of, self.of, self.all)
 
 
 @dataclass(frozen=True)

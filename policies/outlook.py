@@ -80,6 +80,17 @@ def band(above: int, count: int) -> Interval:
     return low, high
 
 
+def clopper_pearson(least: int, most: int, count: int) -> Interval:
+    """The interval of a share of which between `least` and `most` of `count` drawn ones tell, with `CONFIDENCE` (Clopper
+    and Pearson 1934); (0, 1) for none."""
+    if count == 0:
+        return 0.0, 1.0
+    tail = (1 - CONFIDENCE) / 2
+    low = float(betaincinv(least, count - least + 1, tail)) if least else 0.0
+    high = float(betaincinv(most + 1, count - most, 1 - tail)) if most < count else 1.0
+    return low, high
+
+
 def binomial_quantile(share: float, parts: int, rate: float) -> int:
     """The least number that so many draws at this rate exceed with at most 1 - `share`."""
     if rate >= 1:

@@ -56,8 +56,6 @@ DOORS = {
     "asyncua": {"daemon/plant/opcua.py"},
     "scipy": {
         "memory/composition/words.py",
-        "policies/accounts.py",
-        "policies/agreement.py",
         "policies/outlook.py",
         "policies/reliability.py",
         "policies/taught_set.py",
