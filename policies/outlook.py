@@ -81,8 +81,8 @@ def band(above: int, count: int) -> Interval:
 
 
 def clopper_pearson(least: int, most: int, count: int) -> Interval:
-    """The interval of a share of which between `least` and `most` of `count` drawn ones tell, with `CONFIDENCE` (Clopper
-    and Pearson 1934); (0, 1) for none."""
+    """The interval of a share of which between `least` and `most` of `count` drawn ones tell, with `CONFIDENCE`
+    (Clopper and Pearson 1934); (0, 1) for none."""
     if count == 0:
         return 0.0, 1.0
     tail = (1 - CONFIDENCE) / 2
