@@ -5,11 +5,11 @@
 # Browsers apply <style> of the page to the shapes of an inline <svg>, as HTML asks for: classes such as `.beyond { fill:
 # red }` colour a chart. WeasyPrint lays the page itself out by the same rules, and draws the svg as if it were an image of
 # its own: fill, stroke, stroke-width and stroke-dasharray of the page's sheet are left out, so that shapes are filled with
-# black, and lines are hairlines or gone. The log says
-# "Ignored `fill: …`, unknown property", as it does for any property that it does not know; --quiet hides that. Attributes of the shapes count, and so does a <style> inside of
-# the <svg>, in both. Way round: write colours and widths as attributes (`fill="#b3121d"`); a style sheet still wins over them
-# in browsers, as for a dark look. Seen on 29 November 2026 with WeasyPrint 70.0 on Python 3.11; fails if that changes.
-# It needs Debian's libpangoft2-1.0-0.
+# black, and lines are hairlines or gone. The log says "Ignored `fill: …`, unknown property", as it does for any property
+# that it does not know; --quiet hides that. Attributes of the shapes count, and so does a <style> inside of the <svg>, in
+# both. Way round: write colours and widths as attributes (`fill="#b3121d"`); a style sheet still wins over them in
+# browsers, as for a dark look. Seen on 29 November 2026 with WeasyPrint 70.0 on Python 3.11; fails if that changes. It needs
+# Debian's libpangoft2-1.0-0.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import sqlite3
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -224,6 +225,9 @@ def test_a_report_comes_as_files_that_need_nothing_else(busy: State, settings: S
     html = whole_page(report(busy, settings, ALL), busy, settings, BERLIN)
     assert html.count("data:image/jpeg") == 2
     assert "<script" not in html
+    shapes = re.findall(r"<(?:line|rect|polyline) [^>]*>", html)
+    assert shapes, "a PDF takes colours from attributes alone"
+    assert all("fill=" in shape or "stroke=" in shape for shape in shapes)
     assert "http" not in html
     assert files[2].read_bytes()[:4] == b"%PDF"
     rows = list(csv.DictReader(io.StringIO(table(report(busy, settings, ALL)))))
