@@ -30,6 +30,7 @@ from daemon.console.app import application
 from daemon.datasets.rendered import STEADY, Flaw
 from daemon.learning import answers
 from daemon.ledger import shift as of
+from daemon.ledger.frames import newest_frames
 from daemon.ledger.shift import Shift
 from daemon.ledger.state import State, open_state
 from daemon.reporting import pdf
@@ -207,8 +208,7 @@ def test_a_report_waits_for_no_reader_and_makes_no_frame_wait(
 
 
 def test_events_and_days_are_those_of_the_time(busy: State, settings: Settings) -> None:
-    last_ms = of.last_judged_ms(busy.ledger)
-    assert last_ms is not None
+    last_ms = newest_frames(busy.ledger, 1)[0].judged_ms
     told = report(busy, settings, Shift(last_ms - 3_600_000, last_ms + 1))
     (day,) = told.days
     assert (day.parts, day.share) == (4, (0.25, 0.5))

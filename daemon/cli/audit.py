@@ -37,7 +37,7 @@ def show(
     as_json: Json = False,
 ) -> None:
     """List the entries of the audit log, oldest first."""
-    wanted = AuditFilter(_ms(since), _ms(until), who, kind, what)
+    wanted = AuditFilter(terminal.utc_ms(since), terminal.utc_ms(until), who, kind, what)
     found = list(entries(open_state(terminal.settings(config, overrides).state_dir).ledger, wanted))
     rows = [(one.id, minute(one.at_ms), one.kind, one.who, one.what, one.detail) for one in found]
     columns = ("no.", "at, UTC", "kind", "who", "what", "detail")
@@ -82,7 +82,3 @@ def report(
         shift = Shift(begin, int((until.astimezone() if until else now).timestamp() * 1000), lot)
     files = write(open_state(settings.state_dir), settings, shift, now.tzinfo or UTC, out)
     terminal.answer({"files": [str(file) for file in files]}, as_json=as_json, text="\n".join(map(str, files)))
-
-
-def _ms(at: Moment) -> int | None:
-    return None if at is None else int(at.replace(tzinfo=UTC).timestamp() * 1000)

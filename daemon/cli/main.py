@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -142,8 +142,8 @@ def revoke(
 
     settings = terminal.settings(config, overrides)
     opened = open_state(settings.state_dir)
-    since_ms, until_ms = (int(t.replace(tzinfo=UTC).timestamp() * 1000) if t else None for t in (since, until))
-    ids = revocation.answers_of(opened.ledger, frames or (), taught_by, since_ms, until_ms)
+    span = (terminal.utc_ms(since), terminal.utc_ms(until))
+    ids = revocation.answers_of(opened.ledger, frames or (), taught_by, *span)
     engine = build.reference_engine(settings, opened, build.extractor(settings))
     engine.activate(opened.store.current())
     rebuilt = revocation.revoke(engine, opened.store, ids, operator, reason)

@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -58,6 +59,11 @@ def answer(value: Mapping[str, Any] | Sequence[Any], *, as_json: bool, text: str
         stdout.print_json(json.dumps(value, default=str))
     else:
         stdout.print(text, markup=False)
+
+
+def utc_ms(at: datetime | None) -> int | None:
+    """A time that was named on the command line, in UTC, as Unix time in ms; None for none."""
+    return None if at is None else int(at.replace(tzinfo=UTC).timestamp() * 1000)
 
 
 def judged_by(scorer: Scorer) -> str:

@@ -11,6 +11,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from daemon.console.access import Operator, Role, Viewer
+from daemon.console.reviews import frame_fields
 from daemon.console.services import Injected
 from daemon.learning import answers
 from daemon.ledger.audit_log import AuditFilter, entries
@@ -73,7 +74,7 @@ def frames(
     limit: Limit = 50,
 ) -> list[dict[str, Any]]:
     """The newest judged frames that are looked for, newest first."""
-    return services.reviews.frames(search, limit)
+    return [frame_fields(frame) for frame in services.parts.found(search, limit)]
 
 
 @router.get("/why/{name:path}")

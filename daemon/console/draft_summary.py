@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,21 +26,27 @@ NEWEST = 30
 def shares_of_passed(line: LineView, draft: Draft, track: Track) -> list[float]:
     """The draft's scores of the newest kept frames that the line has passed, in multiples of its threshold. A frame
     that it cannot take, as one of another size, counts as far beyond it."""
-    state, source, shares = line.state, line.settings.source, []
+    state, shares = line.state, []
     passed = [one for one in newest_scored(state.ledger, NEWEST) if one.verdict is Verdict.OK]
     for frame in track(passed, "parts of the line"):
         data = state.kept.image(frame.kept) if frame.kept else None
         if data is None:
             continue
-        try:
-            seen = decode_onto(data, draft.sight.canvas.geometry, source)
-            image = draft.sight.look(seen, AS_IT_IS, source).image
-        except (ImageRejected, GeometryError):
-            shares.append(float("inf"))
-        else:
-            score = draft.snapshot.detector.score(draft.sight.view(image, line.engines.backbone()))
-            shares.append(score.value / draft.threshold.value)
+        share = share_of(line, draft, data)
+        shares.append(math.inf if share is None else share)
     return shares
+
+
+def share_of(line: LineView, draft: Draft, data: bytes) -> float | None:
+    """The draft's score of an image file, in multiples of its threshold; None for one that it cannot take."""
+    source = line.settings.source
+    try:
+        seen = decode_onto(data, draft.sight.canvas.geometry, source)
+        image = draft.sight.look(seen, AS_IT_IS, source).image
+    except (ImageRejected, GeometryError):
+        return None
+    score = draft.snapshot.detector.score(draft.sight.view(image, line.engines.backbone()))
+    return score.value / draft.threshold.value
 
 
 def summary(draft: Draft) -> dict[str, Any]:

@@ -11,9 +11,9 @@ from daemon.console.checks import Checks
 from daemon.console.line import LineView
 from daemon.learning import answers, feedback
 from daemon.learning.reliability import distrusted
-from daemon.ledger import frame_list, provenance, review_queue
+from daemon.ledger import provenance, review_queue
 from daemon.ledger.answers import answers_on, is_recorded
-from daemon.ledger.frame_list import ListedFrame, Search
+from daemon.ledger.frame_list import ListedFrame
 from daemon.streams import Stream
 from memory.errors import DriftlineError
 
@@ -28,10 +28,6 @@ class Reviews:
 
     line: LineView
     checks: Checks
-
-    def frames(self, search: Search, limit: int) -> list[dict[str, Any]]:
-        """The newest judged frames that are looked for, newest first."""
-        return [frame_fields(one) for one in frame_list.frames_found(self.line.state.ledger, search, limit)]
 
     def queue(self, limit: int, operator: str | None) -> list[dict[str, Any]]:
         """Parts that people are asked about, the most urgent first. Where one is due, a known part is among them: how

@@ -9,16 +9,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from daemon.console.draft_summary import share_of
 from daemon.console.drafts import DraftWorkflow
 from daemon.console.jobs import Jobs, Work
 from daemon.console.line import LineView
 from daemon.console.uploads import Uploads
-from daemon.inference.sight import AS_IT_IS
-from daemon.intake.decode import ImageRejected
-from daemon.intake.onto_canvas import Decoded, decode_onto
+from daemon.intake.onto_canvas import Decoded
 from daemon.learning import teach as teaching
 from memory.errors import DriftlineError
-from memory.geometry import GeometryError, defect_px_at
+from memory.geometry import defect_px_at
 from policies.setup_check import SetupCheck, advice, other_rates
 
 KINDS = ("patch-bank", "padim", "simplenet")
@@ -159,16 +158,14 @@ class SetupChecks:
     def _tried(self, draft: teaching.Draft, known: Iterable[Path]) -> tuple[list[float], dict[str, Any]]:
         """The draft's scores, in multiples of its threshold, of those known defects that it can take, and what that
         found and cost."""
-        backbone, source, shares, took_ms = self._line.engines.backbone(), self._line.settings.source, [], []
+        self._line.engines.backbone()  # loaded before the clock runs
+        shares, took_ms = [], []
         for path in known:
             began = time.perf_counter()
-            try:
-                seen = decode_onto(path.read_bytes(), draft.sight.canvas.geometry, source)
-                view = draft.sight.view(draft.sight.look(seen, AS_IT_IS, source).image, backbone)
-            except (ImageRejected, GeometryError):  # told when it was sent
-                continue
-            shares.append(draft.snapshot.detector.score(view).value / draft.threshold.value)
-            took_ms.append(1000 * (time.perf_counter() - began))
+            share = share_of(self._line, draft, path.read_bytes())
+            if share is not None:  # else it was told when it was sent
+                shares.append(share)
+                took_ms.append(1000 * (time.perf_counter() - began))
         found = SetupCheck(tuple(shares)).found
         cost = {"rate": draft.threshold.guaranteed_rate, "frame_ms": statistics.median(took_ms) if took_ms else 0.0}
         return shares, {"found": found.of, "of": found.all, **cost}

@@ -16,6 +16,7 @@ from daemon.clock import from_iso
 from daemon.ledger.database import Connection, Row
 
 AUDITED = 12  # the step of the schema that brings the log
+Change = tuple[int, str, str, str, dict[str, Any]]  # when (Unix, ms), its kind, by whom, of what, and the detail
 FIRST = ""  # the digest before the first entry
 
 
@@ -57,10 +58,8 @@ def answer_detail(row: Row) -> dict[str, Any]:
     return {"verdict": row["verdict"], "effect": row["effect"], "answer": row["id"], "region": row["region"]}
 
 
-def _known(db: Connection) -> Iterator[tuple[int, str, str, str, dict[str, Any]]]:
-    for row in db.execute("SELECT * FROM versions ORDER BY number"):
-        detail = {"cause": row["cause"], "sha256": row["sha256"]}
-        yield from_iso(row["created_at"]), "version", row["who"], str(row["number"]), detail
+def answers_and_revocations(db: Connection) -> Iterator[Change]:
+    """What the entries of all answers and revocations say, as the ledger holds them."""
     for row in db.execute("SELECT * FROM feedback ORDER BY id"):
         yield row["received_ms"], "answer", row["operator"], row["frame_id"], answer_detail(row)
     taken_back = (
@@ -69,5 +68,12 @@ def _known(db: Connection) -> Iterator[tuple[int, str, str, str, dict[str, Any]]
     for row in db.execute(taken_back):
         detail = {"answer": row["feedback_id"], "reason": row["reason"]}
         yield row["at_ms"], "revocation", row["who"], row["frame_id"], detail
+
+
+def _known(db: Connection) -> Iterator[Change]:
+    for row in db.execute("SELECT * FROM versions ORDER BY number"):
+        detail = {"cause": row["cause"], "sha256": row["sha256"]}
+        yield from_iso(row["created_at"]), "version", row["who"], str(row["number"]), detail
+    yield from answers_and_revocations(db)
     for row in db.execute("SELECT * FROM quarantine ORDER BY at_ms"):
         yield row["at_ms"], "set aside", "gate", row["frame_id"], {"reason": row["reason"]}

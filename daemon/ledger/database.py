@@ -81,12 +81,12 @@ class Database:
         return used * self.number("PRAGMA page_size")
 
     @contextmanager
-    def reading(self) -> Iterator[None]:
+    def reading(self) -> Iterator[Connection]:
         """All that is read meanwhile is of one moment; others write on."""
         with self._lock:
             self._connection.execute("BEGIN DEFERRED")
             try:
-                yield
+                yield self._connection
             finally:
                 self._connection.execute("COMMIT")
 

@@ -10,8 +10,7 @@ from typing import Any
 
 from daemon.clock import iso
 from daemon.ledger.audit_log import AuditEntry, AuditFilter, entries
-from daemon.ledger.chain import FIRST, answer_detail, digest_of
-from daemon.ledger.ledger import Ledger
+from daemon.ledger.chain import FIRST, Change, answers_and_revocations, digest_of
 from daemon.ledger.state import State
 from memory.version import Version
 
@@ -33,9 +32,9 @@ def verify(state: State, noted: str | None = None) -> Proof:
     """Look at every entry, and at the answers, revocations and versions that must have one. `noted` is a digest that
     somebody kept elsewhere: it must be in the log."""
     versions = state.store.history()  # first: what is committed meanwhile is told after it
-    with state.ledger.database.reading():
-        log = list(entries(state.ledger, AuditFilter()))
-        faults = list(_broken(log)) or [*_differing(state.ledger, log), *_versions(versions, log)]
+    with state.ledger.database.reading() as db:
+        log, held = list(entries(state.ledger, AuditFilter())), list(answers_and_revocations(db))
+    faults = list(_broken(log)) or [*_differing(held, log), *_versions(versions, log)]
     faults += [f"damaged: {line}" for line in state.store.damaged()]
     if noted is not None and noted not in {entry.digest for entry in log}:
         faults.append(f"no entry has the digest {noted}: the log is not the one that it was noted from, or was cut")
@@ -55,28 +54,18 @@ def _broken(log: list[AuditEntry]) -> Iterator[str]:
         before = entry.digest
 
 
-def _differing(ledger: Ledger, log: list[AuditEntry]) -> Iterator[str]:
+def _differing(changes: list[Change], log: list[AuditEntry]) -> Iterator[str]:
     """Answers and revocations that differ from their entries, or have none; and entries without them."""
-    told = Counter(_said(e.kind, e.at_ms, e.who, e.what, json.loads(e.detail)) for e in log if e.kind in HELD)
-    held = Counter(_held(ledger))
+    told = Counter(_said(e.at_ms, e.kind, e.who, e.what, json.loads(e.detail)) for e in log if e.kind in HELD)
+    held = Counter(_said(*change) for change in changes)
     for kind, at_ms, who, what, _ in held - told:
         yield f"the ledger holds the {kind} of {who} about {what}, {iso(at_ms)}, and no entry tells it so"
     for kind, at_ms, who, what, _ in told - held:
         yield f"an entry tells the {kind} of {who} about {what}, {iso(at_ms)}, and the ledger does not hold it so"
 
 
-def _said(kind: str, at_ms: int, who: str, what: str, detail: dict[str, Any]) -> Said:
+def _said(at_ms: int, kind: str, who: str, what: str, detail: dict[str, Any]) -> Said:
     return kind, at_ms, who, what, json.dumps({k: v for k, v in detail.items() if k != "adopted"}, sort_keys=True)
-
-
-def _held(ledger: Ledger) -> Iterator[Said]:
-    for row in ledger.database.rows("SELECT * FROM feedback"):
-        yield _said("answer", row["received_ms"], row["operator"], row["frame_id"], answer_detail(row))
-    for row in ledger.database.rows(
-        "SELECT revoked.*, frame_id FROM revoked JOIN feedback ON feedback.id = feedback_id"
-    ):
-        detail = {"answer": row["feedback_id"], "reason": row["reason"]}
-        yield _said("revocation", row["at_ms"], row["who"], row["frame_id"], detail)
 
 
 def _versions(versions: list[Version], log: list[AuditEntry]) -> Iterator[str]:

@@ -121,9 +121,3 @@ def forgotten_until_ms(ledger: Ledger) -> int:
     """Until when frames without an answer have left the ledger (Unix, ms), 0 where none has: of what was judged before,
     only a part is left, and no fair one."""
     return int((ledger.get_status(FORGOTTEN) or {"until_ms": 0})["until_ms"])
-
-
-def last_judged_ms(ledger: Ledger) -> int | None:
-    """When the newest frame was judged (Unix, ms); None before the first."""
-    row = ledger.database.row("SELECT judged_ms FROM line_frames ORDER BY seq DESC LIMIT 1")
-    return row["judged_ms"] if row else None

@@ -36,6 +36,9 @@ async function act(path, body, method = "POST") {
   throw Object.assign(new Error(why), { status: reply.status, expected: said.expected, came: said.came });
 }
 
+// By it an answer counts once, however often it is sent. A page that came without TLS has no randomUUID.
+const newKey = () => crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
+
 // What an answer that was refused says.
 const reason = (error) => (error.expected ? `Expected ${error.expected}; came ${error.message}` : error.message);
 

@@ -48,10 +48,9 @@ async function said(send) {
 }
 
 const answer = (verdict) => said(async () => {
-  const key = crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
   const region = verdict === "defect" ? mark.region() : null;
   try {
-    await act("api/answers", { frame_id: one.frame, verdict, region, key, despite: despite === verdict });
+    await act("api/answers", { frame_id: one.frame, verdict, region, key: newKey(), despite: despite === verdict });
   } catch (error) {
     despite = error.status === 409 ? verdict : null;
     throw error;

@@ -72,7 +72,7 @@ function answer(verdict) {
   if (!taken.length || !mayAnswer) return;
   const marked = taken.length === 1 && verdict === "defect" ? mark.region() : null;
   const looked_ms = taken.length === 1 && shown ? Math.min(Math.round(performance.now() - shown.at), MOST_MS) : null;
-  const run = taken.map((frame) => ({ frame, verdict, region: marked, looked_ms, key: crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`, at: Date.now() }));
+  const run = taken.map((frame) => ({ frame, verdict, region: marked, looked_ms, key: newKey(), at: Date.now() }));
   unsent.push(...run);
   runs.push(run);
   queue = queue.filter((frame) => !taken.includes(frame));
