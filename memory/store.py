@@ -209,8 +209,8 @@ class Store:
         if hashlib.sha256(data).hexdigest() != digest:
             raise Damaged(
                 expected=f"an intact {name} of version {version.number}",
-                came=f"version {version.number}: blob {digest[:12]} is "
-                + ("altered" if data else "missing (retention, or a lost file)"),
+                came=f"version {version.number}: blob {digest[:12]} is"
+                f" {'altered' if data else 'missing (retention, or a lost file)'}",
                 do="use a newer version, or restore the blob from a backup",
             )
         return data

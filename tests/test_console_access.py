@@ -1,4 +1,5 @@
-"""Every page is usable by whoever cannot see it well: axe-core finds nothing serious, in light and dark."""
+"""Every page is usable by whoever cannot see it well: axe-core finds nothing serious, in light and dark, in English and
+German, and nothing is wider than a window or a phone."""
 
 from __future__ import annotations
 
@@ -23,22 +24,26 @@ line, small, wire = browsing.line, browsing.small, browsing.wire
 SERIOUS = {"serious", "critical"}
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("look", ["light", "dark"])
+@pytest.mark.parametrize("language", ["en", "de"])
+@pytest.mark.parametrize(("look", "width"), [("light", 1280), ("dark", 390), ("light", 390), ("dark", 1280)])
 def test_axe_finds_nothing_serious_on_any_page(
-    page: Page, url: str, line: tuple[Service, Settings], look: Literal["light", "dark"], width: int
+    page: Page, url: str, line: tuple[Service, Settings], look: Literal["light", "dark"], width: int, language: str
 ) -> None:
     ledger = line[0].engine.ledger
     answers.record(ledger, answers.answer("f610", "defect", "anna"), NOW_MS)
     plan(ledger, NOW_MS, "eva", "autumn", 2, ["console"], {"f500": Label.GOOD, "f611": Label.DEFECT})
     page.emulate_media(color_scheme=look)
+    page.context.add_cookies([{"name": "driftline-language", "value": language, "url": url}])
     page.set_viewport_size({"width": width, "height": 844})
-    found = {}
+    found: dict[tuple[str, str], list[str]] = {}
     for path in (*EVERY_PAGE, "parts/2", "studies/1", "studies/1/rate", "nowhere"):
         page.goto(f"{url}/{path}")
         if path != "nowhere":
             expect(page.locator("#link")).to_have_text("live")
         page.wait_for_timeout(300)
+        expect(page.locator("html")).to_have_attribute("lang", language)
+        if page.evaluate("document.scrollingElement.scrollWidth") > width:
+            found[path, "wider than the window"] = []
         for fault in Axe().run(page).response["violations"]:
             if fault["impact"] in SERIOUS:
                 found[path, fault["id"]] = [node["html"][:120] for node in fault["nodes"]]

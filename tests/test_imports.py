@@ -21,6 +21,7 @@ MAY_IMPORT = {
 }
 # From the ground up: each may import what is in its own room or below.
 FLOORS = (
+    {"languages"},
     {"clock", "settings"},
     {"streams"},
     {"intake"},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
@@ -190,7 +189,7 @@ def _work(services: Services) -> dict[str, Any]:
     """The work under way or last done, the draft if there is one, and the version that judges."""
     newest, head = services.jobs.newest, services.line.head()
     return {
-        "work": asdict(newest) if newest else None,
+        "work": newest.told() if newest else None,
         "draft": services.drafts.summary(),
         "check": services.checks.summary(),
         "head": head.number if head else None,

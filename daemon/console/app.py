@@ -24,11 +24,13 @@ from daemon.console.access import SAFE, Access, from_elsewhere, is_loopback
 from daemon.console.line import LineView
 from daemon.console.services import services_of
 from daemon.console.templating import route
+from daemon.languages.speaking import said, speaking, wanted
 from memory.errors import DriftlineError
 
 CHANGES_A_MINUTE, READS_A_MINUTE = 600, 6_000
 SMALL_BODY_BYTES = 64_000
 FROM_ELSEWHERE = "another site's page sent this; a proxy must pass Host on (nginx: `proxy_set_header Host $http_host;`)"
+LANGUAGE = "driftline-language"  # the cookie of words.js
 TAKE_IMAGES = {"/api/score", "/api/setup/images", "/api/setup/check"}
 ROUTERS = (
     pages.router,
@@ -76,7 +78,8 @@ def application(line: LineView, access: Access) -> FastAPI:
 class Guard:
     """Middleware that refuses requests before any route, and adds security headers to every response.
 
-    It says where the console lies: requests come with its `prefix`, or without where a proxy has taken that away.
+    It says where the console lies: requests come with its `prefix`, or without where a proxy has taken that away; and
+    in which language it is answered: the one that was chosen in the browser, or that the browser accepts best.
     """
 
     def __init__(self, app: ASGIApp, access: Access, max_bytes: int, prefix: str) -> None:
@@ -100,8 +103,11 @@ class Guard:
                     headers.setdefault(name, value)
             await send(message)
 
-        answer = _refused(Request(scope), self._access, self._max_bytes, self._limiter)
-        await (answer or self._app)(scope, receive, forbidding)
+        request = Request(scope)
+        language = wanted(request.cookies.get(LANGUAGE, ""), request.headers.get("accept-language", ""))
+        with speaking(language):
+            answer = _refused(request, self._access, self._max_bytes, self._limiter)
+            await (answer or self._app)(scope, receive, forbidding)
 
 
 def _refused(request: Request, access: Access, max_bytes: int, limiter: FixedWindowRateLimiter) -> JSONResponse | None:
@@ -128,4 +134,4 @@ def _refused(request: Request, access: Access, max_bytes: int, limiter: FixedWin
 
 def _no(status: int, why: str, headers: dict[str, str] | None = None) -> JSONResponse:
     log.warning("request refused", status=status, why=why)
-    return JSONResponse({"detail": why}, status, headers)
+    return JSONResponse({"detail": said(why)}, status, headers)

@@ -51,10 +51,10 @@ def charts(ledger: Ledger, hours: int, now_ms: int) -> dict[str, Any]:
     span = TimeSpan(scene.first_ms, max(scene.last_ms, scene.first_ms + 1))
     light = [(at_ms, (math.exp(s["log_ratio"]) - 1) * 100 if s else None) for at_ms, s in scene.states]
     groups = {
-        group: [span.chart(_title(name), _deviations(scene, name), " spreads", LEAST_SPREADS) for name in names]
+        group: [span.chart(_title(name), _deviations(scene, name), LEAST_SPREADS) for name in names]
         for group, names in GROUPS.items()
     }
-    groups["Light"].insert(0, span.chart("Light against the taught parts", light, " %", LEAST_PERCENT))
+    groups["Light"].insert(0, span.chart("Light against the taught parts", light, LEAST_PERCENT))
     times = [(from_iso(made), number) for number, made in versions_made(ledger)]
     versions = [
         (span.axes(1.0).x(at_ms - span.first_ms), number)
@@ -75,12 +75,14 @@ class TimeSpan:
         """The axes: time horizontally, -reach to reach vertically."""
         return Axes(PLOT, self.last_ms - self.first_ms + 1, -reach, reach)
 
-    def chart(self, title: str, points: Sequence[tuple[int, float | None]], unit: str, least: float) -> Chart:
+    def chart(self, title: str, points: Sequence[tuple[int, float | None]], least: float) -> Chart:
         """A chart of points (Unix ms, value), at least as high as `least`; what is normal in spreads is banded."""
         known = [value for _, value in points if value is not None]
         axes = self.axes(max([least, *(1.1 * abs(value) for value in known)]))
-        far = (axes.y(FAR_SPREADS), axes.y(-FAR_SPREADS)) if least == LEAST_SPREADS else None
-        now = f"{known[-1]:+z.1f}{unit}" if known else "not known"
+        in_spreads = least == LEAST_SPREADS
+        far = (axes.y(FAR_SPREADS), axes.y(-FAR_SPREADS)) if in_spreads else None
+        newest = f"{known[-1]:+z.1f}" if known else None
+        now = "not known" if newest is None else f"{newest} spreads" if in_spreads else f"{newest} %"
         return Chart(title, now, axes, axes.through([(at_ms - self.first_ms, value) for at_ms, value in points]), far)
 
 

@@ -11,6 +11,7 @@ from daemon.console.line import LineView
 from daemon.inference.sight import AS_IT_IS
 from daemon.intake.decode import ImageRejected
 from daemon.intake.onto_canvas import decode_onto
+from daemon.languages.speaking import said
 from daemon.learning.compare import Track
 from daemon.learning.teach import Draft
 from daemon.ledger.frames import newest_scored
@@ -50,17 +51,17 @@ def share_of(line: LineView, draft: Draft, data: bytes) -> float | None:
 
 
 def summary(draft: Draft) -> dict[str, Any]:
-    """The draft as JSON: its parts, threshold, and what is odd about them."""
+    """The draft as JSON: its parts, threshold, and what is odd about them, in words for the reader."""
     threshold, odd = draft.threshold, _named_set(draft.taught_set)
     return {
         "id": draft.id,
         "parts": len(draft.names),
-        "refused": draft.refused,
+        "refused": {name: said(why) for name, why in draft.refused.items()},
         "detector": draft.snapshot.detector.kind,
         "patches": draft.snapshot.detector.size,
         "threshold": threshold.value,
-        "promise": _named(threshold).promise,
-        "odd": odd.words,
+        "promise": said(_named(threshold).promise),
+        "odd": said(odd.words),
         "oddest": [{"name": name, "times": times} for name, times in odd.ranked[: max(ODDEST, len(odd.unlike))]],
         "geometry": draft.sight.canvas.geometry.to_json(),
         "region": draft.region.to_json(),

@@ -20,6 +20,7 @@ from daemon.inference.sight import AS_IT_IS
 from daemon.intake.decode import ImageRejected, path_text, pictured, read, read_allowed, shrunk
 from daemon.intake.onto_canvas import Decoded, decode_onto
 from daemon.intake.positioning import as_it_lay, placement_record, region_as_it_lies
+from daemon.languages.speaking import said
 from daemon.learning import teach as teaching
 from daemon.learning.survey import apart
 from daemon.reporting.geometry_text import geometry_text
@@ -68,9 +69,9 @@ class DraftWorkflow:
         draft = self._draft
         if draft is None:
             return None
-        words = geometry_text(draft.sight.canvas, self._line.settings.source.bits)
+        words = said(geometry_text(draft.sight.canvas, self._line.settings.source.bits))
         sent = {"batch": self._batch, "smallest_defect_px": self._smallest_defect_px, "without": self._without}
-        return summary(draft) | sent | {"geometry_text": words, "unlike_line": self._unlike_line}
+        return summary(draft) | sent | {"geometry_text": words, "unlike_line": said(self._unlike_line)}
 
     def draft_id(self) -> str | None:
         """The draft's id; None without one."""
@@ -161,7 +162,9 @@ class DraftWorkflow:
                 backbone, own = self._line.engines.backbone(), settings.model_copy(update={"scene": scene})
                 best, found = advice.advise(paths, [], own, backbone, Path(folder), work.track)
                 self._sheets = {
-                    (batch, kind): contact_sheet.render(f"Drawn defects and good parts, by {kind}", seen, own.source)
+                    (batch, kind): contact_sheet.render(
+                        said(f"Drawn defects and good parts, by {kind}"), seen, own.source
+                    )
                     for kind, (_, seen) in found.items()
                     if seen
                 }

@@ -174,17 +174,16 @@ def heading(version: Version) -> dict[str, Any]:
 
 def learned(version: Version, remembered: int) -> str:
     """What a version learned, in words."""
+    added, removed, refused, waiting = (
+        len(names) for names in (version.added, version.removed, version.refused, version.waiting)
+    )
     if version.cause == "teach":
-        return f"taught from {_count(len(version.added), 'good part')}"
+        return f"taught from {added} good {'part' if added == 1 else 'parts'}"
     parts = [
-        f"remembers {_count(remembered, 'defect')}" if remembered else "",
-        f"{_count(len(version.added), 'good part')} added" if version.added else "",
-        f"{_count(len(version.removed), 'part')} left the bank" if version.removed else "",
-        f"{len(version.refused)} refused" if version.refused else "",
-        f"{len(version.waiting)} wait for a second part" if version.waiting else "",
+        f"remembers {remembered} {'defect' if remembered == 1 else 'defects'}" if remembered else "",
+        f"{added} good {'part' if added == 1 else 'parts'} added" if added else "",
+        f"{removed} {'part' if removed == 1 else 'parts'} left the bank" if removed else "",
+        f"{refused} refused" if refused else "",
+        f"{waiting} {'waits' if waiting == 1 else 'wait'} for a second part" if waiting else "",
     ]
     return "; ".join(filter(None, parts)) or "no part"
-
-
-def _count(number: int, of: str) -> str:
-    return f"{number} {of}" if number == 1 else f"{number} {of}s"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
 import structlog
 
+from daemon.languages.speaking import said
 from memory.errors import DriftlineError
 
 STOP_S = 20.0
@@ -39,6 +41,10 @@ class Work:
     found: dict[str, Any] = field(default_factory=dict)
     stopped: bool = False
 
+    def told(self) -> dict[str, Any]:
+        """The job as JSON, its words for the reader."""
+        return asdict(self) | {"step": said(self.step), "error": said(self.error) if self.error else None}
+
     def track(self, items: Sequence[T], step: str) -> Iterator[T]:
         """Iterate over `items` and record the progress. Raises Stopped where the console stops meanwhile."""
         self.step, self.done, self.of = step, 0, len(items)
@@ -67,7 +73,8 @@ class Jobs:
                     do="wait until it has ended",
                 )
             self.newest = work = Work(what, who)
-            self._thread = threading.Thread(target=_finish, args=(work, run), name=what, daemon=True)
+            spoken = contextvars.copy_context()  # what is found is told in the language of whoever asked
+            self._thread = threading.Thread(target=spoken.run, args=(_finish, work, run), name=what, daemon=True)
             self._thread.start()
 
     def stop(self) -> None:

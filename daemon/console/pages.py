@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +18,7 @@ from daemon.console.api import searched
 from daemon.console.images import Kind, encoded
 from daemon.console.services import Injected, Services
 from daemon.console.templating import route, templates
+from daemon.languages.speaking import languages
 from daemon.ledger.frame_list import Search
 
 HERE = Path(__file__).parent
@@ -117,6 +119,16 @@ def threshold(request: Request, services: Injected, caller: Viewer) -> Response:
 def setup(request: Request, services: Injected, caller: Engineer) -> Response:
     """From a folder of good parts to a version that judges."""
     return shown(request, services, caller, "setup")
+
+
+@router.get("/words/{code}.js")
+def words(code: str) -> Response:
+    """The words of the pages' scripts in a language; public, as scripts are."""
+    known = languages().get(code)
+    if known is None:
+        raise HTTPException(404, "no such language")
+    text = f"const WORDS = {json.dumps(known.scripts, ensure_ascii=False)};\n"
+    return Response(text, media_type="text/javascript; charset=utf-8")
 
 
 @router.get("/frames/{seq}/{kind}.jpg")

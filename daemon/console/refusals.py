@@ -18,6 +18,7 @@ from daemon.console.studies import StudyRefused
 from daemon.console.templating import route, templates
 from daemon.console.uploads import Superseded, UploadRefused
 from daemon.intake.decode import ImageRejected
+from daemon.languages.speaking import gettext, said
 from daemon.learning.answers import FeedbackRejected
 from daemon.learning.operating_point import RateRefused
 from daemon.learning.seen_again import DefectsLost
@@ -57,15 +58,17 @@ async def by_status(request: Request, error: Exception) -> Response:
     if error.status_code == 401 and _opens_page(request):
         return RedirectResponse(f"{request.scope['root_path']}/login", 303)
     headers = dict(error.headers) if error.headers else None
-    return _answer(request, error.status_code, {"detail": error.detail}, str(error.detail), headers)
+    told = said(str(error.detail))
+    return _answer(request, error.status_code, {"detail": told}, told, headers)
 
 
 async def by_kind(request: Request, error: Exception) -> Response:
     """The answer to an error of ours, by its kind."""
     assert isinstance(error, DriftlineError)  # noqa: S101  # it is registered for these alone
     status = next((code for kind, code in STATUS if isinstance(error, kind)), 404)
-    body = {"detail": str(error), "expected": error.expected, "came": error.came, "do": error.do}
-    return _answer(request, status, body, f"{error.came}. To do: {error.do}.")
+    words = {"expected": said(error.expected), "came": said(error.came), "do": said(error.do)}
+    body = {"detail": said(str(error)), "kind": type(error).__name__, **words}
+    return _answer(request, status, body, gettext("{came}. To do: {do}.", **words))
 
 
 async def invalid(request: Request, error: Exception) -> Response:

@@ -9,6 +9,7 @@ from typing import Any
 from daemon import clock
 from daemon.console.checks import Checks
 from daemon.console.line import LineView
+from daemon.languages.speaking import said
 from daemon.learning import answers, feedback
 from daemon.learning.reliability import distrusted
 from daemon.ledger import provenance, review_queue
@@ -83,5 +84,6 @@ class Reviews:
 
 
 def frame_fields(frame: ListedFrame) -> dict[str, Any]:
-    """A frame as JSON, with `asked` as 0 or 1."""
-    return asdict(frame) | {"asked": int(frame.asked)}
+    """A frame as JSON, with `asked` as 0 or 1, and its words for the reader."""
+    words = {"reason": said(frame.reason), "question": said(frame.question)}
+    return asdict(frame) | words | {"asked": int(frame.asked)}

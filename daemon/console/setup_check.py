@@ -15,6 +15,7 @@ from daemon.console.jobs import Jobs, Work
 from daemon.console.line import LineView
 from daemon.console.uploads import Uploads
 from daemon.intake.onto_canvas import Decoded
+from daemon.languages.speaking import said
 from daemon.learning import teach as teaching
 from memory.errors import DriftlineError
 from memory.geometry import defect_px_at
@@ -26,6 +27,10 @@ FINER = 2.0
 
 class NotMeant(DriftlineError):
     """A draft that misses too many known defects was to go live, and nobody said that this is meant."""
+
+
+class NotChecked(NotMeant):
+    """The check has not ended."""
 
 
 class SetupChecks:
@@ -91,9 +96,9 @@ class SetupChecks:
             "found": checked.found.of,
             "of": checked.found.all,
             "bad": checked.bad,
-            "words": checked.words + (f". {self._unread} could not be read" if self._unread else ""),
+            "words": said(f"{checked.words}. {self._unread} could not be read" if self._unread else checked.words),
             "left": self._left,
-            "advice": advice(checked, len(draft.names), not draft.region.everything),
+            "advice": [said(one) for one in advice(checked, len(draft.names), not draft.region.everything)],
             "rates": [{"rate": one.rate, "found": one.found} for one in rates],
         }
 
@@ -102,7 +107,7 @@ class SetupChecks:
         known defects are still to come."""
         checked = self._checked()
         if self._left and not meant:
-            raise NotMeant(
+            raise NotChecked(
                 expected="a check that has ended",
                 came=f"{self._left} of {self._wanted} known defects are not checked yet",
                 do="wait for them, or go live with meant=true if you mean it",
@@ -127,25 +132,25 @@ class SetupChecks:
         def run(work: Work) -> None:
             work.found = {"draft": draft.id, "rows": []}
             own = draft.snapshot.detector.kind
-            ways: list[dict[str, Any]] = [{"what": "as it was taught", "detector": own}]
+            ways: list[dict[str, Any]] = [{"what": "as it was taught", "detector": own, "own": True}]
             scale, stride_px = draft.sight.canvas.geometry.scale, engine.extractor.shapes.stride_px
             if scale is not None and scale < 1:
                 finer = defect_px_at(min(FINER * scale, 1.0), stride_px)
                 ways.append({"what": f"finer, for defects of {finer:.0f} px", "detector": own, "smallest_px": finer})
             ways += [{"what": f"by {kind}", "detector": kind} for kind in KINDS if kind != own]
             for way in ways:
-                row = {"what": way["what"], "detector": way["detector"], "smallest_defect_px": way.get("smallest_px")}
+                row = {name: way.get(name) for name in ("detector", "smallest_px", "own")} | {"what": said(way["what"])}
                 smallest_px = way.get("smallest_px", taught.smallest_defect_px)
                 try:
                     other = draft
-                    if way["what"] != "as it was taught":
+                    if "own" not in way:
                         region, without, kind = draft.region, taught.without, way["detector"]
                         paths = list(taught.paths)
                         other = teaching.draft(paths, engine, store, work.track, region, smallest_px, without, kind)
                     images = work.track(known, f"{way['what']}: known defects")
                     work.found["rows"].append(row | self._tried(other, images)[1])
                 except DriftlineError as error:
-                    work.found["rows"].append(row | {"refused": error.came})
+                    work.found["rows"].append(row | {"refused": said(error.came)})
 
         self._jobs.start("remedies", who, run)
 

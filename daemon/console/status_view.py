@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from daemon.console.line import LineView
+from daemon.languages.speaking import said
 from daemon.learning import lesson
 from daemon.learning.reliability import all_distrusted
 from daemon.ledger.history import newest_events
@@ -41,15 +42,15 @@ class StatusView:
         }
 
     def summary(self) -> dict[str, Any]:
-        """The service's report, with the other facts that pages show."""
+        """The service's report, with the other facts that pages show, in words for the reader."""
         reported, head, ledger = self.reported(), self.line.head(), self.line.state.ledger
         unsure = all_distrusted(ledger)
         due = self.line.settings.policy.lesson_after - lesson.unlearned(ledger, head) if head else None
         return {
             **reported,
             "drift": _scene(reported),
-            "troubles": _troubles(reported) + [_waiting(name, reason) for name, reason in unsure.items()],
-            "distrusted": unsure,
+            "troubles": [said(one) for one in _troubles(reported)] + [_waiting(*one) for one in unsure.items()],
+            "distrusted": {name: said(reason) for name, reason in unsure.items()},
             "waiting": count_open(ledger),
             "head": head.number if head else None,
             "answers_to_lesson": due,
@@ -65,7 +66,7 @@ def _scene(reported: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _waiting(operator: str, reason: str) -> str:
-    return f"The answers of {operator} wait for a second person: {reason}."
+    return said(f"The answers of {operator} wait for a second person: {reason}.")
 
 
 def _troubles(reported: dict[str, Any]) -> list[str]:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from daemon.console.access import Caller, Engineer, Operator, Role, Viewer
 from daemon.console.pages import Number, shown
 from daemon.console.services import Injected, Services
+from daemon.console.studies import MACHINE
 from daemon.learning.answers import MAX_CHARS
 from daemon.ledger.studies import Rating
 from policies.verdict import Label
@@ -52,7 +53,7 @@ def study(request: Request, services: Injected, caller: Viewer, number: Number) 
     """How well people agreed, and where the study stands."""
     report = services.studies.report(number)
     told = not any(report["left"].values()) or (caller.role is Role.ENGINEER and caller.name not in report["left"])
-    return shown(request, services, caller, "study", **report, told=told, open=services.access.open)
+    return shown(request, services, caller, "study", **report, told=told, open=services.access.open, machine=MACHINE)
 
 
 @router.get("/studies/{number}/rate", response_class=HTMLResponse, include_in_schema=False)

@@ -9,6 +9,7 @@ from fastapi.templating import Jinja2Templates
 from markupsafe import Markup
 
 from daemon.clock import from_iso, iso, minute
+from daemon.languages.speaking import IN_TEMPLATES, said
 
 templates = Jinja2Templates(Path(__file__).parent / "templates")
 templates.env.autoescape = True  # by itself it escapes what ends in .html alone, and these end in .html.j2
@@ -27,4 +28,5 @@ def readable_time(at: int | str) -> Markup:
     return Markup('<time datetime="{}">{} UTC</time>').format(iso(at_ms), minute(at_ms))
 
 
-templates.env.filters["clock"] = readable_time
+templates.env.filters |= {"clock": readable_time, "said": said}
+templates.env.globals |= IN_TEMPLATES

@@ -14,6 +14,7 @@ from typing import Any
 from markupsafe import Markup
 
 from daemon.clock import iso
+from daemon.languages.speaking import gettext, grouped
 from daemon.learning.operating_point import in_force
 from daemon.ledger import shift as of
 from daemon.ledger.records import JudgedFrame
@@ -29,8 +30,11 @@ DAY_MS = 86_400_000
 DAYS = 14  # of the control chart
 MOST_DEFECTS, PICTURED = 1_000, 12
 TOLD = ("drift", "drift_over", "trust", "regime", "line_quiet", "line_quiet_over", "camera_away", "camera_back")
-COLUMNS = ("left", "middle", "right")
-ROWS = ("top", "middle", "bottom")
+PLACES = (
+    ("top left", "top middle", "top right"),
+    ("middle left", "in the middle", "middle right"),
+    ("bottom left", "bottom middle", "bottom right"),
+)
 PLOT = Frame(width=760, height=200, left=52, top=18)
 Picture = Callable[[JudgedFrame], str | None]
 
@@ -103,7 +107,7 @@ def body(told: Report, picture: Picture, zone: tzinfo) -> Markup:
     limits = [100 * day.limits[1] for day in told.days] * (2 if len(told.days) == 1 else 1)  # a line has two ends
     axes = Axes(PLOT, max(len(told.days), 2), 0.0, max([2 * told.rate, *(day.share[1] for day in told.days)]) * 100)
     shown = {
-        "bounds": _bounds if told.whole else lambda bounds: f"at least {bounds[0]:,}",
+        "bounds": _bounds if told.whole else lambda bounds: gettext("at least {number}", number=grouped(bounds[0])),
         "share": _share,
         "when": when,
         "date": lambda at_ms: f"{datetime.fromtimestamp(at_ms / 1000, zone):%m-%d}",
@@ -163,7 +167,7 @@ def _place(state: State, frame: JudgedFrame) -> str:
     if anomaly is None or at is None:
         return "place not known"
     row, column = (min(int(3 * (i + 0.5) / n), 2) for i, n in zip(at, anomaly.shape, strict=True))
-    return "in the middle" if (row, column) == (1, 1) else f"{ROWS[row]} {COLUMNS[column]}"
+    return PLACES[row][column]
 
 
 def _words(kind: str, detail: Mapping[str, Any]) -> str:
@@ -183,12 +187,12 @@ def _minute(at_ms: int, zone: tzinfo) -> str:
 
 def _bounds(bounds: Bounds) -> str:
     low, high = bounds
-    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+    return grouped(low) if low == high else gettext("{low} to {high}", low=grouped(low), high=grouped(high))
 
 
 def _share(bounds: Sequence[float], of_all: int = 1) -> str:
     low, high = (_percent(bound / max(of_all, 1)) for bound in bounds)
-    return f"{low} %" if low == high else f"{low} to {high} %"
+    return f"{low} %" if low == high else gettext("{low} to {high} %", low=low, high=high)
 
 
 def _data(state: State, settings: Settings, frame: JudgedFrame) -> str | None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 
+from daemon.languages.speaking import speaking
 from daemon.ledger.shift import Shift
 from daemon.ledger.state import State
 from daemon.reporting import pdf
@@ -19,7 +20,8 @@ def write(state: State, settings: Settings, shift: Shift, zone: tzinfo, folder: 
     """Write the report of a shift into `folder`, which is made if it is not there; returns its files. A file of that
     name is replaced. Raises OSError where the disk refuses, and NoPdf where WeasyPrint is there and fails."""
     told = report(state, settings, shift)
-    html = whole_page(told, state, settings, zone)
+    with speaking(settings.reports.language):
+        html = whole_page(told, state, settings, zone)
     ends = (
         f"{datetime.fromtimestamp(at_ms / 1000, zone):%Y-%m-%dT%H-%M}" for at_ms in (shift.since_ms, shift.until_ms)
     )

@@ -6,8 +6,9 @@ from base64 import b64decode
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from daemon.languages.speaking import known
 from memory.detector import PATCH_BANK
 from policies.overload import Overload
 
@@ -105,9 +106,7 @@ class SourceSettings(Section):
     )
     folder: Path = Field(Path("inbox"), description="the watched folder, for kind: folder")
     settle_ms: int = Field(300, ge=0, description="a file must be this old and unchanged before it is read")
-    camera: str | None = Field(
-        None, description="RTSP or HTTP address, number of a USB camera, or GenICam serial number"
-    )
+    camera: str | None = Field(None, description="RTSP or HTTP address, number of a USB camera, or GenICam serial")
     producer: Path | None = Field(None, description="the .cti file of the camera's maker, for kind: genicam")
     every_ms: int = Field(1000, ge=1, description="a camera's newest image is judged once in this time")
     allowed_roots: tuple[Path, ...] = Field((), description="folders a frame message may refer to by path")
@@ -184,6 +183,7 @@ class ReportSettings(Section):
     hours: tuple[Annotated[int, Field(ge=0, le=23)], ...] = Field(
         (6, 14, 22), min_length=1, description="hours of this PC's clock at which a shift begins"
     )
+    language: Annotated[str, AfterValidator(known)] = Field("en", description="of these reports")
 
 
 class ConsoleSettings(Section):

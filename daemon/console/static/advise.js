@@ -2,18 +2,18 @@
 // Each kind of detector, tried on the parts that were sent; one press teaches another one.
 const percent = (share) => (share === undefined ? "" : `${Math.round(100 * share)} %`);
 const FINDS = {
-  "patch-bank": "what looks unlike good parts, anywhere",
-  padim: "the same, for parts that always lie alike",
-  simplenet: "the same by a network, which learns within an hour",
-  composition: "also what is missing, too many or elsewhere",
-  exported: "what your exported model finds",
+  "patch-bank": _("what looks unlike good parts, anywhere"),
+  padim: _("the same, for parts that always lie alike"),
+  simplenet: _("the same by a network, which learns within an hour"),
+  composition: _("also what is missing, too many or elsewhere"),
+  exported: _("what your exported model finds"),
 };
 
 function candidateRow(candidate, advised) {
   const row = document.createElement("tr");
   const name = document.createElement("th");
   name.scope = "row";
-  name.textContent = `${candidate.detector}${candidate.detector === advised ? " (advised)" : ""}`;
+  name.textContent = candidate.detector === advised ? _("{detector} (advised)", candidate) : candidate.detector;
   name.append(document.createElement("br"), FINDS[candidate.detector] ?? "");
   row.append(name);
   if (candidate.refused) {
@@ -23,7 +23,7 @@ function candidateRow(candidate, advised) {
     return row;
   }
   const teachIt = document.createElement("button");
-  teachIt.textContent = `Teach ${candidate.detector}`;
+  teachIt.textContent = _("Teach {detector}", candidate);
   teachIt.className = candidate.detector === advised ? "good" : "";
   teachIt.addEventListener("click", () => teach("advise-told", () => ({ ...again(), detector: candidate.detector })));
   const cells = [candidate.drawn_auroc?.toFixed(3) ?? "", percent(candidate.found), percent(candidate.false_rejects), `${Math.round(candidate.frame_ms)} ms`];
@@ -31,7 +31,7 @@ function candidateRow(candidate, advised) {
   const sheet = document.createElement("a");
   sheet.href = `setup/sheets/${encodeURIComponent(candidate.detector)}.html?batch=${encodeURIComponent(batch)}`;
   sheet.target = "_blank";
-  sheet.textContent = "What it saw";
+  sheet.textContent = _("What it saw");
   row.insertCell().append(sheet);
   row.insertCell().append(teachIt);
   return row;
@@ -42,7 +42,7 @@ function showCandidates(found) {
   const own = Boolean(found?.advised) && found.batch === batch;
   by("candidates").hidden = !own;
   by("candidates").tBodies[0].replaceChildren(...(own ? found.candidates : []).map((one) => candidateRow(one, found.advised)));
-  if (own) tellIn("advise-told", `Advised: ${found.advised}${found.colours_alone ? ", by colours alone: no depth was looked at" : ""}.`);
+  if (own) tellIn("advise-told", found.colours_alone ? _("Advised: {advised}, by colours alone: no depth was looked at.", found) : _("Advised: {advised}.", found));
 }
 
 async function followAdvice() {
@@ -54,7 +54,7 @@ async function followAdvice() {
   by("advise").disabled = !shown;
   by("teach").disabled = !images(by("goods")).length;
   by("reteach").disabled = false;
-  if (told.work?.what !== "advise") tellIn("advise-told", "The console was started anew, or other work came: try them again.", true);
+  if (told.work?.what !== "advise") tellIn("advise-told", _("The console was started anew, or other work came: try them again."), true);
   else if (told.work.error) tellIn("advise-told", told.work.error, true);
   else showCandidates(told.work.found);
 }

@@ -10,13 +10,14 @@ function knownTile(file, said) {
   image.src = URL.createObjectURL(new Blob([Uint8Array.from(atob(said.picture), (c) => c.charCodeAt(0))], { type: "image/jpeg" }));
   image.alt = "";
   const name = document.createElement("span");
-  name.textContent = `${found ? "found" : "MISSED"}: ${(said.score / said.threshold).toFixed(1)}× threshold, ${file.name}`;
+  const values = { times: (said.score / said.threshold).toFixed(1), name: file.name };
+  name.textContent = found ? _("found: {times}× threshold, {name}", values) : _("MISSED: {times}× threshold, {name}", values);
   name.title = name.textContent;
   item.append(image, name);
   return item;
 }
 
-const rateWords = ({ rate, found }) => `At ${(100 * rate).toFixed(0)} % false rejects ${found} would be found: set it on Threshold once this is live.`;
+const rateWords = ({ rate, found }) => _("At {percent} % false rejects {found} would be found: set it on Threshold once this is live.", { percent: (100 * rate).toFixed(0), found });
 function showCheck(check) {
   misses = check?.bad ? check : null;
   by("live").className = misses ? "defect" : "good";
@@ -59,14 +60,14 @@ async function checkAll() {
 
 function wayRow(way, known) {
   const row = document.createElement("tr");
-  for (const text of way.refused ? [way.what, way.refused] : [way.what, `${way.found} of ${way.of}`, `${(100 * way.rate).toFixed(1)} %`, `${Math.round(way.frame_ms)} ms`]) row.insertCell().textContent = text;
-  if (way.refused || way.what === "as it was taught") return row;
+  for (const text of way.refused ? [way.what, way.refused] : [way.what, _("{some} of {all}", { some: way.found, all: way.of }), `${(100 * way.rate).toFixed(1)} %`, `${Math.round(way.frame_ms)} ms`]) row.insertCell().textContent = text;
+  if (way.refused || way.own) return row;
   const button = document.createElement("button");
-  button.textContent = "Teach so";
+  button.textContent = _("Teach so");
   button.className = way.found > known ? "good" : "";
   button.addEventListener("click", async () => {
-    if (way.smallest_defect_px) by("smallest").value = Math.round(way.smallest_defect_px);
-    await teach("remedies-told", () => ({ ...again(), detector: way.detector, smallest_defect_px: way.smallest_defect_px ?? smallestDefect() }));
+    if (way.smallest_px) by("smallest").value = Math.round(way.smallest_px);
+    await teach("remedies-told", () => ({ ...again(), detector: way.detector, smallest_defect_px: way.smallest_px ?? smallestDefect() }));
   });
   row.insertCell().append(button);
   return row;
@@ -99,10 +100,10 @@ async function goLive(meant) {
     const made = await act("api/setup/live", { draft: shown, meant });
     ready(null);
     by("step-live").setAttribute("aria-disabled", "false");
-    tellIn("live-told", `Version ${made.version} judges from now on.`);
+    tellIn("live-told", _("Version {version} judges from now on.", made));
   } catch (error) {
     tellIn("live-told", error.message, true);
-    if (!error.expected?.startsWith("a draft that finds")) return;
+    if (error.kind !== "NotMeant") return;
     misses = { words: error.came }; // the page was opened anew since the check
     ask();
   }

@@ -6,7 +6,7 @@ const link = by("link");
 async function get(path) {
   const reply = await fetch(path, { headers: { Accept: "application/json" } });
   if (reply.ok) return reply.json();
-  throw Object.assign(new Error(`The console answers ${reply.status} ${reply.statusText}: log in again, or try later.`), { status: reply.status });
+  throw Object.assign(new Error(_("The console answers {status} {text}: log in again, or try later.", { status: reply.status, text: reply.statusText })), { status: reply.status });
 }
 // Kept for ever by browsers: the time tells the frame from that of another line that had this number.
 const imageOf = (frame, kind) => `frames/${frame.seq}/${kind}.jpg?judged=${frame.judged_ms}`;
@@ -25,29 +25,30 @@ async function act(path, body, method = "POST") {
     try {
       reply = await fetch(path, { method, headers, body: sent });
     } catch {
-      throw new Error("No connection to the console.");
+      throw new Error(_("No connection to the console."));
     }
     if (reply.status !== 429) break;
     await wait(1000 * Number(reply.headers.get("Retry-After") ?? 1));
   }
   const said = await reply.json().catch(() => ({}));
   if (reply.ok) return said;
-  const why = said.came ? `${said.came}. To do: ${said.do}` : typeof said.detail === "string" ? said.detail : reply.statusText;
-  throw Object.assign(new Error(why), { status: reply.status, expected: said.expected, came: said.came });
+  const why = said.came ? _("{came}. To do: {what}", { came: said.came, what: said.do }) : typeof said.detail === "string" ? said.detail : reply.statusText;
+  throw Object.assign(new Error(why), { status: reply.status, kind: said.kind, expected: said.expected, came: said.came });
 }
 
 // By it an answer counts once, however often it is sent. A page that came without TLS has no randomUUID.
 const newKey = () => crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
 
 // What an answer that was refused says.
-const reason = (error) => (error.expected ? `Expected ${error.expected}; came ${error.message}` : error.message);
+const reason = (error) => (error.expected ? _("Expected {expected}; came {came}", { expected: error.expected, came: error.message }) : error.message);
 
 // How far work is, and how long its step may still take.
 let stepBegan = { step: "", at: 0 };
 function howFar(work) {
   if (work.step !== stepBegan.step || work.done === 0) stepBegan = { step: work.step, at: Date.now() };
   const left_s = work.done ? ((Date.now() - stepBegan.at) * (work.of - work.done)) / work.done / 1000 : 0;
-  return `${work.step || "loading the backbone"}: ${work.done} of ${work.of}${left_s >= 2 ? `, about ${Math.round(left_s)} s left` : ""}`;
+  const values = { step: work.step || _("loading the backbone"), some: work.done, all: work.of, seconds: Math.round(left_s) };
+  return left_s >= 2 ? _("{step}: {some} of {all}, about {seconds} s left", values) : _("{step}: {some} of {all}", values);
 }
 
 // Follow what the console works at until it has ended.
@@ -64,7 +65,7 @@ async function followed(show) {
 
 // What is shown while nothing is heard may be long over, so it turns grey.
 function connected(is) {
-  link.textContent = is ? "live" : "no connection, trying again";
+  link.textContent = is ? _("live") : _("no connection, trying again");
   link.className = is ? "link on" : "link off";
   document.body.classList.toggle("stale", !is);
 }
@@ -123,7 +124,7 @@ function tile(frame, kind) {
   image.loading = "lazy";
   image.onerror = () => image.remove();
   const name = document.createElement("span");
-  name.textContent = `${frame.verdict} ${frame.part_id}`;
+  name.textContent = `${VERDICTS[frame.verdict]} ${frame.part_id}`;
   item.append(image, name);
   return item;
 }

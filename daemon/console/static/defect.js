@@ -5,7 +5,7 @@ let from = null;
 
 // What is to be taught, null for what the settings say. Throws an Error for what is no size.
 function smallestDefect() {
-  if (!by("smallest").validity.valid) throw new Error("The smallest defect is a number of pixels, 1 or more.");
+  if (!by("smallest").validity.valid) throw new Error(_("The smallest defect is a number of pixels, 1 or more."));
   return by("smallest").value ? Number(by("smallest").value) : null;
 }
 
@@ -25,7 +25,7 @@ function example(to) {
   if (box.hidden) return;
   Object.assign(box.style, { left: `${left * 100}%`, top: `${top * 100}%`, width: `${(right - left) * 100}%`, height: `${(bottom - top) * 100}%` });
   by("smallest").value = px;
-  tellRegion(`The smallest defect to find: ${px} px of the image. It is not taught yet.`);
+  tellRegion(_("The smallest defect to find: {px} px of the image. It is not taught yet.", { px }));
 }
 
 by("drawing").addEventListener("pointerdown", (event) => {

@@ -7,6 +7,7 @@ let drawnAt = 0;
 let newest = 0; // the highest number in the strip
 let filling = 0;
 let any = false; // part on the stage
+const TRUST = { unknown: _("unknown"), stable: _("stable"), compensating: _("compensating"), drifting: _("drifting"), untrusted: _("untrusted") };
 
 function show(frame) {
   any = true;
@@ -16,18 +17,18 @@ function show(frame) {
   image.onerror = () => {
     image.hidden = true;
     by("nothing").hidden = false;
-    by("nothing").textContent = "There is no picture of this part.";
+    by("nothing").textContent = _("There is no picture of this part.");
   };
   image.src = imageOf(frame, "heat");
-  by("verdict").textContent = frame.verdict;
+  by("verdict").textContent = VERDICTS[frame.verdict];
   by("verdict").className = `verdict ${frame.verdict}`;
   by("reason").textContent = frame.reason;
   by("part").textContent = frame.part_id;
   by("part").href = `parts/${frame.seq}`;
-  by("version").textContent = frame.version ?? "none";
-  by("at").textContent = new Date(frame.judged_ms).toLocaleTimeString();
+  by("version").textContent = frame.version ?? _("none");
+  by("at").textContent = new Date(frame.judged_ms).toLocaleTimeString(document.documentElement.lang);
   const share = frame.score === null ? 0 : frame.score / frame.threshold;
-  by("number").textContent = frame.score === null ? "none" : `${frame.score.toFixed(3)} of ${frame.threshold.toFixed(3)}`;
+  by("number").textContent = frame.score === null ? _("none") : _("{some} of {all}", { some: frame.score.toFixed(3), all: frame.threshold.toFixed(3) });
   by("score").style.width = `${Math.min(share / 2, 1) * 100}%`;
   by("score").className = share > 1 ? "over" : "";
 }
@@ -52,9 +53,9 @@ function add(frame) {
 function scene(status) {
   const trust = status.drift?.trust ?? "unknown";
   by("lamp").className = `lamp ${trust}`;
-  by("scene").textContent = trust;
+  by("scene").textContent = TRUST[trust];
   by("waiting").textContent = status.waiting;
-  if (!any) by("version").textContent = status.version ?? "none";
+  if (!any) by("version").textContent = status.version ?? _("none");
   by("troubles").replaceChildren(...status.troubles.map((text) => {
     const item = document.createElement("li");
     item.textContent = text;

@@ -7,5 +7,5 @@ document.getElementById("login").addEventListener("submit", async (event) => {
   const reply = await fetch("login", { method: "POST", headers, body }).catch(() => null);
   if (reply?.ok) return location.assign(document.baseURI);
   told.className = "told trouble";
-  told.textContent = reply ? (await reply.json()).detail : "No connection to the console.";
+  told.textContent = reply ? (await reply.json()).detail : _("No connection to the console.");
 });

@@ -28,9 +28,9 @@ function oddPart(draft, rank) {
 }
 
 function showOddest(draft) {
-  by("odd").replaceChildren(...(draft?.oddest ?? []).map((_, rank) => oddPart(draft, rank)));
+  by("odd").replaceChildren(...(draft?.oddest ?? []).map((__, rank) => oddPart(draft, rank)));
   by("without").disabled = true;
   if (!draft) return;
   leftOut = draft.without;
-  tellIn("odd-told", `${draft.odd}. Mark those that are no good parts.`);
+  tellIn("odd-told", `${draft.odd}. ${_("Mark those that are no good parts.")}`);
 }

@@ -32,17 +32,17 @@ async function said(send) {
   try {
     const before = await recorded();
     await send();
-    tellIn("told", "Sent.");
+    tellIn("told", _("Sent."));
     for (let waited = 0; waited < RECORDED_MS; waited += ASK_MS) {
       await wait(ASK_MS);
       if (await recorded() !== before) {
-        sessionStorage.setItem("told", "Recorded: see what became of it below.");
+        sessionStorage.setItem("told", _("Recorded: see what became of it below."));
         return location.reload();
       }
     }
-    tellIn("told", "Sent. The service records it as soon as it runs.");
+    tellIn("told", _("Sent. The service records it as soon as it runs."));
   } catch (error) {
-    tellIn("told", despite && error.status === 409 ? `${error.came}. Press again to say otherwise.` : reason(error), true);
+    tellIn("told", despite && error.status === 409 ? `${error.came}. ${_("Press again to say otherwise.")}` : reason(error), true);
   }
   for (const button of buttons) button.disabled = false;
 }

@@ -12,11 +12,11 @@ function draw() {
   const one = asked[0];
   by("image").hidden = true;
   by("nothing").hidden = false;
-  by("nothing").textContent = one ? "Loading." : "All rated. Thank you.";
+  by("nothing").textContent = one ? _("Loading.") : _("All rated. Thank you.");
   seen = false; // no part is rated by the picture of the one before
   for (const id of ["good", "defect"]) by(id).disabled = true;
   by("undo").disabled = !held;
-  by("place").textContent = one ? `${given + 1} of ${given + asked.length}, trial ${one.trial}` : "";
+  by("place").textContent = one ? _("{some} of {all}, trial {trial}", { some: given + 1, all: given + asked.length, trial: one.trial }) : "";
   if (one) by("image").src = imageOf(one, "image");
 }
 
@@ -39,14 +39,14 @@ by("image").addEventListener("load", () => {
   by("nothing").hidden = true;
   for (const id of ["good", "defect"]) by(id).disabled = false;
 });
-by("image").addEventListener("error", () => { by("nothing").textContent = "There is no picture of this part, or no connection: open the study again."; });
+by("image").addEventListener("error", () => { by("nothing").textContent = _("There is no picture of this part, or no connection: open the study again."); });
 
 function rate(verdict) {
   if (!asked.length || !seen) return;
   if (held) send(held);
   held = { part: asked.shift(), verdict };
   given += 1;
-  tellIn("told", `${given}: ${verdict}`);
+  tellIn("told", `${given}: ${LABELS[verdict]}`);
   if (!asked.length) { send(held); held = null; } // nothing comes that it could wait for
   draw();
 }
@@ -56,7 +56,7 @@ function undo() {
   asked.unshift(held.part);
   given -= 1;
   held = null;
-  tellIn("told", "Taken back.");
+  tellIn("told", _("Taken back."));
   draw();
 }
 
@@ -81,4 +81,4 @@ addEventListener("pagehide", () => {
   const { trial, frame_id } = held.part;
   fetch(`api/studies/${study}/ratings${query}`, { method: "POST", keepalive: true, headers: { "Content-Type": "application/json" }, body: JSON.stringify({ trial, frame_id, verdict: held.verdict }) }).catch(() => {});
 });
-get(`api/studies/${study}/questions${query}`).then((told) => { asked = told; given = Number(wanted) - told.length; draw(); }, () => tellIn("told", "No connection to the console.", true));
+get(`api/studies/${study}/questions${query}`).then((told) => { asked = told; given = Number(wanted) - told.length; draw(); }, () => tellIn("told", _("No connection to the console."), true));

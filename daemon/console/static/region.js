@@ -24,7 +24,7 @@ function polygonsOf(text) {
   const isPolygon = (points) => Array.isArray(points) && points.every(isPoint);
   const isList = ([key, list]) => KINDS.includes(key) && Array.isArray(list) && list.every(isPolygon);
   if (Array.isArray(record) || !(record instanceof Object) || !Object.entries(record).every(isList)) {
-    throw new Error("the lists include and ignore, of polygons of points [x, y], and nothing else");
+    throw new Error(_("the lists include and ignore, of polygons of points [x, y], and nothing else"));
   }
   return KINDS.flatMap((kind) => (record[kind] ?? []).map((points) => ({ kind, points })));
 }
@@ -66,7 +66,7 @@ function outline() {
 function corner(points, at, name, polygon) {
   const button = document.createElement("button");
   button.className = `corner ${polygon?.kind ?? kindInHand()}`;
-  button.setAttribute("aria-label", `Corner ${at + 1} of ${name}`);
+  button.setAttribute("aria-label", _("Corner {number} of {polygon}", { number: at + 1, polygon: name }));
   const move = (point) => {
     points[at] = point;
     place(button, point);
@@ -106,25 +106,26 @@ function draw() {
   by("corners").replaceChildren();
   by("polygons").replaceChildren();
   region.polygons.forEach((polygon, number) => {
-    const name = `polygon ${number + 1}`;
-    polygon.points.forEach((_, at) => corner(polygon.points, at, name, polygon));
+    const name = _("polygon {number}", { number: number + 1 });
+    polygon.points.forEach((__, at) => corner(polygon.points, at, name, polygon));
     const button = document.createElement("button");
-    button.textContent = "Delete";
-    button.setAttribute("aria-label", `Delete ${name}`);
+    button.textContent = _("Delete");
+    button.setAttribute("aria-label", _("Delete {polygon}", { polygon: name }));
     button.addEventListener("click", () => remove(polygon));
     const item = document.createElement("li");
     item.className = polygon.kind;
-    item.append(`${polygon.kind === "include" ? "Judge" : "Ignore"} here: ${name}, ${polygon.points.length} corners`, button);
+    const values = { polygon: name, count: polygon.points.length };
+    item.append(polygon.kind === "include" ? _("Judge here: {polygon}, {count} corners", values) : _("Ignore here: {polygon}, {count} corners", values), button);
     by("polygons").append(item);
   });
-  region.inHand.forEach((_, at) => corner(region.inHand, at, "the polygon in hand"));
+  region.inHand.forEach((__, at) => corner(region.inHand, at, _("the polygon in hand")));
   by("close").disabled = region.inHand.length < LEAST_CORNERS;
   by("discard").disabled = !region.inHand.length;
   if (focused) by("drawing").focus({ preventScroll: true }); // the corner that had it is drawn anew
 }
 
 function tellWhetherTaught() {
-  tellRegion(textOf(region.polygons) === region.taught ? "" : "This region is not taught yet.");
+  tellRegion(textOf(region.polygons) === region.taught ? "" : _("This region is not taught yet."));
 }
 
 function write() {
@@ -147,7 +148,7 @@ function add(point) {
 }
 
 function close() {
-  if (region.inHand.length < LEAST_CORNERS) return tellRegion("A polygon has at least three corners.", true);
+  if (region.inHand.length < LEAST_CORNERS) return tellRegion(_("A polygon has at least three corners."), true);
   const closed = { kind: kindInHand(), points: region.inHand };
   region.inHand = [];
   set([...region.polygons, closed]);
@@ -176,7 +177,7 @@ function showTaught(json) {
 
 // What is to be taught. Throws an Error where it is not finished.
 function regionToTeach() {
-  if (region.inHand.length) throw new Error("Close the polygon in hand first, or take it back.");
+  if (region.inHand.length) throw new Error(_("Close the polygon in hand first, or take it back."));
   polygonsOf(by("json").value);
   return JSON.parse(by("json").value);
 }
@@ -205,10 +206,10 @@ by("json").addEventListener("input", () => {
   try {
     region.polygons = polygonsOf(by("json").value);
   } catch (error) {
-    return tellRegion(`Expected ${error instanceof SyntaxError ? "JSON" : error.message}.`, true);
+    return tellRegion(_("Expected {expected}.", { expected: error instanceof SyntaxError ? "JSON" : error.message }), true);
   }
   draw();
   tellWhetherTaught();
 });
-by("taught").addEventListener("error", () => tellRegion("The part cannot be shown: another folder was begun since. Choose this one again.", true));
+by("taught").addEventListener("error", () => tellRegion(_("The part cannot be shown: another folder was begun since. Choose this one again."), true));
 write();

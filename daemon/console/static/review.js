@@ -40,7 +40,7 @@ function draw() {
   mark.clear();
   for (const id of ["good", "defect", "skip"]) by(id).disabled = !frame || !mayAnswer;
   by("undo").disabled = !runs.length;
-  by("asked").textContent = frame ? `${frame.verdict} · ${frame.part_id}` : "All answered";
+  by("asked").textContent = frame ? `${VERDICTS[frame.verdict]} · ${frame.part_id}` : _("All answered");
   by("more").hidden = !frame;
   if (frame) by("more").href = `parts/${frame.seq}`;
   by("asked").className = `verdict small ${frame?.verdict ?? ""}`;
@@ -63,7 +63,7 @@ function front(at) {
 
 function upTo(at) {
   for (const frame of queue.slice(0, at + 1)) chosen.add(frame.frame_id);
-  tell(`${chosen.size} parts are chosen: one key answers for all.`);
+  tell(_n("{count} part is chosen: one key answers for it.", "{count} parts are chosen: one key answers for all.", chosen.size));
   draw();
 }
 
@@ -78,14 +78,14 @@ function answer(verdict) {
   queue = queue.filter((frame) => !taken.includes(frame));
   chosen.clear();
   keep();
-  tell(`${taken.map((frame) => frame.part_id).join(", ")}: ${verdict}`);
+  tell(`${taken.map((frame) => frame.part_id).join(", ")}: ${LABELS[verdict]}`);
   draw();
 }
 
 by("image").addEventListener("error", () => { // judged by a version that saw none, or the connection is lost
   if (kind !== "depth" || !current()) return;
   kind = "image";
-  tell("There is no depth of this part.", true);
+  tell(_("There is no depth of this part."), true);
   draw();
 });
 
@@ -118,12 +118,12 @@ async function undo() {
     if (gone.length) await act("api/answers/withdraw", { frame_ids: gone.map((each) => each.frame.frame_id) });
   } catch (error) {
     if (error.status !== 404) runs.push(gone); // what was learned stays
-    return tell(`Not taken back. ${reason(error)}`, true);
+    return tell(_("Not taken back. {why}", { why: reason(error) }), true);
   }
   for (const each of gone) { sentAt.delete(each.frame.frame_id); backAt.set(each.frame.frame_id, Date.now()); }
   const back = run.map((each) => each.frame);
   queue = [...back, ...queue.filter((frame) => !back.includes(frame))];
-  tell(`${back.map((frame) => frame.part_id).join(", ")}: taken back`);
+  tell(_("{parts}: taken back", { parts: back.map((frame) => frame.part_id).join(", ") }));
   draw();
 }
 
@@ -131,12 +131,12 @@ async function post(each) {
   try {
     const reply = await fetch("api/answers", { method: "POST", headers: JSON_BODY, body: bodyOf(each) });
     if ([401, 429, 503].includes(reply.status)) throw new Error("later");
-    if (!reply.ok) tell(`${each.frame.part_id}: not taken. ${(await reply.json()).came ?? reply.statusText}`, true);
+    if (!reply.ok) tell(_("{part}: not taken. {why}", { part: each.frame.part_id, why: (await reply.json()).came ?? reply.statusText }), true);
     else sentAt.set(each.frame.frame_id, Date.now());
     unsent = unsent.filter((other) => other !== each);
     return true;
   } catch {
-    tell(`${unsent.length} answers wait for the connection.`, true);
+    tell(_n("{count} answer waits for the connection.", "{count} answers wait for the connection.", unsent.length), true);
     return false;
   } finally {
     keep();
@@ -186,9 +186,9 @@ news.addEventListener("back", fill);
 news.addEventListener("status", ({ detail }) => {
   fill();
   const due = detail.answers_to_lesson; // none before anything was taught
-  by("distrusted").textContent = detail.distrusted[document.body.dataset.caller] ? "Your answers wait for a second person: "
-    + `${detail.distrusted[document.body.dataset.caller]}.` : "";
-  by("lesson").textContent = due === null ? "" : due > 0 ? `A lesson comes after ${due} more answers.` : "A lesson is due.";
+  const why = detail.distrusted[document.body.dataset.caller];
+  by("distrusted").textContent = why ? _("Your answers wait for a second person: {why}.", { why }) : "";
+  by("lesson").textContent = due === null ? "" : due > 0 ? _n("A lesson comes after {count} more answer.", "A lesson comes after {count} more answers.", due) : _("A lesson is due.");
 });
 unsent.forEach((each) => { each.posting = null; });
 // Whoever leaves the page has made up his mind. What is not known to have arrived stays here, and is sent again next time.
@@ -197,5 +197,5 @@ addEventListener("pagehide", () => {
   keep();
   for (const each of unsent) fetch("api/answers", { method: "POST", keepalive: true, headers: JSON_BODY, body: bodyOf(each) }).catch(() => {});
 });
-if (!mayAnswer) tell("You may look. Answers take an operator.");
+if (!mayAnswer) tell(_("You may look. Answers take an operator."));
 setInterval(send, LOOK_MS);

@@ -33,16 +33,17 @@ function ready(draft) {
   if (before !== shown) by("shown").replaceChildren(); // they show what another draft says
   if (!draft) return;
   const unused = Object.keys(draft.refused).length;
-  const parts = unused ? `${draft.parts} parts (${unused} of ${draft.parts + unused} images refused)` : `${draft.parts} parts`;
+  const parts = _n("{count} part", "{count} parts", draft.parts);
+  const taught = unused ? _("{parts} ({some} of {all} images refused)", { parts, some: unused, all: draft.parts + unused }) : parts;
   const geometry = draft.geometry_text[0].toUpperCase() + draft.geometry_text.slice(1);
-  tellIn("told", `${parts} by ${draft.detector}, threshold ${draft.threshold.toFixed(4)}: ${draft.promise}. ${geometry}.`);
+  tellIn("told", `${_("{parts} by {detector}, threshold {threshold}", { parts: taught, detector: draft.detector, threshold: draft.threshold.toFixed(4) })}: ${draft.promise}. ${geometry}.`);
   detector = draft.detector;
   if (batch !== draft.batch) {
     openPart((batch = draft.batch));
     by("smallest").value = draft.smallest_defect_px ?? "";
   }
   showTaught(draft.region);
-  by("follows").textContent = draft.follows ? `It follows version ${draft.follows} and keeps its confirmed defects.` : "It is the first version: until it is live every part is UNKNOWN.";
+  by("follows").textContent = draft.follows ? _("It follows version {follows} and keeps its confirmed defects.", draft) : _("It is the first version: until it is live every part is UNKNOWN.");
 }
 
 function openPart(batch) {
@@ -53,7 +54,7 @@ function openPart(batch) {
 async function send(files) {
   const begun = (await act("api/setup/begin")).batch;
   for (const [at, file] of files.entries()) {
-    tellIn("told", `Sending ${at + 1} of ${files.length}…`);
+    tellIn("told", _("Sending {some} of {all}…", { some: at + 1, all: files.length }));
     progress(files.length, at);
     try {
       await act(`api/setup/images?batch=${begun}&name=${encodeURIComponent(file.name)}`, file, "PUT");
@@ -68,8 +69,9 @@ async function send(files) {
 by("goods").addEventListener("change", () => {
   const count = images(by("goods")).length;
   const folders = new Set(images(by("goods")).map((file) => file.webkitRelativePath.split("/").slice(0, -1).join("/")));
-  const several = folders.size > 1 ? ` They lie in ${folders.size} folders (${[...folders].sort().slice(0, 5).join(", ")}): choose the one that holds good parts alone, unless all of these do.` : "";
-  tellIn("told", count ? `${count} images.${several}` : "There are no images in this folder.", !count || Boolean(several));
+  const several = folders.size > 1 ? _("They lie in {count} folders ({names}): choose the one that holds good parts alone, unless all of these do.", { count: folders.size, names: [...folders].sort().slice(0, 5).join(", ") }) : "";
+  const told = count ? `${_n("{count} image.", "{count} images.", count)} ${several}`.trim() : _("There are no images in this folder.");
+  tellIn("told", told, !count || Boolean(several));
   by("teach").disabled = !count;
 });
 

@@ -3,7 +3,7 @@
 const SVG = "http://www.w3.org/2000/svg";
 const [WIDTH, HEIGHT, FOOT, BINS] = [1000, 320, 30, 60];
 const percent = (share) => `${(100 * share).toFixed(1)} %`;
-const range = ([low, high], show) => `${show(low)} to ${show(high)}`;
+const range = ([low, high], show) => _("{low} to {high}", { low: show(low), high: show(high) });
 let told = null;
 let high = 1;
 
@@ -53,16 +53,19 @@ function show() {
   for (const end of ["x1", "x2"]) by("chosen").setAttribute(end, across(choice.value));
   by("grip").setAttribute("cx", across(choice.value));
   by("value").textContent = choice.value.toFixed(4);
-  by("rank").textContent = `in force: ${told.value.toFixed(4)}`;
+  by("rank").textContent = _("in force: {value}", { value: told.value.toFixed(4) });
   by("rejects").textContent = percent(choice.rate);
   by("rejects-range").textContent = range(choice.false_rejects, percent);
-  by("parts").textContent = parts;
+  by("parts").textContent = _n("In a shift of {count} part", "In a shift of {count} parts", parts);
   by("shift").textContent = (parts * choice.rate).toFixed(1);
   by("shift-range").textContent = range(choice.in_a_shift, String);
-  by("found").textContent = defects ? `${choice.found} of ${defects}` : "none known";
+  by("found").textContent = defects ? _("{some} of {all}", { some: choice.found, all: defects }) : _("none known");
+  const drawn = { some: choice.drawn_found, all: told.drawn, range: range(choice.recall, percent) };
+  const recall = _("{some} of {all} on parts drawn at random, by their scores when they were judged: {range} of all defects", drawn);
+  const open = told.open_drawn ? `, ${_n("for {count} drawn part is not answered", "for {count} drawn parts are not answered", told.open_drawn)}` : "";
   by("recall-range").textContent = told.drawn
-    ? `${choice.drawn_found} of ${told.drawn} on parts drawn at random, by their scores when they were judged: ${range(choice.recall, percent)} of all defects${told.open_drawn ? `, for ${told.open_drawn} drawn parts are not answered` : ""}`
-    : "How many are missed is not known: since this was taught no confirmed defect was on a part drawn at random (policy.audit_share).";
+    ? `${recall}${open}`
+    : _("How many are missed is not known: since this was taught no confirmed defect was on a part drawn at random (policy.audit_share).");
   by("use").disabled = by("all").dataset.engineer !== "true" || choice.value === told.value;
 }
 
@@ -96,7 +99,7 @@ by("use").addEventListener("click", async () => {
   try {
     const made = await act("api/threshold", { rate: chosen().rate });
     await fill();
-    tellIn("told", `Version ${made.version} judges at ${percent(made.rate)} false rejects.`);
+    tellIn("told", _("Version {version} judges at {rate} false rejects.", { version: made.version, rate: percent(made.rate) }));
   } catch (error) {
     tellIn("told", error.message, true);
   }

@@ -1,6 +1,10 @@
 "use strict";
 // What going back to a version would change, and going back.
 const number = by("version").dataset.number;
+const SAID = { // what people call it, and whether the verdict would be better or worse
+  good: [_("people call it good: better"), _("people call it good: worse")],
+  defect: [_("people call it a defect: better"), _("people call it a defect: worse")],
+};
 
 function progress(work) {
   by("progress").hidden = !work || work.ended;
@@ -8,18 +12,19 @@ function progress(work) {
 }
 
 function differing({ judged, differ, before, after }) {
+  const values = { some: differ.length, all: judged, before };
   tellIn("told", differ.length
-    ? `${differ.length} of the newest ${judged} kept parts would be judged differently than by version ${before}:`
-    : `None of the newest ${judged} kept parts would be judged differently than by version ${before}.`);
+    ? _("{some} of the newest {all} kept parts would be judged differently than by version {before}:", values)
+    : _("None of the newest {all} kept parts would be judged differently than by version {before}.", values));
   by("differ").replaceChildren(...differ.map((one) => {
     const wrong = one.label && (one.label === "defect") !== (one.verdicts[1] === "NG");
     const item = tile({ ...one, verdict: wrong ? "NG" : one.label ? "OK" : "UNKNOWN" }, "heat"); // red: worse than before
     const link = document.createElement("a");
     link.href = `parts/${one.seq}`;
     link.append(item.firstChild, ...[
-      `${one.part_id}: ${one.verdicts.join(" → ")}`,
-      `${one.scores.join(" → ")} thresholds`,
-      one.label ? `people call it ${one.label === "good" ? "good" : "a defect"}${wrong ? ": worse" : ": better"}` : "nobody has settled it",
+      `${one.part_id}: ${one.verdicts.map((verdict) => VERDICTS[verdict]).join(" → ")}`,
+      _("{scores} thresholds", { scores: one.scores.join(" → ") }),
+      one.label ? SAID[one.label][Number(wrong)] : _("nobody has settled it"),
     ].map((text) => { const line = document.createElement("span"); line.textContent = text; return line; }));
     item.replaceChildren(link);
     return item;
@@ -28,7 +33,7 @@ function differing({ judged, differ, before, after }) {
 
 by("compare")?.addEventListener("click", async () => {
   by("compare").disabled = true;
-  tellIn("told", "Comparing…");
+  tellIn("told", _("Comparing…"));
   try {
     await act(`api/versions/${number}/compare`);
     const { work } = await followed(progress);
