@@ -42,12 +42,17 @@ class Store:
         """The highest number taken, valid or not; 0 in an empty store. One folder listing, for polling."""
         return max((int(p.stem) for p in self._manifests()), default=0)
 
-    def head(self) -> Version | None:
-        """The highest version whose manifest and blobs are intact, or None in a store that has none."""
+    def head(self, *, by_sums: bool = False) -> Version | None:
+        """The highest version whose manifest and blobs are intact, or None in a store that has none. For who only names
+        it, `by_sums` alone: that reads the blobs too, and keeps nothing of them."""
         for path in sorted(self._manifests(), reverse=True):
             with contextlib.suppress(Damaged):
                 version = self._read(path)
-                self._check(version)
+                if by_sums:
+                    for name in version.blobs:
+                        self._check_sum(version, name)
+                else:
+                    self._check(version)
                 return version
         return None
 
@@ -202,18 +207,29 @@ class Store:
         return blobs.decode({name: self._blob(version, name) for name in version.blobs}, version.detector)
 
     def _blob(self, version: Version, name: str) -> bytes:
-        digest = version.blobs[name]
-        path = self._blobs / digest
+        path = self._blobs / version.blobs[name]
         with disk(path):
             data = path.read_bytes() if path.exists() else b""
-        if hashlib.sha256(data).hexdigest() != digest:
+        self._require(version, name, hashlib.sha256(data).hexdigest(), there=bool(data))
+        return data
+
+    def _check_sum(self, version: Version, name: str) -> None:
+        path = self._blobs / version.blobs[name]
+        with disk(path):
+            if not path.exists():
+                self._require(version, name, "", there=False)
+            with path.open("rb") as data:
+                self._require(version, name, hashlib.file_digest(data, "sha256").hexdigest(), there=True)
+
+    def _require(self, version: Version, name: str, digest: str, *, there: bool) -> None:
+        wanted = version.blobs[name]
+        if digest != wanted:
             raise Damaged(
                 expected=f"an intact {name} of version {version.number}",
-                came=f"version {version.number}: blob {digest[:12]} is"
-                f" {'altered' if data else 'missing (retention, or a lost file)'}",
+                came=f"version {version.number}: blob {wanted[:12]} is"
+                f" {'altered' if there else 'missing (retention, or a lost file)'}",
                 do="use a newer version, or restore the blob from a backup",
             )
-        return data
 
     def _write_blob(self, data: bytes) -> str:
         digest = hashlib.sha256(data).hexdigest()

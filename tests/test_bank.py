@@ -184,7 +184,7 @@ def test_a_bank_that_is_ready_lets_no_image_wait(monkeypatch: pytest.MonkeyPatch
     def late(*_: object) -> None:
         raise AssertionError("made while an image waits")
 
-    monkeypatch.setattr("memory.patch_bank.index.faiss.IndexIVFFlat", late)
+    monkeypatch.setattr("faiss.IndexIVFFlat", late)
     assert bank.score(View(features(np.zeros((4, 4))))).value > 0
 
 

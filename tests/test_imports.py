@@ -48,11 +48,11 @@ DOORS = {
     "sqlite3": {"daemon/ledger/database.py", "daemon/cli/doctor.py"},
     "apscheduler": {"daemon/schedule.py"},
     "fastapi": {f"daemon/console/{name}.py" for name in ("access", "api", "app", "health", "pages")}
-    | {f"daemon/console/{name}.py" for name in ("api_versions", "login", "refusals", "reports", "services")}
+    | {f"daemon/console/{name}.py" for name in ("api_versions", "computed", "login", "refusals", "reports", "services")}
     | {f"daemon/console/{name}.py" for name in ("study_pages", "templating")},
-    "uvicorn": {"daemon/cli/console.py"},
+    "uvicorn": {"daemon/cli/console.py", "daemon/cli/worker.py"},
     "paho": {"daemon/plant/mqtt.py"},
-    "httpx": {"daemon/plant/webhook.py"},
+    "httpx": {"daemon/console/computed.py", "daemon/console/worker.py", "daemon/plant/webhook.py"},
     "pymodbus": {"daemon/plant/modbus.py"},
     "asyncua": {"daemon/plant/opcua.py"},
     "scipy": {

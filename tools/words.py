@@ -50,7 +50,10 @@ SPEAKERS = (
 )
 # Of others, what their errors say, and what they call with a sentence.
 ERRORS = {"expected", "came", "do", "reason"}
-CALLS = {"HTTPException", "_no", "_refused", "rejected", "refused", "said", "steps", "track", "Decision", "Hold"}
+CALLS = {
+    *("HTTPException", "_no", "_refused", "rejected", "refused", "lost"),
+    *("said", "steps", "track", "Decision", "Hold"),
+}
 NOBODY_S = {"ValueError", "writerow", "writerows", "Markup", "isoformat"}  # for programmers, CSV and markup
 ROOMS = ("memory", "policies", "drift", *(f"daemon/{room}" for room in ("console", "inference", "intake", "learning")))
 FILES = ("daemon/streams.py", "daemon/outages.py", "daemon/ledger/provenance.py", "daemon/reporting/pdf.py")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -23,6 +24,7 @@ from daemon.streams import RedisStreams
 if TYPE_CHECKING:
     from daemon.console.line import LineView
 
+NOT_COMPUTED = {"mqtt", "webhook", "modbus", "opcua", "telemetry"}  # they hold passwords, and compute nothing
 TOKENS = Path("tokens.json")
 NICENESS = 15
 MOST_CONNECTIONS = 400  # fewer than the files a process may have open
@@ -35,12 +37,15 @@ def console(config: Config = None, overrides: Set = None) -> None:
 
     from daemon.console.access import access
     from daemon.console.app import application
+    from daemon.console.worker import Worker
 
     settings = terminal.settings(config, overrides)
     guard = access(settings.console)
     listening = _listening(settings.console)
     _frames_first()
-    app = application(line_view(settings, open_state(settings.state_dir), build.redis_streams(settings)), guard)
+    worker = Worker([sys.executable, "-P", "-m", "daemon.cli.worker"], settings.model_dump_json(exclude=NOT_COMPUTED))
+    line = line_view(settings, open_state(settings.state_dir), build.redis_streams(settings))
+    app = application(line, guard, worker)
 
     class Server(uvicorn.Server):
         """A server that ends its event streams first, so that it can stop."""
@@ -62,7 +67,6 @@ def console(config: Config = None, overrides: Set = None) -> None:
         limit_concurrency=MOST_CONNECTIONS,
     )
     Server(served).run(sockets=[listening])
-    app.state.services.jobs.stop()
     log.info("stopped")
 
 

@@ -42,28 +42,30 @@ class Caller:
 class Access:
     """Identifies callers. Without tokens and proxies everyone on this PC is an engineer, and nobody else gets in.
 
-    A browser keeps a token in a `cookie`, which it sends to every port of a PC: each port has one of its own.
+    A browser keeps a token in a `cookie`, which it sends to every port of a PC: each port has one of its own. That of
+    the console's worker is `inner`: the console has looked at every request, and names its caller.
     """
 
     tokens: Mapping[str, Caller]
     proxies: frozenset[str]
     cookie: str
+    inner: bool = False
 
     @property
     def open(self) -> bool:
         """Whether callers need no token and no proxy."""
-        return not self.tokens and not self.proxies
+        return not self.tokens and not self.proxies and not self.inner
 
     def caller(self, request: Request) -> Caller | None:
         """The caller who sent a request; None where that is not known."""
+        if self.inner:
+            return _forwarded(request)
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         credential = token if scheme.lower() == "bearer" else request.cookies.get(self.cookie, "")
         if credential:
             return self.holder(credential)
         if request.client and request.client.host in self.proxies:
-            names, roles = (request.headers.getlist(f"x-forwarded-{what}") for what in ("user", "role"))
-            # A second one would be the client's own, which the proxy should have replaced.
-            return _named(names[0], roles[0]) if len(names) == len(roles) == 1 else None
+            return _forwarded(request)
         if self.open:
             return Caller(request.headers.get("x-operator", "")[:MAX_NAME_CHARS] or "console", Role.ENGINEER)
         return None
@@ -91,6 +93,11 @@ def access(settings: ConsoleSettings) -> Access:
             do="`driftline token NAME ROLE`, and name its file in console.tokens; or leave console.host at 127.0.0.1",
         )
     return guard
+
+
+def inner(settings: ConsoleSettings) -> Access:
+    """The access of the console's worker, which listens to the console alone."""
+    return Access({}, frozenset(), f"driftline-{settings.port}", inner=True)
 
 
 def grant(file: Path, name: str, role: Role) -> str:
@@ -154,9 +161,13 @@ def _tokens(file: Path) -> dict[str, Caller]:
         ) from error
 
 
-def _named(name: str, role: str) -> Caller | None:
-    known = Role.__members__.get(role.upper())
-    return Caller(name[:MAX_NAME_CHARS], known) if name and known else None
+def _forwarded(request: Request) -> Caller | None:
+    """The caller whom a proxy names."""
+    names, roles = (request.headers.getlist(f"x-forwarded-{what}") for what in ("user", "role"))
+    if not len(names) == len(roles) == 1:  # a second one is the client's own, which a proxy should have replaced
+        return None
+    known = Role.__members__.get(roles[0].upper())
+    return Caller(names[0][:MAX_NAME_CHARS], known) if names[0] and known else None
 
 
 def _digest(token: str) -> str:

@@ -21,9 +21,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from daemon.console import api, api_versions, health, login, pages, refusals, reports, study_pages
 from daemon.console.access import SAFE, Access, from_elsewhere, is_loopback
+from daemon.console.computed import Computed
 from daemon.console.line import LineView
 from daemon.console.services import services_of
 from daemon.console.templating import route
+from daemon.console.worker import Worker
 from daemon.languages.speaking import said, speaking, wanted
 from memory.errors import DriftlineError
 
@@ -51,8 +53,9 @@ HEADERS = {
 log = structlog.get_logger()
 
 
-def application(line: LineView, access: Access) -> FastAPI:
-    """The console of a line. Nothing is read or written before the first request."""
+def application(line: LineView, access: Access, worker: Worker | None = None) -> FastAPI:
+    """The console of a line. Nothing is read or written before the first request. What takes a network or a bank is
+    computed by the `worker`, or here without one."""
     services = services_of(line, access)
 
     @asynccontextmanager
@@ -60,6 +63,8 @@ def application(line: LineView, access: Access) -> FastAPI:
         reading = asyncio.create_task(services.events.run())
         yield
         reading.cancel()
+        if worker is not None:
+            await worker.stop()
 
     about = f"Line {line.settings.line}"
     app = FastAPI(title="Driftline", description=about, docs_url=None, redoc_url=None, lifespan=living)
@@ -71,6 +76,8 @@ def application(line: LineView, access: Access) -> FastAPI:
     app.add_exception_handler(HTTPException, refusals.by_status)
     app.add_exception_handler(RequestValidationError, refusals.invalid)
     settings = line.settings
+    if worker is not None:
+        app.add_middleware(Computed, worker=worker, access=access)
     app.add_middleware(Guard, access=access, max_bytes=settings.source.max_bytes, prefix=settings.console.prefix)
     return app
 
@@ -106,8 +113,8 @@ class Guard:
         request = Request(scope)
         language = wanted(request.cookies.get(LANGUAGE, ""), request.headers.get("accept-language", ""))
         with speaking(language):
-            answer = _refused(request, self._access, self._max_bytes, self._limiter)
-            await (answer or self._app)(scope, receive, forbidding)
+            refused = None if self._access.inner else _refused(request, self._access, self._max_bytes, self._limiter)
+            await (refused or self._app)(scope, receive, forbidding)
 
 
 def _refused(request: Request, access: Access, max_bytes: int, limiter: FixedWindowRateLimiter) -> JSONResponse | None:

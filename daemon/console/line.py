@@ -26,12 +26,12 @@ class LineView:
     _model: Model | None = field(default=None, init=False)
 
     def head(self) -> Version | None:
-        """The version that judges; None before anything was taught. That it is intact is checked by reading all of it,
-        once for each new version, since pages ask again and again."""
+        """The version that judges; None before anything was taught. That it is intact is checked by its sums, once for
+        each new version, since pages ask again and again."""
         with self._reading:
             newest = self.state.store.newest_number()
             if newest != self._checked:
-                self._head, self._checked = self.state.store.head(), newest
+                self._head, self._checked = self.state.store.head(by_sums=True), newest
             return self._head
 
     def model(self) -> Model:

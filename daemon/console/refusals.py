@@ -17,6 +17,7 @@ from daemon.console.setup_check import NotMeant
 from daemon.console.studies import StudyRefused
 from daemon.console.templating import route, templates
 from daemon.console.uploads import Superseded, UploadRefused
+from daemon.console.worker import WorkerLost
 from daemon.intake.decode import ImageRejected
 from daemon.languages.speaking import gettext, said
 from daemon.learning.answers import FeedbackRejected
@@ -46,6 +47,7 @@ STATUS: tuple[tuple[type[DriftlineError], int], ...] = (
     (DefectsLost, 409),
     (FeedbackRejected, 404),
     (RedisLost, 503),
+    (WorkerLost, 503),
     (NoPdf, 503),
     (StoreError, 409),
 )

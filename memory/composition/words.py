@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import cv2
-import faiss
 import numpy as np
 import numpy.typing as npt
-from scipy.cluster.hierarchy import cut_tree, linkage
 
 from memory.distances import Vectors, squared_distances
 from memory.features import Features
@@ -59,11 +57,15 @@ class Words:
     def kinds(self) -> npt.NDArray[np.int16]:
         """The kind of each word at each of `LEVELS` (L, K + 1), where the tree of words is cut; the last is `NOTHING`,
         which stays what it is."""
+        from scipy.cluster.hierarchy import cut_tree
+
         cut = [cut_tree(self._tree, min(kinds, len(self))).ravel() for kinds in LEVELS]
         return np.array([[*kind, NOTHING] for kind in cut], dtype=np.int16)
 
     @cached_property
     def _tree(self) -> npt.NDArray[np.float64]:
+        from scipy.cluster.hierarchy import linkage  # many modules, of which only this kind of detector has use
+
         return np.asarray(linkage(self.centres, "ward"))
 
     def things(self, read: WordMap, group: int) -> npt.NDArray[np.int32]:
@@ -87,6 +89,8 @@ class Words:
 
 def learned(features: Sequence[Features], seed: int) -> Words:
     """The words of these parts, by k-means over a draw of their patches; deterministic in its arguments."""
+    import faiss
+
     every = np.concatenate([each.patches for each in features])
     if len(every) > MOST_PATCHES:
         every = every[np.sort(np.random.default_rng(seed).choice(len(every), MOST_PATCHES, replace=False))]

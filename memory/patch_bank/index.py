@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-import faiss
 import numpy as np
 import numpy.typing as npt
 
 from memory.distances import Vectors
+
+if TYPE_CHECKING:
+    import faiss
 
 Neighbours = tuple[Vectors, npt.NDArray[np.int64]]
 IVF_FROM = 2_000  # smaller sets are searched exactly in the same time
@@ -24,6 +27,8 @@ class Index:
     """
 
     def __init__(self, vectors: Vectors) -> None:
+        import faiss  # settings and pages know kinds of detectors, and search nothing
+
         vectors.setflags(write=False)
         self.vectors = vectors
         self._flat = faiss.IndexFlatL2(vectors.shape[1])
@@ -77,6 +82,8 @@ class Index:
 
     @cached_property
     def _cells(self) -> faiss.IndexIVFFlat:
+        import faiss
+
         width, cells = self.vectors.shape[1], int(CELLS * len(self.vectors) ** 0.5)
         index = faiss.IndexIVFFlat(faiss.IndexFlatL2(width), width, cells)
         index.cp.niter, index.cp.min_points_per_centroid = 10, 1
