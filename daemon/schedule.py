@@ -19,8 +19,10 @@ from daemon.clock import Timekeeper
 from daemon.inspection import inspect
 from daemon.ledger.database import DISK_ERRORS
 from daemon.ledger.history import last_lesson_ms
+from daemon.ledger.records import SHIFT_REPORTED
 from daemon.ledger.state import open_state
-from daemon.reporting.shift_files import shift_before, write
+from daemon.reporting.shift import report
+from daemon.reporting.shift_files import figures, shift_before, write
 from daemon.retention import retain
 from daemon.service import Service
 from memory.runtime import give_back_freed_memory
@@ -80,7 +82,7 @@ def scheduler(service: Service) -> BackgroundScheduler:
     every(times.inspection_s, lambda: inspect(service), "inspection")
     every(MEMORY_S, give_back_freed_memory, "memory")
     reports = service.engine.settings.reports
-    if reports.folder is not None:
+    if reports.folder is not None or reports.webhook:
         begins = CronTrigger(hour=",".join(map(str, reports.hours)), timezone=get_localzone())
         jobs.add_job(lambda: report_shift(service), begins, id="reports", executor="reports")
     for name in ("inspection", "retraining"):  # a PC that is switched off at night starts every day
@@ -114,15 +116,17 @@ def snapshot(service: Service) -> None:
 
 
 def report_shift(service: Service) -> None:
-    """Write the report of the shift that has just ended, by this PC's clock."""
+    """Report the shift that has just ended, by this PC's clock: as files, and as an event for the plant, as set."""
     settings, now = service.engine.settings, datetime.now(get_localzone())
-    assert settings.reports.folder is not None  # noqa: S101  # the job is there only with one
     state = open_state(settings.state_dir)  # its own: no frame waits for a query over a whole shift
     shift = shift_before(now, settings.reports.hours)
     try:
-        files = write(state, settings, shift, now.tzinfo or UTC, settings.reports.folder)
+        told, folder = report(state, settings, shift), settings.reports.folder
+        files = write(told, state, settings, now.tzinfo or UTC, folder) if folder else []
     finally:
         state.ledger.close(fold=False)  # folding waits for readers, and the service's frames for it
+    if settings.reports.webhook:
+        service.engine.ledger.event(service.engine.clock_ms(), SHIFT_REPORTED, **figures(told))
     log.info("shift reported", files=[str(file) for file in files])
 
 

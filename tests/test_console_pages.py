@@ -349,6 +349,8 @@ def test_the_threshold_is_dragged_and_judges(page: Page, url: str, line: tuple[S
     assert page.locator("#rejects").inner_text() != lowest
     wanted = page.locator("#value").inner_text()
     page.get_by_role("button", name="Judge at this threshold").click()
+    expect(page.locator("#sure-told")).to_contain_text("false rejects are asked for, instead of")
+    page.get_by_role("button", name="Judge at it").click()
     expect(page.locator("#told")).to_contain_text("Version 2 judges")
     line[0].notice_versions()
     engine = line[0].engine

@@ -77,7 +77,7 @@ def test_somebody_else_s_answer_is_told_before_it_is_contradicted(
 def test_parts_are_found_by_verdict_time_and_id(page: Page, url: str) -> None:
     page.goto(f"{url}/parts")
     expect(page.locator(".strip li")).to_have_count(4)
-    page.select_option("select", "NG")
+    page.select_option("[name=verdict]", "NG")
     page.click("button:has-text('Find')")
     expect(page.locator(".strip li")).to_have_count(3)
     page.fill("#until", "2020-01-01T00:00")
@@ -242,3 +242,38 @@ def test_no_part_is_rated_by_the_picture_of_the_one_before(
     expect(page.locator("#image")).to_be_visible()
     page.keyboard.press("d")
     expect(page.locator("#nothing")).to_have_text("All rated. Thank you.")
+
+
+def test_marked_parts_are_answered_and_taken_back_together(
+    page: Page, url: str, line: tuple[Service, Settings]
+) -> None:
+    service = line[0]
+    page.goto(f"{url}/parts?verdict=NG")
+    expect(page.locator("#marked")).to_be_hidden()
+    page.locator(".mark").nth(0).check()
+    page.locator(".mark").nth(1).check()
+    expect(page.locator("#count")).to_have_text("2 parts are marked")
+    page.click("#defect")
+    expect(page.locator("#told")).to_have_text("2 answers sent: defect.")
+    until(lambda: standing(service) == [("f611", "defect"), ("f612", "defect")])
+    page.goto(f"{url}/parts")
+    page.get_by_label("answered by me").check()
+    page.get_by_role("button", name="Find").click()
+    expect(page.locator(".found > li")).to_have_count(2)
+    page.locator(".mark").first.check()
+    page.click("#every")
+    page.click("#withdraw")
+    expect(page.locator("#told")).to_have_text("2 answers taken back.")
+    until(lambda: standing(service) == [])
+
+
+def test_of_marked_parts_those_that_are_refused_are_named(page: Page, url: str, line: tuple[Service, Settings]) -> None:
+    service = line[0]
+    service.streams.send("feedback", {"part_id": "f610", "verdict": "defect", "operator": "bert"})
+    until(lambda: standing(service) == [("f610", "defect")])
+    page.goto(f"{url}/parts?verdict=NG")
+    page.locator(".mark").first.check()
+    page.click("#every")
+    page.click("#good")
+    expect(page.locator("#told")).to_contain_text("2 answers sent: good. f610: not taken. bert said defect")
+    until(lambda: len(standing(service)) == 3)

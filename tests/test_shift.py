@@ -218,7 +218,13 @@ def test_events_and_days_are_those_of_the_time(busy: State, settings: Settings) 
 
 
 def test_a_report_comes_as_files_that_need_nothing_else(busy: State, settings: Settings, tmp_path: Path) -> None:
-    files = write(busy, settings, Shift(1_795_900_000_000, 1_795_900_000_000 + 1, "A"), BERLIN, tmp_path / "new")
+    files = write(
+        report(busy, settings, Shift(1_795_900_000_000, 1_795_900_000_000 + 1, "A")),
+        busy,
+        settings,
+        BERLIN,
+        tmp_path / "new",
+    )
     assert [file.name for file in files] == [
         f"test_A_2026-11-28T22-06_2026-11-28T22-06.{s}" for s in ("html", "csv", "pdf")
     ]
@@ -245,7 +251,10 @@ def test_without_weasyprint_a_report_has_no_pdf_and_says_how_to_get_one(
     busy: State, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pdf, "available", lambda: False)
-    assert [file.suffix for file in write(busy, settings, ALL, UTC, tmp_path)] == [".html", ".csv"]
+    assert [file.suffix for file in write(report(busy, settings, ALL), busy, settings, UTC, tmp_path)] == [
+        ".html",
+        ".csv",
+    ]
     with pytest.raises(pdf.NoPdf, match="driftline\\[pdf\\]"):
         pdf.pdf("<p>")
 

@@ -19,6 +19,7 @@ from daemon.ledger.audit_log import AuditFilter, entries
 from daemon.ledger.shift import Shift
 from daemon.ledger.state import open_state
 from daemon.reporting.audit import told
+from daemon.reporting.shift import report as reported
 from daemon.reporting.shift_files import shift_before, write
 
 audit_app = typer.Typer(help="Who changed what the line knows.", no_args_is_help=True)
@@ -80,5 +81,6 @@ def report(
     if since or until or lot:
         begin = 0 if since is None else int(since.astimezone().timestamp() * 1000)
         shift = Shift(begin, int((until.astimezone() if until else now).timestamp() * 1000), lot)
-    files = write(open_state(settings.state_dir), settings, shift, now.tzinfo or UTC, out)
+    state = open_state(settings.state_dir)
+    files = write(reported(state, settings, shift), state, settings, now.tzinfo or UTC, out)
     terminal.answer({"files": [str(file) for file in files]}, as_json=as_json, text="\n".join(map(str, files)))

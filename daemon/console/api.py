@@ -55,9 +55,10 @@ def searched(
     until_ms: Annotated[int | None, Query(ge=0, le=2**53, description="judged until then")] = None,
     name: Annotated[str, Query(max_length=answers.MAX_CHARS, description="how the frame's or part's id begins")] = "",
     unanswered: bool = False,
+    answered_by: Annotated[str, Query(max_length=64, description="whose answers stand")] = "",
 ) -> Search:
     """The frames that a request looks for."""
-    return Search(before, verdict or None, until_ms, name.strip() or None, unanswered)
+    return Search(before, verdict or None, until_ms, name.strip() or None, unanswered, answered_by or None)
 
 
 @router.get("/status")

@@ -45,7 +45,8 @@ LISTED = tuple(field.name for field in fields(ListedFrame) if field.name != "que
 @dataclass(frozen=True)
 class Search:
     """Which frames are looked for: those before sequence number `before`, with this `verdict`, judged until a time
-    (Unix, ms), whose own or part's id begins with `name`, without an answer that counts; None and False let all pass.
+    (Unix, ms), whose own or part's id begins with `name`, without an answer that counts, and with one of this person's
+    that stands; None and False let all pass.
     """
 
     before: int | None = None
@@ -53,6 +54,7 @@ class Search:
     until_ms: int | None = None
     name: str | None = None
     unanswered: bool = False
+    answered_by: str | None = None
 
 
 def listed_frame(row: Row) -> ListedFrame:
@@ -77,6 +79,8 @@ def frames_found(ledger: Ledger, search: Search, limit: int) -> list[ListedFrame
         wanted.append((NAMED, (search.name, search.name + LAST) * 2))
     if search.unanswered:
         wanted.append(("NOT answered", ()))
+    if search.answered_by:
+        wanted.append(("frame_id IN (SELECT frame_id FROM standing WHERE operator = ?)", (search.answered_by,)))
     where = " AND ".join(condition for condition, _ in wanted)
     rows = ledger.database.rows(
         f"SELECT * FROM line_frames WHERE {where} ORDER BY seq DESC LIMIT ?",  # noqa: S608  # our own conditions

@@ -25,6 +25,12 @@ def newest_events(ledger: Ledger, kinds: tuple[str, ...], limit: int) -> list[Re
     return [recorded_event(row) for row in rows]
 
 
+def events_since(ledger: Ledger, number: int, kind: str, limit: int) -> list[RecordedEvent]:
+    """Events of one kind after the one of this number, oldest first."""
+    query = "SELECT * FROM events WHERE kind = ? AND id > ? ORDER BY id LIMIT ?"
+    return [recorded_event(row) for row in ledger.database.rows(query, kind, number, limit)]
+
+
 def learned_through(ledger: Ledger) -> int:
     """The last answer that any lesson took into account, committed or held; 0 before the first lesson."""
     return ledger.database.number("SELECT max(through) FROM lessons")

@@ -27,6 +27,9 @@ class Effect(StrEnum):
     UNCONFIRMED = "unconfirmed"
 
 
+SHIFT_REPORTED = "shift_reported"  # the kind of event that holds the figures of a shift
+
+
 @dataclass(frozen=True)
 class SceneRecord:
     """A frame's light and signals, packed as doubles.

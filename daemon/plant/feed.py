@@ -15,15 +15,16 @@ from daemon import clock
 from daemon.ledger.database import DISK_ERRORS
 from daemon.ledger.frame_list import verdicts_since
 from daemon.ledger.frames import last_seq
+from daemon.ledger.history import events_since, newest_events
 from daemon.ledger.ledger import Ledger
-from daemon.ledger.records import PlantVerdict
+from daemon.ledger.records import SHIFT_REPORTED, PlantVerdict, RecordedEvent
 from daemon.settings.load import Settings
 from daemon.status import ServiceStatus, service_status
 from daemon.streams import RedisLost, RedisStreams, Stream
 from memory.durable import sync, write_draft
 
 log = structlog.get_logger()
-POLL_S = 0.02
+POLL_S, REPORTS_S = 0.02, 1.0
 CONDITION_S = 0.1
 BATCH = 100
 DIGITS = 20
@@ -78,6 +79,22 @@ class Feed:
                     await asyncio.to_thread(cursor.write, seq)
             if not verdicts:
                 await asyncio.sleep(POLL_S)
+
+    async def reports(self, connector: str) -> AsyncIterator[RecordedEvent]:
+        """Reports of shifts as they are recorded, those first that the connector had not taken when it stopped, like
+        `verdicts`; from the next one on where it never took any."""
+        cursor = Cursor(self._folder / f"{connector}-reports.cursor")
+        newest = cursor.read()
+        if newest is None:
+            before = await asyncio.to_thread(newest_events, self._ledger, (SHIFT_REPORTED,), 1)
+            newest = before[0].id if before else 0
+            await asyncio.to_thread(cursor.write, newest)
+        while True:
+            for event in await asyncio.to_thread(events_since, self._ledger, newest, SHIFT_REPORTED, BATCH):
+                yield event
+                newest = event.id
+                await asyncio.to_thread(cursor.write, newest)
+            await asyncio.sleep(REPORTS_S)
 
     async def put(self, fields: dict[str, str | bytes]) -> None:
         """Put a frame on the line. Raises RedisLost without Redis."""

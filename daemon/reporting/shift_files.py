@@ -1,25 +1,27 @@
-"""Reports of shifts as files: one HTML page, its figures as CSV, and a PDF where WeasyPrint is installed."""
+"""Reports of shifts as files (one HTML page, its figures as CSV, a PDF where WeasyPrint is installed) and as JSON."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
+from typing import Any
 
 from daemon.languages.speaking import speaking
 from daemon.ledger.shift import Shift
 from daemon.ledger.state import State
 from daemon.reporting import pdf
-from daemon.reporting.shift import report, table, whole_page
+from daemon.reporting.shift import Report, table, whole_page
 from daemon.settings.load import Settings
 from memory.durable import write_draft
 
 
-def write(state: State, settings: Settings, shift: Shift, zone: tzinfo, folder: Path) -> list[Path]:
-    """Write the report of a shift into `folder`, which is made if it is not there; returns its files. A file of that
-    name is replaced. Raises OSError where the disk refuses, and NoPdf where WeasyPrint is there and fails."""
-    told = report(state, settings, shift)
+def write(told: Report, state: State, settings: Settings, zone: tzinfo, folder: Path) -> list[Path]:
+    """Write a report into `folder`, which is made if it is not there; returns its files. A file of that name is
+    replaced. Raises OSError where the disk refuses, and NoPdf where WeasyPrint is there and fails."""
+    shift = told.shift
     with speaking(settings.reports.language):
         html = whole_page(told, state, settings, zone)
     ends = (
@@ -35,6 +37,23 @@ def write(state: State, settings: Settings, shift: Shift, zone: tzinfo, folder: 
         files.append(folder / f"{name}.pdf")
         write_draft(files[-1], pdf.pdf(html)).replace(files[-1])
     return files
+
+
+def figures(told: Report) -> dict[str, Any]:
+    """The report's figures as JSON; bounds as [at least, at most]."""
+    account = told.account
+    by_verdict = {name: asdict(getattr(account, name)) for name in ("passed", "rejected", "unknown", "drawn")}
+    return {
+        **asdict(told.shift),
+        "frames": account.judged,
+        **by_verdict,
+        "false_rejects": list(account.false_rejects),
+        "escapes": list(account.escapes),
+        "rate": told.rate,
+        "whole": told.whole,
+        "places": dict(told.places),
+        "versions": {str(one.version): one.frames for one in told.versions},
+    }
 
 
 def shift_before(now: datetime, hours: Sequence[int]) -> Shift:

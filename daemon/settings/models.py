@@ -81,9 +81,7 @@ class PolicySettings(Section):
     audit_share: float = Field(0.02, ge=0, le=1, description="random share of frames to ask about")
     review_rate: float = Field(0.1, gt=0, lt=1, description="share of good parts asked about though passed, at most")
     asks_per_hour: int = Field(30, ge=0, description="questions an hour at most, audited parts beside them")
-    known_part_every: int = Field(
-        20, ge=0, description="one known part among this many of an operator's questions on the pages; 0: none"
-    )
+    known_part_every: int = Field(20, ge=0, description="one known part among so many questions; 0: none")
     lesson_after: int = Field(10, ge=1, description="a lesson starts after this many new confirmations")
     shadow_frames: int = Field(0, ge=0, description="frames a proposal scores beside the head before it may judge")
     deadline_ms: int | None = Field(
@@ -184,6 +182,7 @@ class ReportSettings(Section):
         (6, 14, 22), min_length=1, description="hours of this PC's clock at which a shift begins"
     )
     language: Annotated[str, AfterValidator(known)] = Field("en", description="of these reports")
+    webhook: bool = Field(False, description="post the figures of each shift to webhook.url")
 
 
 class ConsoleSettings(Section):

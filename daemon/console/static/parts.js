@@ -1,5 +1,7 @@
 "use strict";
-// Looking parts up: the time is the browser's, and what is left empty is not asked for.
+// Looking parts up: the time is the browser's, and what is left empty is not asked for. Those that are marked are answered
+// together, and answers about them are taken back together.
+const RECORDED_MS = 1500; // the service has recorded by then what was sent, if it runs
 const until = by("until");
 const untilMs = by("until_ms");
 if (untilMs.value) {
@@ -11,4 +13,60 @@ by("search").addEventListener("submit", () => {
   untilMs.value = until.value ? String(new Date(until.value).getTime() + 59999) : "";
   for (const input of by("search").elements) if (input.name && input.value === "") input.disabled = true;
 });
+
+const marks = () => [...document.querySelectorAll(".mark")];
+const marked = () => marks().filter((mark) => mark.checked).map((mark) => mark.value);
+
+function count() {
+  by("marked").hidden = !marked().length;
+  by("count").textContent = _n("{count} part is marked", "{count} parts are marked", marked().length);
+}
+
+// Tell what came of it on the page as it is then.
+async function again(text) {
+  tellIn("told", text);
+  await wait(RECORDED_MS);
+  sessionStorage.setItem("told", text);
+  location.reload();
+}
+
+async function together(send) {
+  const buttons = by("marked").querySelectorAll("button");
+  for (const button of buttons) button.disabled = true;
+  try {
+    await again(await send(marked()));
+  } catch (error) {
+    tellIn("told", reason(error), true);
+  }
+  for (const button of buttons) button.disabled = false;
+}
+
+const answer = (verdict) => together(async (names) => {
+  const refused = [];
+  for (const [at, name] of names.entries()) {
+    tellIn("told", _("Sending {some} of {all}…", { some: at + 1, all: names.length }));
+    try {
+      await act("api/answers", { frame_id: name, verdict, key: newKey() });
+    } catch (error) {
+      if (![404, 409].includes(error.status)) throw error; // only these are the part's own trouble
+      refused.push(_("{part}: not taken. {why}", { part: name, why: error.came }));
+    }
+  }
+  const sent = _n("{count} answer sent: {label}.", "{count} answers sent: {label}.", names.length - refused.length, { label: LABELS[verdict] });
+  return [sent, ...refused].join(" ");
+});
+
+for (const mark of marks()) mark.addEventListener("change", count);
+by("good")?.addEventListener("click", () => answer("good"));
+by("defect")?.addEventListener("click", () => answer("defect"));
+by("withdraw")?.addEventListener("click", () => together(async (names) => {
+  await act("api/answers/withdraw", { frame_ids: names });
+  return _n("{count} answer taken back.", "{count} answers taken back.", names.length);
+}));
+by("every")?.addEventListener("click", () => {
+  for (const mark of marks()) mark.checked = true;
+  count();
+});
+if (by("told")) tellIn("told", sessionStorage.getItem("told") ?? "");
+sessionStorage.removeItem("told");
 withoutBroken();

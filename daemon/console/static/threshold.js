@@ -73,6 +73,7 @@ async function fill() {
   const fresh = await get("api/threshold").catch((reply) => reply);
   by("nothing").hidden = fresh.status !== 409;
   by("all").hidden = !fresh.choices;
+  by("lost").textContent = fresh.choices || fresh.status === 409 ? "" : fresh.message;
   if (!fresh.choices) return;
   told = fresh;
   by("line").max = told.choices.length - 1;
@@ -95,13 +96,23 @@ by("plot").addEventListener("pointerdown", (event) => { dragging = true; by("lin
 by("plot").addEventListener("pointermove", (event) => { if (dragging) nearest(event); });
 by("plot").addEventListener("pointerup", () => { dragging = false; });
 by("line").addEventListener("input", show);
-by("use").addEventListener("click", async () => {
+by("use").addEventListener("click", () => {
+  by("sure-told").textContent = _("From the next part on {rate} false rejects are asked for, instead of {before}.", { rate: percent(chosen().rate), before: percent(told.rate) });
+  by("sure").returnValue = "";
+  by("sure").showModal();
+});
+by("sure").addEventListener("close", async () => {
+  if (by("sure").returnValue !== "yes") return;
+  by("use").disabled = by("line").disabled = true;
+  tellIn("told", _("Making the version: every confirmed defect that is found today must be found by it."));
   try {
     const made = await act("api/threshold", { rate: chosen().rate });
     await fill();
     tellIn("told", _("Version {version} judges at {rate} false rejects.", { version: made.version, rate: percent(made.rate) }));
   } catch (error) {
     tellIn("told", error.message, true);
+    show();
   }
+  by("line").disabled = false;
 });
 fill();
