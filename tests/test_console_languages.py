@@ -51,7 +51,7 @@ LEFT_OVER = r"""(names) => {
       if (!depth) out += char;
       if (char === "⟦") depth += 1;
     }
-    return out.replace(/\S*\.png/g, "");
+    return out.replace(/\S*\.png|[0-9a-f]{16}…/g, ""); // files and checksums
   };
   const said = ["aria-label", "placeholder", "alt"];
   const texts = [...document.querySelectorAll("[aria-label], [placeholder], [alt]")]

@@ -196,7 +196,7 @@ def test_answers_survive_a_lost_connection(page: Page, url: str, line: tuple[Ser
     page.context.set_offline(True)
     page.keyboard.press("d")
     page.clock.fast_forward(HELD_MS)
-    expect(page.locator("#told")).to_contain_text("wait for the connection", timeout=10_000)
+    expect(page.locator("#told")).to_contain_text("1 answer waits for the connection", timeout=10_000)
     assert answers(line[0]) == []
     page.context.set_offline(False)
     until(lambda: len(answers(line[0])) == 1)
@@ -305,8 +305,8 @@ def test_a_lesson_shows_the_defects_that_it_remembers(page: Page, url: str, line
     expect(page.locator("tbody tr").last).to_contain_text("taught from 16 good parts")
     page.goto(f"{url}/versions/2")
     expect(page.locator("h2:has-text('Remembered')")).to_be_visible()
-    until(lambda: page.evaluate("document.querySelectorAll('[aria-label=remembered] img')[1].naturalWidth > 0"))
-    page.locator("[aria-label=remembered] a").first.click()
+    until(lambda: page.evaluate("document.querySelectorAll('[aria-label=Remembered] img')[1].naturalWidth > 0"))
+    page.locator("[aria-label=Remembered] a").first.click()
     expect(page.locator("h1")).to_contain_text("part-f61")
 
 

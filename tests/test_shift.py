@@ -28,6 +28,7 @@ from daemon.cli.console import line_view
 from daemon.console.access import access
 from daemon.console.app import application
 from daemon.datasets.rendered import STEADY, Flaw
+from daemon.inference.scene_records import record_events
 from daemon.learning import answers
 from daemon.ledger import shift as of
 from daemon.ledger.frames import newest_frames
@@ -40,6 +41,8 @@ from daemon.service import Service
 from daemon.settings.load import Settings
 from daemon.settings.models import ConsoleSettings
 from daemon.streams import RedisStreams
+from drift.causes import Cause
+from drift.monitor import CALM, Change, Trust
 from policies.accounts import Account, Labelled, control_limits
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -214,17 +217,31 @@ def test_events_and_days_are_those_of_the_time(busy: State, settings: Settings) 
     assert (day.parts, day.share) == (4, (0.25, 0.5))
     assert day.beyond is (day.share[0] > day.limits[1])
     during = report(busy, settings, Shift(NOW_MS - 1, ALL.until_ms))
-    assert "trust: stable, drifting" in [words for _, words in during.events]
+    assert "trust in the scene: stable → drifting" in [words for _, words in during.events]
+
+
+def test_what_was_told_is_in_words(busy: State, settings: Settings) -> None:
+    change = Change(Cause.LIGHT, NOW_MS, "light +18 %", 4.0)
+    scene = replace(CALM, changes=(change,), trust=Trust.DRIFTING)
+    record_events(busy.ledger, CALM, scene, "f1", NOW_MS)
+    record_events(busy.ledger, scene, replace(CALM, over=(change,)), "f2", NOW_MS)
+    busy.ledger.event(NOW_MS, "regime", frame_id="f3", regime=None, since_ms=None)
+    busy.ledger.event(NOW_MS, "line_quiet", frames=400)
+    busy.ledger.event(NOW_MS, "camera_away", error="no image for 5 s")
+    told = report(busy, settings, Shift(NOW_MS - 1, ALL.until_ms))
+    assert {words for _, words in told.events} >= {
+        "light +18 %, likely lamp, shutter or daylight: compensated",
+        "light is over: light +18 %",
+        "trust in the scene: stable → drifting",
+        "the conditions of the taught parts are back",
+        "nothing was rejected among the last 400 parts: show the line a known defect",
+        "the camera is away: no image for 5 s",
+    }
 
 
 def test_a_report_comes_as_files_that_need_nothing_else(busy: State, settings: Settings, tmp_path: Path) -> None:
-    files = write(
-        report(busy, settings, Shift(1_795_900_000_000, 1_795_900_000_000 + 1, "A")),
-        busy,
-        settings,
-        BERLIN,
-        tmp_path / "new",
-    )
+    told = report(busy, settings, Shift(1_795_900_000_000, 1_795_900_000_000 + 1, "A"))
+    files = write(told, busy, settings, BERLIN, tmp_path / "new")
     assert [file.name for file in files] == [
         f"test_A_2026-11-28T22-06_2026-11-28T22-06.{s}" for s in ("html", "csv", "pdf")
     ]

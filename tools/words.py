@@ -68,9 +68,7 @@ TERMS = {
     "groups and signals of the charts": "Light, Camera, Material, Material {number}, Contrast, Sharpness, Noise,"
     " Rotation, Texture",
     "refusals": "Not Found, Method Not Allowed",
-    "reports": "8 hours, 24 hours, 7 days, drift, drift over, trust, regime, line quiet, line quiet over, camera away,"
-    " camera back",
-    "steps of work": "images, features, defects, loading the backbone",
+    "reports": "8 hours, 24 hours, 7 days",
     "appraisals": "acceptable, marginal, not acceptable, the line",
 }
 

@@ -29,7 +29,16 @@ from policies.accounts import Account, Bounds, control_limits
 DAY_MS = 86_400_000
 DAYS = 14  # of the control chart
 MOST_DEFECTS, PICTURED = 1_000, 12
-TOLD = ("drift", "drift_over", "trust", "regime", "line_quiet", "line_quiet_over", "camera_away", "camera_back")
+EVENTS = {
+    "drift": "{amount}, likely {reason}: {action}",
+    "drift_over": "{cause} is over: {amount}",
+    "trust": "trust in the scene: {before} → {now}",
+    "regime": "known conditions are back",
+    "line_quiet": "nothing was rejected among the last {frames} parts: show the line a known defect",
+    "line_quiet_over": "parts are rejected again",
+    "camera_away": "the camera is away: {error}",
+    "camera_back": "the camera is back",
+}
 PLACES = (
     ("top left", "top middle", "top right"),
     ("middle left", "in the middle", "middle right"),
@@ -81,6 +90,7 @@ def report(state: State, settings: Settings, shift: Shift) -> Report:
     ledger = state.ledger
     found, rate = of.defects(ledger, shift, MOST_DEFECTS), in_force(state.store, settings.policy.false_reject_rate)
     places = Counter(_place(state, frame) for frame in found)
+    told = of.told_between(ledger, shift, tuple(EVENTS))
     return Report(
         line=settings.line,
         shift=shift,
@@ -91,7 +101,7 @@ def report(state: State, settings: Settings, shift: Shift) -> Report:
         defects=tuple(found[:PICTURED]),
         versions=tuple(of.in_force(ledger, shift)),
         operators=of.answered_by(ledger, shift),
-        events=tuple((event.at_ms, _words(event.kind, event.detail)) for event in of.told_between(ledger, shift, TOLD)),
+        events=tuple((one.at_ms, _words(one.kind, one.detail)) for one in told),
         forgotten=shift.since_ms < of.forgotten_until_ms(ledger),
     )
 
@@ -172,9 +182,9 @@ def _place(state: State, frame: JudgedFrame) -> str:
 
 def _words(kind: str, detail: Mapping[str, Any]) -> str:
     """An event in words."""
-    name = kind.replace("_", " ")
-    parts = [str(detail[key]) for key in ("cause", "amount", "reason", "before", "now", "error") if detail.get(key)]
-    return f"{name}: {', '.join(parts)}" if parts else name
+    if kind == "regime" and not detail["since_ms"]:
+        return "the conditions of the taught parts are back"
+    return EVENTS[kind].format(**detail)
 
 
 def _percent(share: float) -> str:
