@@ -13,6 +13,7 @@ from scipy.special import bdtrik, betainc, betaincinv
 from policies.threshold import CONFIDENCE, calibrate
 
 DRAWS = 2_000
+DRAWN_ERROR = 0.01  # two standard errors of a level that so many draws estimate: what is promised is the least of it
 
 Interval = tuple[float, float]
 
@@ -105,4 +106,4 @@ def _local_tail(count: int) -> float:
     drawn = np.sort(np.random.default_rng(count).random((DRAWS, count)), axis=1)
     rank = np.arange(1, count + 1)
     below = betainc(rank, count + 1 - rank, drawn)  # the k-th of n follows Beta(k, n + 1 - k)
-    return float(np.quantile(np.minimum(below, 1 - below).min(axis=1), 1 - CONFIDENCE))
+    return float(np.quantile(np.minimum(below, 1 - below).min(axis=1), 1 - CONFIDENCE - DRAWN_ERROR))

@@ -107,3 +107,16 @@ def test_the_same_scores_have_the_same_tail_in_whatever_order_they_were_asked() 
     assert tail_of(scores) == first
     assert first is not None
     assert first.usual == count_usual(scores) == 50
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rate", [0.01, 0.05])
+@pytest.mark.parametrize("goods", [20, 60])
+@pytest.mark.parametrize("kind", SCORES)
+def test_the_most_that_is_promised_with_confidence_holds_on_as_many_lines(kind: str, goods: int, rate: float) -> None:
+    """A thousand lines: the true rate of the threshold, whether the tail's model or a score has set it."""
+    held = 0
+    for line in range(1000):
+        threshold = calibrate(SCORES[kind].rvs(goods, random_state=line).tolist(), rate)
+        held += SCORES[kind].sf(threshold.value) <= threshold.confident_rate
+    assert held >= 950
