@@ -113,20 +113,27 @@ def amount(cause: Cause, moved: Vector, spread: Vector) -> str:
     """The size of a change in plain units, such as "light +18 %", by its mean signals (S,) in units of `spread`
     (S,)."""
     by = dict(zip(SIGNALS, (moved * np.where(np.isfinite(spread), spread, 0.0)).tolist(), strict=True))
-    if cause is Cause.LIGHT:
-        return f"light {_percent(by['exposure'])}"
-    if cause is Cause.COLOUR:
-        return f"red {_percent(by['red'])}, blue {_percent(by['blue'])} against green"
-    if cause is Cause.SHIFT:
-        x, y = by["shift_x"], by["shift_y"]
-        return f"part moved {abs(x):.1f} px {'right' if x > 0 else 'left'}, {abs(y):.1f} px {'down' if y > 0 else 'up'}"
-    if cause is Cause.ROTATION:
-        return f"part turned {abs(by['rotation']):.1f}° {'clockwise' if by['rotation'] > 0 else 'anticlockwise'}"
-    if cause is Cause.MATERIAL:
-        material = moved[-len(MATERIAL) :]
-        return f"material {float(np.abs(material).max()):.1f} spreads from the taught parts"
-    signal = "sharpness" if cause is Cause.BLUR else cause.value
-    return f"{signal} {_percent(by[signal])}"
+    x, y = by["shift_x"], by["shift_y"]
+    match cause:
+        case Cause.LIGHT:
+            told = f"light {_percent(by['exposure'])}"
+        case Cause.COLOUR:
+            told = f"red {_percent(by['red'])}, blue {_percent(by['blue'])} against green"
+        case Cause.CONTRAST:
+            told = f"contrast {_percent(by['contrast'])}"
+        case Cause.BLUR:
+            told = f"sharpness {_percent(by['sharpness'])}"
+        case Cause.NOISE:
+            told = f"noise {_percent(by['noise'])}"
+        case Cause.SHIFT:
+            told = f"part moved {abs(x):.1f} px {'right' if x > 0 else 'left'}, {abs(y):.1f} px {'down' if y > 0 else 'up'}"
+        case Cause.ROTATION:
+            turn = by["rotation"]
+            told = f"part turned {abs(turn):.1f}° {'clockwise' if turn > 0 else 'anticlockwise'}"
+        case Cause.MATERIAL:
+            spreads = float(np.abs(moved[-len(MATERIAL) :]).max())
+            told = f"material {spreads:.1f} spreads from the taught parts"
+    return told
 
 
 def _along(seen: Vector, rows: npt.NDArray[np.float64]) -> list[float]:

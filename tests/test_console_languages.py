@@ -80,7 +80,7 @@ def test_programs_are_answered_in_english_and_browsers_in_theirs(client: TestCli
     assert bad["reason"].startswith("score ")
     bad, _ = client.get("/api/frames", headers=GERMAN).json()
     assert (bad["verdict"], bad["reason"].split()[0]) == ("NG", "Wert")
-    assert bad["question"] == "Es wurde aussortiert. Ist es ein Fehler?"
+    assert bad["question"] == "Es wurde aussortiert. Ist es wirklich fehlerhaft?"
 
 
 def test_an_error_says_what_it_is_in_every_language(client: TestClient) -> None:
@@ -158,7 +158,7 @@ def test_a_reader_s_choice_stands_on_every_page(page: Page, url: str) -> None:
     expect(page.locator("nav [aria-current]")).to_have_text("Teile")
     page.goto(f"{url}/review")
     expect(page.locator("#good")).to_contain_text("Gut")
-    expect(page.locator("#lesson")).to_contain_text("weiteren Antworten kommt eine Lektion")
+    expect(page.locator("#lesson")).to_contain_text("weiteren Antworten folgt ein Lernlauf")
     page.locator("#language").select_option("en")
     expect(page.locator("#good")).to_contain_text("Good")
 

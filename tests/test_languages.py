@@ -69,7 +69,7 @@ def test_records_are_said_with_their_values() -> None:
     assert missed.startswith("2 of 3 known defects are found")
     assert in_german(missed) == (
         "2 von 3 bekannten Fehlern werden gefunden: von allen solchen Fehlern 9 bis 99 %, mit 95 % Sicherheit."
-        " Die übersehenen haben 0.50 bis 0.50 Schwellen"
+        " Die übersehenen erreichen das 0.50- bis 0.50-Fache der Schwelle"
     )
     why = question(Verdict.OK, 0.02, audited=False, disputed=False, unconfirmed=False)
     assert in_german(why) == (
@@ -77,13 +77,13 @@ def test_records_are_said_with_their_values() -> None:
     )
     assert in_german(unlike_line([2.0] * 12)).startswith("Sie würde 12 der neuesten 12 Teile aussortieren")
     promise = in_german(calibrate([0.1 * number for number in range(1, 61)], 0.05).promise)
-    assert promise.startswith("verlangt sind 5.0% Pseudofehler; ")
+    assert promise.startswith("vorgegeben sind 5.0% Pseudofehler; ")
     assert "confidence" not in promise
 
 
 def test_an_error_is_said_whole() -> None:
     error = DriftlineError(expected="a draft", came="none", do="teach good parts first")
-    assert in_german(str(error)) == "erwartet: ein Entwurf; gekommen: keine; lernen Sie erst Gutteile an"
+    assert in_german(str(error)) == "erwartet: ein Entwurf; erhalten: keine; lernen Sie erst Gutteile an"
 
 
 def test_digits_are_grouped_as_every_language_reads_them() -> None:
@@ -147,3 +147,25 @@ def test_a_report_s_language_must_be_known() -> None:
     assert Settings.model_validate({"reports": {"language": "de"}}).reports.language == "de"
     with pytest.raises(ValueError, match="expected one of en, de; came tlh"):
         Settings.model_validate({"reports": {"language": "tlh"}})
+
+
+@pytest.mark.parametrize(
+    ("recorded", "in_words"),
+    [
+        ("light +12 %", "Licht +12 %"),
+        ("contrast -12 %", "Kontrast -12 %"),
+        ("scene beyond trust: shift_x is +9.1 spreads from the taught parts", "Szene nicht vertrauenswürdig: Versatz"),
+        (
+            "camera is away: expected images from camera 1; came no image for 10 s;"
+            " check cable, address and power; it is tried again",
+            "Kamera ist nicht da: erwartet: Bilder von Kamera 1; erhalten: seit 10 s kein Bild; Kabel, Adresse",
+        ),
+        (
+            "light: light +12 %, likely lamp, shutter or daylight. nothing; see to the lamp if it goes on",
+            "Licht: Licht",
+        ),
+    ],
+)
+def test_what_the_scene_and_its_troubles_are_called(recorded: str, in_words: str) -> None:
+    assert in_german(recorded).startswith(in_words)
+    assert not set(in_german(recorded).split()) & {"away", "light", "expected", "came", "likely", "nothing;"}

@@ -26,6 +26,7 @@ from daemon.languages.speaking import FOLDER
 
 ROOT = Path(__file__).resolve().parent.parent
 KEYWORDS = {"_": None, "_n": (1, 2)}
+WITHIN_TEMPLATES = {"parse_template_string": "true"}  # of JavaScript
 HEAD = """# Words of pages and reports; their English is collected by `python -m tools.words`.
 msgid ""
 msgstr ""
@@ -60,7 +61,8 @@ FILES = ("daemon/streams.py", "daemon/outages.py", "daemon/ledger/provenance.py"
 # Single words, which look like any other string of the code.
 TERMS = {
     "the scene": "stable, compensating, drifting, untrusted, unknown, light, colour, contrast, blur, noise, shift,"
-    " rotation, material, compensated, watched, not known",
+    " rotation, material, compensated, watched, not known, exposure, red, blue,"
+    " sharpness, shift_x, shift_y, texture, camera, disk, redis",
     "verdicts and answers": "good, defect, OK, NG, UNKNOWN, any, counts",
     "why a version was made": "teach, admission, recalibration, retraining, rollback, threshold, revocation, no part",
     "who may do what": "viewer, operator, engineer",
@@ -88,7 +90,7 @@ def collected() -> Catalog:
 def _marked() -> Iterator[tuple[str, Iterable[str | tuple[str, ...]]]]:
     for method, pattern in (("jinja2.ext:babel_extract", "daemon/*/templates/*.j2"), ("javascript", "daemon/**/*.js")):
         for file in sorted(ROOT.glob(pattern)):
-            messages = extract_from_file(method, str(file), keywords=KEYWORDS)
+            messages = extract_from_file(method, str(file), keywords=KEYWORDS, options=WITHIN_TEMPLATES)
             yield str(file.relative_to(ROOT)), [text for _, text, _, _ in messages]
 
 

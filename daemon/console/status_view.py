@@ -14,7 +14,7 @@ from daemon.ledger.review_queue import count_open
 from daemon.status import ServiceStatus, service_status
 from policies.notices import Action
 
-UNLIKE_OTHERS = {"inspection": "OK cannot be trusted"}
+INSPECTION = "inspection"
 BLINDING = {"camera", "redis", "disk"}
 SCENE_EVENTS = ("drift", "drift_over", "drift_noticed", "regime", "trust")
 
@@ -72,7 +72,9 @@ def _waiting(operator: str, reason: str) -> str:
 def _troubles(reported: dict[str, Any]) -> list[str]:
     """The troubles that people at the line should know, in words."""
     trouble: dict[str, str] = reported.get("trouble") or {}
-    lines = [f"{UNLIKE_OTHERS.get(what, f'{what} is away')}: {error}" for what, error in trouble.items()]
+    lines = [f"{what} is away: {error}" for what, error in trouble.items() if what != INSPECTION]
+    if INSPECTION in trouble:
+        lines.append(f"OK cannot be trusted: {trouble[INSPECTION]}")
     if not reported["running"]:
         lines.insert(0, "The service is not running: no part is judged.")
     if reported.get("version") is None and reported["running"]:

@@ -13,7 +13,9 @@ from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
 
 PLACE = re.compile(r"\{(\w+)\}")
-SHORT_CHARS = 8  # of a template's own words: it could be found in any sentence, so its values are single words
+SHORT_CHARS = (
+    8  # of a template's own words: it could be found in any sentence, so its values are single words or shares
+)
 BETWEEN = ("; ", ". ", ": ", ", ")  # what joins sentences, the widest first
 THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 THIN = "\u202f"  # between groups of digits (ISO 80000-1): no language reads it as a decimal sign
@@ -111,7 +113,7 @@ def _own_chars(text: str) -> int:
 
 
 def _template(text: str, translated: str) -> Template:
-    value = ".+?" if _own_chars(text) > SHORT_CHARS else r"\S+?"
+    value = ".+?" if _own_chars(text) > SHORT_CHARS else r"\S+?(?: %)?"
     pieces, names, at = [], set(), 0
     for place in PLACE.finditer(text):
         pieces.append(re.escape(text[at : place.start()]))

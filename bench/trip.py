@@ -1,0 +1,196 @@
+"""A frame's trip through the running service, from its entry in Redis to its verdict there, in parts.
+
+usage: python -m bench.trip [--beside REVISION] [--rounds 5] [--frames 300] [--backend torch] [--short]
+
+300 × 300 JPEGs of rendered parts by a real Redis, `driftline run` as a process with driftline-tiny and a bank of 10,000
+patches, a stopwatch at each step (bench/lib/traced_run.py). *Alone*: one frame after the other, each sent when the
+verdict before it has come. *Under load*: all are sent at once. With `--beside`, another revision is measured in the same run,
+in turns, from a worktree of its own. Medians of rounds are told, and the host's share of the processors.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+import redis
+
+from bench.lib import arguments
+from bench.lib.host import memory_mb, stolen
+from bench.lib.processes import ROOT, redis_server
+from daemon.datasets.rendered import part
+
+TRACED = ROOT / "bench" / "lib" / "traced_run.py"
+SIDE_PX, QUALITY = 300, 92
+WARM = 30
+Figures = dict[str, list[float]]
+
+
+def jpeg(number: int) -> bytes:
+    """A rendered part as a camera's JPEG."""
+    seen = cv2.resize(part(number)[:, :, ::-1], (SIDE_PX, SIDE_PX))
+    return cv2.imencode(".jpg", seen, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
+
+
+@contextmanager
+def checkouts(revision: str | None, folder: Path) -> Iterator[dict[str, Path]]:
+    """This checkout, and a worktree of the other revision, by name."""
+    found = {"this": ROOT}
+    if revision is None:
+        yield found
+        return
+    git = ["git", "-C", str(ROOT), "worktree"]
+    subprocess.run([*git, "add", "--detach", str(folder / "other"), revision], check=True, capture_output=True)
+    try:
+        yield {revision: folder / "other", **found}
+    finally:
+        subprocess.run([*git, "remove", "--force", str(folder / "other")], check=True)
+
+
+def main() -> None:
+    """Rounds in turns."""
+    parser = arguments.parser(__doc__)
+    parser.add_argument("--beside")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--frames", type=int, default=300)
+    parser.add_argument("--taught", type=int, default=60)
+    parser.add_argument("--backend", default="torch")
+    options = arguments.parse(parser, rounds=1, frames=8, taught=8)
+    told: dict[str, Figures] = {}
+    steps: dict[str, dict[str, Figures]] = {}
+    host = stolen()
+    with tempfile.TemporaryDirectory() as name, redis_server(Path(name)) as port:
+        goods = Path(name) / "good"
+        goods.mkdir()
+        for number in range(options.taught):
+            (goods / f"{number:03d}.jpg").write_bytes(jpeg(number))
+        images = [jpeg(1_000 + number) for number in range(options.frames)]
+        with checkouts(options.beside, Path(name)) as revisions:
+            for revision, root in revisions.items():
+                driftline(root, config(revision, Path(name), port, options.backend), "teach", str(goods))
+                told[revision], steps[revision] = defaultdict(list), {}
+            for number in range(options.rounds):
+                for revision, root in revisions.items():
+                    for load in ("alone", "under load"):
+                        measured(
+                            config(revision, Path(name), port, options.backend),
+                            root,
+                            load,
+                            f"{number}-{load[:1]}",
+                            images,
+                            port,
+                            told[revision],
+                            steps[revision].setdefault(load, defaultdict(list)),
+                        )
+    took, of = (now - then for now, then in zip(stolen(), host, strict=True))
+    report(told, steps, 100 * took / of)
+
+
+def config(revision: str, folder: Path, port: int, backend: str) -> Path:
+    """The settings of a revision's own line."""
+    file = folder / f"{revision}.json"
+    if not file.exists():
+        settings = {
+            "line": f"trip-{revision}",
+            "state_dir": str(folder / f"state-{revision}"),
+            "extractor": {"backend": backend},
+            "redis": {"url": f"redis://127.0.0.1:{port}/0"},
+            "policy": {"audit_share": 0.0, "review_rate": 1e-6},  # no questions, which wait for the disk
+        }
+        file.write_text(json.dumps(settings))
+    return file
+
+
+def driftline(root: Path, file: Path, *arguments: str) -> None:
+    """A command of a checkout; ends with what it said where it fails."""
+    command = [sys.executable, "-m", "daemon.cli.main", *arguments, "-c", str(file)]
+    done = subprocess.run(
+        command, cwd=root, env=os.environ | {"PYTHONPATH": str(root)}, capture_output=True, check=False
+    )
+    if done.returncode:
+        raise SystemExit(done.stderr.decode()[-2000:])
+
+
+def measured(
+    file: Path, root: Path, load: str, name: str, images: list[bytes], port: int, told: Figures, steps: Figures
+) -> None:
+    """One round of one revision: figures of whole trips, and of every step."""
+    line, times = json.loads(file.read_text())["line"], file.with_suffix(".times")
+    command = [sys.executable, str(TRACED), str(times), "run", "-c", str(file)]
+    with (file.with_suffix(".log")).open("ab") as log, redis.Redis(port=port) as client:
+        process = subprocess.Popen(
+            command, cwd=root, env=os.environ | {"PYTHONPATH": str(root)}, stdout=log, stderr=log
+        )
+        try:
+            warm = min(WARM, len(images))
+            trips(client, line, f"warm-{name}", images[:warm], alone=True)
+            began_s = time.perf_counter()
+            each_ms = trips(client, line, name, images, alone=load == "alone")
+            if load == "alone":
+                told["alone p50, ms"].append(float(np.percentile(each_ms, 50)))
+                told["alone p99, ms"].append(float(np.percentile(each_ms, 99)))
+            else:
+                told["under load, frames/s"].append(len(images) / (time.perf_counter() - began_s))
+            told[f"memory, {load}, MB"].append(memory_mb(process.pid))
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait()
+    for step, values in json.loads(times.read_text()).items():
+        steps[step] += values[-len(images) :]
+
+
+def trips(client: redis.Redis, line: str, name: str, images: list[bytes], *, alone: bool) -> list[float]:
+    """Send images and wait for all their verdicts; how long each took (ms) from when it was sent."""
+    frames, verdicts = f"driftline:{line}:frames", f"driftline:{line}:verdicts"
+    newest = client.xrevrange(verdicts, count=1)
+    last, sent_s, took_ms = newest[0][0] if newest else "0-0", {}, []
+    waiting = [(f"{name}-{number}", image) for number, image in enumerate(images)]
+    while len(took_ms) < len(images):
+        while waiting and (not alone or len(sent_s) == len(took_ms)):
+            frame_id, image = waiting.pop(0)
+            sent_s[frame_id] = time.perf_counter()
+            client.xadd(frames, {"frame_id": frame_id, "image": image})  # type: ignore[dict-item]  # redis takes bytes
+        reply = client.xread({verdicts: last}, block=60_000)
+        if not reply:
+            raise SystemExit("no verdict for a minute")
+        last = reply[0][1][-1][0]
+        for _, fields in reply[0][1]:
+            frame_id = fields[b"frame_id"].decode()
+            if frame_id in sent_s:
+                took_ms.append(1000 * (time.perf_counter() - sent_s[frame_id]))
+    return took_ms
+
+
+def report(told: dict[str, Figures], steps: dict[str, dict[str, Figures]], host_percent: float) -> None:
+    """Medians of rounds by revision, then the steps by revision and load."""
+    print(f"The host took {host_percent:.1f} % of the processors.\n")
+    heads = list(next(iter(told.values())))
+    print(f"| revision | {' | '.join(heads)} |\n| --- |{' --- |' * len(heads)}")
+    for revision, figures in told.items():
+        print(f"| {revision} | " + " | ".join(f"{statistics.median(figures[head]):.1f}" for head in heads) + " |")
+    columns = [(revision, load) for revision in steps for load in steps[revision]]
+    names = list(dict.fromkeys(step for revision, load in columns for step in steps[revision][load]))
+    print(f"\n| step, ms: median, p99 | {' | '.join(f'{r}, {load}' for r, load in columns)} |")
+    print(f"| --- |{' --- |' * len(columns)}")
+    for step in names:
+        cells = []
+        for revision, load in columns:
+            values = steps[revision][load].get(step)
+            cells.append(f"{np.percentile(values, 50):.2f}, {np.percentile(values, 99):.2f}" if values else "")
+        print(f"| {step} | {' | '.join(cells)} |")
+
+
+if __name__ == "__main__":
+    main()
