@@ -4,8 +4,8 @@ usage: python -m bench.trip [--beside REVISION] [--rounds 5] [--frames 300] [--b
 
 300 × 300 JPEGs of rendered parts by a real Redis, `driftline run` as a process with driftline-tiny and a bank of 10,000
 patches, a stopwatch at each step (bench/lib/traced_run.py). *Alone*: one frame after the other, each sent when the
-verdict before it has come. *Under load*: all are sent at once. With `--beside`, another revision is measured in the same run,
-in turns, from a worktree of its own. Medians of rounds are told, and the host's share of the processors.
+verdict before it has come. *Under load*: all are sent at once. With `--beside`, another revision is measured in the
+same run, in turns, from a worktree of its own. Medians of rounds are told, and the host's share of the processors.
 """
 
 from __future__ import annotations

@@ -126,7 +126,10 @@ def amount(cause: Cause, moved: Vector, spread: Vector) -> str:
         case Cause.NOISE:
             told = f"noise {_percent(by['noise'])}"
         case Cause.SHIFT:
-            told = f"part moved {abs(x):.1f} px {'right' if x > 0 else 'left'}, {abs(y):.1f} px {'down' if y > 0 else 'up'}"
+            told = (
+                f"part moved {abs(x):.1f} px {'right' if x > 0 else 'left'},"
+                f" {abs(y):.1f} px {'down' if y > 0 else 'up'}"
+            )
         case Cause.ROTATION:
             turn = by["rotation"]
             told = f"part turned {abs(turn):.1f}° {'clockwise' if turn > 0 else 'anticlockwise'}"
