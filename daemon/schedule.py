@@ -122,11 +122,11 @@ def report_shift(service: Service) -> None:
     shift = shift_before(now, settings.reports.hours)
     try:
         told, folder = report(state, settings, shift), settings.reports.folder
+        if settings.reports.webhook:  # first: it needs neither the folder nor WeasyPrint
+            service.engine.ledger.event(service.engine.clock_ms(), SHIFT_REPORTED, **figures(told))
         files = write(told, state, settings, now.tzinfo or UTC, folder) if folder else []
     finally:
         state.ledger.close(fold=False)  # folding waits for readers, and the service's frames for it
-    if settings.reports.webhook:
-        service.engine.ledger.event(service.engine.clock_ms(), SHIFT_REPORTED, **figures(told))
     log.info("shift reported", files=[str(file) for file in files])
 
 

@@ -104,11 +104,12 @@ def test_a_report_is_in_the_reader_s_language(client: TestClient) -> None:
 
 def test_scripts_get_the_words_that_they_say(client: TestClient) -> None:
     text = client.get("/words/de.js").text
-    words = json.loads(text.removeprefix("const WORDS = ").removesuffix(";\n"))
+    words = json.loads(text.partition("const WORDS = ")[2].partition(";\n")[0])
     assert words["No connection to the console."] == "Keine Verbindung zur Konsole."
     assert words["A lesson comes after {count} more answer."][1].startswith("Nach {count} weiteren Antworten")
     assert "Add the folder" not in words
-    assert client.get("/words/en.js").text == "const WORDS = {};\n"
+    assert "const FORM = (n) => Number((n != 1));" in text
+    assert client.get("/words/en.js").text.startswith("const WORDS = {};\n")
     assert client.get("/words/tlh.js").status_code == 404
 
 
@@ -201,6 +202,29 @@ def test_no_word_of_any_page_is_without_a_translation(
             if found:
                 left[path] = found
         assert left == {}
+    finally:
+        languages.cache_clear()
+        context.close()
+
+
+@pytest.mark.redis
+@pytest.mark.slow
+def test_scripts_know_every_plural_of_a_third_language(
+    browser: Browser, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cs.po").write_text(
+        'msgid ""\nmsgstr ""\n"Plural-Forms: nplurals=3; plural=(n==1) ? 0 : (n>=2 && n<=4) ? 1 : 2;\\n"\n\n'
+        '#: daemon/console/static/parts.js\nmsgid "{count} part"\nmsgid_plural "{count} parts"\n'
+        'msgstr[0] "{count} díl"\nmsgstr[1] "{count} díly"\nmsgstr[2] "{count} dílů"\n'
+    )
+    monkeypatch.setattr(speaking, "FOLDER", tmp_path)
+    languages.cache_clear()
+    context = browser.new_context(locale="cs-CZ")
+    try:
+        page = context.new_page()
+        page.goto(f"{url}/parts")
+        said = page.evaluate('[0, 1, 3, 5].map((n) => _n("{count} part", "{count} parts", n))')
+        assert said == ["0 dílů", "1 díl", "3 díly", "5 dílů"]
     finally:
         languages.cache_clear()
         context.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import os
 import signal
@@ -17,10 +18,10 @@ from pictures import png
 from servers import fresh_python, until
 
 from daemon.cli.console import NOT_COMPUTED, line_view
-from daemon.cli.worker import IDLE_S, KEPT_S, Served
+from daemon.cli.worker import IDLE_S, KEPT_S, SENT_S, Served
 from daemon.console.access import Role, access, grant
 from daemon.console.app import application
-from daemon.console.worker import Worker
+from daemon.console.worker import Worker, WorkerLost
 from daemon.datasets.rendered import STEADY, Flaw
 from daemon.ledger.state import open_state
 from daemon.service import Service
@@ -29,6 +30,7 @@ from daemon.settings.models import ConsoleSettings
 
 COMMAND = (sys.executable, "-P", "-m", "daemon.cli.worker")
 HERE = "http://127.0.0.1"
+SOON_IDLE = "import sys; from daemon.cli import worker; worker.IDLE_S = 0.5; worker.main(sys.argv[1])"
 Browser = Callable[..., TestClient]
 
 
@@ -88,6 +90,92 @@ def test_the_console_names_the_caller_and_nobody_else_does(computing: tuple[Work
     assert german.json()["detail"] == "vera ist Betrachter; dies braucht: Ingenieur"
 
 
+def test_a_caller_may_have_any_name(computing: tuple[Worker, Browser], tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens.json"
+    secret = grant(tokens, "Jürgen Müßig % 1", Role.VIEWER)
+    client = computing[1](ConsoleSettings(tokens=tokens), Authorization=f"Bearer {secret}")
+    refused = client.post("/api/threshold", json={"rate": 0.1})
+    assert refused.json()["detail"] == "Jürgen Müßig % 1 is viewer; this takes engineer"
+    assert client.get("/api/threshold", headers={"Cookie": "name=J\u00fcrgen".encode()}).status_code == 200
+
+
+def test_only_what_it_computes_reaches_the_worker(computing: tuple[Worker, Browser]) -> None:
+    worker, browser = computing
+    client = browser()
+    for path in ("/setup/%2e%2e/api/versions", "/setup/%2e%2e/events", "/setup/%2e%2e/warm", "/warm", "/api/setup/x"):
+        assert client.get(path).status_code in {404, 405}, path
+    assert not worker.running
+
+
+def test_what_a_reader_sends_along_is_not_read(computing: tuple[Worker, Browser]) -> None:
+    client = computing[1]()
+    assert client.request("GET", "/api/threshold", content=b"x" * 1_000_000).status_code == 200
+
+
+def test_a_line_below_a_path_computes_too(service: Service, settings: Settings) -> None:
+    behind = ConsoleSettings(prefix="/line1")
+    settings = settings.model_copy(update={"console": behind})
+    line = line_view(settings, open_state(settings.state_dir), service.streams)
+    worker = Worker(COMMAND, settings.model_dump_json(exclude=NOT_COMPUTED))
+    with TestClient(application(line, access(behind), worker), base_url=HERE) as client:
+        told = [client.get(path) for path in ("/line1/api/threshold", "/api/threshold")]
+        assert [one.status_code for one in told] == [200, 200]
+        assert told[0].json() == told[1].json()
+
+
+def test_a_worker_has_the_console_s_settings_and_not_the_environment_s(
+    computing: tuple[Worker, Browser], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DRIFTLINE_STATE_DIR", str(tmp_path / "another"))
+    monkeypatch.setenv("DRIFTLINE_LINE", "another")
+    assert computing[1]().get("/api/threshold").status_code == 200
+    assert not (tmp_path / "another").exists()
+
+
+def test_a_worker_that_does_not_answer_in_time_is_not_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daemon.console.worker.START_S", 0.3)
+    worker = Worker((sys.executable, "-c", "import time; time.sleep(60)"), "{}")
+    ended: list[int | None] = []
+    wait = asyncio.subprocess.Process.wait
+
+    async def waited(process: asyncio.subprocess.Process) -> int:
+        ended.append(await wait(process))
+        return ended[-1] or 0
+
+    monkeypatch.setattr(asyncio.subprocess.Process, "wait", waited)
+
+    async def tried() -> int:
+        with pytest.raises(WorkerLost, match="does not answer"):
+            await worker.client()
+        assert ended == [-signal.SIGKILL]
+        await worker.stop()
+        with pytest.raises(WorkerLost, match="is being stopped"):
+            await worker.client()
+        return len(asyncio.all_tasks())
+
+    before = set(Path("/proc").glob("[0-9]*/cmdline"))
+    assert asyncio.run(tried()) == 1
+    left = [
+        path for path in set(Path("/proc").glob("[0-9]*/cmdline")) - before if b"time.sleep(60)" in path.read_bytes()
+    ]
+    assert left == []
+
+
+def test_an_idle_worker_ends_and_the_next_request_finds_another(
+    computing: tuple[Worker, Browser], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker, browser = computing
+    monkeypatch.setattr(worker, "_command", (sys.executable, "-c", SOON_IDLE))
+    client = browser()
+    assert client.get("/api/threshold").status_code == 200
+    first, folder = pid(worker), worker._folder
+    until(lambda: not worker.running)
+    assert folder is not None
+    assert not folder.exists()
+    assert client.get("/api/threshold").status_code == 200
+    assert pid(worker) != first
+
+
 def test_a_worker_that_was_killed_is_followed_by_another(computing: tuple[Worker, Browser]) -> None:
     worker, browser = computing
     client = browser()
@@ -111,7 +199,7 @@ def test_a_worker_ends_with_its_console(settings: Settings, taught: Path) -> Non
     """Also where the console is killed and can say nothing any more."""
     script = f"""
 import asyncio, os, sys
-from daemon.console.worker import Worker
+from daemon.console.worker import Worker, WorkerLost
 async def main():
     worker = Worker({COMMAND!r}, {settings.model_dump_json(exclude=NOT_COMPUTED)!r})
     await worker.client()
@@ -125,21 +213,24 @@ asyncio.run(main())
 
 
 @pytest.mark.parametrize(
-    ("asked", "works", "draft", "after_s", "idle"),
+    ("asked", "works", "sent", "draft", "after_s", "idle"),
     [
-        (0, False, None, IDLE_S - 1, False),
-        (0, False, None, IDLE_S + 1, True),
-        (1, False, None, IDLE_S + 1, False),
-        (0, True, None, IDLE_S + 1, False),
-        (0, False, "d1", IDLE_S + 1, False),
-        (0, False, "d1", KEPT_S + 1, True),
+        (0, False, False, None, IDLE_S - 1, False),
+        (0, False, False, None, IDLE_S + 1, True),
+        (1, False, False, None, IDLE_S + 1, False),
+        (0, True, False, None, IDLE_S + 1, False),
+        (0, False, True, None, IDLE_S + 1, False),
+        (0, False, True, None, SENT_S + 1, True),
+        (0, False, True, "d1", SENT_S + 1, False),
+        (0, False, True, "d1", KEPT_S + 1, True),
     ],
 )
 def test_who_has_something_to_do_or_to_keep_is_not_idle(
-    asked: int, works: bool, draft: str | None, after_s: float, idle: bool
+    asked: int, works: bool, sent: bool, draft: str | None, after_s: float, idle: bool
 ) -> None:
     newest = SimpleNamespace(ended=not works)
-    services = SimpleNamespace(jobs=SimpleNamespace(newest=newest), drafts=SimpleNamespace(draft_id=lambda: draft))
+    drafts = SimpleNamespace(draft_id=lambda: draft, uploads=SimpleNamespace(begun=sent))
+    services = SimpleNamespace(jobs=SimpleNamespace(newest=newest), drafts=drafts)
     served = SimpleNamespace(app=SimpleNamespace(state=SimpleNamespace(services=services)), asked=asked, last_s=100.0)
     assert Served.idle(served, 100.0 + after_s) == idle  # type: ignore[arg-type]  # what it looks at
 

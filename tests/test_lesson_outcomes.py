@@ -5,6 +5,7 @@ from __future__ import annotations
 from conftest import frame
 from lessons import answer, confirm, judge, judge_by_newest, learn
 
+from daemon import clock
 from daemon.datasets.rendered import STEADY, Flaw
 from daemon.ledger.lesson_outcomes import Outcome, answers_in, held_lessons, outcome
 from daemon.ledger.records import Span
@@ -39,7 +40,13 @@ def test_each_version_is_told_by_its_own_parts(service: Service) -> None:
     ledger = service.engine.ledger
     assert outcome(ledger, version).judged == 1
     assert outcome(ledger, first).judged == 3
-    assert answers_in(ledger, Span(first.feedback_through, version.feedback_through)) == {"good": 3}
+    span = Span(first.feedback_through, version.feedback_through)
+    made_ms = clock.from_iso(version.created_at)
+    assert answers_in(ledger, span, made_ms) == {"good": 3}
+    (one, *_) = ledger.database.rows("SELECT id FROM teaching WHERE id > ? ORDER BY id", span.after)
+    ledger.revoke([one["id"]], made_ms + 1, "eva", "wrong")
+    assert answers_in(ledger, span, made_ms) == {"good": 3}, "what was taken back since was learned"
+    assert answers_in(ledger, span, made_ms + 1) == {"good": 2}
     assert f'<td class="n">{version.number}</td>' in report.render(service.engine, service.store, "Test")
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -28,10 +30,15 @@ class Receiver(BaseHTTPRequestHandler):
 
     answers: ClassVar[list[int]] = []
     heard: ClassVar[list[tuple[str, dict[str, Any]]]] = []
+    refused_types: ClassVar[set[str]] = set()
+    refused: ClassVar[list[str]] = []
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"])).decode()
         status = self.answers.pop(0) if self.answers else 204
+        if json.loads(body)["type"] in self.refused_types:
+            self.refused.append(self.headers["webhook-id"])
+            status = 404
         if status == 204:
             payload = Webhook(SECRET).verify(body, {k.lower(): v for k, v in self.headers.items()})
             self.heard.append((self.headers["webhook-id"], payload))
@@ -45,7 +52,7 @@ class Receiver(BaseHTTPRequestHandler):
 @pytest.fixture
 def receiver() -> Iterator[str]:
     """Its URL."""
-    Receiver.answers, Receiver.heard = [], []
+    Receiver.answers, Receiver.heard, Receiver.refused_types, Receiver.refused = [], [], set(), []
     server = HTTPServer(("127.0.0.1", 0), Receiver)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -83,28 +90,44 @@ def test_a_webhook_is_signed_posted_again_and_passed_over_once_refused(
 def test_reports_of_shifts_are_posted_where_that_is_set(
     service: Service, settings: Settings, wire: RedisStreams, receiver: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As the schedule makes them: one that the receiver did not take comes again, under the same id."""
+    """As the schedule makes them: one that the receiver did not take comes again under the same id, and meanwhile
+    verdicts are posted as ever."""
     monkeypatch.setattr("daemon.plant.supervise.BACKOFF_FIRST_S", 0.05)
     monkeypatch.setattr("daemon.plant.feed.REPORTS_S", 0.02)
     settings = settings.model_copy(update={"reports": ReportSettings(webhook=True)})
     monkeypatch.setattr(service.engine, "settings", settings)
     feed = feed_of(service, settings, wire, webhook=WebhookSettings(url=receiver, secret=SECRET))
     report_shift(service)  # before anybody listened
-    Receiver.answers = [503]
+    Receiver.refused_types = {"report"}
 
     async def scenario() -> None:
         task = asyncio.ensure_future(supervise(feed, enabled(feed.settings)))
-        await until(lambda: checked((settings.state_dir / "plant" / "webhook-reports.cursor").exists))
+        for cursor in ("webhook.cursor", "webhook-reports.cursor"):
+            await until(lambda cursor=cursor: checked((settings.state_dir / "plant" / cursor).exists))
         report_shift(service)
+        await until(lambda: checked(lambda: len(Receiver.refused) > 2))
+        judge_and_report(service, "meanwhile")
         await until(lambda: checked(lambda: len(Receiver.heard) == 1))
-        report_shift(service)
+        Receiver.refused_types = set()
         await until(lambda: checked(lambda: len(Receiver.heard) == 2))
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
     asyncio.run(asyncio.wait_for(scenario(), 60))
-    (first, told), (second, _) = Receiver.heard
-    assert first != second
+    (_, verdict), (name, told) = Receiver.heard
+    assert verdict["data"]["frame_id"] == "meanwhile"
+    assert set(Receiver.refused) == {name}, "under the same id"
     assert (told["type"], told["line"], told["data"]["frames"]) == ("report", "test", 0)
     assert told["data"]["false_rejects"] == [0, 0]
     assert told["data"]["whole"] is True
+
+
+def test_a_report_reaches_the_plant_although_the_disk_takes_no_file(
+    service: Service, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    reports = ReportSettings(webhook=True, folder=tmp_path / "file" / "reports")
+    monkeypatch.setattr(service.engine, "settings", settings.model_copy(update={"reports": reports}))
+    with pytest.raises(OSError, match="file"):
+        report_shift(service)
+    assert service.engine.ledger.counts()["events.shift_reported"] == 1

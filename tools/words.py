@@ -83,7 +83,7 @@ def collected() -> Catalog:
             found.add(text, locations=[(path, 0)])
     for kind, words in TERMS.items():
         for word in words.split(", "):
-            found.add(word, user_comments=[kind])
+            found.add(word, locations=[("tools/words.py", 0)], user_comments=[kind])
     return found
 
 

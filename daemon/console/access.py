@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from fastapi import Depends, HTTPException, Request
 
@@ -59,7 +59,7 @@ class Access:
     def caller(self, request: Request) -> Caller | None:
         """The caller who sent a request; None where that is not known."""
         if self.inner:
-            return _forwarded(request)
+            return Caller(unquote(request.headers["x-forwarded-user"]), Role[request.headers["x-forwarded-role"]])
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         credential = token if scheme.lower() == "bearer" else request.cookies.get(self.cookie, "")
         if credential:

@@ -86,7 +86,7 @@ class History:
             parent = self.line.state.store.version(version.parent) if version.parent else None
         after = parent.feedback_through if parent else version.feedback_through
         return {
-            "answers": answers_in(ledger, Span(after, version.feedback_through)),
+            "answers": answers_in(ledger, Span(after, version.feedback_through), clock.from_iso(version.created_at)),
             "outcomes": {one.number: outcome(ledger, one) for one in (parent, version) if one},
         }
 

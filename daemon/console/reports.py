@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, tzinfo
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -9,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
-from daemon.clock import unix_ms
+from daemon.clock import iso, unix_ms
 from daemon.console.access import Viewer
 from daemon.console.pages import ALONE, shown
 from daemon.console.services import Injected
@@ -75,14 +76,16 @@ def file(services: Injected, _: Viewer, shift: Asked, zone: Zone) -> Response:
 @router.get("/reports/report.pdf")
 def paper(services: Injected, _: Viewer, shift: Asked, zone: Zone) -> Response:
     """The same as a PDF."""
-    return Response(pdf.pdf(_whole(services, shift, zone)), media_type="application/pdf", headers=_named("pdf"))
+    return Response(
+        pdf.pdf(_whole(services, shift, zone)), media_type="application/pdf", headers=_named(services, shift, "pdf")
+    )
 
 
 @router.get("/reports/report.csv")
 def figures(services: Injected, _: Viewer, shift: Asked) -> Response:
     """Its figures."""
     told = reporting.report(services.line.state, services.line.settings, shift)
-    return Response(reporting.table(told), media_type="text/csv", headers=_named("csv"))
+    return Response(reporting.table(told), media_type="text/csv", headers=_named(services, shift, "csv"))
 
 
 def _whole(services: Injected, shift: Shift, zone: tzinfo) -> str:
@@ -90,5 +93,7 @@ def _whole(services: Injected, shift: Shift, zone: tzinfo) -> str:
     return reporting.whole_page(reporting.report(line.state, line.settings, shift), line.state, line.settings, zone)
 
 
-def _named(suffix: str) -> dict[str, str]:
-    return {"Content-Disposition": f'attachment; filename="report.{suffix}"'}
+def _named(services: Injected, shift: Shift, suffix: str) -> dict[str, str]:
+    ends = (re.sub(r"[^0-9T]", "-", iso(at_ms)[:16]) for at_ms in (shift.since_ms, shift.until_ms))
+    name = "_".join((services.line.settings.line, *ends))
+    return {"Content-Disposition": f'attachment; filename="{name}.{suffix}"'}

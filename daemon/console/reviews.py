@@ -73,14 +73,13 @@ class Reviews:
 
     def withdraw(self, names: Sequence[str], operator: str) -> list[str]:
         """Take back what an operator has answered about these frames, or parts of one frame each; the service records
-        it. Returns the entries in the stream. Raises FeedbackRejected, and sends nothing, where something was
-        learned from one of them, and RedisLost without Redis."""
+        it. Returns the entries in the stream, one for each frame that they have answered for. Raises FeedbackRejected,
+        and sends nothing, where something was learned from one of them, and RedisLost without Redis."""
         ledger, head = self.line.state.ledger, self.line.head()
         frames = [answers.judged(ledger, name).frame_id for name in names]
-        for frame_id in frames:
-            feedback.unlearned(ledger, head, frame_id, operator)
+        given = [frame_id for frame_id in frames if feedback.unlearned(ledger, head, frame_id, operator)]
         send = self.line.streams.send
-        return [send(Stream.FEEDBACK, feedback.withdrawal(frame_id, operator)) for frame_id in frames]
+        return [send(Stream.FEEDBACK, feedback.withdrawal(frame_id, operator)) for frame_id in given]
 
 
 def frame_fields(frame: ListedFrame) -> dict[str, Any]:

@@ -92,7 +92,7 @@ class Studies:
 
     def report(self, number: int) -> dict[str, Any]:
         """A study with each appraiser's appraisal, the line's too by its verdicts at the time, and Fleiss' kappa among
-        the people who have rated all parts in all trials."""
+        the people who have rated all parts in all trials, and the parts on which these differ."""
         study = self.found(number)
         given = record.ratings(self.ledger, number)
         people = {who: _by_part(study, [one for one in given if one.operator == who]) for who in study.operators}
@@ -106,6 +106,7 @@ class Studies:
             "appraisals": appraisals | {MACHINE: appraised(by_line, study.truth)},
             "among": fleiss_kappa(among),
             "done": len(done),
+            "apart": [f for f in sorted(study.truth) if len({label for of in done for label in of[f]}) > 1],
             "unknown": sum(v not in AS_LABEL for v in verdicts.values()),
             "defects": list(study.truth.values()).count(Label.DEFECT),
             "left": {who: study.trials * len(study.truth) - sum(o.operator == who for o in given) for who in people},

@@ -49,11 +49,24 @@ def studies(request: Request, services: Injected, caller: Viewer) -> Response:
 
 
 @router.get("/studies/{number}", response_class=HTMLResponse, include_in_schema=False)
-def study(request: Request, services: Injected, caller: Viewer, number: Number) -> Response:
-    """How well people agreed, and where the study stands."""
+def study(
+    request: Request, services: Injected, caller: Viewer, number: Number, wanted: Annotated[int, Query(ge=0)] = 0
+) -> Response:
+    """How well people agreed, and where the study stands; for whoever has just planned it, how many parts were
+    `wanted`."""
     report = services.studies.report(number)
     told = not any(report["left"].values()) or (caller.role is Role.ENGINEER and caller.name not in report["left"])
-    return shown(request, services, caller, "study", **report, told=told, open=services.access.open, machine=MACHINE)
+    return shown(
+        request,
+        services,
+        caller,
+        "study",
+        **report,
+        told=told,
+        open=services.access.open,
+        machine=MACHINE,
+        wanted=wanted,
+    )
 
 
 @router.get("/studies/{number}/rate", response_class=HTMLResponse, include_in_schema=False)

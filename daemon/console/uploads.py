@@ -39,6 +39,11 @@ class Uploads:
         self._folder: Path | None = None
         self._adding = threading.Lock()
 
+    @property
+    def begun(self) -> bool:
+        """Whether images of a batch are here."""
+        return bool(self._paths)
+
     def begin(self) -> str:
         """Begin a new batch and return its id, with which its images are sent; the batch before can no longer be
         taught."""
@@ -77,6 +82,12 @@ class Uploads:
             return list(self._paths)
 
     def _require_current(self, batch: str) -> None:
+        if not self._batch:
+            raise Superseded(
+                expected="a folder that was sent lately",
+                came="none: the console was started anew since, or nobody has worked at it for long",
+                do="send the folder again",
+            )
         if batch != self._batch:
             raise Superseded(
                 expected="the folder that was begun last",

@@ -8,6 +8,7 @@ import shutil
 import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -17,7 +18,8 @@ import structlog
 from memory.errors import DriftlineError
 
 WARM = "/warm"  # asked for it, the worker loads its network
-START_S, LOOK_S, STOP_S, ENDS_S = 60.0, 0.05, 25.0, 5.0
+ENDING = "x-worker-ends"  # the header of what it has not looked at, since it ends
+START_S, LOOK_S, STOP_S = 60.0, 0.05, 25.0
 log = structlog.get_logger()
 
 
@@ -36,70 +38,80 @@ class Worker:
         self._client: httpx.AsyncClient | None = None
         self._folder: Path | None = None
         self._starting = asyncio.Lock()
+        self._stopped = False
 
     @property
     def running(self) -> bool:
         """Whether there is one now."""
         return self._process is not None and self._process.returncode is None
 
-    async def client(self) -> httpx.AsyncClient:
-        """A client of the worker, which is started if there is none. Raises WorkerLost."""
+    async def client(self) -> tuple[httpx.AsyncClient, Process]:
+        """A client of the worker, and its process; it is started if there is none. Raises WorkerLost."""
         async with self._starting:
-            if not self.running or self._client is None:
-                await self._forget()
-                self._client = await self._started()
-            return self._client
-
-    async def ended(self) -> None:
-        """Wait until a worker that answers no more has ended, which one that is idle does by itself; one that does not
-        is killed."""
-        process = self._process
-        if process is not None:
-            try:
-                await asyncio.wait_for(process.wait(), ENDS_S)
-            except TimeoutError:
-                log.exception("worker answers no more", pid=process.pid)
-                process.kill()
-                await process.wait()
+            if self._stopped:
+                raise lost("none: the console is being stopped")
+            if not self.running or self._client is None or self._process is None:
+                await self._end(0.0)
+                self._client, self._process = await self._started()
+            return self._client, self._process
 
     async def stop(self) -> None:
-        """End the worker, with what it works at."""
+        """End the worker, with what it works at, for good."""
         async with self._starting:
-            process = self._process
-            if process is not None and process.stdin is not None and self.running:
-                process.stdin.close()
-                try:
-                    await asyncio.wait_for(process.wait(), STOP_S)
-                except TimeoutError:
-                    process.kill()
-                    await process.wait()
-            await self._forget()
+            self._stopped = True
+            await self._end(STOP_S)
 
-    async def _started(self) -> httpx.AsyncClient:
+    async def _started(self) -> tuple[httpx.AsyncClient, Process]:
         self._folder = Path(mkdtemp(prefix="driftline-"))  # which no other user may enter
         socket = self._folder / "worker"
         # Ctrl-C is for the console, which ends it.
         self._process = process = await asyncio.create_subprocess_exec(
             *self._command, str(socket), stdin=PIPE, start_new_session=True
         )
-        assert process.stdin is not None  # noqa: S101  # a pipe was asked for
-        process.stdin.write(f"{self._settings}\n".encode())
-        until_s = time.monotonic() + START_S
-        while not socket.exists():
-            if process.returncode is not None or time.monotonic() > until_s:
-                raise lost(f"none: its process {'ended' if process.returncode is not None else 'does not answer'}")
-            await asyncio.sleep(LOOK_S)
+        try:
+            assert process.stdin is not None  # noqa: S101  # a pipe was asked for
+            process.stdin.write(f"{self._settings}\n".encode())
+            until_s = time.monotonic() + START_S
+            while not await _answers(socket):
+                if process.returncode is not None or time.monotonic() > until_s:
+                    gone = process.returncode is not None
+                    raise lost(f"none: its process {'ended' if gone else 'does not answer'}")
+                await asyncio.sleep(LOOK_S)
+        except BaseException:
+            await self._end(0.0)
+            raise
         log.info("worker started", pid=process.pid)
-        return httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(uds=str(socket)), timeout=None)  # noqa: S113  # it may teach
+        # A connection costs nothing here, and one that is kept may be closed by the worker in the moment it is used.
+        transport = httpx.AsyncHTTPTransport(uds=str(socket), limits=httpx.Limits(max_keepalive_connections=0))
+        return httpx.AsyncClient(transport=transport, timeout=None), process  # noqa: S113  # it may teach
 
-    async def _forget(self) -> None:
+    async def _end(self, wait_s: float) -> None:
+        """Ask the process to end, if there is one, wait for that so long, and kill it then; nothing of it is left."""
+        process = self._process
+        if process is not None and process.stdin is not None:
+            process.stdin.close()
+            try:
+                await asyncio.wait_for(process.wait(), wait_s)
+            except TimeoutError:
+                with suppress(ProcessLookupError):  # it has ended meanwhile
+                    process.kill()
+                await process.wait()
+            log.info("worker ended", pid=process.pid, status=process.returncode)
         if self._client is not None:
             await self._client.aclose()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
-        if self._process is not None:
-            log.info("worker ended", pid=self._process.pid, status=self._process.returncode)
         self._client = self._folder = self._process = None
+
+
+async def _answers(socket: Path) -> bool:
+    """Whether somebody listens on a socket."""
+    try:
+        _, writer = await asyncio.open_unix_connection(str(socket))
+    except OSError:
+        return False
+    writer.close()
+    return True
 
 
 def lost(came: str) -> WorkerLost:

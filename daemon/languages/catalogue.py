@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gettext
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -13,32 +13,64 @@ from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
 
 PLACE = re.compile(r"\{(\w+)\}")
-SHORT_CHARS = (
-    8  # of a template's own words: it could be found in any sentence, so its values are single words or shares
-)
+SHORT_LETTERS = 4  # of a template's own: it could be found in any sentence, so its values are words or shares
+MOST_CHARS = 1_000  # of a sentence: longer ones are said as they are
 BETWEEN = ("; ", ". ", ": ", ", ")  # what joins sentences, the widest first
-THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+NUMBER = re.compile(r"\d{1,3}(,\d{3})+")
 THIN = "\u202f"  # between groups of digits (ISO 80000-1): no language reads it as a decimal sign
+# Values that are names, which stay what they are whatever else their letters may mean.
+NAMES = {
+    *("operator", "who", "name", "part", "frame", "frame_id", "sample", "names", "first", "lost", "pivot_part"),
+    *("file", "path", "folder", "place", "url", "host", "camera", "model", "kind", "producer"),
+}
+Words = Mapping[str, str | tuple[str, ...]]
 
 
 @dataclass(frozen=True)
 class Template:
-    """An English sentence with places for values, as an expression that finds it, and what it is called."""
+    """An English sentence with places for values, as its own words and the names of the places between them; and what
+    it is called."""
 
-    longest: str
-    expression: re.Pattern[str]
+    own: tuple[str, ...]
+    places: tuple[str, ...]
     translated: str
+
+    @classmethod
+    def of(cls, text: str, translated: str) -> Template:
+        """The template of a text with {places}."""
+        pieces = PLACE.split(text)
+        return cls(tuple(pieces[::2]), tuple(pieces[1::2]), translated)
+
+    def values(self, text: str) -> dict[str, str] | None:
+        """The values by which this template has become a text, each as short as can be from the left; None where it has
+        not. It takes time in proportion to the text."""
+        if not text.startswith(self.own[0]) or not text.endswith(self.own[-1]):
+            return None
+        found: dict[str, str] = {}
+        at, end = len(self.own[0]), len(text) - len(self.own[-1])
+        for number, (place, own) in enumerate(zip(self.places, self.own[1:], strict=True), 1):
+            last = number == len(self.places)
+            to = end if last or not own else text.find(own, at + 1, end)
+            if to < at + (len(own) > 0 and not last) or found.get(place, text[at:to]) != text[at:to]:
+                return None
+            found[place] = text[at:to]
+            at = to + len(own)
+        words = all(" " not in value.removesuffix(" %") for value in found.values())
+        return found if words or sum(map(_letters, self.own)) > SHORT_LETTERS else None
 
 
 class Catalogue:
-    """A language's words. What it has none for stays English."""
+    """A language's words. What it has none for stays English. `recorded` are those texts that the code makes: sentences
+    are found by these alone. `plural` is the rule of the language's forms, an expression of n as C and JavaScript have
+    it."""
 
-    def __init__(self, words: Mapping[str, str | tuple[str, ...]], plural: Callable[[int], int]) -> None:
+    def __init__(self, words: Words, recorded: Collection[str], plural: str) -> None:
         self._words = words
-        self._plural = plural
-        one_form = {text: said for text, said in words.items() if isinstance(said, str)}
-        with_values = sorted((text for text in one_form if PLACE.search(text)), key=_own_chars, reverse=True)
-        self._templates = [_template(text, one_form[text]) for text in with_values]
+        self.plural_rule = plural
+        self._form = gettext.c2py(plural)
+        texts = [(text, said) for text, said in words.items() if isinstance(said, str) and text in recorded]
+        made = [Template.of(text, said) for text, said in texts if PLACE.search(text)]
+        self._templates = sorted(made, key=lambda one: -sum(map(len, one.own)))
         self._said = lru_cache(4096)(self._say)
 
     def word(self, text: str) -> str:
@@ -51,40 +83,46 @@ class Catalogue:
         forms = self._words.get(one)
         if not isinstance(forms, tuple):
             return one if count == 1 else many
-        return forms[self._plural(count)]
+        return forms[self._form(count)]
 
     def said(self, text: str) -> str:
         """A finished English sentence, or several joined, found by the template that it was made from, with its values;
         a value that is a sentence too is said likewise."""
-        return self._said(text) if self._words else text
+        return self._said(text) if self._words and len(text) <= MOST_CHARS else text
 
     def _say(self, text: str) -> str:
-        found = self._phrase(text)
-        if found is None and text.endswith("."):
-            whole = self._phrase(text[:-1])
-            found = None if whole is None else f"{whole}."
-        if found is not None:
-            return found
+        parts = text.split("; ")
+        each = [self._phrase(part) for part in parts]
+        if None not in each:
+            return "; ".join(filter(None, each))
+        whole = self._phrase(text)
+        if whole is not None:
+            return whole
         for between in BETWEEN:
             parts = text.split(between)
             if len(parts) > 1:
                 return between.join(self._said(part) for part in parts)
-        return THOUSANDS.sub(THIN, text)
+        return text.replace(",", THIN) if NUMBER.fullmatch(text) else text
 
     def _phrase(self, text: str) -> str | None:
+        found = self._found(text)
+        if found is None and text.endswith("."):
+            whole = self._found(text[:-1])
+            return None if whole is None else f"{whole}."
+        return found
+
+    def _found(self, text: str) -> str | None:
         exact = self._words.get(text)
         if exact is not None:
             return exact if isinstance(exact, str) else exact[0]
         for template in self._templates:
-            if template.longest not in text:
-                continue
-            found = template.expression.fullmatch(text)
-            if found:
-                values = {name: self._said(value) for name, value in found.groupdict().items()}
-                return filled(template.translated, values)
+            values = template.values(text)
+            if values is not None:
+                said = {name: value if name in NAMES else self._said(value) for name, value in values.items()}
+                return filled(template.translated, said)
         return None
 
-    def of_script(self, texts: set[str]) -> dict[str, str | tuple[str, ...]]:
+    def of_script(self, texts: Collection[str]) -> dict[str, str | tuple[str, ...]]:
         """The words for these texts."""
         return {text: said for text, said in self._words.items() if text in texts}
 
@@ -95,12 +133,15 @@ def read_catalogue(file: Path) -> tuple[Catalogue, Catalog]:
     with file.open("rb") as lines:
         catalog = read_po(lines, locale=file.stem)
     words: dict[str, str | tuple[str, ...]] = {}
+    recorded = set()
     for message in catalog:
         said = message.string or ""
         if message.id and not message.fuzzy and all([said] if isinstance(said, str) else said):
             key = message.id if isinstance(message.id, str) else message.id[0]
             words[key] = said if isinstance(said, str) else tuple(said)
-    return Catalogue(words, gettext.c2py(catalog.plural_expr)), catalog
+            if any(path.endswith(".py") for path, _ in message.locations):
+                recorded.add(key)
+    return Catalogue(words, recorded, catalog.plural_expr), catalog
 
 
 def filled(text: str, values: Mapping[str, str]) -> str:
@@ -108,17 +149,5 @@ def filled(text: str, values: Mapping[str, str]) -> str:
     return PLACE.sub(lambda place: values.get(place[1], place[0]), text)
 
 
-def _own_chars(text: str) -> int:
-    return len(PLACE.sub("", text))
-
-
-def _template(text: str, translated: str) -> Template:
-    value = ".+?" if _own_chars(text) > SHORT_CHARS else r"\S+?(?: %)?"
-    pieces, names, at = [], set(), 0
-    for place in PLACE.finditer(text):
-        pieces.append(re.escape(text[at : place.start()]))
-        pieces.append(f"(?P={place[1]})" if place[1] in names else f"(?P<{place[1]}>{value})")
-        names.add(place[1])
-        at = place.end()
-    pieces.append(re.escape(text[at:]))
-    return Template(max(PLACE.split(text)[::2], key=len), re.compile("".join(pieces), re.DOTALL), translated)
+def _letters(text: str) -> int:
+    return sum(char.isalpha() for char in text)

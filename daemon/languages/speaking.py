@@ -44,7 +44,7 @@ def known(code: str) -> str:
 @cache
 def languages() -> dict[str, Language]:
     """All languages by code: English, and one for each file of this folder."""
-    found = {ENGLISH: Language(ENGLISH, "English", Catalogue({}, lambda count: int(count != 1)))}
+    found = {ENGLISH: Language(ENGLISH, "English", Catalogue({}, (), "(n != 1)"))}
     for code in codes()[1:]:
         file = FOLDER / f"{code}.po"
         catalogue, catalog = read_catalogue(file)
@@ -80,17 +80,19 @@ def spoken() -> Language:
 def wanted(chosen: str, accepted: str) -> str:
     """The code of the language for a reader: the one that was `chosen`, or the best of what the browser accepts (RFC
     9110, 12.5.4); English where there is none of these."""
+    known = {code.lower().replace("_", "-"): code for code in languages()}
     if chosen in languages():
         return chosen
     ranked = []
-    for place, each in enumerate(accepted.split(",")[:MOST_WANTED]):
-        tag, _, quality = each.strip().partition(";q=")
+    for place, each in enumerate(accepted.lower().split(",")[:MOST_WANTED]):
+        tag, *parameters = (part.strip() for part in each.split(";"))
+        qualities = [value for name, _, value in (one.partition("=") for one in parameters) if name.strip() == "q"]
         try:
-            ranked.append((-float(quality or 1), place, tag))
+            ranked.append((-float(qualities[0] if qualities else 1), place, tag))
         except ValueError:
             continue
     preferred = [tag for weight, _, tag in sorted(ranked) if weight < 0 and tag]
-    return negotiate_locale(preferred, list(languages()), sep="-") or ENGLISH
+    return known.get(negotiate_locale(preferred, list(known), sep="-") or ENGLISH, ENGLISH)
 
 
 def said(text: str) -> str:

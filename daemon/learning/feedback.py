@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from daemon.inference.engine import Engine
 from daemon.learning.answers import FeedbackRejected, judged, parse, record
 from daemon.ledger.answers import answers_on
+from daemon.ledger.history import learned_in
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Effect, RecordedAnswer
 from daemon.streams import Message
@@ -62,7 +63,7 @@ def unlearned(ledger: Ledger, head: Version | None, frame_id: str, operator: str
     if head is not None and taught and taught[0].id <= head.feedback_through:
         raise FeedbackRejected(
             expected="an answer that nothing was learned from yet",
-            came=f"{frame_id}, which version {head.number} has learned from",
+            came=f"{frame_id}, which version {learned_in(ledger, taught[0].id) or head.number} has learned from",
             do=f"answer again to correct it, or let an engineer take it back: `driftline revoke {frame_id}`",
         )
     return mine

@@ -36,6 +36,12 @@ def learned_through(ledger: Ledger) -> int:
     return ledger.database.number("SELECT max(through) FROM lessons")
 
 
+def learned_in(ledger: Ledger, answer: int) -> int | None:
+    """The first version of which a lesson took this answer into account; None where none is on record."""
+    row = ledger.database.row("SELECT min(version) FROM lessons WHERE through >= ?", answer)
+    return row[0] if row else None
+
+
 def last_lesson_ms(ledger: Ledger) -> int | None:
     """The time of the newest lesson (Unix, ms); None before the first."""
     row = ledger.database.row("SELECT max(at_ms) FROM lessons")

@@ -51,12 +51,17 @@ def outcome(ledger: Ledger, version: Version) -> Outcome:
     return Outcome(*row)
 
 
-def answers_in(ledger: Ledger, span: Span) -> dict[str, int]:
-    """How many answers of a span that may teach said what."""
+def answers_in(ledger: Ledger, span: Span, until_ms: int) -> dict[str, int]:
+    """How many answers of a span that may teach said what, of those that stood at a time (Unix, ms): each person's
+    newest about a frame, if that was not taken back until then."""
     rows = ledger.database.rows(
-        "SELECT verdict, count(*) FROM teaching WHERE id > ? AND id <= ? GROUP BY verdict",
-        span.after,
+        "WITH stood AS (SELECT id, frame_id, operator, verdict FROM teaching WHERE id <= ?"
+        " AND id NOT IN (SELECT feedback_id FROM revoked WHERE at_ms <= ?))"
+        " SELECT verdict, count(*) FROM stood WHERE id IN (SELECT max(id) FROM stood GROUP BY frame_id, operator)"
+        " AND id > ? GROUP BY verdict",
         span.through,
+        until_ms,
+        span.after,
     )
     return {row[0]: row[1] for row in rows}
 

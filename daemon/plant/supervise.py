@@ -15,7 +15,7 @@ from memory.errors import DriftlineError
 
 # Each connector and its library. Its name is that of a module here with `serve`, of a section of the settings that may
 # be `enabled`, and of the extra that installs the library.
-CONNECTORS = {"mqtt": "paho", "webhook": "httpx", "modbus": "pymodbus", "opcua": "asyncua"}
+CONNECTORS = {"mqtt": "paho", "webhook": "standardwebhooks", "modbus": "pymodbus", "opcua": "asyncua"}
 BACKOFF_FIRST_S, BACKOFF_LAST_S = 0.5, 60.0
 Serve = Callable[[Feed], Awaitable[None]]
 log = structlog.get_logger()
@@ -36,7 +36,10 @@ def enabled(settings: Settings) -> dict[str, Serve]:
             came="none of them",
             do="set one; `driftline config schema` lists all",
         )
-    return {name: _serve(name) for name in names}
+    found = {name: _serve(name) for name in names}
+    if settings.webhook.enabled and settings.reports.webhook:
+        found["webhook reports"] = _serve("webhook", "serve_reports")
+    return found
 
 
 async def supervise(feed: Feed, connectors: dict[str, Serve]) -> None:
@@ -75,9 +78,9 @@ def _plain(errors: BaseExceptionGroup) -> list[BaseException]:
     return [e for one in errors.exceptions for e in (_plain(one) if isinstance(one, BaseExceptionGroup) else [one])]
 
 
-def _serve(name: str) -> Serve:
+def _serve(name: str, function: str = "serve") -> Serve:
     try:
-        serve: Serve = import_module(f"daemon.plant.{name}").serve
+        serve: Serve = getattr(import_module(f"daemon.plant.{name}"), function)
     except ImportError as error:
         raise NoConnector(
             expected=f"{CONNECTORS[name]}, which the connector {name} needs",

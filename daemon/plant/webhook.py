@@ -27,30 +27,25 @@ class Undelivered(DriftlineError):
 
 
 async def serve(feed: Feed) -> None:
-    """Post every verdict, and with `reports.webhook` every report of a shift, at least once and in order, until
-    cancelled. Raises Undelivered for one that should be posted again later.
+    """Post every verdict at least once, in order, until cancelled. Raises Undelivered for one that should be posted
+    again later.
 
     Each carries its id (`webhook-id`, the same each time), its time and its signature
     (https://www.standardwebhooks.com). What the receiver calls unusable (400, 413, 422), or has already (409), is
     recorded as an event and skipped; any other refusal, such as of an expired token, raises Undelivered.
     """
-    secret = feed.settings.webhook.secret
-    signer = Webhook(secret.get_secret_value()) if secret else None
-    async with httpx.AsyncClient(timeout=TIMEOUT_S) as client, asyncio.TaskGroup() as together:
-        post = Post(feed, client, signer)
-        together.create_task(_verdicts(post))
-        if feed.settings.reports.webhook:
-            together.create_task(_reports(post))
+    async with httpx.AsyncClient(timeout=TIMEOUT_S) as client:
+        post = Post.of(feed, client)
+        async for verdict in feed.verdicts("webhook", missed=True):
+            await post(f"{feed.line}-{verdict.seq}", "verdict", asdict(verdict), frame_id=verdict.frame_id)
 
 
-async def _verdicts(post: Post) -> None:
-    async for verdict in post.feed.verdicts("webhook", missed=True):
-        await post(f"{post.feed.line}-{verdict.seq}", "verdict", asdict(verdict), frame_id=verdict.frame_id)
-
-
-async def _reports(post: Post) -> None:
-    async for event in post.feed.reports("webhook"):
-        await post(f"{post.feed.line}-report-{event.id}", "report", event.detail, report=event.id)
+async def serve_reports(feed: Feed) -> None:
+    """Likewise every report of a shift, on its own: a receiver that takes none holds up no verdict."""
+    async with httpx.AsyncClient(timeout=TIMEOUT_S) as client:
+        post = Post.of(feed, client)
+        async for event in feed.reports("webhook"):
+            await post(f"{feed.line}-report-{event.id}", "report", event.detail, report=event.id)
 
 
 @dataclass(frozen=True)
@@ -60,6 +55,12 @@ class Post:
     feed: Feed
     client: httpx.AsyncClient
     signer: Webhook | None
+
+    @classmethod
+    def of(cls, feed: Feed, client: httpx.AsyncClient) -> Post:
+        """As the settings say."""
+        secret = feed.settings.webhook.secret
+        return cls(feed, client, Webhook(secret.get_secret_value()) if secret else None)
 
     async def __call__(self, name: str, kind: str, data: Mapping[str, Any], **refused: object) -> None:
         """Post `data` of this kind under an id, its `name`. Where the receiver can never use it, an event tells what

@@ -26,7 +26,7 @@ function show(frame) {
   by("part").textContent = frame.part_id;
   by("part").href = `parts/${frame.seq}`;
   by("version").textContent = frame.version ?? _("none");
-  by("at").textContent = new Date(frame.judged_ms).toLocaleTimeString(document.documentElement.lang);
+  by("at").textContent = `${clock(new Date(frame.judged_ms)).slice(11)}:${two(new Date(frame.judged_ms).getSeconds())}`;
   const share = frame.score === null ? 0 : frame.score / frame.threshold;
   by("number").textContent = frame.score === null ? _("none") : _("{some} of {all}", { some: frame.score.toFixed(3), all: frame.threshold.toFixed(3) });
   by("score").style.width = `${Math.min(share / 2, 1) * 100}%`;

@@ -48,7 +48,11 @@ const answer = (verdict) => together(async (names) => {
     try {
       await act("api/answers", { frame_id: name, verdict, key: newKey() });
     } catch (error) {
-      if (![404, 409].includes(error.status)) throw error; // only these are the part's own trouble
+      if (![404, 409].includes(error.status)) { // only these are the part's own trouble
+        for (const mark of marks()) if (names.slice(0, at).includes(mark.value)) mark.checked = false; // these are sent
+        count();
+        throw new Error(_("{some} of {all} were sent, the others are still marked. {why}", { some: at, all: names.length, why: reason(error) }));
+      }
       refused.push(_("{part}: not taken. {why}", { part: name, why: error.came }));
     }
   }
@@ -56,12 +60,20 @@ const answer = (verdict) => together(async (names) => {
   return [sent, ...refused].join(" ");
 });
 
-for (const mark of marks()) mark.addEventListener("change", count);
+let last = null; // the mark that was set last: with shift all between it and the next are set
+for (const mark of marks()) {
+  mark.addEventListener("click", (event) => {
+    const [from, to] = [marks().indexOf(last), marks().indexOf(mark)].sort((a, b) => a - b);
+    if (event.shiftKey && from >= 0) for (const each of marks().slice(from, to + 1)) each.checked = mark.checked;
+    last = mark;
+    count();
+  });
+}
 by("good")?.addEventListener("click", () => answer("good"));
 by("defect")?.addEventListener("click", () => answer("defect"));
 by("withdraw")?.addEventListener("click", () => together(async (names) => {
-  await act("api/answers/withdraw", { frame_ids: names });
-  return _n("{count} answer taken back.", "{count} answers taken back.", names.length);
+  const { sent } = await act("api/answers/withdraw", { frame_ids: names });
+  return _n("{count} answer taken back.", "{count} answers taken back.", sent.length);
 }));
 by("every")?.addEventListener("click", () => {
   for (const mark of marks()) mark.checked = true;

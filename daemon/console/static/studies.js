@@ -6,7 +6,7 @@ by("plan")?.addEventListener("submit", async (event) => {
   const people = operators.value.split(",").map((each) => each.trim()).filter(Boolean);
   try {
     const made = await act("api/studies", { name: name.value, operators: people, parts: Number(parts.value), trials: Number(trials.value) });
-    location.assign(`studies/${made.study}`);
+    location.assign(`studies/${made.study}?wanted=${parts.value}`);
   } catch (error) {
     tellIn("told", reason(error), true);
   }

@@ -73,7 +73,7 @@ async function fill() {
   const fresh = await get("api/threshold").catch((reply) => reply);
   by("nothing").hidden = fresh.status !== 409;
   by("all").hidden = !fresh.choices;
-  by("lost").textContent = fresh.choices || fresh.status === 409 ? "" : fresh.message;
+  tellIn("lost", fresh.choices || fresh.status === 409 ? "" : fresh.message, true);
   if (!fresh.choices) return;
   told = fresh;
   by("line").max = told.choices.length - 1;
