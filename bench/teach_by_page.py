@@ -4,7 +4,7 @@ usage: python -m bench.teach_by_page [--parts 60] [--rounds 3] [--short]
 
 `driftline run` and `driftline console` as processes, and what the page *Setup* does over HTTP: open it, choose a folder
 within `choose_s` seconds, send the images, teach, and go live. Times count from the first image that is sent. The last
-line is the console a while after, when its worker has ended.
+line is a minute after; the worker ends when ten have passed without a request, since its images may be taught again.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import pytest
 from conftest import ROOT
 
 BENCHMARKS = sorted(path.stem for path in (ROOT / "bench").glob("*.py") if path.stem != "__init__")
-NEEDS_REDIS = {"chaos", "console", "kill", "soak", "teach_by_page"}
+NEEDS_REDIS = {"chaos", "console", "kill", "soak", "teach_by_page", "trip"}
 SECTIONS = re.split(r"^## ", (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from contextlib import closing, suppress
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -29,8 +30,11 @@ from daemon.ledger.frames import newest_frames
 from daemon.service import Service
 from daemon.settings.load import Settings
 from daemon.settings.models import ConsoleSettings
+from drift.causes import Cause
+from drift.monitor import CALM, Change
 from memory.version import Version
 from policies.admission import Hold
+from policies.notices import notices
 
 pytestmark = [pytest.mark.redis, pytest.mark.slow]
 browser, page, url = browsing.browser, browsing.page, browsing.url
@@ -521,3 +525,18 @@ def test_all_times_are_those_of_the_browser_s_clock(browser: Browser, url: str, 
         there = made.astimezone(ZoneInfo("Asia/Kolkata"))
         expect(page.locator("main time").first).to_have_text(f"{there:%Y-%m-%d %H:%M}")
         expect(page.locator("main time").first).to_have_attribute("title", f"{made:%Y-%m-%d %H:%M} UTC")
+
+
+@pytest.mark.usefixtures("line")
+def test_a_page_of_what_is_compensated_is_not_drawn_anew_again_and_again(
+    page: Page, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    light = asdict(notices(replace(CALM, changes=(Change(Cause.LIGHT, 1_795_900_000_000, "light +18 %", 4.0),)))[0])
+    scene = {"trust": "compensating", "light_percent": 18.0, "regime": None, "cards": [light]}
+    monkeypatch.setattr("daemon.console.status_view._scene", lambda _: scene)
+    page.goto(f"{url}/drift")
+    expect(page.locator("#cards h2")).to_have_text("Light: light +18 %")
+    expect(page.locator("#link")).to_have_text("live")
+    page.evaluate("window.first = true")
+    page.wait_for_timeout(5_000)  # two statuses
+    assert page.evaluate("window.first") is True

@@ -63,9 +63,9 @@ def main() -> None:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
             wanted = [(page, "en", f"console-{page}.png") for page in PAGES]
-            for name, language, file in [*wanted, *((page, "de", f"console-{page}-de.png") for page in GERMAN)]:
+            for shown, language, file in [*wanted, *((page, "de", f"console-{page}-de.png") for page in GERMAN)]:
                 page = browser.new_page(viewport=SIZE, locale=language)
-                page.goto(f"{url}/{PAGES[name].format(first_ms=first_ms)}")
+                page.goto(f"{url}/{PAGES[shown].format(first_ms=first_ms)}")
                 page.wait_for_timeout(DRAWN_MS)
                 page.screenshot(path=Path(__file__).parent / file)
                 page.close()
