@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import browsing
 import pytest
@@ -127,6 +128,34 @@ def test_everybody_hears_news_in_their_language(service: Service, settings: Sett
     english, german = asyncio.run(asyncio.wait_for(scenario(), 20))
     assert "The service is not running" in english
     assert "Der Dienst l\\u00e4uft nicht" in german
+
+
+def test_who_comes_while_news_are_read_in_other_languages_waits_for_the_next(
+    service: Service, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daemon.console.events.POLL_S", 0.01)
+    news = EventBroadcaster(StatusView(line_view(settings, open_state(settings.state_dir), service.streams)))
+    read, reading, gone_on = news._read, threading.Event(), threading.Event()
+
+    def slowly(*asked: Any) -> Any:
+        reading.set()
+        gone_on.wait(10)
+        return read(*asked)
+
+    monkeypatch.setattr(news, "_read", slowly)
+
+    async def scenario() -> str:
+        running = asyncio.create_task(news.run())
+        with news.subscribed():
+            await asyncio.to_thread(reading.wait, 10)
+            with speaking.speaking("de"), news.subscribed() as german:
+                gone_on.set()
+                heard = str(await german.get())
+        news.end()
+        await running
+        return heard
+
+    assert "Der Dienst l" in asyncio.run(asyncio.wait_for(scenario(), 20))
 
 
 def test_work_tells_its_reader_what_it_does_and_finds_in_the_language_of_whoever_began() -> None:

@@ -41,7 +41,7 @@ LEAST_LETTERS = 2  # of a sentence's own: else it is nothing but its values
 SPEAKERS = (
     *(f"policies/{name}.py" for name in ("ask", "notices", "reliability", "setup_check", "taught_set", "threshold")),
     *(f"policies/{name}.py" for name in ("admission", "gate", "lesson", "recalibration", "remedies", "verdict")),
-    *(f"daemon/console/{name}.py" for name in ("charts", "history", "parts", "refusals", "status_view")),
+    *(f"daemon/console/{name}.py" for name in ("charts", "history", "parts", "refusals", "setup_check", "status_view")),
     *(f"daemon/reporting/{name}.py" for name in ("geometry_text", "shift")),
     *(f"memory/{name}/detector.py" for name in ("composition", "exported", "simplenet")),
     "memory/patch_bank/bank.py",

@@ -101,6 +101,8 @@ class EventBroadcaster:
         queues = tuple(self._queues.items())
         pause_s = min(APART_S, POLL_S / max(len(queues), 1)) if texts else 0.0
         for queue, code in queues:
+            if texts and code not in texts:
+                continue  # it came while this was read: the next poll is its first
             if queue.full():
                 queue.get_nowait()
             queue.put_nowait(texts[code] if texts else None)
