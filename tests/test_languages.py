@@ -207,3 +207,22 @@ def test_what_the_scene_and_its_troubles_are_called(recorded: str, in_words: str
         "judged",
         "at",
     }
+
+
+@pytest.mark.parametrize(
+    ("recorded", "in_words"),
+    [
+        (
+            "images of 256×256 px, judged at full resolution in one tile; 8 bits, as source.bits says",
+            "Bilder von 256×256 px, beurteilt in voller Auflösung in einer Kachel; 8 Bit, wie source.bits sagt",
+        ),
+        (
+            "images of many sizes, each squeezed to 256×256 px, judged in 3 tiles, in a region of 40% of the image",
+            "Bilder vieler Größen, jedes auf 256×256 px gestaucht, beurteilt in 3 Kacheln, in einem Bereich von 40%",
+        ),
+        ("features", "Merkmale"),
+        ("by padim: known defects", "mit padim: bekannte Fehler"),
+    ],
+)
+def test_what_setup_says_is_said_whole(recorded: str, in_words: str) -> None:
+    assert in_german(recorded).startswith(in_words)

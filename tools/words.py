@@ -71,6 +71,7 @@ TERMS = {
     " Rotation, Texture",
     "refusals": "Not Found, Method Not Allowed",
     "reports": "8 hours, 24 hours, 7 days",
+    "work and its steps": "teach, compare, remedies, advise, images, features, defects, loading the backbone",
     "appraisals": "acceptable, marginal, not acceptable, the line",
 }
 

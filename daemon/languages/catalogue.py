@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gettext
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,6 +15,7 @@ from babel.messages.pofile import read_po
 PLACE = re.compile(r"\{(\w+)\}")
 SHORT_LETTERS = 4  # of a template's own: it could be found in any sentence, so its values are words or shares
 MOST_CHARS = 1_000  # of a sentence: longer ones are said as they are
+MOST_WITHIN = 3  # parts of a sentence between such signs, where several are joined
 BETWEEN = ("; ", ". ", ": ", ", ")  # what joins sentences, the widest first
 NUMBER = re.compile(r"\d{1,3}(,\d{3})+")
 THIN = "\u202f"  # between groups of digits (ISO 80000-1): no language reads it as a decimal sign
@@ -101,8 +102,19 @@ class Catalogue:
         for between in BETWEEN:
             parts = text.split(between)
             if len(parts) > 1:
-                return between.join(self._said(part) for part in parts)
+                return between.join(self._each(parts, between))
         return text.replace(",", THIN) if NUMBER.fullmatch(text) else text
+
+    def _each(self, parts: list[str], between: str) -> Iterator[str]:
+        """Each of the sentences that were joined, of which some have the same sign within."""
+        at = 0
+        while at < len(parts):
+            for to in range(min(at + MOST_WITHIN, len(parts)), at, -1):
+                phrase = self._phrase(between.join(parts[at:to]))
+                if phrase is not None:
+                    break
+            yield self._said(parts[at]) if phrase is None else phrase
+            at = to
 
     def _phrase(self, text: str) -> str | None:
         found = self._found(text)

@@ -31,12 +31,13 @@ def _images(geometry: Geometry) -> str:
 
 def _judged(canvas: Canvas) -> str:
     count = len(canvas.tiling.starts)
-    tiles = "in one tile" if count == 1 else f"in {count} tiles"
+    tiles = "one tile" if count == 1 else f"{count} tiles"
     scale = canvas.geometry.scale
     if scale is None:
-        return f"judged {tiles}"
-    at = "at full resolution" if abs(scale - 1) < FULL else f"at {scale:.2f} times their size"
-    return f"judged {at} {tiles}"
+        return f"judged in {tiles}"
+    if abs(scale - 1) < FULL:
+        return f"judged at full resolution in {tiles}"
+    return f"judged at {scale:.2f} times their size in {tiles}"
 
 
 def _bits(bits: int, stated_bits: int | None) -> str:
