@@ -11,8 +11,6 @@ same run, in turns, from a worktree of its own. Medians of rounds are told, and 
 from __future__ import annotations
 
 import json
-import os
-import signal
 import statistics
 import subprocess
 import sys
@@ -29,7 +27,7 @@ import redis
 
 from bench.lib import arguments
 from bench.lib.host import memory_mb, stolen
-from bench.lib.processes import ROOT, redis_server
+from bench.lib.processes import DRIFTLINE, ROOT, ended, redis_server, running, start
 from daemon.datasets.rendered import part
 
 TRACED = ROOT / "bench" / "lib" / "traced_run.py"
@@ -79,7 +77,9 @@ def main() -> None:
         images = [jpeg(1_000 + number) for number in range(options.frames)]
         with checkouts(options.beside, Path(name)) as revisions:
             for revision, root in revisions.items():
-                driftline(root, config(revision, Path(name), port, options.backend), "teach", str(goods))
+                file = config(revision, Path(name), port, options.backend)
+                log = file.with_suffix(".log")
+                ended(start([*DRIFTLINE, "teach", goods, "-c", file], log, checkout=root), "driftline teach", log)
                 told[revision], steps[revision] = defaultdict(list), {}
             for number in range(options.rounds):
                 for revision, root in revisions.items():
@@ -113,40 +113,23 @@ def config(revision: str, folder: Path, port: int, backend: str) -> Path:
     return file
 
 
-def driftline(root: Path, file: Path, *arguments: str) -> None:
-    """A command of a checkout; ends with what it said where it fails."""
-    command = [sys.executable, "-m", "daemon.cli.main", *arguments, "-c", str(file)]
-    done = subprocess.run(
-        command, cwd=root, env=os.environ | {"PYTHONPATH": str(root)}, capture_output=True, check=False
-    )
-    if done.returncode:
-        raise SystemExit(done.stderr.decode()[-2000:])
-
-
 def measured(
     file: Path, root: Path, load: str, name: str, images: list[bytes], port: int, told: Figures, steps: Figures
 ) -> None:
     """One round of one revision: figures of whole trips, and of every step."""
     line, times = json.loads(file.read_text())["line"], file.with_suffix(".times")
-    command = [sys.executable, str(TRACED), str(times), "run", "-c", str(file)]
-    with (file.with_suffix(".log")).open("ab") as log, redis.Redis(port=port) as client:
-        process = subprocess.Popen(
-            command, cwd=root, env=os.environ | {"PYTHONPATH": str(root)}, stdout=log, stderr=log
-        )
-        try:
-            warm = min(WARM, len(images))
-            trips(client, line, f"warm-{name}", images[:warm], alone=True)
-            began_s = time.perf_counter()
-            each_ms = trips(client, line, name, images, alone=load == "alone")
-            if load == "alone":
-                told["alone p50, ms"].append(float(np.percentile(each_ms, 50)))
-                told["alone p99, ms"].append(float(np.percentile(each_ms, 99)))
-            else:
-                told["under load, frames/s"].append(len(images) / (time.perf_counter() - began_s))
-            told[f"memory, {load}, MB"].append(memory_mb(process.pid))
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait()
+    command = [sys.executable, TRACED, times, "run", "-c", file]
+    with running(command, file.with_suffix(".log"), checkout=root) as pid, redis.Redis(port=port) as client:
+        warm = min(WARM, len(images))
+        trips(client, line, f"warm-{name}", images[:warm], alone=True)
+        began_s = time.perf_counter()
+        each_ms = trips(client, line, name, images, alone=load == "alone")
+        if load == "alone":
+            told["alone p50, ms"].append(float(np.percentile(each_ms, 50)))
+            told["alone p99, ms"].append(float(np.percentile(each_ms, 99)))
+        else:
+            told["under load, frames/s"].append(len(images) / (time.perf_counter() - began_s))
+        told[f"memory, {load}, MB"].append(memory_mb(pid))
     for step, values in json.loads(times.read_text()).items():
         steps[step] += values[-len(images) :]
 

@@ -60,7 +60,7 @@ def test_every_recorded_sentence_is_found_by_its_own_template() -> None:
 
 @given(st.text(max_size=60))
 def test_what_nobody_has_translated_stays_as_it_is(text: str) -> None:
-    nothing = Catalogue({}, (), "(n != 1)")
+    nothing = Catalogue({}, (), {}, "(n != 1)")
     assert nothing.said(text) == text
     assert isinstance(GERMAN.said(text), str)
 
@@ -99,7 +99,7 @@ def test_names_stay_what_they_are() -> None:
 def test_whatever_is_said_takes_no_longer_than_it_is_long(text: str) -> None:
     """By how often templates are looked for, since tests assert no times."""
     looked: list[int] = []
-    catalogue = read_catalogue(FOLDER / "de.po")[0]
+    catalogue = read_catalogue(FOLDER / "de.po")
     found = catalogue._found
 
     def counted(part: str) -> str | None:
@@ -164,7 +164,7 @@ def test_a_third_language_is_one_file(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_what_is_only_guessed_is_not_said(tmp_path: Path) -> None:
     (tmp_path / "de.po").write_text('msgid ""\nmsgstr ""\n\n#, fuzzy\nmsgid "Parts"\nmsgstr "Torte"\n')
-    assert read_catalogue(tmp_path / "de.po")[0].word("Parts") == "Parts"
+    assert read_catalogue(tmp_path / "de.po").word("Parts") == "Parts"
 
 
 def test_values_of_a_page_s_text_are_escaped() -> None:

@@ -21,7 +21,7 @@ from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_file
 from babel.messages.pofile import read_po, write_po
 
-from daemon.languages.catalogue import PLACE
+from daemon.languages.catalogue import own_letters
 from daemon.languages.speaking import FOLDER
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -101,7 +101,7 @@ def _recorded() -> Iterator[tuple[str, Iterable[str]]]:
         tree = ast.parse((ROOT / file).read_text())
         said = _all_texts(tree) if file in SPEAKERS else _texts_for_people(tree)
         texts = [text for node in said for text in templates(node)]
-        yield file, list(dict.fromkeys(text for text in texts if _own_letters(text) >= LEAST_LETTERS))
+        yield file, list(dict.fromkeys(text for text in texts if own_letters(text) >= LEAST_LETTERS))
 
 
 def _texts_for_people(tree: ast.AST) -> Iterator[ast.expr]:
@@ -171,10 +171,6 @@ def _name(node: ast.expr) -> str:
         (child for child in ast.walk(node) if child is not node and isinstance(child, ast.Attribute | ast.Name)), None
     )
     return _name(inner) if inner is not None else "value"
-
-
-def _own_letters(text: str) -> int:
-    return sum(char.isalpha() for char in PLACE.sub("", text))
 
 
 def translated(message: Message) -> list[str]:

@@ -27,10 +27,13 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def start(command: Sequence[str | Path], log: Path, *, cwd: Path = ROOT) -> subprocess.Popen[bytes]:
-    """A process of this checkout, all that it says added to a file."""
+def start(
+    command: Sequence[str | Path], log: Path, *, cwd: Path | None = None, checkout: Path = ROOT
+) -> subprocess.Popen[bytes]:
+    """A process of a checkout, this one or another, all that it says added to a file."""
     with log.open("ab") as out:
-        return subprocess.Popen(command, stdout=out, stderr=out, cwd=cwd, env=HERE)
+        environ = HERE | {"PYTHONPATH": str(checkout)}
+        return subprocess.Popen(command, stdout=out, stderr=out, cwd=cwd or checkout, env=environ)
 
 
 def ended(process: subprocess.Popen[bytes], what: str, log: Path) -> None:
@@ -41,9 +44,9 @@ def ended(process: subprocess.Popen[bytes], what: str, log: Path) -> None:
 
 
 @contextmanager
-def running(command: Sequence[str | Path], log: Path) -> Iterator[int]:
+def running(command: Sequence[str | Path], log: Path, *, checkout: Path = ROOT) -> Iterator[int]:
     """A process that runs meanwhile, by its id."""
-    process = start(command, log)
+    process = start(command, log, checkout=checkout)
     try:
         yield process.pid
     finally:

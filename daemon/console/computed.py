@@ -44,18 +44,16 @@ class Computed:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive) if scope["type"] == "http" else None
-        caller = self._access.caller(request) if request else None
-        if request is None or caller is None:  # whoever is not known starts no process
-            await self._app(scope, receive, send)
-            return
-        path = route(request)
-        if path == SETUP and caller.role is Role.ENGINEER:  # who opens it will teach: the network loads meanwhile
-            self._warming = asyncio.create_task(self._warm())
-        if COMPUTED.fullmatch(path) or (path == OF_WORK and self._worker.running):
+        path = route(request) if request else ""
+        computed = COMPUTED.fullmatch(path) or (path == OF_WORK and self._worker.running)
+        caller = self._access.caller(request) if request and (computed or path == SETUP) else None
+        if request and caller and computed:  # whoever is not known starts no process
             with suppress(ClientDisconnect):
                 await (await self._answer(request, caller))(scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
+            return
+        if caller and caller.role is Role.ENGINEER:  # who opens *Setup* will teach: the network loads meanwhile
+            self._warming = asyncio.create_task(self._warm())
+        await self._app(scope, receive, send)
 
     async def _warm(self) -> None:
         try:

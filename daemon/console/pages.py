@@ -127,7 +127,7 @@ def words(code: str) -> Response:
     known = languages().get(code)
     if known is None:
         raise HTTPException(404, "no such language")
-    words = json.dumps(known.scripts, ensure_ascii=False)
+    words = json.dumps(known.catalogue.scripts, ensure_ascii=False)
     text = f"const WORDS = {words};\nconst FORM = (n) => Number({known.catalogue.plural_rule});\n"
     return Response(text, media_type="text/javascript; charset=utf-8")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, tzinfo
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -10,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
-from daemon.clock import iso, unix_ms
+from daemon.clock import unix_ms
 from daemon.console.access import Viewer
 from daemon.console.pages import ALONE, shown
 from daemon.console.services import Injected
@@ -19,6 +18,7 @@ from daemon.ledger.records import JudgedFrame
 from daemon.ledger.shift import Shift
 from daemon.reporting import pdf
 from daemon.reporting import shift as reporting
+from daemon.reporting.shift_files import file_name
 
 HOUR_MS = 3_600_000
 SPANS_H = {"8 hours": 8, "24 hours": 24, "7 days": 168}
@@ -94,6 +94,5 @@ def _whole(services: Injected, shift: Shift, zone: tzinfo) -> str:
 
 
 def _named(services: Injected, shift: Shift, suffix: str) -> dict[str, str]:
-    ends = (re.sub(r"[^0-9T]", "-", iso(at_ms)[:16]) for at_ms in (shift.since_ms, shift.until_ms))
-    name = "_".join((services.line.settings.line, *ends))
+    name = file_name(services.line.settings.line, shift, UTC)
     return {"Content-Disposition": f'attachment; filename="{name}.{suffix}"'}

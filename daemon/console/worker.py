@@ -52,7 +52,7 @@ class Worker:
                 raise lost("none: the console is being stopped")
             if not self.running or self._client is None or self._process is None:
                 await self._end(0.0)
-                self._client, self._process = await self._started()
+                return await self._start()
             return self._client, self._process
 
     async def stop(self) -> None:
@@ -61,7 +61,7 @@ class Worker:
             self._stopped = True
             await self._end(STOP_S)
 
-    async def _started(self) -> tuple[httpx.AsyncClient, Process]:
+    async def _start(self) -> tuple[httpx.AsyncClient, Process]:
         self._folder = Path(mkdtemp(prefix="driftline-"))  # which no other user may enter
         socket = self._folder / "worker"
         # Ctrl-C is for the console, which ends it.
@@ -83,7 +83,8 @@ class Worker:
         log.info("worker started", pid=process.pid)
         # A connection costs nothing here, and one that is kept may be closed by the worker in the moment it is used.
         transport = httpx.AsyncHTTPTransport(uds=str(socket), limits=httpx.Limits(max_keepalive_connections=0))
-        return httpx.AsyncClient(transport=transport, timeout=None), process  # noqa: S113  # it may teach
+        self._client = client = httpx.AsyncClient(transport=transport, timeout=None)  # noqa: S113  # it may teach
+        return client, process
 
     async def _end(self, wait_s: float) -> None:
         """Ask the process to end, if there is one, wait for that so long, and kill it then; nothing of it is left."""

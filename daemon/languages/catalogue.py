@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
 
 PLACE = re.compile(r"\{(\w+)\}")
@@ -29,18 +28,19 @@ Words = Mapping[str, str | tuple[str, ...]]
 
 @dataclass(frozen=True)
 class Template:
-    """An English sentence with places for values, as its own words and the names of the places between them; and what
-    it is called."""
+    """An English sentence with places for values, as its own words and the names of the places between them; what it
+    is called; and whether it is so `short` that its values must be words or shares."""
 
     own: tuple[str, ...]
     places: tuple[str, ...]
     translated: str
+    short: bool
 
     @classmethod
     def of(cls, text: str, translated: str) -> Template:
         """The template of a text with {places}."""
         pieces = PLACE.split(text)
-        return cls(tuple(pieces[::2]), tuple(pieces[1::2]), translated)
+        return cls(tuple(pieces[::2]), tuple(pieces[1::2]), translated, own_letters(text) <= SHORT_LETTERS)
 
     def values(self, text: str) -> dict[str, str] | None:
         """The values by which this template has become a text, each as short as can be from the left; None where it has
@@ -56,17 +56,18 @@ class Template:
                 return None
             found[place] = text[at:to]
             at = to + len(own)
-        words = all(" " not in value.removesuffix(" %") for value in found.values())
-        return found if words or sum(map(_letters, self.own)) > SHORT_LETTERS else None
+        sentence = any(" " in value.removesuffix(" %") for value in found.values())
+        return None if self.short and sentence else found
 
 
 class Catalogue:
     """A language's words. What it has none for stays English. `recorded` are those texts that the code makes: sentences
-    are found by these alone. `plural` is the rule of the language's forms, an expression of n as C and JavaScript have
-    it."""
+    are found by these alone. `scripts` are the words that scripts of pages need. `plural` is the rule of the language's
+    forms, an expression of n as C and JavaScript have it."""
 
-    def __init__(self, words: Words, recorded: Collection[str], plural: str) -> None:
+    def __init__(self, words: Words, recorded: Collection[str], scripts: Words, plural: str) -> None:
         self._words = words
+        self.scripts = scripts
         self.plural_rule = plural
         self._form = gettext.c2py(plural)
         texts = [(text, said) for text, said in words.items() if isinstance(said, str) and text in recorded]
@@ -96,7 +97,7 @@ class Catalogue:
         each = [self._phrase(part) for part in parts]
         if None not in each:
             return "; ".join(filter(None, each))
-        whole = self._phrase(text)
+        whole = self._phrase(text) if len(parts) > 1 else None
         if whole is not None:
             return whole
         for between in BETWEEN:
@@ -134,26 +135,25 @@ class Catalogue:
                 return filled(template.translated, said)
         return None
 
-    def of_script(self, texts: Collection[str]) -> dict[str, str | tuple[str, ...]]:
-        """The words for these texts."""
-        return {text: said for text, said in self._words.items() if text in texts}
 
-
-def read_catalogue(file: Path) -> tuple[Catalogue, Catalog]:
-    """A language's file (gettext PO), to be used, and as it stands. What is not translated, or only guessed, is left
-    out."""
+def read_catalogue(file: Path) -> Catalogue:
+    """A language's file (gettext PO). What is not translated, or only guessed, is left out."""
     with file.open("rb") as lines:
         catalog = read_po(lines, locale=file.stem)
     words: dict[str, str | tuple[str, ...]] = {}
+    scripts: dict[str, str | tuple[str, ...]] = {}
     recorded = set()
     for message in catalog:
         said = message.string or ""
         if message.id and not message.fuzzy and all([said] if isinstance(said, str) else said):
             key = message.id if isinstance(message.id, str) else message.id[0]
             words[key] = said if isinstance(said, str) else tuple(said)
-            if any(path.endswith(".py") for path, _ in message.locations):
+            kinds = {Path(path).suffix for path, _ in message.locations}
+            if ".py" in kinds:
                 recorded.add(key)
-    return Catalogue(words, recorded, catalog.plural_expr), catalog
+            if ".js" in kinds:
+                scripts[key] = words[key]
+    return Catalogue(words, recorded, scripts, catalog.plural_expr)
 
 
 def filled(text: str, values: Mapping[str, str]) -> str:
@@ -161,5 +161,6 @@ def filled(text: str, values: Mapping[str, str]) -> str:
     return PLACE.sub(lambda place: values.get(place[1], place[0]), text)
 
 
-def _letters(text: str) -> int:
-    return sum(char.isalpha() for char in text)
+def own_letters(text: str) -> int:
+    """How many letters a text has beside its {places}."""
+    return sum(char.isalpha() for char in PLACE.sub("", text))

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from babel.core import Locale, negotiate_locale
 from markupsafe import Markup
 
-from daemon.languages.catalogue import Catalogue, read_catalogue
+from daemon.languages.catalogue import THIN, Catalogue, read_catalogue
 
 ENGLISH = "en"
 FOLDER = Path(__file__).parent
@@ -21,12 +21,11 @@ MOST_WANTED = 20  # languages in one header
 
 @dataclass(frozen=True)
 class Language:
-    """A language: its code (ISO 639), its own name, its words, and those of them that scripts of pages need."""
+    """A language: its code (ISO 639), its own name, and its words."""
 
     code: str
     name: str
     catalogue: Catalogue
-    scripts: dict[str, str | tuple[str, ...]] = field(default_factory=dict)
 
 
 def codes() -> list[str]:
@@ -44,18 +43,10 @@ def known(code: str) -> str:
 @cache
 def languages() -> dict[str, Language]:
     """All languages by code: English, and one for each file of this folder."""
-    found = {ENGLISH: Language(ENGLISH, "English", Catalogue({}, (), "(n != 1)"))}
+    found = {ENGLISH: Language(ENGLISH, "English", Catalogue({}, (), {}, "(n != 1)"))}
     for code in codes()[1:]:
-        file = FOLDER / f"{code}.po"
-        catalogue, catalog = read_catalogue(file)
-        scripts = {
-            text
-            for message in catalog
-            for text in ([message.id] if isinstance(message.id, str) else message.id[:1])
-            if any(str(path).endswith(".js") for path, _ in message.locations)
-        }
         name = Locale.parse(code).get_display_name(code) or code
-        found[code] = Language(code, name.capitalize(), catalogue, catalogue.of_script(scripts))
+        found[code] = Language(code, name.capitalize(), read_catalogue(FOLDER / f"{code}.po"))
     return found
 
 
@@ -80,7 +71,6 @@ def spoken() -> Language:
 def wanted(chosen: str, accepted: str) -> str:
     """The code of the language for a reader: the one that was `chosen`, or the best of what the browser accepts (RFC
     9110, 12.5.4); English where there is none of these."""
-    known = {code.lower().replace("_", "-"): code for code in languages()}
     if chosen in languages():
         return chosen
     ranked = []
@@ -91,6 +81,7 @@ def wanted(chosen: str, accepted: str) -> str:
             ranked.append((-float(qualities[0] if qualities else 1), place, tag))
         except ValueError:
             continue
+    known = {code.lower().replace("_", "-"): code for code in languages()}
     preferred = [tag for weight, _, tag in sorted(ranked) if weight < 0 and tag]
     return known.get(negotiate_locale(preferred, list(known), sep="-") or ENGLISH, ENGLISH)
 
@@ -113,7 +104,7 @@ def ngettext(one: str, many: str, count: int, **values: object) -> Markup:
 
 def grouped(number: int) -> str:
     """A whole number with its thousands set apart, as every language reads it (ISO 80000-1)."""
-    return f"{number:,}".replace(",", "\u202f")
+    return f"{number:,}".replace(",", THIN)
 
 
 IN_TEMPLATES = {"_": gettext, "_n": ngettext, "grouped": grouped, "spoken": spoken, "languages": languages}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -28,6 +29,7 @@ POLL_S, REPORTS_S = 0.02, 1.0
 CONDITION_S = 0.1
 BATCH = 100
 DIGITS = 20
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Condition:
 
 class Feed:
     """A line's verdicts and condition for connectors. It reads the ledger as every other process does, so nothing waits
-    for a connector. `taken` is the newest verdict that each connector has taken."""
+    for a connector. `taken` is the newest record that each connector has taken."""
 
     def __init__(self, settings: Settings, ledger: Ledger, streams: RedisStreams) -> None:
         self.settings = settings
@@ -61,40 +63,47 @@ class Feed:
                 self.condition = Condition(ServiceStatus(troubles=unseen))
             await asyncio.sleep(CONDITION_S)
 
-    async def verdicts(self, connector: str, *, missed: bool) -> AsyncIterator[PlantVerdict]:
+    def verdicts(self, connector: str, *, missed: bool) -> AsyncIterator[PlantVerdict]:
         """Verdicts as they are recorded, oldest first, from now on. With `missed`, first come those that the connector
         had not taken when it stopped: a verdict is taken once the next is asked for, and comes again otherwise."""
-        cursor = Cursor(self._folder / f"{connector}.cursor")
-        seq = cursor.read() if missed else None
-        if seq is None:
-            seq = await asyncio.to_thread(last_seq, self._ledger)
-            if missed:
-                await asyncio.to_thread(cursor.write, seq)
-        while True:
-            verdicts = await asyncio.to_thread(verdicts_since, self._ledger, seq, BATCH)
-            for verdict in verdicts:
-                yield verdict
-                seq = self.taken[connector] = verdict.seq
-                if missed:
-                    await asyncio.to_thread(cursor.write, seq)
-            if not verdicts:
-                await asyncio.sleep(POLL_S)
+        newest, since = partial(last_seq, self._ledger), partial(verdicts_since, self._ledger, limit=BATCH)
+        return self._new(connector, newest, since, lambda verdict: verdict.seq, POLL_S, missed=missed)
 
-    async def reports(self, connector: str) -> AsyncIterator[RecordedEvent]:
-        """Reports of shifts as they are recorded, those first that the connector had not taken when it stopped, like
-        `verdicts`; from the next one on where it never took any."""
-        cursor = Cursor(self._folder / f"{connector}-reports.cursor")
-        newest = cursor.read()
-        if newest is None:
-            before = await asyncio.to_thread(newest_events, self._ledger, (SHIFT_REPORTED,), 1)
-            newest = before[0].id if before else 0
-            await asyncio.to_thread(cursor.write, newest)
+    def reports(self, connector: str) -> AsyncIterator[RecordedEvent]:
+        """Reports of shifts likewise, with those that were missed."""
+
+        def newest() -> int:
+            before = newest_events(self._ledger, (SHIFT_REPORTED,), 1)
+            return before[0].id if before else 0
+
+        since = partial(events_since, self._ledger, kind=SHIFT_REPORTED, limit=BATCH)
+        return self._new(connector, newest, since, lambda event: event.id, REPORTS_S, missed=True)
+
+    async def _new(
+        self,
+        connector: str,
+        newest: Callable[[], int],
+        since: Callable[[int], Sequence[T]],
+        number: Callable[[T], int],
+        poll_s: float,
+        *,
+        missed: bool,
+    ) -> AsyncIterator[T]:
+        cursor = Cursor(self._folder / f"{connector}.cursor")
+        at = cursor.read() if missed else None
+        if at is None:
+            at = await asyncio.to_thread(newest)
+            if missed:
+                await asyncio.to_thread(cursor.write, at)
         while True:
-            for event in await asyncio.to_thread(events_since, self._ledger, newest, SHIFT_REPORTED, BATCH):
-                yield event
-                newest = event.id
-                await asyncio.to_thread(cursor.write, newest)
-            await asyncio.sleep(REPORTS_S)
+            found = await asyncio.to_thread(since, at)
+            for one in found:
+                yield one
+                at = self.taken[connector] = number(one)
+                if missed:
+                    await asyncio.to_thread(cursor.write, at)
+            if not found:
+                await asyncio.sleep(poll_s)
 
     async def put(self, fields: dict[str, str | bytes]) -> None:
         """Put a frame on the line. Raises RedisLost without Redis."""

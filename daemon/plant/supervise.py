@@ -38,7 +38,7 @@ def enabled(settings: Settings) -> dict[str, Serve]:
         )
     found = {name: _serve(name) for name in names}
     if settings.webhook.enabled and settings.reports.webhook:
-        found["webhook reports"] = _serve("webhook", "serve_reports")
+        found["webhook-reports"] = _serve("webhook", "serve_reports")
     return found
 
 

@@ -44,7 +44,7 @@ async def serve_reports(feed: Feed) -> None:
     """Likewise every report of a shift, on its own: a receiver that takes none holds up no verdict."""
     async with httpx.AsyncClient(timeout=TIMEOUT_S) as client:
         post = Post.of(feed, client)
-        async for event in feed.reports("webhook"):
+        async for event in feed.reports("webhook-reports"):
             await post(f"{feed.line}-report-{event.id}", "report", event.detail, report=event.id)
 
 

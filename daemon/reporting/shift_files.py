@@ -21,14 +21,9 @@ from memory.durable import write_draft
 def write(told: Report, state: State, settings: Settings, zone: tzinfo, folder: Path) -> list[Path]:
     """Write a report into `folder`, which is made if it is not there; returns its files. A file of that name is
     replaced. Raises OSError where the disk refuses, and NoPdf where WeasyPrint is there and fails."""
-    shift = told.shift
     with speaking(settings.reports.language):
         html = whole_page(told, state, settings, zone)
-    ends = (
-        f"{datetime.fromtimestamp(at_ms / 1000, zone):%Y-%m-%dT%H-%M}" for at_ms in (shift.since_ms, shift.until_ms)
-    )
-    lot = [re.sub(r"[^A-Za-z0-9._-]+", "-", shift.lot)] if shift.lot else []
-    name = "_".join((settings.line, *lot, *ends))
+    name = file_name(settings.line, told.shift, zone)
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / f"{name}.{suffix}" for suffix in ("html", "csv")]
     for file, text in zip(files, (html, table(told)), strict=True):
@@ -37,6 +32,15 @@ def write(told: Report, state: State, settings: Settings, zone: tzinfo, folder: 
         files.append(folder / f"{name}.pdf")
         write_draft(files[-1], pdf.pdf(html)).replace(files[-1])
     return files
+
+
+def file_name(line: str, shift: Shift, zone: tzinfo) -> str:
+    """What a report's files are called, without their suffix."""
+    ends = (
+        f"{datetime.fromtimestamp(at_ms / 1000, zone):%Y-%m-%dT%H-%M}" for at_ms in (shift.since_ms, shift.until_ms)
+    )
+    lot = [re.sub(r"[^A-Za-z0-9._-]+", "-", shift.lot)] if shift.lot else []
+    return "_".join((line, *lot, *ends))
 
 
 def figures(told: Report) -> dict[str, Any]:

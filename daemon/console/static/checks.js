@@ -109,14 +109,8 @@ async function goLive(meant) {
   }
 }
 
-function ask() {
-  by("sure-told").textContent = `${misses.words}.`;
-  by("sure").returnValue = "";
-  by("sure").showModal();
+async function ask() {
+  if (await sure(`${misses.words}.`)) await goLive(true);
 }
 
-by("live").addEventListener("click", () => {
-  if (!misses) return goLive(false);
-  ask();
-});
-by("sure").addEventListener("close", () => { if (by("sure").returnValue === "yes") goLive(true); });
+by("live").addEventListener("click", () => (misses ? ask() : goLive(false)));

@@ -36,6 +36,25 @@ async function act(path, body, method = "POST") {
   throw Object.assign(new Error(why), { status: reply.status, kind: said.kind, expected: said.expected, came: said.came });
 }
 
+// What is told on a page once it is drawn anew.
+function toldAnew(text) {
+  sessionStorage.setItem("told", text);
+  location.reload();
+}
+function toldBefore() {
+  tellIn("told", sessionStorage.getItem("told") ?? "");
+  sessionStorage.removeItem("told");
+}
+
+// Whether the reader means it: the page's dialog asks.
+function sure(text) {
+  const dialog = by("sure");
+  if (text) by("sure-told").textContent = text;
+  dialog.returnValue = ""; // Escape leaves what was chosen the last time
+  dialog.showModal();
+  return new Promise((answered) => dialog.addEventListener("close", () => answered(dialog.returnValue === "yes"), { once: true }));
+}
+
 // By it an answer counts once, however often it is sent. A page that came without TLS has no randomUUID.
 const newKey = () => crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
 

@@ -36,8 +36,7 @@ async function said(send) {
     for (let waited = 0; waited < RECORDED_MS; waited += ASK_MS) {
       await wait(ASK_MS);
       if (await recorded() !== before) {
-        sessionStorage.setItem("told", _("Recorded: see what became of it below."));
-        return location.reload();
+        return toldAnew(_("Recorded: see what became of it below."));
       }
     }
     tellIn("told", _("Sent. The service records it as soon as it runs."));
@@ -69,7 +68,6 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   by(button)?.click();
 });
-tellIn("told", sessionStorage.getItem("told") ?? "");
-sessionStorage.removeItem("told");
+toldBefore();
 withoutBroken();
 draw();

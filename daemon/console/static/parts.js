@@ -26,8 +26,7 @@ function count() {
 async function again(text) {
   tellIn("told", text);
   await wait(RECORDED_MS);
-  sessionStorage.setItem("told", text);
-  location.reload();
+  toldAnew(text);
 }
 
 async function together(send) {
@@ -79,6 +78,5 @@ by("every")?.addEventListener("click", () => {
   for (const mark of marks()) mark.checked = true;
   count();
 });
-if (by("told")) tellIn("told", sessionStorage.getItem("told") ?? "");
-sessionStorage.removeItem("told");
+if (by("told")) toldBefore();
 withoutBroken();

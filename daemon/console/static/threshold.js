@@ -96,13 +96,9 @@ by("plot").addEventListener("pointerdown", (event) => { dragging = true; by("lin
 by("plot").addEventListener("pointermove", (event) => { if (dragging) nearest(event); });
 by("plot").addEventListener("pointerup", () => { dragging = false; });
 by("line").addEventListener("input", show);
-by("use").addEventListener("click", () => {
-  by("sure-told").textContent = _("From the next part on {rate} false rejects are asked for, instead of {before}.", { rate: percent(chosen().rate), before: percent(told.rate) });
-  by("sure").returnValue = "";
-  by("sure").showModal();
-});
-by("sure").addEventListener("close", async () => {
-  if (by("sure").returnValue !== "yes") return;
+by("use").addEventListener("click", async () => {
+  const rates = { rate: percent(chosen().rate), before: percent(told.rate) };
+  if (!await sure(_("From the next part on {rate} false rejects are asked for, instead of {before}.", rates))) return;
   by("use").disabled = by("line").disabled = true;
   tellIn("told", _("Making the version: every confirmed defect that is found today must be found by it."));
   try {

@@ -45,9 +45,8 @@ by("compare")?.addEventListener("click", async () => {
   by("compare").disabled = false;
 });
 
-by("rollback")?.addEventListener("click", () => by("sure").showModal());
-by("sure").addEventListener("close", async () => {
-  if (by("sure").returnValue !== "yes") return;
+by("rollback")?.addEventListener("click", async () => {
+  if (!await sure()) return;
   try {
     const made = await act(`api/versions/${number}/rollback`);
     location.assign(`versions/${made.version}`);
