@@ -122,6 +122,15 @@ def test_answers_are_taken_back_by_who_gave_them(client: TestClient, service: Se
     assert lesson.unlearned(ledger, service.store.current().version) == 2, "no lesson comes for what was taken back"
 
 
+def test_an_answer_that_is_not_recorded_yet_is_taken_back(client: TestClient, service: Service) -> None:
+    """Who answers and changes their mind at once is heard, though the service has not read the answer."""
+    said = {"X-Operator": "anna"}
+    client.post("/api/answers", json={"frame_id": "left", "verdict": "good"}, headers=said)
+    client.post("/api/answers/withdraw", json={"frame_ids": ["left"], "unrecorded": True}, headers=said)
+    service.turn(0)
+    assert [answer.revoked_by for answer in every_answer(service.engine.ledger)] == ["anna"]
+
+
 @pytest.mark.usefixtures("client")
 def test_what_was_taken_back_is_taken_back_once(service: Service) -> None:
     """A stream may deliver twice; and what nobody said cannot be taken back."""

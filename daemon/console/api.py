@@ -47,6 +47,7 @@ class TakenBack(BaseModel):
     frame_ids: list[Annotated[str, Field(min_length=1, max_length=answers.MAX_CHARS)]] = Field(
         min_length=1, max_length=MOST_TAKEN_BACK
     )
+    unrecorded: bool = Field(False, description="an answer about each was sent, and may not be recorded yet")
 
 
 def searched(
@@ -104,7 +105,7 @@ def answer(services: Injected, caller: Operator, body: Said) -> dict[str, str]:
 @router.post("/answers/withdraw", status_code=202)
 def withdraw(services: Injected, caller: Operator, body: TakenBack) -> dict[str, list[str]]:
     """Take back the caller's own answers, as long as nothing was learned from them."""
-    return {"sent": services.reviews.withdraw(body.frame_ids, caller.name)}
+    return {"sent": services.reviews.withdraw(body.frame_ids, caller.name, unrecorded=body.unrecorded)}
 
 
 @router.get("/drift")

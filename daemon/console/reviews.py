@@ -71,13 +71,16 @@ class Reviews:
             )
         return self.line.streams.send(Stream.FEEDBACK, answer.fields())
 
-    def withdraw(self, names: Sequence[str], operator: str) -> list[str]:
+    def withdraw(self, names: Sequence[str], operator: str, *, unrecorded: bool) -> list[str]:
         """Take back what an operator has answered about these frames, or parts of one frame each; the service records
-        it. Returns the entries in the stream, one for each frame that they have answered for. Raises FeedbackRejected,
-        and sends nothing, where something was learned from one of them, and RedisLost without Redis."""
+        it. Returns the entries in the stream, one for each frame that they have answered for, and one for every frame
+        where answers may still be `unrecorded`: the service takes the answer first, as both go the same way. Raises
+        FeedbackRejected, and sends nothing, where something was learned from one of them, and RedisLost without
+        Redis."""
         ledger, head = self.line.state.ledger, self.line.head()
         frames = [answers.judged(ledger, name).frame_id for name in names]
-        given = [frame_id for frame_id in frames if feedback.unlearned(ledger, head, frame_id, operator)]
+        recorded = [frame_id for frame_id in frames if feedback.unlearned(ledger, head, frame_id, operator)]
+        given = frames if unrecorded else recorded
         send = self.line.streams.send
         return [send(Stream.FEEDBACK, feedback.withdrawal(frame_id, operator)) for frame_id in given]
 

@@ -115,7 +115,7 @@ async function undo() {
   }
   keep();
   try {
-    if (gone.length) await act("api/answers/withdraw", { frame_ids: gone.map((each) => each.frame.frame_id) });
+    if (gone.length) await act("api/answers/withdraw", { frame_ids: gone.map((each) => each.frame.frame_id), unrecorded: true });
   } catch (error) {
     if (error.status !== 404) runs.push(gone); // what was learned stays
     return tell(_("Not taken back. {why}", { why: reason(error) }), true);
