@@ -18,7 +18,9 @@ from torch import Tensor, nn
 
 from memory.errors import DriftlineError
 from memory.features import Image, Patches
+from memory.packed import Packed
 from memory.runtime import processor
+from memory.tiny import Tiny
 
 Shape = tuple[int, int]  # of an image: height_px, width_px
 
@@ -66,6 +68,7 @@ class PatchNetwork(nn.Module):
         self.std: Tensor
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+        self._as_it_is = not any(mean) and set(std) == {1.0}
 
     def forward(self, images: Tensor) -> Tensor:
         """Patches (N, P, D) of images (N, H, W, 3) u8."""
@@ -83,9 +86,14 @@ class PatchNetwork(nn.Module):
         rows, columns = self._maps(blank)[0].shape[-2:]
         return int(rows), int(columns)
 
+    def computed_by(self, network: nn.Module) -> PatchNetwork:
+        """The same patches, where another network computes the maps of this one."""
+        mean, std = self.mean.flatten().tolist(), self.std.flatten().tolist()
+        return PatchNetwork(network, mean, std, channels_last=self._channels_last)
+
     def _maps(self, images: Tensor) -> list[Tensor]:
         batch = images.permute(0, 3, 1, 2).float() / 255  # (N, H, W, 3) -> (N, 3, H, W)
-        maps: list[Tensor] = self.network((batch - self.mean) / self.std)
+        maps: list[Tensor] = self.network(batch if self._as_it_is else (batch - self.mean) / self.std)
         return [m.permute(0, 3, 1, 2) for m in maps] if self._channels_last else maps
 
 
@@ -97,6 +105,8 @@ class Torch:
     def __init__(self, network: PatchNetwork, device: torch.device) -> None:
         # As images come: the fastest on a CPU.
         self._network = network.to(device).to(memory_format=torch.channels_last)
+        if device.type == "cpu" and isinstance(network.network, Tiny) and torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]  # torch has no types for it
+            self._network = network.computed_by(Packed(network.network))
         self._device = device
         self.description = f"{self.name} {version('torch')}, {device}"
         torch.backends.cudnn.allow_tf32 = False  # a GPU's features must be those of a PC without one

@@ -149,15 +149,14 @@ class Extractor:
         if self.scorer is not None:
             values = as_features(self.scorer(seen, grid))
             computed = np.concatenate([computed, values], axis=2)  # (N, P, D), (N, P, 2) -> (N, P, D + 2)
-        patches = torch.from_numpy(computed).half().float()
-        if not bool(torch.isfinite(patches).all()):
+        patches: Patches = torch.from_numpy(computed).half().float().numpy()
+        if not np.isfinite(patches).all():
             raise DriftlineError(
                 expected="finite features within ±65504 (float16)",
                 came="an overflow or NaN from the backbone",
                 do="choose other extractor.layers, another extractor.model or another extractor.scorer",
             )
-        rounded: Patches = patches.numpy()
-        return rounded
+        return patches
 
     def _own_grid(self, model: str, own_px: int) -> tuple[int, int]:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -46,14 +47,20 @@ class Tiling:
             patches = extract(tiles)
             if patches.shape[:2] != (len(tiles), self.tile_patches):
                 raise ValueError(f"expected {self.tile_patches} patches of each tile; came {patches.shape[:2]}")
+            if self._is_one_tile:
+                whole: Patches = patches[0]
+                return whole
             own = (self.tile >= first) & (self.tile < first + batch)
             parts.append((own, patches[self.tile[own] - first, self.place[own]]))
-        if len(parts) == 1:
-            return parts[0][1]
         every = np.empty((len(self.cells), parts[0][1].shape[1]), dtype=np.float32)
         for own, patches in parts:
             every[own] = patches
         return every
+
+    @cached_property
+    def _is_one_tile(self) -> bool:
+        """Whether a single tile gives every patch that it has, in their order."""
+        return len(self.starts) == 1 and bool(np.array_equal(self.place, np.arange(self.tile_patches)))
 
     def first(self, image: Image) -> Image:
         """The first tile (h, w, 3) of a canvas."""

@@ -16,6 +16,8 @@ from memory.errors import DriftlineError, WeightsError
 from memory.extract import Extractor
 from memory.features import Features
 from memory.geometry import Geometry
+from memory.packed import Packed
+from memory.tiny import trained
 
 
 def test_features_are_deterministic_exact_in_float16_and_row_major(extractor: Extractor) -> None:
@@ -156,3 +158,14 @@ def test_a_region_of_interest_is_laid_out_on_its_grid_and_back() -> None:
     assert region.to_map(region.patches[:, 0], outside=-1).tolist() == [[-1, 1], [2, -1]]
     assert region.of_map(np.array([[5, 6], [7, 8]])).tolist() == [6, 7]
     assert not region.complete
+
+
+@pytest.mark.parametrize("shape", [(256, 256), (160, 160), (96, 288)])
+def test_weights_that_are_packed_change_no_feature(shape: tuple[int, int], rng: np.random.Generator) -> None:
+    """What is packed for the processor computes what the network does that it is made of, but for rounding."""
+    network = trained()
+    images = torch.from_numpy(rng.random((2, 3, *shape), dtype=np.float32)).to(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        for packed, plain in zip(Packed(network)(images), network(images), strict=True):
+            assert packed.shape == plain.shape
+            assert torch.allclose(packed, plain, rtol=1e-4, atol=1e-4)

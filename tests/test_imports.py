@@ -36,7 +36,9 @@ FLOORS = (
     {"cli"},
 )
 DOORS = {
-    "torch": {f"memory/{name}.py" for name in ("backbone", "backends", "extract", "runtime", "tiny", "weights_file")}
+    "torch": {
+        f"memory/{name}.py" for name in ("backbone", "backends", "extract", "packed", "runtime", "tiny", "weights_file")
+    }
     | {"memory/simplenet/training.py"},
     "openvino": set(),  # with the next two, imported by name in memory/backends.py alone: they are extras
     "onnxruntime": set(),
