@@ -16,7 +16,7 @@ from memory.patch_bank.defect_memory import DefectMemory
 from memory.patch_bank.good_patches import GoodPatches
 from memory.patch_bank.neighbours import NeighbourCache, PatchScores, rows_of_others
 
-RECHECKED = 16
+RECHECKED = 2
 WITHIN = "bank."
 TOLD_FROM = 1.01  # times that the defect memory raises a score: less is rounding
 

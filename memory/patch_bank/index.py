@@ -15,9 +15,8 @@ if TYPE_CHECKING:
 
 Neighbours = tuple[Vectors, npt.NDArray[np.int64]]
 IVF_FROM = 2_000  # smaller sets are searched exactly in the same time
-CELLS = 4  # times the root of the number of vectors
-PROBED = 4
-FEW = 64
+CELLS = 3  # times the root of the number of vectors
+PROBED = 2
 
 
 class Index:
@@ -39,8 +38,7 @@ class Index:
 
         faiss ranks within rounding; of its first `candidates`, the nearest is chosen by exact distances.
         """
-        wanted = min(candidates, len(self.vectors))
-        ranked = self._few(patches, wanted) if len(patches) < FEW else self._flat.search(patches, wanted)[1]
+        _, ranked = self._flat.search(patches, min(candidates, len(self.vectors)))
         return self._nearest(patches, ranked)
 
     def search_ivf(self, patches: Vectors) -> Neighbours:
@@ -61,24 +59,7 @@ class Index:
     def warm_up(self) -> None:
         """Prepare the inverted file, so that the first image does not wait for it."""
         if len(self.vectors) >= IVF_FROM:
-            _ = self._cells, self._lengths
-
-    def _few(self, patches: Vectors, wanted: int) -> npt.NDArray[np.int64]:
-        """The rows (P, wanted) that come first for a few patches; faiss takes three times as long for so few."""
-        with np.errstate(invalid="ignore"):  # BLAS computes on what lies beside so few vectors, and sometimes says so
-            products = patches @ self.vectors.T
-        squared = self._lengths - 2 * products  # (P, N), each without ‖patch‖², which ranks nothing
-        ranked = np.empty((len(patches), wanted), dtype=np.int64)
-        for rank in range(wanted):
-            ranked[:, rank] = squared.argmin(axis=1)
-            squared[np.arange(len(patches)), ranked[:, rank]] = np.inf
-        return ranked
-
-    @cached_property
-    def _lengths(self) -> Vectors:
-        """‖v‖² of every vector (N,)."""
-        squared: Vectors = np.einsum("nd,nd->n", self.vectors, self.vectors)
-        return squared
+            _ = self._cells
 
     @cached_property
     def _cells(self) -> faiss.IndexIVFFlat:
