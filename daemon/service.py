@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 
 from daemon.inference.engine import Engine
-from daemon.intake.onto_canvas import Decoded
 from daemon.intake.sources import Frame, Source, reused
+from daemon.intake.waiting import Waiting, Waits
 from daemon.learning import feedback, lesson, publish, retraining, trials
 from daemon.learning.answers import FeedbackRejected
 from daemon.learning.training import Training
@@ -27,6 +27,7 @@ from memory.errors import StaleParent, StoreError
 from memory.store import Store
 from memory.version import Model
 
+TURN_S = 0.5  # then answers are read, however many frames wait
 log = structlog.get_logger()
 
 
@@ -41,16 +42,16 @@ class Service:
     def __init__(
         self, engine: Engine, store: Store, source: Source, streams: RedisStreams, span: Span = untraced
     ) -> None:
-        self.engine = engine
-        self.store = store
-        self.source = source
-        self.streams = streams
+        self.engine, self.store = engine, store
+        self.source, self.streams = source, streams
         self._span = span
+        self.waiting = Waiting(engine.decode)
+        self._publishing = ThreadPoolExecutor(1, "publish")
         self.stopping = threading.Event()
         self.probe_ms: float | None = None
         self._probed: Model | None = None
-        self._redis, self._disk, self._camera = Resource("redis"), Resource("disk"), Resource("camera")
-        self.inspection = Resource("inspection")
+        resources = map(Resource, ("redis", "disk", "camera", "inspection"))
+        self._redis, self._disk, self._camera, self.inspection = resources
         self.training, self._learning = Training(), threading.Lock()
         self._unsure = False  # whether a frame was measured and could not be recorded
         self._noticed = 0
@@ -96,12 +97,13 @@ class Service:
                 self.engine.rebuild_monitor()
                 self._unsure = False
             try:
-                frames = self.source.read(block_ms)
+                if not self.waiting:
+                    self.waiting.add(self.source.read(block_ms))
             except RedisLost as error:
                 self.lost(self._redis, str(error))
                 self.stopping.wait(self._redis.wait_s)
                 return
-            self._judge(frames)
+            self._judge()
             self.engine.pace.tell(self.engine.ledger, self.engine.clock_ms(), time.monotonic())
             if trouble := self.source.trouble or self.engine.unseen.trouble(time.monotonic()):
                 self.lost(self._camera, trouble)
@@ -115,6 +117,7 @@ class Service:
         except DISK_ERRORS as error:
             self.lost(self._disk, str(error))
             self._unsure = True
+            self.waiting.forget()
             self.streams.prepared = False  # what was read and not recorded is read again
             self.stopping.wait(self._disk.wait_s)
 
@@ -183,29 +186,26 @@ class Service:
                 self.engine.ledger.event(self.engine.clock_ms(), f"{resource.name}_away", error=error)
 
     def regained(self, resource: Resource) -> None:
-        """Record, where it was away, that a resource is back."""
+        """Record that a resource is back, where it was away."""
         if resource.regained():
             log.info(f"{resource.name} back")
             self.engine.ledger.event(self.engine.clock_ms(), f"{resource.name}_back")
 
-    def _judge(self, frames: Sequence[Frame]) -> None:
-        """Judge a batch in order. While one frame is judged, the next is decoded and the one before is published."""
-        with ThreadPoolExecutor(1) as decoding, ThreadPoolExecutor(1) as publishing, self.training.paused():
-            images = [decoding.submit(self.engine.decode, f.data) if f.data is not None else None for f in frames]
-            behind: Future[None] | None = None
-            for frame, image in zip(frames, images, strict=True):
-                if self.stopping.is_set():
-                    decoding.shutdown(cancel_futures=True)
-                    break
-                judged = self._frame(frame, image)
-                if behind:
+    def _judge(self) -> None:
+        """Judge what waits, in order, for `TURN_S` at most. While one frame is judged, the next is decoded and looked
+        at, and the one before is published."""
+        until_s, behind = time.monotonic() + TURN_S, self._publishing.submit(lambda: None)
+        with self.training.paused():
+            while self.waiting and not self.stopping.is_set() and time.monotonic() < until_s:
+                try:
+                    judged = self._frame(self.waiting.take())
+                finally:
                     behind.result()
-                behind = publishing.submit(self._publish, judged)
-            if behind:
-                behind.result()
+                behind = self._publishing.submit(self._publish, judged)
+        behind.result()
 
-    def _frame(self, frame: Frame, image: Future[Decoded] | None) -> Frame:
-        ledger, now_ms = self.engine.ledger, self.engine.clock_ms()
+    def _frame(self, waits: Waits) -> Frame:
+        frame, ledger, now_ms = waits.frame, self.engine.ledger, self.engine.clock_ms()
         earlier = ledger.frame(frame.frame_id)
         if earlier is not None and frame.data is not None:
             frame = reused(frame, earlier.image_sha256)
@@ -215,7 +215,7 @@ class Service:
             structlog.contextvars.bound_contextvars(frame=frame.frame_id, part=frame.part_id, version=version),
             self._span("frame") as mark,
         ):
-            judged = self.engine.judge(frame, image)
+            judged = self.engine.judge(frame, waits.image, self.waiting.following)
             for name in ("frame_id", "part_id", "verdict", "version", "score", "threshold"):
                 if (value := getattr(judged, name)) is not None:
                     mark(name, value)

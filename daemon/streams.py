@@ -108,20 +108,20 @@ class RedisStreams:
         self.prepared = True
 
     @_guarded
-    def read(self, stream: Stream, block_ms: int = 0) -> list[Message]:
-        """Up to `BATCH` entries: first our own unacknowledged ones, then others' abandoned ones, then new ones, waiting
+    def read(self, stream: Stream, block_ms: int = 0, most: int = BATCH) -> list[Message]:
+        """Up to `most` entries: first our own unacknowledged ones, then others' abandoned ones, then new ones, waiting
         `block_ms` for these."""
         if stream not in self._caught_up:
             # Each batch is acknowledged before the next read, so "0" walks through what is pending.
-            own = self._messages(self._client.xreadgroup(GROUP, CONSUMER, {self._names[stream]: "0"}, count=BATCH))
+            own = self._messages(self._client.xreadgroup(GROUP, CONSUMER, {self._names[stream]: "0"}, count=most))
             if own:
                 return own
             self._caught_up.add(stream)
-        claimed = self._client.xautoclaim(self._names[stream], GROUP, CONSUMER, CLAIM_IDLE_MS, count=BATCH)[1]
+        claimed = self._client.xautoclaim(self._names[stream], GROUP, CONSUMER, CLAIM_IDLE_MS, count=most)[1]
         if claimed:
             return self._messages([(self._names[stream], claimed)])
         wait_ms = block_ms or None  # to Redis 0 is for ever
-        new = self._client.xreadgroup(GROUP, CONSUMER, {self._names[stream]: ">"}, count=BATCH, block=wait_ms)
+        new = self._client.xreadgroup(GROUP, CONSUMER, {self._names[stream]: ">"}, count=most, block=wait_ms)
         return self._messages(new)
 
     @_guarded

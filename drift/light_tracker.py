@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections import deque
 from dataclasses import dataclass, replace
@@ -55,6 +56,14 @@ class LightTracker:
     def light_with(self, seen: Vector, at_ms: int) -> LightEstimate:
         """The light for a frame of a start with levels `seen` (3,) `at_ms` (Unix, ms)."""
         return self._light_of(self._started(seen, at_ms))
+
+    def after(self, seen: Vector, at_ms: int) -> LightTracker:
+        """The tracker as it will be after a frame with levels `seen` (3,) `at_ms` (Unix, ms) that is not flagged; this
+        one stays as it is."""
+        then = copy.copy(self)
+        then._recent = self._recent.copy()  # of this very class
+        then.update(seen, at_ms, flagged=False)
+        return then
 
     def update(self, seen: Vector, at_ms: int, *, flagged: bool) -> Vector:
         """Take in a frame's levels `seen` (3,) `at_ms` (Unix, ms). Returns what compensation left over (3,), common and

@@ -120,6 +120,10 @@ class Monitor:
         tracker = self._light_tracker
         return tracker.light_with(levels(), at_ms) if tracker.starting(at_ms) else tracker.light
 
+    def light_after(self, seen: Vector, at_ms: int) -> LightTracker:
+        """The light's tracker as it will be after a frame, by `LightTracker.after`."""
+        return self._light_tracker.after(seen, at_ms)
+
     def update(self, frame: MeasuredFrame, regimes: Sequence[Regime] = ()) -> DriftState:
         """Take in a frame, with the `regimes` that are known by now, and return the new state.
 

@@ -116,13 +116,20 @@ class Signals:
         return reference.z(np.stack([self.values - self.reach, self.values + self.reach]))
 
 
-def measure(raw: Image, compensated: Image, features: Features, reference: Reference, inside: Inside = None) -> Signals:
+def measure(
+    raw: Image,
+    compensated: Image,
+    features: Features,
+    reference: Reference,
+    inside: Inside = None,
+    levels: Vector | None = None,
+) -> Signals:
     """The signals of one frame: images (H, W, 3) u8 before and after compensation, and its features.
 
-    Where only what lies `inside` counts, `compensated` is painted over elsewhere. A defect on the part hardly moves
-    them.
+    Where only what lies `inside` counts, `compensated` is painted over elsewhere. The `levels` (3,) are the light of
+    `raw`, where that was measured before. A defect on the part hardly moves them.
     """
-    levels = light(raw, inside)
+    levels = light(raw, inside) if levels is None else levels
     as_it_is, scaled = grains(raw, np.array([0.0, (levels - light(compensated, inside)).mean()]), inside)
     detail, reach = (as_it_is + scaled) / 2, np.zeros(len(SIGNALS))
     seen = picture(levels, compensated, reference.template, detail, inside)

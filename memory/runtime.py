@@ -12,6 +12,7 @@ import platform
 from collections.abc import Collection, MutableMapping
 from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 
 VARIABLE = "OPENBLAS_CORETYPE"
 # torch, faiss, numpy and OpenVINO have threads of their own, which spin for tens of milliseconds after each call and
@@ -72,10 +73,30 @@ def give_back_freed_memory() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def use_threads(count: int) -> None:
-    """Compute and search with `count` CPU threads from now on, in the whole process."""
-    import faiss
+def compute_alone() -> None:
+    """Let the calling thread compute by itself alone from now on, and search; other threads keep what they had."""
     import torch
 
-    torch.set_num_threads(count)
+    count = torch.get_num_threads()
+    torch.set_num_threads(1)  # of this thread, and of those that compute for the first time later
+    others = Thread(target=torch.set_num_threads, args=(count,))
+    others.start()
+    others.join()
+
+
+def search_with(count: int) -> None:
+    """Search with `count` CPU threads from now on, in the calling thread."""
+    import faiss
+
     faiss.omp_set_num_threads(count)
+
+
+def use_threads(count: int) -> None:
+    """Compute and search with `count` CPU threads from now on, in the whole process; OpenCV by the calling thread
+    alone, whose own threads wait for work awake and take the cores from the others."""
+    import cv2
+    import torch
+
+    cv2.setNumThreads(1)
+    torch.set_num_threads(count)
+    search_with(count)

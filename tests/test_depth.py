@@ -19,7 +19,6 @@ from pictures import INPUT_PX, file_of
 from daemon.datasets.depth_frames import PAGES, joined
 from daemon.datasets.rendered import STEADY, Flaw, Scene, part
 from daemon.inference.probe_part import probe_part
-from daemon.inference.sight import AS_IT_IS
 from daemon.intake.decode import ImageRejected
 from daemon.intake.onto_canvas import onto_canvas
 from daemon.intake.tiff import read_heights
@@ -281,9 +280,10 @@ def test_a_frame_without_depth_is_unknown(seeing: Service) -> None:
 def test_another_light_changes_no_depth(seeing: Service) -> None:
     active = seeing.engine.active
     assert active is not None
-    looked = active.sight.look(seeing.engine.decode(shot(500)), np.full(3, np.log(1.3)), seeing.engine.settings.source)
-    assert np.array_equal(looked.image[:, :, 3:], looked.raw[:, :, 3:])
-    assert looked.image[:, :, :3].mean() == pytest.approx(looked.raw[:, :, :3].mean() / 1.3, rel=0.02)
+    placed = active.sight.place(seeing.engine.decode(shot(500)), seeing.engine.settings.source)
+    lit = active.sight.lit(placed, np.full(3, np.log(1.3)))
+    assert np.array_equal(lit[:, :, 3:], placed.raw[:, :, 3:])
+    assert lit[:, :, :3].mean() == pytest.approx(placed.raw[:, :, :3].mean() / 1.3, rel=0.02)
 
 
 def test_lessons_and_defects_are_of_depth_too(seeing: Service) -> None:
@@ -361,7 +361,7 @@ def test_a_line_that_places_its_parts_places_their_depth(
     assert max(good, moved) < min(dented, moved_dented)
     source = line.engine.settings.source
     as_taught, placed = (
-        active.sight.look(line.engine.decode(large(500, scene, 0.0)), AS_IT_IS, source).raw[20:-20, 20:-20, 4:]
+        active.sight.place(line.engine.decode(large(500, scene, 0.0)), source).raw[20:-20, 20:-20, 4:]
         for scene in (STEADY, lying)
     )
     away = np.abs(as_taught.astype(int) - placed).mean()

@@ -224,7 +224,7 @@ def test_an_image_that_could_not_be_scored_is_scored_when_it_is_imported_again(
         raise MemoryError
 
     with monkeypatch.context() as short:
-        short.setattr(service.engine, "score_image", full)
+        short.setattr("daemon.inference.looks.scored", full)
         became = taken(service, burr)
     assert "MemoryError" in became.refused[str(burr)]
     assert became.judged == ()

@@ -43,7 +43,7 @@ def share_of(line: LineView, draft: Draft, data: bytes) -> float | None:
     source = line.settings.source
     try:
         seen = decode_onto(data, draft.sight.canvas.geometry, source)
-        image = draft.sight.look(seen, AS_IT_IS, source).image
+        image = draft.sight.lit(draft.sight.place(seen, source), AS_IT_IS)
     except (ImageRejected, GeometryError):
         return None
     score = draft.snapshot.detector.score(draft.sight.view(image, line.engines.backbone()))

@@ -109,7 +109,7 @@ class DraftWorkflow:
         try:
             data = read_allowed(path, (path.parent,), source.max_bytes)
             seen = decode_onto(data, draft.sight.canvas.geometry, source)
-            image = colours(draft.sight.look(seen, AS_IT_IS, source).image)
+            image = colours(draft.sight.lit(draft.sight.place(seen, source), AS_IT_IS))
         except ImageRejected:
             return None
         anomaly = draft.snapshot.detector.score_without(view, name).map
@@ -189,16 +189,17 @@ class DraftWorkflow:
     def check(self, seen: Decoded) -> dict[str, Any]:
         """The draft's verdict on an image, with its anomaly map laid over as a JPEG in base64.
 
-        Raises NothingTaught without a draft, and ImageRejected as `Sight.look` does.
+        Raises NothingTaught without a draft, and ImageRejected as `Sight.place` does.
         """
         draft = self.current()
         backbone = self._line.engines.backbone()
-        looked = draft.sight.look(seen, AS_IT_IS, self._line.settings.source)
-        score = draft.snapshot.detector.score(draft.sight.view(looked.image, backbone))
+        placed = draft.sight.place(seen, self._line.settings.source)
+        image = draft.sight.lit(placed, AS_IT_IS)
+        score = draft.snapshot.detector.score(draft.sight.view(image, backbone))
         decision = decide(score.value, draft.threshold, CALM)
-        lying = as_it_lay(score.map, looked.placement, backbone.shapes.stride_px)
+        lying = as_it_lay(score.map, placed.placement, backbone.shapes.stride_px)
         shown = shrunk(colours(seen.image), PICTURE_PX)
-        record = placement_record(looked.placement, looked.image.shape) if looked.placement else None
+        record = placement_record(placed.placement, image.shape) if placed.placement else None
         inside = region_as_it_lies(draft.region, record, shown.shape[:2])
         jpeg = encoded(overlay(shown, lying, draft.threshold, inside))
         return {

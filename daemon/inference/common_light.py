@@ -36,7 +36,7 @@ def judge_in_common_light(engine: Engine, images: Sequence[T], decode: Callable[
     levels = []
     for image in images[:: -(-len(images) // MOST_IMAGES) or 1]:
         with suppress(ImageRejected):  # told when it is scored
-            levels.append(active.sight.levels(decode(image), engine.settings.source))
+            levels.append(active.sight.place(decode(image), engine.settings.source).levels)
     if len(levels) < LEAST_IMAGES:
         return
     reference, common = active.monitor.reference, np.median(levels, axis=0)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import structlog
 
-from daemon.inference import scene_records, shadow
+from daemon.inference import looks, scene_records, shadow
 from daemon.inference.backend import AcceleratedBackend, Scorer
 from daemon.inference.judgement import Active, Judgement, Scored, Seen
 from daemon.inference.pace import Pace
@@ -19,17 +19,18 @@ from daemon.inference.questions import is_asked
 from daemon.inference.sight import Sight, sight_of
 from daemon.inference.unseen import Unseen, refuse_repeated
 from daemon.intake.decode import ImageRejected
-from daemon.intake.onto_canvas import Decoded, decode_onto, decoded_onto
+from daemon.intake.onto_canvas import Decoded, decode_onto
 from daemon.intake.sources import Frame
+from daemon.intake.waiting import Waits
 from daemon.ledger.kept import Pictures
 from daemon.ledger.records import JudgedFrame, NewVerdict
 from daemon.ledger.state import State
 from daemon.settings.load import Settings
 from drift.monitor import CALM, DriftState, MeasuredFrame, Monitor
-from drift.reference import measure
 from memory.errors import ExtractorMismatch
-from memory.features import View, colours
+from memory.features import View
 from memory.geometry import Geometry
+from memory.runtime import search_with
 from memory.version import Model
 from policies.ask import audited
 from policies.threshold import Threshold
@@ -60,6 +61,7 @@ class Engine:
         self.active: Active | None = None
         self.trial: shadow.Trial | None = None
         self.unseen, self.pace = Unseen(), Pace()
+        self._ahead = looks.Ahead(settings.source)
         self._switching = threading.Lock()
 
     def activate(self, model: Model) -> None:
@@ -109,17 +111,20 @@ class Engine:
     def _monitor(self, model: Model) -> Monitor:
         return scene_records.monitor(self.ledger, self.store, model, self.settings.memory.seed)
 
-    def judge(self, frame: Frame, decoded: Future[Decoded] | None = None) -> JudgedFrame:
+    def judge(
+        self, frame: Frame, decoded: Future[Decoded] | None = None, following: Sequence[Waits] = ()
+    ) -> JudgedFrame:
         """Give a frame its one verdict, durable in the ledger; a frame judged before keeps its earlier verdict.
 
-        Its image may be `decoded` beforehand. Never raises for a bad image, unless it was imported: then ImageRejected,
-        and nothing is recorded. Raises sqlite3.OperationalError or OSError where the disk refuses.
+        Its image may be `decoded` beforehand; the frames `following` it are looked at meanwhile. Never raises for a bad
+        image, unless it was imported: then ImageRejected, and nothing is recorded. Raises sqlite3.OperationalError or
+        OSError where the disk refuses.
         """
         earlier = self.ledger.frame(frame.frame_id)
         if earlier is not None:
             return earlier
         active, started, now_ms = self.active, time.perf_counter(), self.clock_ms()
-        scored = self._score(frame, decoded, active, now_ms)
+        scored = self._score(Waits(frame, decoded), following, active, now_ms)
         if frame.imported and isinstance(scored, Decision):
             raise ImageRejected(expected="an image that can be scored", came=scored.reason, do="leave it out")
         judgement = self._observe(frame, scored, active, now_ms)
@@ -129,21 +134,22 @@ class Engine:
             self.pace.took((time.perf_counter() - started) * 1000)
         return recorded
 
-    def _score(
-        self, frame: Frame, decoded: Future[Decoded] | None, active: Active | None, now_ms: int
-    ) -> Scored | Decision:
+    def _score(self, waits: Waits, following: Sequence[Waits], active: Active | None, now_ms: int) -> Scored | Decision:
         """A frame's score, or the decision that it has none, with the reason."""
+        frame, decoded = waits
         if frame.data is None or frame.problem is not None:
             return self._refused(frame.problem or "the frame carries no image")
         if active is None:
             return unknown("no memory bank yet: run `driftline teach DIR`")
-        if late := self.pace.leaves_out(frame, self.ledger.next_seq, now_ms, self.settings.policy):
+        policy, number = self.settings.policy, self.ledger.next_seq
+        if late := self.pace.leaves_out(frame, number, now_ms, policy):
             return unknown(late)
         try:
             refuse_repeated(self.ledger, frame)
-            geometry, source = active.sight.canvas.geometry, self.settings.source
-            image = decoded_onto(decoded, frame.data, geometry, source)
-            scored = self.score_image(image, active, None if frame.imported else now_ms)
+            look = self._ahead.look(frame.data, decoded, active, None if frame.imported else now_ms)
+            self._ahead.begin(self.pace.in_time(following, number, now_ms, policy), look, active, now_ms)
+            search_with(1 if following else self.settings.extractor.threads)
+            scored = looks.scored(look, active)
         except ImageRejected as error:
             return self._refused(str(error))
         except Exception as error:  # out of memory, a device lost, ...: this frame's trouble, not the service's
@@ -229,16 +235,8 @@ class Engine:
 
     def score_image(self, seen: Decoded, active: Active, at_ms: int | None = None) -> Scored:
         """Score a decoded image under the light as estimated now, or a frame of the line under that of `at_ms` (Unix,
-        ms: `Monitor.light_at`); nothing is recorded or changed. Raises ImageRejected (`Sight.look`)."""
-        sight, monitor, source = active.sight, active.monitor, self.settings.source
-        light = monitor.light if at_ms is None else monitor.light_at(at_ms, lambda: sight.levels(seen, source))
-        looked = sight.look(seen, light.gain(monitor.reference.light), source)
-        view = sight.view(looked.image, active.scorer.extractor)
-        score = active.model.snapshot.detector.score(view)
-        signals = measure(looked.raw, looked.image, view.features, monitor.reference, sight.canvas.inside)
-        return Scored(
-            view, colours(looked.image), light, score, signals, looked.placement, self.extractor.shapes.stride_px
-        )
+        ms: `Monitor.light_at`); nothing is recorded or changed. Raises ImageRejected (`Sight.place`)."""
+        return looks.scored(looks.look_at(seen, active, at_ms, self.settings.source), active)
 
     def view(self, frame: JudgedFrame) -> View | None:
         """The view of a judged frame (`seen`)."""

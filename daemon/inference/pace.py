@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
 
 import structlog
 
+from daemon.intake.onto_canvas import Decoded
 from daemon.intake.sources import Frame
+from daemon.intake.waiting import Waits
 from daemon.ledger.ledger import Ledger
 from daemon.settings.models import PolicySettings
 from policies.overload import Load, Overload, left_out
@@ -33,12 +36,24 @@ class Pace:
     def leaves_out(self, frame: Frame, number: Callable[[], int], now_ms: int, policy: PolicySettings) -> str | None:
         """Why the frame with this number is not judged (`policies.overload`); None: it is. Imported ones are, and all
         of a line that may take its time, whose ledger is not asked for the number."""
+        why = self._late(frame, number, now_ms, policy)
+        self.left_out += why is not None
+        return why
+
+    def in_time(
+        self, following: Iterable[Waits], number: Callable[[], int], now_ms: int, policy: PolicySettings
+    ) -> Iterator[Future[Decoded]]:
+        """The images of the frames that follow, up to the first that has none or would be left out even now."""
+        for frame, image in following:
+            if image is None or self._late(frame, number, now_ms, policy):
+                return
+            yield image
+
+    def _late(self, frame: Frame, number: Callable[[], int], now_ms: int, policy: PolicySettings) -> str | None:
         if frame.imported or (policy.deadline_ms is None and policy.overload is not Overload.NEWEST):
             return None
         load = Load(number(), now_ms - frame.sent_ms, frame.behind, self._judge_ms)
-        why = left_out(policy.overload, load, policy.deadline_ms)
-        self.left_out += why is not None
-        return why
+        return left_out(policy.overload, load, policy.deadline_ms)
 
     def tell(self, ledger: Ledger, now_ms: int, now_s: float) -> None:
         """Record, after a round of frames, that frames began to be left out, or that for a minute none was; `now_s` by

@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from daemon.inference.engine import Engine
 from daemon.inference.judgement import Active
-from daemon.inference.sight import AS_IT_IS
 from daemon.intake.onto_canvas import Decoded
 from daemon.intake.raw_image import ImageRejected
 from daemon.ledger.frames import newest_passed
@@ -52,7 +51,7 @@ def probe_part(engine: Engine, active: Active, draw: np.random.Generator) -> Pro
     highest = -math.inf
     try:
         seen = engine.decode(data)
-        placed = active.sight.look(seen, AS_IT_IS, engine.settings.source).raw
+        placed = active.sight.place(seen, engine.settings.source).raw
         lies_as_taught = replace(active, sight=replace(active.sight, template=None))
         for _ in range(TRIES):
             drawn = with_defect(placed, canvas.inside, draw)

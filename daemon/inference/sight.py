@@ -26,13 +26,13 @@ AS_IT_IS = np.zeros(3)  # the gain of images in the light of the reference
 
 
 @dataclass(frozen=True, eq=False)
-class Looked:
-    """An image (H, W, 3 or 6) u8 on its canvas before (`raw`) and after its light was divided out and what lies outside
-    the region painted over; and how its part lay, where it was placed."""
+class Placed:
+    """An image (H, W, 3 or 6) u8 on its canvas, as it was lit; how its part lay, where it was placed; and the light by
+    channel (3,) that it shows."""
 
     raw: Image
-    image: Image
     placement: Placement | None
+    levels: Vector
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,26 +42,23 @@ class Sight:
     canvas: Canvas
     template: PlacementTemplate | None
 
-    def look(self, seen: Decoded, gain: Vector, source: SourceSettings) -> Looked:
-        """A decoded image as this version scores it, compensated by a gain by channel (3,). Raises ImageRejected for an
-        image that shows nothing, a part that cannot be placed, and one that was decoded for another geometry and does
-        not have this one."""
-        raw, placement = self._placed(seen, source)
-        return Looked(raw, compensate(raw, gain, self.canvas.inside), placement)
+    def place(self, seen: Decoded, source: SourceSettings) -> Placed:
+        """A decoded image on this version's canvas. Raises ImageRejected for an image that shows nothing, a part that
+        cannot be placed, and one that was decoded for another geometry and does not have this one."""
+        geometry = self.canvas.geometry
+        whole = seen.image if seen.geometry == geometry else onto_canvas(seen.data, geometry, source)
+        refuse_blank(whole, self.canvas.inside)
+        raw, placement = positioned(whole, self.template)
+        return Placed(raw, placement, light(raw, self.canvas.inside))
 
-    def levels(self, seen: Decoded, source: SourceSettings) -> Vector:
-        """The light by channel (3,) that a decoded image shows as it is. Raises ImageRejected as `look`."""
-        return light(self._placed(seen, source)[0], self.canvas.inside)
+    def lit(self, placed: Placed, gain: Vector) -> Image:
+        """The image (H, W, 3 or 6) u8 as this version scores it: its light divided out, by a gain by channel (3,), and
+        what lies outside the region painted over."""
+        return compensate(placed.raw, gain, self.canvas.inside)
 
     def view(self, image: Image, extractor: Extractor) -> View:
         """The view of an image that was looked at."""
         return View(extractor.features(image, self.canvas.tiling, self.canvas.geometry.depth_weight), image)
-
-    def _placed(self, seen: Decoded, source: SourceSettings) -> tuple[Image, Placement | None]:
-        geometry = self.canvas.geometry
-        whole = seen.image if seen.geometry == geometry else onto_canvas(seen.data, geometry, source)
-        refuse_blank(whole, self.canvas.inside)
-        return positioned(whole, self.template)
 
 
 def sight_of(model: Model, extractor: Extractor) -> Sight:

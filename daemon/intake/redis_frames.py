@@ -13,6 +13,7 @@ from memory.errors import DriftlineError
 
 MAX_ID_CHARS = 256
 MAX_PATH_CHARS = 4096
+MOST_FRAMES, MOST_BYTES = 32, 32 << 20
 
 
 class FrameRejected(DriftlineError):
@@ -27,14 +28,20 @@ class RedisFrames:
         self._streams = streams
         self._roots = roots
         self._max_bytes = max_bytes
+        self._most = BATCH
 
     def read(self, block_ms: int) -> list[Frame]:
-        """Up to one batch of messages; a malformed one becomes a frame with a problem, never an exception."""
-        messages = self._streams.read(Stream.FRAMES, block_ms)
+        """Up to one batch of messages; a malformed one becomes a frame with a problem, never an exception. By the
+        largest image of a batch, the next is of `MOST_BYTES` and of `MOST_FRAMES` at most."""
+        messages = self._streams.read(Stream.FRAMES, block_ms, self._most)
         # A batch that is not full was all that waited.
-        beyond = self._streams.undelivered(Stream.FRAMES) if len(messages) == BATCH else 0
+        beyond = self._streams.undelivered(Stream.FRAMES) if len(messages) == self._most else 0
         waiting = range(len(messages) - 1 + beyond, -1, -1)
-        return [replace(self._frame(m), behind=n) for m, n in zip(messages, waiting, strict=False)]
+        frames = [replace(self._frame(m), behind=n) for m, n in zip(messages, waiting, strict=False)]
+        largest = max((len(frame.data) for frame in frames if frame.data), default=0)
+        if largest:
+            self._most = max(1, min(MOST_FRAMES, MOST_BYTES // largest))
+        return frames
 
     def acknowledge(self, frame: Frame) -> None:
         """Acknowledge; a frame that could not be used goes to the dead-letter stream, with the reason."""

@@ -82,7 +82,7 @@ def read_parts(
         try:
             data = read_allowed(path, (path.parent,), settings.source.max_bytes)
             seen = decode_onto(data, sight.canvas.geometry, settings.source)
-            image = sight.look(seen, AS_IT_IS, settings.source).image
+            image = sight.lit(sight.place(seen, settings.source), AS_IT_IS)
         except ImageRejected as error:
             found.refused[name] = str(error)
             log.warning("image refused", file=name, reason=str(error))
