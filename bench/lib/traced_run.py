@@ -27,10 +27,11 @@ STEPS = {
     "compensate": ("daemon.inference.sight", "Sight.look"),
     "place, and its light": ("daemon.inference.sight", "Sight.place"),
     "compensated": ("daemon.inference.sight", "Sight.lit"),
-    "wait for the look ahead": ("daemon.inference.looks", "Ahead.look"),
+    "look, or wait for the one ahead": ("daemon.inference.looks", "Ahead.look"),
     "network and pooling": ("memory.extract", "Extractor.features"),
     "search": ("memory.patch_bank.bank", "PatchBank.score"),
     "signals": ("daemon.inference.engine", "measure"),
+    "signals of a look": ("daemon.inference.looks", "measure"),
     "drift": ("drift.monitor", "Monitor.update"),
     "keep the image": ("daemon.ledger.kept", "KeptFrames.keep"),
     "record the verdict": ("daemon.ledger.ledger", "Ledger.record_verdict"),
@@ -58,7 +59,10 @@ def timed(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
 def main(file: str) -> None:
     """Put the stopwatches in, and run."""
     for name, (module, path) in STEPS.items():
-        owner: Any = importlib.import_module(module)
+        try:
+            owner: Any = importlib.import_module(module)
+        except ModuleNotFoundError:
+            continue
         *outer, last = path.split(".")
         for each in outer:
             owner = getattr(owner, each)
