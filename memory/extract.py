@@ -12,12 +12,13 @@ import numpy as np
 import torch
 
 from memory.backbone import backbone
-from memory.backends import Backend, PatchNetwork, Torch
+from memory.backends import Backend, Torch
 from memory.errors import DriftlineError
 from memory.exported.detector import as_features
 from memory.exported.model import ExportedModel
 from memory.features import Features, Image, Patches
 from memory.geometry import InputShapes
+from memory.patch_network import PatchNetwork
 from memory.tiles import Tiling
 from memory.weights_file import REFUSALS
 
@@ -30,9 +31,9 @@ class Extractor:
     `model` is any timm model, or driftline-tiny, whose weights are `shipped` with Driftline (memory/tiny.py). One of a
     fixed input size is made for images (input_px, input_px).
 
-    The maps of `layers` become the locally aware patch features of PatchCore (`memory.backends.PatchNetwork`): a patch
-    covers `stride_px`, that of the finest map. `multiple_px` is the stride of the coarsest: an image whose sides are
-    multiples of it is divided into patches exactly.
+    The maps of `layers` become the locally aware patch features of PatchCore (`memory.patch_network.PatchNetwork`): a
+    patch covers `stride_px`, that of the finest map. `multiple_px` is the stride of the coarsest: an image whose sides
+    are multiples of it is divided into patches exactly.
 
     `weights` is `hub` (timm's hub or its local cache), `shipped`, `installed` (those of driftline[lite]), a path to a
     .safetensors or .pth file, or `untrained` (seeded random weights: for demonstrations, by explicit name only).

@@ -12,12 +12,13 @@ import platform
 from collections.abc import Collection, MutableMapping
 from contextlib import suppress
 from pathlib import Path
-from threading import Thread
+from threading import Thread, local
 
 VARIABLE = "OPENBLAS_CORETYPE"
 # torch, faiss, numpy and OpenVINO have threads of their own, which spin for tens of milliseconds after each call and
 # take the cores from one another: a frame took twice as long.
 SLEEPING = {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_THREAD_TIMEOUT": "4"}  # 2 to the power of 4 turns
+_thread = local()
 CPUINFO = Path("/proc/cpuinfo")
 # glibc's malloc.h: options of mallopt, and what they are set to; the first, in bytes, takes no more.
 KEPT = {-3: 32 << 20, -1: 256 << 20, -8: 1}  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_ARENA_MAX
@@ -82,6 +83,13 @@ def compute_alone() -> None:
     others = Thread(target=torch.set_num_threads, args=(count,))
     others.start()
     others.join()
+    search_with(1)
+    _thread.alone = True
+
+
+def computes_alone() -> bool:
+    """Whether the calling thread is to compute by itself alone (`compute_alone`)."""
+    return getattr(_thread, "alone", False)
 
 
 def search_with(count: int) -> None:

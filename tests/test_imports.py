@@ -36,10 +36,8 @@ FLOORS = (
     {"cli"},
 )
 DOORS = {
-    "torch": {
-        f"memory/{name}.py" for name in ("backbone", "backends", "extract", "packed", "runtime", "tiny", "weights_file")
-    }
-    | {"memory/simplenet/training.py"},
+    "torch": {f"memory/{name}.py" for name in ("backbone", "backends", "extract", "packed", "patch_network", "runtime")}
+    | {"memory/tiny.py", "memory/weights_file.py", "memory/simplenet/training.py"},
     "openvino": set(),  # with the next two, imported by name in memory/backends.py alone: they are extras
     "onnxruntime": set(),
     "nncf": set(),
