@@ -41,11 +41,12 @@ class Backend(Protocol):
 
     Torch takes images of any shape that the network takes; the others are compiled for one shape and raise
     DriftlineError for another. `name` is what configurations call it; `description` names what computes: the library,
-    its version, and the processor.
+    its version, and the processor. `same_alone` is whether one thread computes the same to the bit as several.
     """
 
     name: str
     description: str
+    same_alone: bool
 
     def __call__(self, images: Image) -> Patches: ...
 
@@ -58,8 +59,9 @@ class Torch:
     def __init__(self, network: PatchNetwork, device: torch.device) -> None:
         # As images come: the fastest on a CPU.
         self._network = network.to(device).to(memory_format=torch.channels_last)
+        self.same_alone = False  # of EfficientNet and MobileNet it is not
         if device.type == "cpu" and isinstance(network.network, Tiny) and torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]  # torch has no types for it
-            self._network = network.computed_by(Packed(network.network))
+            self._network, self.same_alone = network.computed_by(Packed(network.network)), True
         self._device = device
         self.description = f"{self.name} {version('torch')}, {device}"
         torch.backends.cudnn.allow_tf32 = False  # a GPU's features must be those of a PC without one
@@ -73,6 +75,8 @@ class Torch:
 class OpenVino:
     """OpenVINO, Intel's library: `openvino` computes in float32, `openvino-bf16` in bfloat16 where the processor can,
     `openvino-int8` the network of `quantized` in eight bits."""
+
+    same_alone = True
 
     def __init__(self, name: str, model: Any, shape: Shape, threads: int) -> None:
         core = library(name).Core()
@@ -112,6 +116,7 @@ class OnnxRuntime:
     """ONNX Runtime, Microsoft's library, in float32."""
 
     name = "onnx"
+    same_alone = True  # it has its own threads, as many for every caller
 
     def __init__(self, network: PatchNetwork, shape: Shape, threads: int) -> None:
         ort = library(self.name)

@@ -15,6 +15,8 @@ from memory.tiny import Residual, Tiny
 _pack = torch.ops.mkldnn._reorder_convolution_weight  # there is no other way to them
 _convolve = torch.ops.mkldnn._convolution_pointwise
 
+MOST_SHAPES = 4  # that each convolution keeps its weights for: the newest
+
 
 class Packed(nn.Module):
     """driftline-tiny for a CPU; the features are those of the `network` that it is made of."""
@@ -69,9 +71,11 @@ class _Convolution:
 
     def _weight_for(self, maps: Tensor) -> Tensor:
         shape = tuple(maps.shape)
-        if shape not in self._packed:
-            self._packed[shape] = _pack(self._weight, *self._where, shape)
-        return self._packed[shape]
+        packed = self._packed.get(shape)
+        if packed is None:
+            packed = _pack(self._weight, *self._where, shape)
+            self._packed = {**dict(list(self._packed.items())[1 - MOST_SHAPES :]), shape: packed}
+        return packed
 
 
 class _Residual:

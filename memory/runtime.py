@@ -75,7 +75,7 @@ def give_back_freed_memory() -> None:
 
 
 def compute_alone() -> None:
-    """Let the calling thread compute by itself alone from now on, and search; other threads keep what they had."""
+    """Let the calling thread compute by itself alone from now on; other threads keep what they had."""
     import torch
 
     count = torch.get_num_threads()
@@ -83,7 +83,6 @@ def compute_alone() -> None:
     others = Thread(target=torch.set_num_threads, args=(count,))
     others.start()
     others.join()
-    search_with(1)
     _thread.alone = True
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from memory.extract import Extractor
 from memory.features import Features
 from memory.geometry import Geometry
 from memory.packed import Packed
+from memory.runtime import compute_alone
 from memory.tiny import trained
 
 
@@ -169,3 +171,29 @@ def test_weights_that_are_packed_change_no_feature(shape: tuple[int, int], rng: 
         for packed, plain in zip(Packed(network)(images), network(images), strict=True):
             assert packed.shape == plain.shape
             assert torch.allclose(packed, plain, rtol=1e-4, atol=1e-4)
+
+
+def test_packed_weights_are_kept_for_the_newest_shapes_alone(rng: np.random.Generator) -> None:
+    packed = Packed(trained())
+    with torch.inference_mode():
+        for side in (32, 64, 96, 128, 160, 192, 32):
+            packed(torch.from_numpy(rng.random((1, 3, side, side), dtype=np.float32)))
+    assert len(packed._down._packed) == 4  # a line that changes its geometry must not grow
+
+
+def test_what_a_thread_computes_alone_is_the_same_to_the_bit() -> None:
+    """Looks ahead are computed by one thread: by the shipped network they must not differ."""
+    shipped = Extractor(
+        model="driftline-tiny", layers=(2, 3), weights="shipped", input_px=256, normalize=True, device="cpu"
+    )
+    image, before = part(3)[:256, :256].copy(), torch.get_num_threads()
+    image = np.ascontiguousarray(np.resize(image, (256, 256, 3)))
+    assert shipped.backend.same_alone
+    try:
+        torch.set_num_threads(2)
+        together = shipped(image).patches
+        with ThreadPoolExecutor(1, initializer=compute_alone) as one:
+            alone = one.submit(shipped, image).result().patches
+    finally:
+        torch.set_num_threads(before)
+    assert np.array_equal(alone, together)

@@ -61,7 +61,7 @@ class Engine:
         self.active: Active | None = None
         self.trial: shadow.Trial | None = None
         self.unseen, self.pace = Unseen(), Pace()
-        self._ahead = looks.Ahead(settings.source)
+        self._ahead = looks.Ahead(settings.source, alone=extractor.backend.same_alone)
         self._switching = threading.Lock()
 
     def activate(self, model: Model) -> None:
@@ -131,7 +131,7 @@ class Engine:
         judge_ms = round((time.perf_counter() - started) * 1000, 3)
         recorded = self._record(frame, judgement, active, now_ms, judge_ms)
         if judgement.scored:
-            self.pace.took((time.perf_counter() - started) * 1000)
+            self.pace.took((time.perf_counter() - started) * 1000 + self._ahead.hidden_ms)
         return recorded
 
     def _score(self, waits: Waits, following: Sequence[Waits], active: Active | None, now_ms: int) -> Scored | Decision:
@@ -144,11 +144,13 @@ class Engine:
         policy, number = self.settings.policy, self.ledger.next_seq
         if late := self.pace.leaves_out(frame, number, now_ms, policy):
             return unknown(late)
+        in_time = list(self.pace.in_time(following, number, now_ms, policy))
         try:
             refuse_repeated(self.ledger, frame)
             look = self._ahead.look(frame.data, decoded, active, None if frame.imported else now_ms)
-            self._ahead.begin(self.pace.in_time(following, number, now_ms, policy), look, active, now_ms)
-            search_with(1 if following else self.settings.extractor.threads)
+            self._ahead.begin(in_time, look, active, now_ms)
+            # As many for every image of a version: faiss ranks within rounding, which the number of threads changes.
+            search_with(self.settings.extractor.threads if look.view.features.large else 1)
             scored = looks.scored(look, active)
         except ImageRejected as error:
             return self._refused(str(error))

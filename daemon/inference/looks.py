@@ -7,10 +7,14 @@ score.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from typing import Any
+
+import structlog
 
 from daemon.inference.judgement import Active, Scored
 from daemon.inference.sight import Placed
@@ -23,6 +27,7 @@ from memory.features import Image, View, colours
 from memory.runtime import compute_alone
 
 DEPTH = 2  # one is finished while the thread takes the other
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,54 +64,72 @@ def scored(look: Look, active: Active) -> Scored:
 
 @dataclass(frozen=True, eq=False)
 class _Begun:
-    """A look under way by a version, at an image: the look, and the light's tracker after it."""
+    """A look under way by a version, at an image: the light that is expected, known before the look; the look, how long
+    it took, and the light's tracker after it."""
 
     image: Future[Decoded]
     active: Active
-    found: Future[tuple[Look, LightTracker]]
+    expected: Future[LightEstimate]
+    found: Future[tuple[Look, float, LightTracker]]
 
 
 class Ahead:
-    """Looks at frames that wait, taken by a thread of its own, `DEPTH` of them at most.
+    """Looks at frames that wait, taken by a thread of its own, `DEPTH` of them at most; it computes `alone`, where that
+    changes nothing.
 
     Each is taken in the light that is expected once the frames before it are judged and none of them is flagged, and
-    is given out in no other.
+    is given out in no other. `hidden_ms` is how long the last look took beforehand, 0 where it was taken in its turn.
     """
 
-    def __init__(self, source: SourceSettings) -> None:
-        self._source = source
-        self._thread = ThreadPoolExecutor(1, "look ahead", initializer=compute_alone)
+    def __init__(self, source: SourceSettings, *, alone: bool) -> None:
+        self.hidden_ms = 0.0
+        self._source, self._alone = source, alone
+        self._thread = self._one_thread()
         self._begun: deque[_Begun] = deque()
 
     def look(self, data: bytes, decoded: Future[Decoded] | None, active: Active, at_ms: int | None) -> Look:
         """The look at an image file, whose turn it is: the one that was taken ahead, or else one taken now (`look_at`).
         Raises ImageRejected."""
         seen = decoded_onto(decoded, data, active.sight.canvas.geometry, self._source)
-        taken = self._taken(decoded, active, _light(seen, active, at_ms, self._source))
-        return taken or look_at(seen, active, at_ms, self._source)
+        light = _light(seen, active, at_ms, self._source)
+        taken = self._taken(decoded, active, light)
+        return taken or look(active.sight.place(seen, self._source), active, light)
 
     def begin(self, images: Iterable[Future[Decoded]], after: Look, active: Active, at_ms: int) -> None:
-        """Begin to look at images that wait, in their order, where that is not begun, `after` what is scored now."""
+        """Begin to look at images that wait, in their order, where that is not begun, `after` what is scored now. Where
+        no thread can be had, that is logged, and they are looked at in their turn."""
         known = [begun.image for begun in self._begun]
         for image in images:
-            if image not in known and len(self._begun) < DEPTH:
-                last = self._begun[-1].found if self._begun else None
-                tracker = None if last else active.monitor.light_after(after.placed.levels, at_ms)
-                found = self._thread.submit(_found, image, active, tracker or last, at_ms, self._source)
-                self._begun.append(_Begun(image, active, found))
+            if image in known or len(self._begun) >= DEPTH:
+                continue
+            last, expected = self._begun[-1].found if self._begun else None, Future[LightEstimate]()
+            tracker = None if last else active.monitor.light_after(after.placed.levels, at_ms)
+            try:
+                found = self._thread.submit(_found, image, active, tracker or last, expected, at_ms, self._source)
+            except RuntimeError:  # of the system, or the thread failed as it began
+                log.exception("frames that wait cannot be looked at ahead")
+                self._thread = self._one_thread()
+                return
+            self._begun.append(_Begun(image, active, expected, found))
 
     def _taken(self, image: Future[Decoded] | None, active: Active, light: LightEstimate) -> Look | None:
         """The look that was begun at this image, waited for. None where it was not, or by another version or in another
         light, or where it failed: who looks now is told why. Then none is begun any more."""
-        begun = self._begun.popleft() if self._begun else None
-        if begun and begun.image is image and begun.active is active and begun.found.exception() is None:
-            found, _ = begun.found.result()
-            if found.light == light:
+        begun, self.hidden_ms = self._begun.popleft() if self._begun else None, 0.0
+        if begun and begun.image is image and begun.active is active and not begun.found.cancel():
+            either: tuple[Future[Any], ...] = (begun.expected, begun.found)
+            wait(either, return_when=FIRST_COMPLETED)  # a thread that fails as it begins leaves the first open
+            in_light = begun.expected.done() and not begun.expected.exception() and begun.expected.result() == light
+            if in_light and not begun.found.exception():
+                found, self.hidden_ms, _ = begun.found.result()
                 return found
         for each in self._begun:
             each.found.cancel()
         self._begun.clear()
         return None
+
+    def _one_thread(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(1, "look ahead", initializer=compute_alone if self._alone else None)
 
 
 def _light(seen: Decoded, active: Active, at_ms: int | None, source: SourceSettings) -> LightEstimate:
@@ -117,12 +140,19 @@ def _light(seen: Decoded, active: Active, at_ms: int | None, source: SourceSetti
 def _found(
     image: Future[Decoded],
     active: Active,
-    before: LightTracker | Future[tuple[Look, LightTracker]] | None,
+    before: LightTracker | Future[tuple[Look, float, LightTracker]] | None,
+    expected: Future[LightEstimate],
     at_ms: int,
     source: SourceSettings,
-) -> tuple[Look, LightTracker]:
-    tracker = before.result()[1] if isinstance(before, Future) else before
-    if tracker is None or tracker.starting(at_ms):
-        raise LookupError("in a start a frame's own levels tell of its light")
+) -> tuple[Look, float, LightTracker]:
+    began_s = time.perf_counter()
+    try:
+        tracker = before.result()[2] if isinstance(before, Future) else before
+        if tracker is None or tracker.starting(at_ms):
+            raise LookupError("in a start a frame's own levels tell of its light")
+        expected.set_result(tracker.light)
+    except BaseException as error:
+        expected.set_exception(error)
+        raise
     found = look(active.sight.place(image.result(), source), active, tracker.light)
-    return found, tracker.after(found.placed.levels, at_ms)
+    return found, 1000 * (time.perf_counter() - began_s), tracker.after(found.placed.levels, at_ms)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from functools import partial
 
 import structlog
 
@@ -44,8 +45,8 @@ class Pace:
         self, following: Iterable[Waits], number: Callable[[], int], now_ms: int, policy: PolicySettings
     ) -> Iterator[Future[Decoded]]:
         """The images of the frames that follow, up to the first that has none or would be left out even now."""
-        for frame, image in following:
-            if image is None or self._late(frame, number, now_ms, policy):
+        for later, (frame, image) in enumerate(following, start=1):
+            if image is None or self._late(frame, partial(_after, number, later), now_ms, policy):
                 return
             yield image
 
@@ -68,3 +69,8 @@ class Pace:
         elif self._began is not None and now_s > self._last_s + OVER_S:
             ledger.event(now_ms, "overload_over", left_out=self.left_out - self._began)
             self._began = None
+
+
+def _after(number: Callable[[], int], later: int) -> int:
+    """The number of the frame that comes so much `later`."""
+    return number() + later

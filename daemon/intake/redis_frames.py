@@ -28,19 +28,19 @@ class RedisFrames:
         self._streams = streams
         self._roots = roots
         self._max_bytes = max_bytes
-        self._most = BATCH
+        self._most, self._largest = BATCH, 0
 
     def read(self, block_ms: int) -> list[Frame]:
-        """Up to one batch of messages; a malformed one becomes a frame with a problem, never an exception. By the
-        largest image of a batch, the next is of `MOST_BYTES` and of `MOST_FRAMES` at most."""
+        """Up to one batch of messages; a malformed one becomes a frame with a problem, never an exception. It is
+        of `MOST_FRAMES`, and by the largest image so far of `MOST_BYTES`."""
         messages = self._streams.read(Stream.FRAMES, block_ms, self._most)
         # A batch that is not full was all that waited.
         beyond = self._streams.undelivered(Stream.FRAMES) if len(messages) == self._most else 0
         waiting = range(len(messages) - 1 + beyond, -1, -1)
         frames = [replace(self._frame(m), behind=n) for m, n in zip(messages, waiting, strict=False)]
-        largest = max((len(frame.data) for frame in frames if frame.data), default=0)
-        if largest:
-            self._most = max(1, min(MOST_FRAMES, MOST_BYTES // largest))
+        self._largest = max([self._largest, *(len(frame.data) for frame in frames if frame.data)])
+        if self._largest:
+            self._most = max(1, min(MOST_FRAMES, MOST_BYTES // self._largest))
         return frames
 
     def acknowledge(self, frame: Frame) -> None:

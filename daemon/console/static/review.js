@@ -111,7 +111,7 @@ async function undo() {
   for (const each of run.filter((other) => !waiting.includes(other))) {
     await each.posting;
     if (unsent.includes(each)) unsent = unsent.filter((other) => other !== each); // it did not arrive, and shall not
-    else gone.push(each);
+    else if (!each.refused) gone.push(each);
   }
   keep();
   try {
@@ -131,7 +131,8 @@ async function post(each) {
   try {
     const reply = await fetch("api/answers", { method: "POST", headers: JSON_BODY, body: bodyOf(each) });
     if ([401, 429, 503].includes(reply.status)) throw new Error("later");
-    if (!reply.ok) tell(_("{part}: not taken. {why}", { part: each.frame.part_id, why: (await reply.json()).came ?? reply.statusText }), true);
+    each.refused = !reply.ok;
+    if (each.refused) tell(_("{part}: not taken. {why}", { part: each.frame.part_id, why: (await reply.json()).came ?? reply.statusText }), true);
     else sentAt.set(each.frame.frame_id, Date.now());
     unsent = unsent.filter((other) => other !== each);
     return true;
