@@ -11,10 +11,7 @@ from torch import Tensor, nn
 
 from memory.tiny import Residual, Tiny
 
-# What torch's own compiler (inductor) replaces convolutions on a CPU with.
-_pack = torch.ops.mkldnn._reorder_convolution_weight  # there is no other way to them
-_convolve = torch.ops.mkldnn._convolution_pointwise
-
+_ops = torch.ops.mkldnn  # what torch's own compiler (inductor) replaces convolutions on a CPU with
 MOST_SHAPES = 4  # that each convolution keeps its weights for: the newest
 
 
@@ -61,19 +58,21 @@ class _Convolution:
     def relu_of_sum(self, maps: Tensor, other: Tensor) -> Tensor:
         """The ReLU of the sum of the convolution and other maps."""
         packed = self._weight_for(maps)
-        summed: Tensor = _convolve.binary(maps, other, packed, self._bias, *self._where, "add", 1.0, "relu", [], "")
+        summed: Tensor = _ops._convolution_pointwise.binary(
+            maps, other, packed, self._bias, *self._where, "add", 1.0, "relu", [], ""
+        )
         return summed
 
     def _by(self, maps: Tensor, after: str) -> Tensor:
         packed = self._weight_for(maps)
-        convolved: Tensor = _convolve(maps, packed, self._bias, *self._where, after, [], "")
+        convolved: Tensor = _ops._convolution_pointwise(maps, packed, self._bias, *self._where, after, [], "")
         return convolved
 
     def _weight_for(self, maps: Tensor) -> Tensor:
         shape = tuple(maps.shape)
         packed = self._packed.get(shape)
         if packed is None:
-            packed = _pack(self._weight, *self._where, shape)
+            packed = _ops._reorder_convolution_weight(self._weight, *self._where, shape)
             self._packed = {**dict(list(self._packed.items())[1 - MOST_SHAPES :]), shape: packed}
         return packed
 
