@@ -87,26 +87,23 @@ class OpenVino:
                 came=processor(),
                 do="set extractor.backend to openvino",
             )
-        wanted = {
-            "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_NUM_THREADS": threads,
-            "INFERENCE_PRECISION_HINT": precision,
-        }
+        wanted = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
         self.name, self.description = name, _description(name)
-        alone = wanted | {"INFERENCE_NUM_THREADS": 1}
-        self._together, self._alone = (
-            core.compile_model(model, "CPU", each).create_infer_request() for each in (wanted, alone)
-        )
-        self._busy = threading.Lock(), threading.Lock()  # a version is compared while frames are judged
+
+        def request(count: int) -> tuple[Any, threading.Lock]:
+            compiled = core.compile_model(model, "CPU", wanted | {"INFERENCE_NUM_THREADS": count})
+            return compiled.create_infer_request(), threading.Lock()  # a version is compared while frames are judged
+
+        self._together = request(threads)
+        self._alone = request(1) if threads > 1 else self._together
         self._shape = shape
 
     def __call__(self, images: Image) -> Patches:
         return _one_by_one(images, self._shape, self._patches)
 
     def _patches(self, image: Image) -> Patches:
-        alone = computes_alone()
-        request = self._alone if alone else self._together
-        with self._busy[alone]:
+        request, busy = self._alone if computes_alone() else self._together
+        with busy:
             request.infer([image], share_inputs=True)
             patches: Patches = np.array(request.get_output_tensor().data)  # the next image overwrites its own
         return patches

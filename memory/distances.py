@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-CHUNK = BLOCK = 1_024  # their distances fit the processor's own memory: twice as fast
+BLOCK = 1_024  # their distances fit the processor's own memory: twice as fast
 ROUNDING = 1e-6
 
 Vectors = npt.NDArray[np.float32]
@@ -24,9 +24,9 @@ def squared_distances(left: Vectors, right: Vectors) -> Vectors:
 def nearest_squared(points: Vectors, centres: Vectors) -> Vectors:
     """Squared Euclidean distance (N,) of each point (N, D) to its nearest centre (C, D), C ≥ 1."""
     nearest = np.full(len(points), np.inf, dtype=np.float32)
-    for start in range(0, len(points), CHUNK):
-        part = points[start : start + CHUNK]
+    for start in range(0, len(points), BLOCK):
+        part = points[start : start + BLOCK]
         for first in range(0, len(centres), BLOCK):
             block = squared_distances(part, centres[first : first + BLOCK]).min(axis=1)
-            nearest[start : start + CHUNK] = np.minimum(nearest[start : start + CHUNK], block)
+            nearest[start : start + BLOCK] = np.minimum(nearest[start : start + BLOCK], block)
     return nearest

@@ -52,6 +52,8 @@ class Tiling:
                 return whole
             own = (self.tile >= first) & (self.tile < first + batch)
             parts.append((own, patches[self.tile[own] - first, self.place[own]]))
+        if len(parts) == 1:
+            return parts[0][1]
         every = np.empty((len(self.cells), parts[0][1].shape[1]), dtype=np.float32)
         for own, patches in parts:
             every[own] = patches

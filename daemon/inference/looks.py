@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any
 
 import structlog
@@ -50,7 +51,8 @@ def look(placed: Placed, active: Active, light: LightEstimate) -> Look:
 def look_at(seen: Decoded, active: Active, at_ms: int | None, source: SourceSettings) -> Look:
     """Look at a decoded image, in the light as estimated now, or at a frame of the line in that of `at_ms` (Unix, ms:
     `Monitor.light_at`). Raises ImageRejected (`Sight.place`)."""
-    return look(active.sight.place(seen, source), active, _light(seen, active, at_ms, source))
+    placed = active.sight.place(seen, source)
+    return look(placed, active, _light(active, at_ms, lambda: placed))
 
 
 def scored(look: Look, active: Active) -> Scored:
@@ -91,9 +93,9 @@ class Ahead:
         """The look at an image file, whose turn it is: the one that was taken ahead, or else one taken now (`look_at`).
         Raises ImageRejected."""
         seen = decoded_onto(decoded, data, active.sight.canvas.geometry, self._source)
-        light = _light(seen, active, at_ms, self._source)
-        taken = self._taken(decoded, active, light)
-        return taken or look(active.sight.place(seen, self._source), active, light)
+        place = cache(partial(active.sight.place, seen, self._source))
+        light = _light(active, at_ms, place)
+        return self._taken(decoded, active, light) or look(place(), active, light)
 
     def begin(self, images: Iterable[Future[Decoded]], after: Look, active: Active, at_ms: int) -> None:
         """Begin to look at images that wait, in their order, where that is not begun, `after` what is scored now. Where
@@ -132,9 +134,9 @@ class Ahead:
         return ThreadPoolExecutor(1, "look ahead", initializer=compute_alone if self._alone else None)
 
 
-def _light(seen: Decoded, active: Active, at_ms: int | None, source: SourceSettings) -> LightEstimate:
-    monitor, sight = active.monitor, active.sight
-    return monitor.light if at_ms is None else monitor.light_at(at_ms, lambda: sight.place(seen, source).levels)
+def _light(active: Active, at_ms: int | None, place: Callable[[], Placed]) -> LightEstimate:
+    monitor = active.monitor
+    return monitor.light if at_ms is None else monitor.light_at(at_ms, lambda: place().levels)
 
 
 def _found(
