@@ -21,17 +21,23 @@ from daemon.service import Service
 from daemon.settings.load import Settings
 from daemon.settings.tracing import tracing
 from daemon.streams import RedisStreams
-from memory.errors import DriftlineError
+from memory.backends import TORCH, library
+from memory.errors import DriftlineError, WeightsError
+from memory.outline import KeptOutline, Outline, identity
 
 if TYPE_CHECKING:
     from memory.extract import Extractor
 
 IN_PROCESS = "memory://"
+BACKENDS = "backends"  # what other backends than torch need, in the state folder
 log = structlog.get_logger()
 
 
 def extractor(settings: Settings) -> Extractor:
-    """The configured extractor; also sets the threads of this process. Warns in the log of random weights."""
+    """The configured extractor; also sets the threads of this process. Warns in the log of random weights.
+
+    Where another backend than torch judges, and its network is kept, torch is not loaded before something is learned.
+    """
     from memory.exported.model import ExportedModel
     from memory.extract import Extractor
     from memory.runtime import keep_freed_memory, use_threads
@@ -47,13 +53,30 @@ def extractor(settings: Settings) -> Extractor:
         normalize=configured.normalize,
         device=configured.device,
         scorer=ExportedModel(configured.scorer, configured.threads) if configured.scorer else None,
+        outline=_known(settings) if configured.backend != TORCH else None,
     )
     if backbone.untrained:
         log.warning("untrained weights: random features, for demonstrations only", model=configured.model)
-    log.info(
-        "extractor ready", model=configured.model, device=str(backbone.device), fingerprint=backbone.fingerprint[:12]
-    )
+    log.info("extractor ready", model=configured.model, loaded=backbone.loaded, fingerprint=backbone.fingerprint[:12])
     return backbone
+
+
+def _outline(settings: Settings) -> KeptOutline:
+    """Where the outline of the configured network is kept."""
+    of = settings.extractor
+    name = identity(of.model, of.layers, of.weights, of.input_px, normalize=of.normalize, device=of.device)
+    return KeptOutline(settings.state_dir / BACKENDS / "outline.json", name)
+
+
+def _known(settings: Settings) -> Outline | None:
+    """The outline of the configured network, if it is kept; a damaged one is told."""
+    try:
+        return _outline(settings).read()
+    except (WeightsError, OSError):
+        return None  # who loads them tells more
+    except DriftlineError as error:
+        log.warning("the network's outline cannot be read", error=str(error))
+        return None
 
 
 def redis_streams(settings: Settings) -> RedisStreams:
@@ -79,14 +102,11 @@ def reference_engine(settings: Settings, opened: State, backbone: Extractor) -> 
 def engine(settings: Settings, opened: State, backbone: Extractor) -> Engine:
     """A line's engine on the configured backend; no version is active yet. Raises DriftlineError where its library is
     not installed."""
-    from memory.backends import Torch, library
-
     configured, accelerated = settings.extractor, None
-    if configured.backend != Torch.name:
+    if configured.backend != TORCH:
         library(configured.backend)
-        accelerated = AcceleratedBackend(
-            configured.backend, backbone, configured.threads, settings.state_dir / "backends"
-        )
+        folder = settings.state_dir / BACKENDS
+        accelerated = AcceleratedBackend(configured.backend, backbone, configured.threads, folder, _outline(settings))
     return Engine(settings, backbone, opened, clock.unix_ms, accelerated)
 
 

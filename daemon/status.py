@@ -65,7 +65,7 @@ def status_report(engine: Engine, probe_ms: float | None, broker: str, trouble: 
         "line": engine.settings.line,
         "version": active.model.version.number if active else None,
         "probe_ms": probe_ms,
-        "device": str(engine.extractor.device),
+        "device": active.scorer.extractor.device if active else None,
         "untrained_weights": engine.extractor.untrained,
         "backend": active.scorer.extractor.backend.description if active else None,
         "backend_refused": active.scorer.refused if active else None,

@@ -12,6 +12,7 @@ import torch
 from memory import tiny, weights_file
 from memory.errors import DriftlineError, WeightsError
 from memory.weights_file import REFUSALS
+from memory.weights_path import HUB, SHIPPED, UNTRAINED
 
 UNTRAINED_SEED = 0
 
@@ -41,7 +42,7 @@ def backbone(model: str, layers: tuple[int, ...], weights: str, input_px: int) -
     WeightsError when weights are missing or do not fit, DriftlineError for a model that timm does not know and for
     layers or an input size that the model does not have.
     """
-    if (model == tiny.NAME) != (weights == "shipped"):
+    if (model == tiny.NAME) != (weights == SHIPPED):
         raise WeightsError(
             expected=f"weights `shipped` with {tiny.NAME}, and with no other model",
             came=f"{model} with weights {weights!r}",
@@ -71,9 +72,9 @@ def _of_timm(model: str, layers: tuple[int, ...], weights: str, input_px: int) -
                 came=f"layers {list(layers)}, input_px {input_px}; {type(error).__name__}: {str(error)[:300]}",
                 do=f"set extractor.layers to its own{own}",
             ) from error
-        if weights == "hub":
+        if weights == HUB:
             network = _of_hub(create, model)
-        elif weights != "untrained":
+        elif weights != UNTRAINED:
             weights_file.load(network, create, model, weights)
     return Backbone(
         network,

@@ -2,38 +2,36 @@
 
 from __future__ import annotations
 
-import copy
+import hashlib
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import torch
 
 from memory.errors import DriftlineError
 from memory.features import Image, Patches
-from memory.packed import Packed
-from memory.patch_network import PatchNetwork
+from memory.outline import Shape
 from memory.runtime import computes_alone, processor
-from memory.tiny import Tiny
 
-Shape = tuple[int, int]  # of an image: height_px, width_px
+if TYPE_CHECKING:
+    from memory.patch_network import PatchNetwork
 
+TORCH, ONNX, INT8 = "torch", "onnx", "openvino-int8"
 # The library of each backend, by its name in Python and on PyPI, and the extra of ours that installs it.
 LIBRARIES = {
     "openvino": ("openvino", "openvino"),
     "openvino-bf16": ("openvino", "openvino"),
-    "openvino-int8": ("openvino", "openvino"),
-    "onnx": ("onnxruntime", "onnx"),
+    INT8: ("openvino", "openvino"),
+    ONNX: ("onnxruntime", "onnx"),
 }
-# Left in float, as the first convolution is. Pooling and resampling are cheap and round badly: zeros around the map
-# are not among its values. With the first convolution in eight bits scores on tiles differ by 7 %, without it by 1 %.
-IN_FLOAT = ("AvgPool", "Interpolate", "Concat")
+ONNX_FILE, OPENVINO_FILE = "network.onnx", "network.xml"  # OpenVINO's has the weights beside it
+SUM_FILE = "sha256"  # of what else is in the folder
 
 
 class Backend(Protocol):
@@ -41,44 +39,25 @@ class Backend(Protocol):
 
     Torch takes images of any shape that the network takes; the others are compiled for one shape and raise
     DriftlineError for another. `name` is what configurations call it; `description` names what computes: the library,
-    its version, and the processor. `same_alone` is whether one thread computes the same to the bit as several.
+    its version, the processor, and the network as that library has it. A thread that is to compute alone
+    (`memory.runtime.compute_alone`) does, where that is the same to the bit.
     """
 
     name: str
     description: str
-    same_alone: bool
 
     def __call__(self, images: Image) -> Patches: ...
 
 
-class Torch:
-    """The reference backend: torch in float32, on a processor or a GPU."""
-
-    name = "torch"
-
-    def __init__(self, network: PatchNetwork, device: torch.device) -> None:
-        # As images come: the fastest on a CPU.
-        self._network = network.to(device).to(memory_format=torch.channels_last)
-        self.same_alone = False  # of EfficientNet and MobileNet it is not
-        if device.type == "cpu" and isinstance(network.network, Tiny) and torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]  # torch has no types for it
-            self._network, self.same_alone = network.computed_by(Packed(network.network)), True
-        self._device = device
-        self.description = f"{self.name} {version('torch')}, {device}"
-        torch.backends.cudnn.allow_tf32 = False  # a GPU's features must be those of a PC without one
-
-    @torch.inference_mode()
-    def __call__(self, images: Image) -> Patches:
-        patches: Patches = self._network(torch.from_numpy(images).to(self._device)).contiguous().cpu().numpy()
-        return patches
+class DamagedNetwork(DriftlineError):
+    """A converted network that is not as it was written, or that the backend's library cannot read."""
 
 
 class OpenVino:
     """OpenVINO, Intel's library: `openvino` computes in float32, `openvino-bf16` in bfloat16 where the processor can,
-    `openvino-int8` the network of `quantized` in eight bits."""
+    `openvino-int8` in eight bits."""
 
-    same_alone = True
-
-    def __init__(self, name: str, model: Any, shape: Shape, threads: int) -> None:
+    def __init__(self, name: str, kept: Path, shape: Shape, threads: int) -> None:
         core = library(name).Core()
         precision = "bf16" if name == "openvino-bf16" else "f32"
         if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
@@ -87,8 +66,10 @@ class OpenVino:
                 came=processor(),
                 do="set extractor.backend to openvino",
             )
+        with _read(kept) as found:
+            self.description, model = _description(name, found), core.read_model(kept / OPENVINO_FILE)
         wanted = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
-        self.name, self.description = name, _description(name)
+        self.name = name
 
         def request(count: int) -> tuple[Any, threading.Lock]:
             compiled = core.compile_model(model, "CPU", wanted | {"INFERENCE_NUM_THREADS": count})
@@ -110,22 +91,18 @@ class OpenVino:
 
 
 class OnnxRuntime:
-    """ONNX Runtime, Microsoft's library, in float32."""
+    """ONNX Runtime, Microsoft's library, in float32; it has its own threads, as many for every caller."""
 
-    name = "onnx"
-    same_alone = True  # it has its own threads, as many for every caller
+    name = ONNX
 
-    def __init__(self, network: PatchNetwork, shape: Shape, threads: int) -> None:
+    def __init__(self, kept: Path, shape: Shape, threads: int) -> None:
         ort = library(self.name)
-        program = torch.onnx.export(_exported(network, shape), verbose=False)
-        assert program is not None  # noqa: S101  # only writing to a file returns none
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
-        self._session = ort.InferenceSession(
-            program.model_proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
+        with _read(kept) as found:
+            self.description = _description(self.name, found)
+            self._session = ort.InferenceSession(kept / ONNX_FILE, options, providers=["CPUExecutionProvider"])
         self._input = self._session.get_inputs()[0].name
-        self.description = _description(self.name)
         self._shape = shape
 
     def __call__(self, images: Image) -> Patches:
@@ -137,46 +114,20 @@ class OnnxRuntime:
 
 
 def compiled(
-    name: str, network: PatchNetwork, shape: Shape, threads: int, kept: Path, taught: Iterable[Image]
+    name: str, network: Callable[[], PatchNetwork], shape: Shape, threads: int, kept: Path, taught: Iterable[Image]
 ) -> Backend:
-    """The network on the backend of this `name`, for images of this shape; it may use so many `threads`.
+    """The backend of this `name` for images of this shape; it may use so many `threads`.
 
-    A network in eight bits is quantized once, with images `taught` of the same shape, (height_px, width_px, 3) u8, and
-    stored in the folder `kept`. Raises DriftlineError where the library is not installed or the processor cannot do it.
+    The network as that backend reads it lies in the folder `kept`. Where there is none yet, it is converted, for eight
+    bits with images `taught` of the same shape, (height_px, width_px, 3) u8; only then `network` is asked for. Raises
+    DriftlineError where the library is not installed or the processor cannot do it, DamagedNetwork for what is kept.
     """
-    if name == OnnxRuntime.name:
-        return OnnxRuntime(network, shape, threads)
-    model = quantized(network, shape, kept, taught) if name == "openvino-int8" else _converted(network, shape)
-    return OpenVino(name, model, shape, threads)
-
-
-def quantized(network: PatchNetwork, shape: Shape, kept: Path, taught: Iterable[Image]) -> Any:
-    """The network in eight bits, read from the folder `kept`, or made and stored there; NNCF corrects each layer's
-    bias."""
-    ov, file = library("openvino-int8"), "network.xml"
+    library(name)
     if not kept.exists():
-        nncf, model, images = import_module("nncf"), _converted(network, shape), list(taught)
-        first = next(op.get_friendly_name() for op in model.get_ordered_ops() if op.get_type_name() == "Convolution")
-        model = nncf.quantize(
-            model,
-            nncf.Dataset(images, lambda image: image[None]),
-            subset_size=len(images),
-            fast_bias_correction=False,
-            ignored_scope=nncf.IgnoredScope([first], types=list(IN_FLOAT), validate=False),
-        )
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=kept.parent) as draft:  # a crash leaves all of it or nothing
-            whole = Path(draft) / kept.name
-            ov.save_model(model, whole / file, compress_to_fp16=False)
-            whole.rename(kept)
-    try:
-        return ov.Core().read_model(kept / file)
-    except RuntimeError as error:
-        raise DriftlineError(
-            expected=f"the network in eight bits in {kept}",
-            came=str(error)[:300],
-            do="remove that folder: it is made again",
-        ) from error
+        from memory.conversion import convert
+
+        convert(name, network(), shape, kept, taught)
+    return OnnxRuntime(kept, shape, threads) if name == ONNX else OpenVino(name, kept, shape, threads)
 
 
 def library(name: str) -> Any:
@@ -205,15 +156,30 @@ def _one_by_one(images: Image, shape: Shape, patches_of: Callable[[Image], Patch
     return np.concatenate([patches_of(image[None]) for image in images])
 
 
-def _converted(network: PatchNetwork, shape: Shape) -> Any:
-    return library("openvino").convert_model(_exported(network, shape))
+def sum_of(kept: Path) -> str:
+    """The SHA-256 of a folder's files by their names, without that of the sum itself."""
+    files = sorted(file for file in kept.iterdir() if file.name != SUM_FILE)
+    sums = [f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()}" for file in files]
+    return hashlib.sha256("\n".join(sums).encode()).hexdigest()
 
 
-def _exported(network: PatchNetwork, shape: Shape) -> torch.export.ExportedProgram:
-    # On the CPU: only the reference may use a GPU.
-    return torch.export.export(copy.deepcopy(network).cpu(), (torch.zeros((1, *shape, 3), dtype=torch.uint8),))
+@contextmanager
+def _read(kept: Path) -> Iterator[str]:
+    """A context in which a converted network is read, with its sum. Raises DamagedNetwork where that is not the one it
+    was written with, or where reading fails."""
+    try:
+        found, written = sum_of(kept), (kept / SUM_FILE).read_text(encoding="ascii")
+        if found != written:
+            raise ValueError(f"the sum {found[:12]} instead of {written[:12]}")
+        yield found
+    except Exception as error:  # each library raises its own
+        raise DamagedNetwork(
+            expected=f"a converted network in {kept}",
+            came=f"{type(error).__name__}: {str(error)[:300]}",
+            do="remove that folder: it is made again",
+        ) from error
 
 
-def _description(name: str) -> str:
+def _description(name: str, found: str) -> str:
     module, _ = LIBRARIES[name]
-    return f"{name}, {module} {version(module)}, {processor()}"
+    return f"{name}, {module} {version(module)}, {processor()}, network {found[:12]}"

@@ -27,9 +27,9 @@ def write_draft(target: Path, data: bytes) -> Path:
     return path
 
 
-def sync(folder: Path) -> None:
-    """Make the folder's entries durable, as POSIX asks after a rename or link. Raises OSError."""
-    handle = os.open(folder, os.O_RDONLY)
+def sync(place: Path) -> None:
+    """Make a file's bytes durable, or a folder's entries, as POSIX asks after a rename or link. Raises OSError."""
+    handle = os.open(place, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

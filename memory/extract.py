@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
+from threading import Lock
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
-from memory.backbone import backbone
-from memory.backends import Backend, Torch
+from memory import half
+from memory.backends import Backend
 from memory.errors import DriftlineError
 from memory.exported.detector import as_features
 from memory.exported.model import ExportedModel
 from memory.features import Features, Image, Patches
 from memory.geometry import InputShapes
-from memory.patch_network import PatchNetwork
+from memory.outline import Outline
 from memory.tiles import Tiling
-from memory.weights_file import REFUSALS
+from memory.weights_path import UNTRAINED
+
+if TYPE_CHECKING:
+    from memory.patch_network import PatchNetwork
+    from memory.reference_network import ReferenceNetwork
 
 BATCH = 4  # tiles at once: more are hardly quicker on a CPU, and need more memory
 
@@ -43,10 +48,13 @@ class Extractor:
     `scorer` is an exported model whose value of each patch follows its features as two more of them, for the detector
     of that kind.
 
-    Torch computes it in full float32, the reference that every other `backend` must agree with: see `on`.
+    Torch computes it in full float32, the reference that every other `backend` must agree with: see `on`. With an
+    `outline` that an earlier extractor of the same settings has left, its weights are loaded when they are first
+    needed, and torch, of half a gigabyte, with them.
 
     Raises WeightsError when weights are missing or do not fit, DriftlineError for a model that timm does not know, or
-    for layers or an `input_px` that the model does not have.
+    for layers or an `input_px` that the model does not have: where the weights are loaded, which also raises it where
+    they are not those of the outline.
     """
 
     def __init__(
@@ -59,64 +67,93 @@ class Extractor:
         normalize: bool,
         device: str,
         scorer: ExportedModel | None = None,
+        outline: Outline | None = None,
     ) -> None:
         self.input_px = input_px
-        self.untrained = weights == "untrained"
-        self.device = _device(device)
-        made = backbone(model, tuple(layers), weights, input_px)
-        network = made.network.eval().requires_grad_(requires_grad=False)
-        scaling = (made.mean, made.std) if normalize else ((0.0,) * 3, (1.0,) * 3)
-        self.fingerprint = _fingerprint(network, model, tuple(layers), input_px, scaling)
+        self.untrained = weights == UNTRAINED
         self.scorer = scorer
+        self._quick: Backend | None = None
+
+        def load() -> ReferenceNetwork:
+            from memory.reference_network import ReferenceNetwork
+
+            return ReferenceNetwork(
+                model=model,
+                layers=tuple(layers),
+                weights=weights,
+                input_px=input_px,
+                normalize=normalize,
+                device=device,
+            )
+
+        self._reference = _Loading(load, outline)
+        known = outline or self._reference.network().outline
+        self.fingerprint = known.fingerprint
         if scorer is not None:
             self.fingerprint = hashlib.sha256(f"{self.fingerprint} {scorer.sha256}".encode()).hexdigest()
-        self.network = PatchNetwork(network, *scaling, channels_last=made.channels_last).eval()
-        self.stride_px, self.multiple_px = min(made.strides_px), max(made.strides_px)
-        self.backend: Backend = Torch(self.network, self.device)
-        self._fixed_size = made.fixed_size
-        self._grids = {(input_px, input_px): self._own_grid(model, made.own_px)}
+        self.stride_px, self.multiple_px = known.stride_px, known.multiple_px
+        self._known, self._grids = known, dict(known.grids)
+
+    @property
+    def loaded(self) -> bool:
+        """Whether its weights are loaded."""
+        return self._reference.done
+
+    @property
+    def network(self) -> PatchNetwork:
+        """The network in torch."""
+        return self._reference.network().patches
+
+    @property
+    def backend(self) -> Backend:
+        """What computes the features."""
+        return self._quick or self._reference.network().backend
+
+    @property
+    def device(self) -> str:
+        """Where its features are computed, by torch's names."""
+        return "cpu" if self._quick else str(self._reference.network().device)
+
+    @property
+    def outline(self) -> Outline:
+        """What is known of the network by now."""
+        return replace(self._known, grids=dict(self._grids))
 
     def on(self, backend: Backend) -> Extractor:
         """The same extractor on another backend: nearly the same features, computed faster."""
         other = copy.copy(self)
-        other.backend = backend
+        other._quick = backend
         return other
 
     @cached_property
     def shapes(self) -> InputShapes:
         """The shapes that the network takes."""
         fixed = not self.takes(self.input_px + self.multiple_px, self.input_px)
-        own_grid = self._grids[self.input_px, self.input_px]
+        own_grid = self.grid_of(self.input_px, self.input_px)
         return InputShapes(self.stride_px, self.multiple_px, self.input_px, own_grid, fixed)
 
     def takes(self, height_px: int, width_px: int) -> bool:
         """Whether the network takes images of this shape: (input_px, input_px), and unless its size is fixed, any that
         it divides into patches exactly. The first time it computes one."""
         shape = (height_px, width_px)
-        if shape in self._grids:
-            return True
-        if self._fixed_size or height_px % self.multiple_px or width_px % self.multiple_px:
-            return False
-        try:
-            grid = self.network.grid(*shape)
-        except REFUSALS:
-            return False
-        if grid != (height_px // self.stride_px, width_px // self.stride_px):
-            return False  # a convolution without a margin: its patches do not lie where a share of the image would
-        self._grids[shape] = grid
-        return True
+        if shape not in self._grids:
+            if self._known.fixed_size or height_px % self.multiple_px or width_px % self.multiple_px:
+                return False
+            self._grids[shape] = self._reference.network().grid(*shape)
+        return self._grids[shape] is not None
 
     def grid_of(self, height_px: int, width_px: int) -> tuple[int, int]:
         """Rows and columns of the patches of an image of this shape. Raises DriftlineError for one it does not take."""
-        if not self.takes(height_px, width_px):
+        grid = self._grids[height_px, width_px] if self.takes(height_px, width_px) else None
+        if grid is None:
             own = f"({self.input_px}, {self.input_px}, 3)"
-            others = "" if self._fixed_size else f", or one whose sides are multiples of {self.multiple_px}"
+            others = "" if self._known.fixed_size else f", or one whose sides are multiples of {self.multiple_px}"
             raise DriftlineError(
                 expected=f"an image of {own}{others}",
                 came=f"({height_px}, {width_px}, 3)",
                 do="bring it to such a shape, or choose another extractor.model",
             )
-        return self._grids[height_px, width_px]
+        return grid
 
     def __call__(self, image: Image) -> Features:
         """Features of one image (height_px, width_px, 3 or 6) u8, row by row of its grid; raises as `tiles` does."""
@@ -150,44 +187,42 @@ class Extractor:
         if self.scorer is not None:
             values = as_features(self.scorer(seen, grid))
             computed = np.concatenate([computed, values], axis=2)  # (N, P, D), (N, P, 2) -> (N, P, D + 2)
-        patches: Patches = torch.from_numpy(computed).half().float().numpy()
-        if not np.isfinite(patches).all():
+        try:
+            return half.rounded(computed)
+        except OverflowError as error:
             raise DriftlineError(
                 expected="finite features within ±65504 (float16)",
                 came="an overflow or NaN from the backbone",
                 do="choose other extractor.layers, another extractor.model or another extractor.scorer",
-            )
-        return patches
-
-    def _own_grid(self, model: str, own_px: int) -> tuple[int, int]:
-        try:
-            if self._fixed_size and self.input_px % self.multiple_px:
-                raise ValueError("the last rows and columns would not be seen")  # timm's patches leave them out
-            return self.network.grid(self.input_px, self.input_px)
-        except REFUSALS as error:
-            near_px = max(1, round(self.input_px / self.multiple_px)) * self.multiple_px
-            raise DriftlineError(
-                expected=f"an input size that {model} takes, a multiple of {self.multiple_px} px",
-                came=f"extractor.input_px={self.input_px}: {str(error)[:200]}",
-                do=f"set extractor.input_px to {near_px if near_px != self.input_px else own_px}",
             ) from error
 
 
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(name)
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise DriftlineError(
-            expected="a CUDA device", came="none on this machine", do="set extractor.device to auto or cpu"
-        )
-    return device
+class _Loading:
+    """The reference network of an extractor and of all copies of it: loaded once, in whichever thread needs it first.
 
+    Raises DriftlineError where its features are not those of the outline.
+    """
 
-def _fingerprint(network: torch.nn.Module, model: str, layers: tuple[int, ...], input_px: int, scaling: object) -> str:
-    """SHA-256 over everything that determines features, including the bytes of the weights."""
-    digest = hashlib.sha256(json.dumps([model, layers, input_px, scaling, "pool3", "float16"]).encode())
-    for name, tensor in sorted(network.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
+    def __init__(self, load: Callable[[], ReferenceNetwork], outline: Outline | None) -> None:
+        self._load, self._outline = load, outline
+        self._found: ReferenceNetwork | None = None
+        self._one_at_a_time = Lock()
+
+    @property
+    def done(self) -> bool:
+        """Whether it is loaded."""
+        return self._found is not None
+
+    def network(self) -> ReferenceNetwork:
+        """The network, loaded."""
+        with self._one_at_a_time:
+            if self._found is None:
+                found = self._load()
+                if self._outline is not None and found.outline.fingerprint != self._outline.fingerprint:
+                    raise DriftlineError(
+                        expected=f"the weights that were in use before, {self._outline.fingerprint[:12]}",
+                        came=f"others by the same name, {found.outline.fingerprint[:12]}",
+                        do="bring them back; or remove `backends/outline.json` of the state folder, and teach again",
+                    )
+                self._found = found
+            return self._found

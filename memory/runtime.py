@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import ctypes
 import platform
+import sys
 from collections.abc import Collection, MutableMapping
 from contextlib import suppress
 from pathlib import Path
-from threading import Thread, local
+from threading import local
 
 VARIABLE = "OPENBLAS_CORETYPE"
 # torch, faiss, numpy and OpenVINO have threads of their own, which spin for tens of milliseconds after each call and
 # take the cores from one another: a frame took twice as long.
 SLEEPING = {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_THREAD_TIMEOUT": "4"}  # 2 to the power of 4 turns
 _thread = local()
+_count: int | None = None  # of CPU threads (`use_threads`)
 CPUINFO = Path("/proc/cpuinfo")
 # glibc's malloc.h: options of mallopt, and what they are set to; the first, in bytes, takes no more.
 KEPT = {-3: 32 << 20, -1: 256 << 20, -8: 1}  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_ARENA_MAX
@@ -75,14 +77,7 @@ def give_back_freed_memory() -> None:
 
 
 def compute_alone() -> None:
-    """Let the calling thread compute by itself alone from now on; other threads keep what they had."""
-    import torch
-
-    count = torch.get_num_threads()
-    torch.set_num_threads(1)  # of this thread, and of those that compute for the first time later
-    others = Thread(target=torch.set_num_threads, args=(count,))
-    others.start()
-    others.join()
+    """Let the calling thread compute by itself alone from now on, on backends that give the same so."""
     _thread.alone = True
 
 
@@ -102,8 +97,18 @@ def use_threads(count: int) -> None:
     """Compute and search with `count` CPU threads from now on, in the whole process; OpenCV by the calling thread
     alone, whose own threads wait for work awake and take the cores from the others."""
     import cv2
+
+    global _count  # noqa: PLW0603  # as torch and faiss have one for the whole process
+    _count = count
+    cv2.setNumThreads(1)
+    search_with(count)
+    if "torch" in sys.modules:
+        set_torch_threads()
+
+
+def set_torch_threads() -> None:
+    """Let torch compute with the threads of `use_threads`, for whoever loads it."""
     import torch
 
-    cv2.setNumThreads(1)
-    torch.set_num_threads(count)
-    search_with(count)
+    if _count is not None:
+        torch.set_num_threads(_count)

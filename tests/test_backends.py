@@ -26,7 +26,7 @@ def images() -> list[Image]:
 
 
 def made(name: str, extractor: Extractor, kept: Path, images: list[Image]) -> Backend:
-    return compiled(name, extractor.network, (INPUT_PX, INPUT_PX), THREADS, kept, images)
+    return compiled(name, lambda: extractor.network, (INPUT_PX, INPUT_PX), THREADS, kept, images)
 
 
 def apart(one: Extractor, other: Extractor, images: list[Image]) -> float:
@@ -53,7 +53,7 @@ def test_a_batch_of_tiles_is_that_of_its_tiles_in_the_shape_compiled_for(
     name: str, extractor: Extractor, images: list[Image], tmp_path: Path
 ) -> None:
     wide = np.stack(images)[:, :32]
-    quick = extractor.on(compiled(name, extractor.network, (32, INPUT_PX), THREADS, tmp_path, []))
+    quick = extractor.on(compiled(name, lambda: extractor.network, (32, INPUT_PX), THREADS, tmp_path / "kept", []))
     patches = quick.tiles(wide)
     assert patches.shape == extractor.tiles(wide).shape
     assert np.allclose(patches, extractor.tiles(wide), atol=0.01, rtol=0.01)

@@ -36,8 +36,8 @@ FLOORS = (
     {"cli"},
 )
 DOORS = {
-    "torch": {f"memory/{name}.py" for name in ("backbone", "backends", "extract", "packed", "patch_network", "runtime")}
-    | {"memory/tiny.py", "memory/weights_file.py", "memory/simplenet/training.py"},
+    "torch": {f"memory/{name}.py" for name in ("backbone", "conversion", "packed", "patch_network", "runtime", "tiny")}
+    | {f"memory/{name}.py" for name in ("reference_network", "torch_backend", "weights_file", "simplenet/training")},
     "openvino": set(),  # with the next two, imported by name in memory/backends.py alone: they are extras
     "onnxruntime": set(),
     "nncf": set(),

@@ -48,7 +48,7 @@ def ahead(service: Service) -> Ahead:
     """What looks ahead, of its own, for a line beyond its start."""
     for number in range(500, 510):
         service.engine.judge(frame(f"before{number}", png(number)))
-    return Ahead(service.engine.settings.source, alone=True)
+    return Ahead(service.engine.settings.source)
 
 
 def decoded(service: Service, number: int) -> Future[Decoded]:
@@ -137,11 +137,14 @@ def test_a_look_is_given_out_for_nothing_else(service: Service, ahead: Ahead, ot
 def test_where_no_thread_can_be_had_frames_are_looked_at_in_their_turn(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails() -> None:
-        raise RuntimeError("can't start new thread")
+    start = threading.Thread.start
 
-    monkeypatch.setattr(looks, "compute_alone", fails)
-    service.engine._ahead = Ahead(service.engine.settings.source, alone=True)  # a thread that fails
+    def starts(thread: threading.Thread) -> None:
+        if thread.name.startswith("look ahead"):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", starts)
     for name, data in FRAMES[:14]:
         service.streams.send("frames", {"frame_id": name, "image": data})
     settle(service, lambda: len(rows(service.engine.ledger, SAID)) == 14)

@@ -132,7 +132,7 @@ def test_a_failing_backbone_costs_the_frame_not_the_service(service: Service, mo
         def broken(_batch: object) -> None:
             raise RuntimeError("CUDA out of memory")
 
-        patch.setattr(service.engine.extractor, "backend", broken)
+        patch.setattr(service.engine.extractor, "_quick", broken)
         verdict = verdict_of(service, "f", png(504))
     assert verdict["verdict"] == b"UNKNOWN"
     assert b"out of memory" in verdict["reason"]

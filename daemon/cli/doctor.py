@@ -17,6 +17,7 @@ from daemon import build
 from daemon.learning.operating_point import in_force
 from daemon.ledger.state import open_state
 from daemon.settings.load import Settings
+from memory.backends import TORCH, library
 from memory.errors import DriftlineError
 from memory.store import Store
 from policies.parity import Parity
@@ -127,6 +128,7 @@ def _redis(settings: Settings) -> Iterator[Finding]:
 
 def _weights(settings: Settings) -> Iterator[Finding]:
     extractor = build.extractor(settings)
+    _ = extractor.network  # also where a line would not load it before it learns
     description = f"{settings.extractor.model} on {extractor.device}, fingerprint {extractor.fingerprint[:12]}"
     if extractor.untrained:
         yield Finding(
@@ -145,11 +147,9 @@ def _weights(settings: Settings) -> Iterator[Finding]:
 
 
 def _backend(settings: Settings) -> Iterator[Finding]:
-    from memory.backends import Torch, library
-
     name, head = settings.extractor.backend, Store(settings.state_dir / "store").head()
-    if name == Torch.name:
-        yield Finding("backend", Severity.OK, "torch")
+    if name == TORCH:
+        yield Finding("backend", Severity.OK, TORCH)
         return
     library(name)
     certificate = open_state(settings.state_dir).ledger.certificate(head.sha256, name) if head else None

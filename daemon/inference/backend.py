@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,11 @@ from daemon.inference import scene_records
 from daemon.inference.sight import Sight
 from daemon.ledger.kept import Pictures
 from daemon.ledger.ledger import Ledger
+from memory import backends
+from memory.backends import Backend
 from memory.canvas import Canvas
 from memory.features import Features, Image
+from memory.outline import KeptOutline
 from memory.tiles import Tiling
 from memory.version import Model, Version
 from policies.parity import Parity, compare
@@ -45,8 +49,9 @@ class AcceleratedBackend:
     verdict (`policies.parity`). Otherwise the reference judges, more slowly, and log, event and status say so.
     """
 
-    def __init__(self, name: str, reference: Extractor, threads: int, folder: Path) -> None:
+    def __init__(self, name: str, reference: Extractor, threads: int, folder: Path, outline: KeptOutline) -> None:
         self.name = name
+        self._outline = outline
         self._reference = reference
         self._threads = threads
         self._folder = folder
@@ -97,17 +102,26 @@ class AcceleratedBackend:
 
     def _compiled(self, reference: str, canvas: Canvas, taught: Iterable[Image]) -> Extractor:
         """The extractor on this backend for tiles of the canvas of a version with this reference; eight bits are
-        calibrated by tiles of its `taught` parts."""
-        from memory.backends import compiled
+        calibrated by tiles of its `taught` parts. Weights are loaded only where no such network is kept; then what is
+        known of them is kept too."""
+        if reference in self._compiled_for:
+            return self._compiled_for[reference]
+        base, shape = self._reference, canvas.geometry.tile_px
+        kept = self._folder / f"{self.name}-{base.fingerprint[:12]}-{reference}"
 
-        if reference not in self._compiled_for:
-            base = self._reference
-            kept = self._folder / f"{self.name}-{base.fingerprint[:12]}-{reference}"
-            self._compiled_for = {
-                reference: base.on(
-                    compiled(self.name, base.network, canvas.geometry.tile_px, self._threads, kept, taught)
-                )
-            }
+        def converted() -> Backend:
+            return backends.compiled(self.name, lambda: base.network, shape, self._threads, kept, taught)
+
+        try:
+            quick = converted()
+        except backends.DamagedNetwork as error:
+            log.warning("a damaged network is converted again", error=str(error))
+            shutil.rmtree(kept)
+            quick = converted()
+        base.grid_of(*shape)  # among what is known of it from now on
+        if base.loaded:
+            self._outline.write(base.outline)
+        self._compiled_for = {reference: base.on(quick)}
         return self._compiled_for[reference]
 
 

@@ -61,7 +61,7 @@ class Engine:
         self.active: Active | None = None
         self.trial: shadow.Trial | None = None
         self.unseen, self.pace = Unseen(), Pace()
-        self._ahead = looks.Ahead(settings.source, alone=extractor.backend.same_alone)
+        self._ahead = looks.Ahead(settings.source)
         self._switching = threading.Lock()
 
     def activate(self, model: Model) -> None:

@@ -10,10 +10,9 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any
 
 import structlog
 
@@ -76,16 +75,16 @@ class _Begun:
 
 
 class Ahead:
-    """Looks at frames that wait, taken by a thread of its own, `DEPTH` of them at most; it computes `alone`, where that
+    """Looks at frames that wait, taken by a thread of its own, `DEPTH` of them at most; it computes alone, where that
     changes nothing.
 
     Each is taken in the light that is expected once the frames before it are judged and none of them is flagged, and
     is given out in no other. `hidden_ms` is how long the last look took beforehand, 0 where it was taken in its turn.
     """
 
-    def __init__(self, source: SourceSettings, *, alone: bool) -> None:
+    def __init__(self, source: SourceSettings) -> None:
         self.hidden_ms = 0.0
-        self._source, self._alone = source, alone
+        self._source = source
         self._thread = self._one_thread()
         self._begun: deque[_Begun] = deque()
 
@@ -119,9 +118,7 @@ class Ahead:
         light, or where it failed: who looks now is told why. Then none is begun any more."""
         begun, self.hidden_ms = self._begun.popleft() if self._begun else None, 0.0
         if begun and begun.image is image and begun.active is active and not begun.found.cancel():
-            either: tuple[Future[Any], ...] = (begun.expected, begun.found)
-            wait(either, return_when=FIRST_COMPLETED)  # a thread that fails as it begins leaves the first open
-            in_light = begun.expected.done() and not begun.expected.exception() and begun.expected.result() == light
+            in_light = not begun.expected.exception() and begun.expected.result() == light
             if in_light and not begun.found.exception():
                 found, self.hidden_ms, _ = begun.found.result()
                 return found
@@ -131,7 +128,7 @@ class Ahead:
         return None
 
     def _one_thread(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(1, "look ahead", initializer=compute_alone if self._alone else None)
+        return ThreadPoolExecutor(1, "look ahead", initializer=compute_alone)
 
 
 def _light(active: Active, at_ms: int | None, place: Callable[[], Placed]) -> LightEstimate:
