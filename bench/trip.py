@@ -1,15 +1,18 @@
 """A frame's trip through the running service, from its entry in Redis to its verdict there, in parts.
 
-usage: python -m bench.trip [--beside REVISION] [--rounds 5] [--frames 300] [--backend torch] [--short]
+usage: python -m bench.trip [--beside REVISION] [--rounds 5] [--frames 300] [--backend torch] [--patches 10000]
+       [--short]
 
-300 × 300 JPEGs of rendered parts by a real Redis, `driftline run` as a process with driftline-tiny and a bank of 10,000
-patches, a stopwatch at each step (bench/lib/traced_run.py). *Alone*: one frame after the other, each sent when the
+300 × 300 JPEGs of rendered parts by a real Redis, `driftline run` as a process with driftline-tiny and a bank of so
+many patches, a stopwatch at each step (bench/lib/traced_run.py). *Start to ready* is the time from the process's start
+until its log says that it runs. *Alone*: one frame after the other, each sent when the
 verdict before it has come. *Under load*: all are sent at once. With `--beside`, another revision is measured in the
 same run, in turns, from a worktree of its own. Medians of rounds are told, and the host's share of the processors.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import statistics
 import subprocess
@@ -27,12 +30,13 @@ import redis
 
 from bench.lib import arguments
 from bench.lib.host import memory_mb, stolen
-from bench.lib.processes import DRIFTLINE, ROOT, ended, redis_server, running, start
+from bench.lib.processes import DRIFTLINE, ROOT, START_S, ended, redis_server, running, start
 from daemon.datasets.rendered import part
 
 TRACED = ROOT / "bench" / "lib" / "traced_run.py"
 SIDE_PX, QUALITY = 300, 92
 WARM = 30
+READY = b"] running "  # in the log
 Figures = dict[str, list[float]]
 
 
@@ -65,6 +69,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=300)
     parser.add_argument("--taught", type=int, default=60)
     parser.add_argument("--backend", default="torch")
+    parser.add_argument("--patches", type=int, default=10_000)
     options = arguments.parse(parser, rounds=1, frames=8, taught=8)
     told: dict[str, Figures] = {}
     steps: dict[str, dict[str, Figures]] = {}
@@ -77,7 +82,7 @@ def main() -> None:
         images = [jpeg(1_000 + number) for number in range(options.frames)]
         with checkouts(options.beside, Path(name)) as revisions:
             for revision, root in revisions.items():
-                file = config(revision, Path(name), port, options.backend)
+                file = config(revision, Path(name), port, options)
                 log = file.with_suffix(".log")
                 ended(start([*DRIFTLINE, "teach", goods, "-c", file], log, checkout=root), "driftline teach", log)
                 told[revision], steps[revision] = defaultdict(list), {}
@@ -85,7 +90,7 @@ def main() -> None:
                 for revision, root in revisions.items():
                     for load in ("alone", "under load"):
                         measured(
-                            config(revision, Path(name), port, options.backend),
+                            config(revision, Path(name), port, options),
                             root,
                             load,
                             f"{number}-{load[:1]}",
@@ -98,14 +103,15 @@ def main() -> None:
     report(told, steps, 100 * took / of)
 
 
-def config(revision: str, folder: Path, port: int, backend: str) -> Path:
+def config(revision: str, folder: Path, port: int, options: argparse.Namespace) -> Path:
     """The settings of a revision's own line."""
     file = folder / f"{revision}.json"
     if not file.exists():
         settings = {
             "line": f"trip-{revision}",
             "state_dir": str(folder / f"state-{revision}"),
-            "extractor": {"backend": backend},
+            "extractor": {"backend": options.backend},
+            "memory": {"bank_patches": options.patches},
             "redis": {"url": f"redis://127.0.0.1:{port}/0"},
             "policy": {"audit_share": 0.0, "review_rate": 1e-6},  # no questions, which wait for the disk
         }
@@ -119,7 +125,14 @@ def measured(
     """One round of one revision: figures of whole trips, and of every step."""
     line, times = json.loads(file.read_text())["line"], file.with_suffix(".times")
     command = [sys.executable, TRACED, times, "run", "-c", file]
-    with running(command, file.with_suffix(".log"), checkout=root) as pid, redis.Redis(port=port) as client:
+    log = file.with_suffix(".log")
+    before, started_s = log.read_bytes().count(READY), time.perf_counter()
+    with running(command, log, checkout=root) as pid, redis.Redis(port=port) as client:
+        while log.read_bytes().count(READY) == before:
+            if time.perf_counter() - started_s > START_S:
+                raise SystemExit(f"not ready within {START_S} s: see {log}")
+            time.sleep(0.01)
+        told["start to ready, s"].append(time.perf_counter() - started_s)
         warm = min(WARM, len(images))
         trips(client, line, f"warm-{name}", images[:warm], alone=True)
         began_s = time.perf_counter()

@@ -23,8 +23,8 @@ IN_FLOAT = ("AvgPool", "Interpolate", "Concat")
 
 
 def convert(name: str, network: PatchNetwork, shape: Shape, kept: Path, taught: Iterable[Image]) -> None:
-    """Convert a network for the backend of this `name` and images of this shape, and store it as the folder `kept`; a
-    crash leaves all of it or nothing.
+    """Convert a network for the backend of this `name` and images of this shape, and store it as the folder `kept`,
+    unless another process has done so meanwhile; a crash leaves all of it or nothing.
 
     For eight bits it is quantized by images `taught`, (height_px, width_px, 3) u8. Raises DriftlineError where the
     library is not installed, StoreError where the disk refuses.
@@ -50,7 +50,11 @@ def convert(name: str, network: PatchNetwork, shape: Shape, kept: Path, taught: 
             for file in whole.iterdir():
                 sync(file)
             sync(whole)
-            whole.rename(kept)
+            try:
+                whole.rename(kept)
+            except OSError:
+                if not kept.exists():
+                    raise
         sync(kept.parent)
 
 

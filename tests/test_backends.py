@@ -85,6 +85,22 @@ def test_eight_bits_are_spread_once(extractor: Extractor, images: list[Image], t
         made("openvino-int8", extractor, kept, [])
 
 
+def test_two_processes_may_convert_a_network_at_once(
+    extractor: Extractor, images: list[Image], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The service and the console take up the same new version."""
+    first, exists = made("openvino", extractor, tmp_path / "kept", images), Path.exists
+    with monkeypatch.context() as patch:
+        unseen = [True]  # as the second process looks, there is none yet
+        patch.setattr(
+            Path, "exists", lambda path: exists(path) and not (path.name == "kept" and unseen and unseen.pop())
+        )
+        second = made("openvino", extractor, tmp_path / "kept", images)
+        assert not unseen
+    assert np.array_equal(first(np.stack(images)), second(np.stack(images)))
+    assert [p.name for p in tmp_path.iterdir()] == ["kept"]
+
+
 def test_a_processor_without_bfloat16_is_told(
     extractor: Extractor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

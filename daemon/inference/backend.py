@@ -107,7 +107,8 @@ class AcceleratedBackend:
         if reference in self._compiled_for:
             return self._compiled_for[reference]
         base, shape = self._reference, canvas.geometry.tile_px
-        kept = self._folder / f"{self.name}-{base.fingerprint[:12]}-{reference}"
+        follows_from = reference if self.name == backends.INT8 else f"{shape[0]}x{shape[1]}"
+        kept = self._folder / f"{self.name}-{base.fingerprint[:12]}-{follows_from}"
 
         def converted() -> Backend:
             return backends.compiled(self.name, lambda: base.network, shape, self._threads, kept, taught)
