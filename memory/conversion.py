@@ -9,6 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from memory.backends import INT8, ONNX, ONNX_FILE, OPENVINO_FILE, SUM_FILE, library, sum_of
@@ -59,13 +61,31 @@ def convert(name: str, network: PatchNetwork, shape: Shape, kept: Path, taught: 
 
 
 def _quantized(model: Any, images: list[Image]) -> Any:
-    """OpenVINO's model in eight bits; NNCF corrects each layer's bias."""
+    """OpenVINO's model in eight bits; NNCF corrects each layer's bias, and what is left of it on the mean of all
+    patches is corrected behind the last."""
     nncf = import_module("nncf")
     first = next(op.get_friendly_name() for op in model.get_ordered_ops() if op.get_type_name() == "Convolution")
-    return nncf.quantize(
+    rounded = nncf.quantize(
         model,
         nncf.Dataset(images, lambda image: image[None]),
         subset_size=len(images),
         fast_bias_correction=False,
         ignored_scope=nncf.IgnoredScope([first], types=list(IN_FLOAT), validate=False),
     )
+    return _shifted(rounded, _mean_patch(model, images) - _mean_patch(rounded, images))
+
+
+def _mean_patch(model: Any, images: list[Image]) -> npt.NDArray[np.float64]:
+    """The mean (D,) of all patches of images (height_px, width_px, 3)."""
+    compiled = library(INT8).Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    means = [compiled(image[None])[0].mean(axis=(0, 1), dtype=np.float64) for image in images]  # (1, P, D) -> (D,)
+    mean: npt.NDArray[np.float64] = np.mean(means, axis=0)
+    return mean
+
+
+def _shifted(model: Any, by: npt.NDArray[np.float64]) -> Any:
+    """The model with a vector (D,) added to each of its patches (1, P, D)."""
+    ov, operations = library(INT8), import_module("openvino.opset13")
+    (patches,) = (result.input_value(0) for result in model.get_results())
+    moved = operations.add(patches, operations.constant(by.astype(np.float32)))
+    return ov.Model([moved], model.get_parameters())
