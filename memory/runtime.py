@@ -8,7 +8,6 @@ distances stay the same.
 from __future__ import annotations
 
 import ctypes
-import os
 import platform
 import sys
 from collections.abc import Collection, MutableMapping
@@ -51,11 +50,6 @@ def processor(cpuinfo: Path = CPUINFO) -> str:
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     names = (text.split(":", 1)[1].strip() for text in lines if text.startswith("model name"))
     return next(names, platform.machine())
-
-
-def processors() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def keep_freed_memory() -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import Future
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -48,18 +48,7 @@ def ahead(service: Service) -> Ahead:
     """What looks ahead, of its own, for a line beyond its start."""
     for number in range(500, 510):
         service.engine.judge(frame(f"before{number}", png(number)))
-    return Ahead(service.engine.settings.source, 2)
-
-
-class Parked:
-    """Threads that take no look, and note what each would wait for."""
-
-    def __init__(self, waited_for: list[Any]) -> None:
-        self._waited_for = waited_for
-
-    def submit(self, _found: object, _image: object, _active: object, before: object, *_: object) -> Future[Any]:
-        self._waited_for.append(before)
-        return Future()
+    return Ahead(service.engine.settings.source)
 
 
 def decoded(service: Service, number: int) -> Future[Decoded]:
@@ -69,9 +58,7 @@ def decoded(service: Service, number: int) -> Future[Decoded]:
     return image
 
 
-@pytest.mark.parametrize("count", [1, 2])
 def test_frames_in_a_row_are_judged_as_each_alone(
-    count: int,
     taught: Path,
     service: Service,
     settings: Settings,
@@ -90,7 +77,6 @@ def test_frames_in_a_row_are_judged_as_each_alone(
         return look(*seen)
 
     monkeypatch.setattr(looks, "look", noted)
-    service.engine._ahead = Ahead(settings.source, count)
     for name, data in FRAMES:
         service.streams.send("frames", {"frame_id": name, "part_id": f"part-{name}", "image": data})
     settle(service, lambda: len(rows(service.engine.ledger, SAID)) == len(FRAMES))
@@ -119,29 +105,6 @@ def test_a_look_ahead_is_taken_once_and_its_frame_is_not_looked_at_again(
         patch.setattr(looks, "look", None)
         assert ahead.look(png(521), second, active, NOW_MS) is begun[0].result()[0]
     assert ahead.look(png(521), second, active, NOW_MS) is not begun[0].result()[0]
-
-
-def test_two_frames_are_looked_at_at_once(service: Service, ahead: Ahead, monkeypatch: pytest.MonkeyPatch) -> None:
-    active, met = service.engine.active, threading.Barrier(2)
-    assert active is not None
-    now = ahead.look(png(520), decoded(service, 520), active, NOW_MS)
-    monkeypatch.setattr(looks, "look", lambda *_: met.wait(timeout=10))
-    ahead.begin([decoded(service, 521), decoded(service, 522)], now, active, NOW_MS)
-    assert {each.found.result()[0] for each in ahead._begun} == {0, 1}
-
-
-def test_nobody_waits_for_a_look_that_was_dropped(
-    service: Service, ahead: Ahead, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A thread may take the second of two looks while the first is dropped, and wait for the light after that."""
-    active, lights = service.engine.active, []
-    assert active is not None
-    now = ahead.look(png(520), decoded(service, 520), active, NOW_MS)
-    monkeypatch.setattr(ahead, "_threads", Parked(lights))
-    ahead.begin([decoded(service, 521), decoded(service, 522)], now, active, NOW_MS)
-    assert ahead._begun[0].dropped()
-    with pytest.raises(CancelledError):
-        lights[1].result(timeout=10)
 
 
 @pytest.mark.parametrize("otherwise", ["light", "version", "image", "failed"])

@@ -30,7 +30,7 @@ from drift.monitor import CALM, DriftState, MeasuredFrame, Monitor
 from memory.errors import ExtractorMismatch
 from memory.features import View
 from memory.geometry import Geometry
-from memory.runtime import processors, search_with
+from memory.runtime import search_with
 from memory.version import Model
 from policies.ask import audited
 from policies.threshold import Threshold
@@ -61,7 +61,7 @@ class Engine:
         self.active: Active | None = None
         self.trial: shadow.Trial | None = None
         self.unseen, self.pace = Unseen(), Pace()
-        self._ahead = looks.Ahead(settings.source, min(settings.extractor.threads, max(1, processors() - 1)))
+        self._ahead = looks.Ahead(settings.source)
         self._switching = threading.Lock()
 
     def activate(self, model: Model) -> None:

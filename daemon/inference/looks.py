@@ -1,6 +1,6 @@
 """A frame's score in two halves: a look, for which the network takes most of the time, and what is made of it.
 
-While one frame is scored and recorded, other threads look at the next ones, each in the light that is expected at its
+While one frame is scored and recorded, another thread looks at the next ones, each in the light that is expected at its
 turn. In another light, or by another version, a frame is looked at again: which thread has looked never shows in a
 score.
 """
@@ -26,7 +26,7 @@ from drift.reference import measure
 from memory.features import Image, View, colours
 from memory.runtime import compute_alone
 
-DEPTH = 2  # frames that are looked at beforehand, each by a thread where there are so many
+DEPTH = 2  # one is finished while the thread takes the other
 log = structlog.get_logger()
 
 
@@ -65,35 +65,27 @@ def scored(look: Look, active: Active) -> Scored:
 
 @dataclass(frozen=True, eq=False)
 class _Begun:
-    """A look under way by a version, at an image: the light that is expected, and the light's tracker after the frame,
-    which the next look waits for, both known before the look; the look, and how long it took (ms)."""
+    """A look under way by a version, at an image: the light that is expected, known before the look; the look, how long
+    it took, and the light's tracker after it."""
 
     image: Future[Decoded]
     active: Active
     expected: Future[LightEstimate]
-    after: Future[LightTracker]
-    found: Future[tuple[Look, float]]
-
-    def dropped(self) -> bool:
-        """Drop the look where no thread has taken it yet. Returns whether that was so."""
-        was = self.found.cancel()
-        if was:
-            self.after.cancel()  # a thread may have taken the next look meanwhile, and wait
-        return was
+    found: Future[tuple[Look, float, LightTracker]]
 
 
 class Ahead:
-    """Looks at frames that wait, `DEPTH` of them at most, taken by so many `threads` of its own, no more than that;
-    each computes alone, where that changes nothing.
+    """Looks at frames that wait, taken by a thread of its own, `DEPTH` of them at most; it computes alone, where that
+    changes nothing.
 
     Each is taken in the light that is expected once the frames before it are judged and none of them is flagged, and
     is given out in no other. `hidden_ms` is how long the last look took beforehand, 0 where it was taken in its turn.
     """
 
-    def __init__(self, source: SourceSettings, threads: int) -> None:
+    def __init__(self, source: SourceSettings) -> None:
         self.hidden_ms = 0.0
-        self._source, self._count = source, min(threads, DEPTH)
-        self._threads = self._of_its_own()
+        self._source = source
+        self._thread = self._one_thread()
         self._begun: deque[_Begun] = deque()
 
     def look(self, data: bytes, decoded: Future[Decoded] | None, active: Active, at_ms: int | None) -> Look:
@@ -111,33 +103,32 @@ class Ahead:
         for image in images:
             if image in known or len(self._begun) >= DEPTH:
                 continue
-            light: tuple[Future[LightEstimate], Future[LightTracker]] = (Future(), Future())
-            last = self._begun[-1].after if self._begun else None
+            last, expected = self._begun[-1].found if self._begun else None, Future[LightEstimate]()
             tracker = None if last else active.monitor.light_after(after.placed.levels, at_ms)
             try:
-                found = self._threads.submit(_found, image, active, tracker or last, light, at_ms, self._source)
-            except RuntimeError:  # of the system: no thread can be had
+                found = self._thread.submit(_found, image, active, tracker or last, expected, at_ms, self._source)
+            except RuntimeError:  # of the system, or the thread failed as it began
                 log.exception("frames that wait cannot be looked at ahead")
-                self._threads = self._of_its_own()
+                self._thread = self._one_thread()
                 return
-            self._begun.append(_Begun(image, active, *light, found))
+            self._begun.append(_Begun(image, active, expected, found))
 
     def _taken(self, image: Future[Decoded] | None, active: Active, light: LightEstimate) -> Look | None:
         """The look that was begun at this image, waited for. None where it was not, or by another version or in another
         light, or where it failed: who looks now is told why. Then none is begun any more."""
         begun, self.hidden_ms = self._begun.popleft() if self._begun else None, 0.0
-        if begun and begun.image is image and begun.active is active and not begun.dropped():
+        if begun and begun.image is image and begun.active is active and not begun.found.cancel():
             in_light = not begun.expected.exception() and begun.expected.result() == light
             if in_light and not begun.found.exception():
-                found, self.hidden_ms = begun.found.result()
+                found, self.hidden_ms, _ = begun.found.result()
                 return found
         for each in self._begun:
-            each.dropped()
+            each.found.cancel()
         self._begun.clear()
         return None
 
-    def _of_its_own(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(self._count, "look ahead", initializer=compute_alone)
+    def _one_thread(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(1, "look ahead", initializer=compute_alone)
 
 
 def _light(active: Active, at_ms: int | None, place: Callable[[], Placed]) -> LightEstimate:
@@ -148,22 +139,19 @@ def _light(active: Active, at_ms: int | None, place: Callable[[], Placed]) -> Li
 def _found(
     image: Future[Decoded],
     active: Active,
-    before: LightTracker | Future[LightTracker] | None,
-    light: tuple[Future[LightEstimate], Future[LightTracker]],
+    before: LightTracker | Future[tuple[Look, float, LightTracker]] | None,
+    expected: Future[LightEstimate],
     at_ms: int,
     source: SourceSettings,
-) -> tuple[Look, float]:
-    began_s, (expected, after) = time.perf_counter(), light
+) -> tuple[Look, float, LightTracker]:
+    began_s = time.perf_counter()
     try:
-        tracker = before.result() if isinstance(before, Future) else before
+        tracker = before.result()[2] if isinstance(before, Future) else before
         if tracker is None or tracker.starting(at_ms):
             raise LookupError("in a start a frame's own levels tell of its light")
         expected.set_result(tracker.light)
-        placed = active.sight.place(image.result(), source)
-        after.set_result(tracker.after(placed.levels, at_ms))
     except BaseException as error:
-        for told in light:
-            if not told.done():
-                told.set_exception(error)
+        expected.set_exception(error)
         raise
-    return look(placed, active, tracker.light), 1000 * (time.perf_counter() - began_s)
+    found = look(active.sight.place(image.result(), source), active, tracker.light)
+    return found, 1000 * (time.perf_counter() - began_s), tracker.after(found.placed.levels, at_ms)
