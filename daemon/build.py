@@ -23,7 +23,7 @@ from daemon.settings.tracing import tracing
 from daemon.streams import RedisStreams
 from memory.backends import TORCH, library
 from memory.errors import DriftlineError, WeightsError
-from memory.outline import KeptOutline, Outline, identity
+from memory.outline import KeptOutline, identity
 
 if TYPE_CHECKING:
     from memory.extract import Extractor
@@ -53,7 +53,7 @@ def extractor(settings: Settings) -> Extractor:
         normalize=configured.normalize,
         device=configured.device,
         scorer=ExportedModel(configured.scorer, configured.threads) if configured.scorer else None,
-        outline=_known(settings) if configured.backend != TORCH else None,
+        kept=_kept_outline(settings) if configured.backend != TORCH else None,
     )
     if backbone.untrained:
         log.warning("untrained weights: random features, for demonstrations only", model=configured.model)
@@ -61,22 +61,21 @@ def extractor(settings: Settings) -> Extractor:
     return backbone
 
 
-def _outline(settings: Settings) -> KeptOutline:
-    """Where the outline of the configured network is kept."""
+def _kept_outline(settings: Settings) -> KeptOutline | None:
+    """Where the outline of the configured network is kept; None where its weights are not to be read, of which who
+    loads them tells more. A damaged one is told and removed."""
     of = settings.extractor
-    name = identity(of.model, of.layers, of.weights, of.input_px, normalize=of.normalize, device=of.device)
-    return KeptOutline(settings.state_dir / BACKENDS / "outline.json", name)
-
-
-def _known(settings: Settings) -> Outline | None:
-    """The outline of the configured network, if it is kept; a damaged one is told."""
     try:
-        return _outline(settings).read()
+        name = identity(of.model, of.layers, of.weights, of.input_px, normalize=of.normalize, device=of.device)
     except (WeightsError, OSError):
-        return None  # who loads them tells more
+        return None
+    kept = KeptOutline(settings.state_dir / BACKENDS / "outline.json", name)
+    try:
+        kept.read()
     except DriftlineError as error:
         log.warning("the network's outline cannot be read", error=str(error))
-        return None
+        kept.drop()
+    return kept
 
 
 def redis_streams(settings: Settings) -> RedisStreams:
@@ -105,8 +104,9 @@ def engine(settings: Settings, opened: State, backbone: Extractor) -> Engine:
     configured, accelerated = settings.extractor, None
     if configured.backend != TORCH:
         library(configured.backend)
-        folder = settings.state_dir / BACKENDS
-        accelerated = AcceleratedBackend(configured.backend, backbone, configured.threads, folder, _outline(settings))
+        accelerated = AcceleratedBackend(
+            configured.backend, backbone, configured.threads, settings.state_dir / BACKENDS
+        )
     return Engine(settings, backbone, opened, clock.unix_ms, accelerated)
 
 

@@ -23,7 +23,7 @@ from daemon.outages import Resource
 from daemon.settings.tracing import Span, untraced
 from daemon.status import probe, status_report
 from daemon.streams import RedisLost, RedisStreams, Stream
-from memory.errors import StaleParent, StoreError
+from memory.errors import DriftlineError, StaleParent
 from memory.store import Store
 from memory.version import Model
 
@@ -137,7 +137,7 @@ class Service:
             self.learn(retraining.CAUSE, lambda: retraining.propose(self.engine, self.store, trained))
 
     def learn(self, cause: str, propose: Callable[[], object] | None = None) -> None:
-        """A lesson, or another proposal. A failure (full disk, another writer) is recorded; scoring goes on."""
+        """A lesson, or another proposal. A failure (full disk, weights that are gone) is recorded; scoring goes on."""
         with self._learning:
             self._notice()
             try:
@@ -146,7 +146,7 @@ class Service:
                     (propose or (lambda: lesson.learn(self.engine, self.store, cause)))()
             except StaleParent as error:
                 log.info("lesson postponed: another version came first", error=str(error))
-            except StoreError as error:
+            except DriftlineError as error:
                 log.error("lesson failed", error=str(error))
                 self.engine.ledger.event(self.engine.clock_ms(), "lesson_failed", error=str(error))
             self._probe()

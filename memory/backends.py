@@ -75,15 +75,21 @@ class OpenVino:
             compiled = core.compile_model(model, "CPU", wanted | {"INFERENCE_NUM_THREADS": count})
             return compiled.create_infer_request(), threading.Lock()  # a version is compared while frames are judged
 
+        self._shape = shape
         self._together = request(threads)
         self._alone = request(1) if threads > 1 else self._together
-        self._shape = shape
+        drawn = np.random.default_rng(0).integers(0, 256, (1, *shape, 3), dtype=np.uint8)
+        if not np.array_equal(self._by(self._alone, drawn), self._by(self._together, drawn)):
+            self._alone = self._together
 
     def __call__(self, images: Image) -> Patches:
         return _one_by_one(images, self._shape, self._patches)
 
     def _patches(self, image: Image) -> Patches:
-        request, busy = self._alone if computes_alone() else self._together
+        return self._by(self._alone if computes_alone() else self._together, image)
+
+    def _by(self, one: tuple[Any, threading.Lock], image: Image) -> Patches:
+        request, busy = one
         with busy:
             request.infer([image], share_inputs=True)
             patches: Patches = np.array(request.get_output_tensor().data)  # the next image overwrites its own
@@ -114,7 +120,12 @@ class OnnxRuntime:
 
 
 def compiled(
-    name: str, network: Callable[[], PatchNetwork], shape: Shape, threads: int, kept: Path, taught: Iterable[Image]
+    name: str,
+    network: Callable[[], PatchNetwork],
+    shape: Shape,
+    threads: int,
+    kept: Path,
+    taught: Callable[[], Iterable[Image]],
 ) -> Backend:
     """The backend of this `name` for images of this shape; it may use so many `threads`.
 
@@ -156,6 +167,14 @@ def _one_by_one(images: Image, shape: Shape, patches_of: Callable[[Image], Patch
     return np.concatenate([patches_of(image[None]) for image in images])
 
 
+def kept_name(name: str, fingerprint: str, follows_from: str) -> str:
+    """The name of the folder of a network that was converted for a backend: by its fingerprint, what else it
+    `follows_from`, and the versions of what converts it."""
+    module, _ = LIBRARIES[name]
+    versions = " ".join(f"{each} {version(each)}" for each in ("driftline", "torch", module))
+    return f"{name}-{fingerprint[:12]}-{follows_from}-{hashlib.sha256(versions.encode()).hexdigest()[:8]}"
+
+
 def sum_of(kept: Path) -> str:
     """The SHA-256 of a folder's files by their names, without that of the sum itself."""
     files = sorted(file for file in kept.iterdir() if file.name != SUM_FILE)
@@ -166,12 +185,14 @@ def sum_of(kept: Path) -> str:
 @contextmanager
 def _read(kept: Path) -> Iterator[str]:
     """A context in which a converted network is read, with its sum. Raises DamagedNetwork where that is not the one it
-    was written with, or where reading fails."""
+    was written with, or where the library refuses what it reads."""
     try:
         found, written = sum_of(kept), (kept / SUM_FILE).read_text(encoding="ascii")
         if found != written:
             raise ValueError(f"the sum {found[:12]} instead of {written[:12]}")
         yield found
+    except (MemoryError, PermissionError):  # no word on the network
+        raise
     except Exception as error:  # each library raises its own
         raise DamagedNetwork(
             expected=f"a converted network in {kept}",

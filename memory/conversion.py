@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,9 +24,9 @@ from memory.patch_network import PatchNetwork
 IN_FLOAT = ("AvgPool", "Interpolate", "Concat")
 
 
-def convert(name: str, network: PatchNetwork, shape: Shape, kept: Path, taught: Iterable[Image]) -> None:
+def convert(name: str, network: PatchNetwork, shape: Shape, kept: Path, taught: Callable[[], Iterable[Image]]) -> None:
     """Convert a network for the backend of this `name` and images of this shape, and store it as the folder `kept`,
-    unless another process has done so meanwhile; a crash leaves all of it or nothing.
+    unless another process has done so meanwhile. A crash leaves all of it or nothing by that name.
 
     For eight bits it is quantized by images `taught`, (height_px, width_px, 3) u8. Raises DriftlineError where the
     library is not installed, StoreError where the disk refuses.
@@ -46,7 +46,7 @@ def convert(name: str, network: PatchNetwork, shape: Shape, kept: Path, taught: 
             else:
                 ov = library(name)
                 model = ov.convert_model(exported)
-                model = _quantized(model, list(taught)) if name == INT8 else model
+                model = _quantized(model, list(taught())) if name == INT8 else model
                 ov.save_model(model, whole / OPENVINO_FILE, compress_to_fp16=False)
             (whole / SUM_FILE).write_text(sum_of(whole), encoding="ascii")
             for file in whole.iterdir():

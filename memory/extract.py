@@ -19,7 +19,7 @@ from memory.exported.detector import as_features
 from memory.exported.model import ExportedModel
 from memory.features import Features, Image, Patches
 from memory.geometry import InputShapes
-from memory.outline import Outline
+from memory.outline import KeptOutline, Outline
 from memory.tiles import Tiling
 from memory.weights_path import UNTRAINED
 
@@ -48,9 +48,9 @@ class Extractor:
     `scorer` is an exported model whose value of each patch follows its features as two more of them, for the detector
     of that kind.
 
-    Torch computes it in full float32, the reference that every other `backend` must agree with: see `on`. With an
-    `outline` that an earlier extractor of the same settings has left, its weights are loaded when they are first
-    needed, and torch, of half a gigabyte, with them.
+    Torch computes it in full float32, the reference that every other `backend` must agree with: see `on`. Where an
+    earlier extractor of the same settings has `kept` its outline, the weights are loaded when they are first needed,
+    and torch, of half a gigabyte, with them.
 
     Raises WeightsError when weights are missing or do not fit, DriftlineError for a model that timm does not know, or
     for layers or an `input_px` that the model does not have: where the weights are loaded, which also raises it where
@@ -67,7 +67,7 @@ class Extractor:
         normalize: bool,
         device: str,
         scorer: ExportedModel | None = None,
-        outline: Outline | None = None,
+        kept: KeptOutline | None = None,
     ) -> None:
         self.input_px = input_px
         self.untrained = weights == UNTRAINED
@@ -86,6 +86,7 @@ class Extractor:
                 device=device,
             )
 
+        outline, self._kept = kept.read() if kept else None, kept
         self._reference = _Loading(load, outline)
         known = outline or self._reference.network().outline
         self.fingerprint = known.fingerprint
@@ -114,10 +115,11 @@ class Extractor:
         """Where its features are computed, by torch's names."""
         return "cpu" if self._quick else str(self._reference.network().device)
 
-    @property
-    def outline(self) -> Outline:
-        """What is known of the network by now."""
-        return replace(self._known, grids=dict(self._grids))
+    def keep_outline(self) -> None:
+        """Keep what is known of the network by now, if it was loaded for that. Raises StoreError where the disk
+        refuses."""
+        if self._kept is not None and self.loaded:
+            self._kept.write(replace(self._known, grids=dict(self._grids)))
 
     def on(self, backend: Backend) -> Extractor:
         """The same extractor on another backend: nearly the same features, computed faster."""
@@ -206,6 +208,7 @@ class _Loading:
     def __init__(self, load: Callable[[], ReferenceNetwork], outline: Outline | None) -> None:
         self._load, self._outline = load, outline
         self._found: ReferenceNetwork | None = None
+        self._refused: DriftlineError | None = None
         self._one_at_a_time = Lock()
 
     @property
@@ -216,13 +219,16 @@ class _Loading:
     def network(self) -> ReferenceNetwork:
         """The network, loaded."""
         with self._one_at_a_time:
+            if self._refused is not None:
+                raise self._refused
             if self._found is None:
                 found = self._load()
                 if self._outline is not None and found.outline.fingerprint != self._outline.fingerprint:
-                    raise DriftlineError(
+                    self._refused = DriftlineError(
                         expected=f"the weights that were in use before, {self._outline.fingerprint[:12]}",
                         came=f"others by the same name, {found.outline.fingerprint[:12]}",
-                        do="bring them back; or remove `backends/outline.json` of the state folder, and teach again",
+                        do="bring them back, or teach into a new state_dir",
                     )
+                    raise self._refused
                 self._found = found
             return self._found

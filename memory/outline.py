@@ -70,6 +70,10 @@ class KeptOutline:
                 do="nothing: the weights are loaded, and it is written anew",
             ) from error
 
+    def drop(self) -> None:
+        """Remove the file."""
+        self._file.unlink(missing_ok=True)
+
     def write(self, outline: Outline) -> None:
         """Keep this outline. Raises StoreError where the disk refuses."""
         grids = [[shape, grid] for shape, grid in outline.grids.items()]

@@ -15,6 +15,8 @@ from memory.runtime import set_torch_threads
 from memory.torch_backend import Torch
 from memory.weights_file import REFUSALS
 
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory")  # torch raises RuntimeError for both
+
 
 class ReferenceNetwork:
     """The loaded network of an extractor, with what `memory.extract.Extractor` says of its settings.
@@ -43,11 +45,13 @@ class ReferenceNetwork:
         )
 
     def grid(self, height_px: int, width_px: int) -> Grid | None:
-        """Rows and columns of the patches of images of this shape, by computing one; None where it takes none, or
-        divides them not into patches exactly."""
+        """Rows and columns of the patches of images of this shape, by computing one; None where the network takes no
+        such image or does not divide it exactly into patches. Raises RuntimeError where memory runs out."""
         try:
             grid = self.patches.grid(height_px, width_px)
-        except REFUSALS:
+        except REFUSALS as error:
+            if any(words in str(error) for words in OUT_OF_MEMORY):  # no word on the network: it may go well next time
+                raise
             return None
         stride_px = self.outline.stride_px
         # A convolution without a margin: its patches do not lie where a share of the image would.

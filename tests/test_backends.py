@@ -16,6 +16,7 @@ from memory.backends import Backend, compiled
 from memory.errors import DriftlineError
 from memory.extract import Extractor
 from memory.features import Image
+from memory.runtime import compute_alone
 
 THREADS = 2
 
@@ -26,7 +27,7 @@ def images() -> list[Image]:
 
 
 def made(name: str, extractor: Extractor, kept: Path, images: list[Image]) -> Backend:
-    return compiled(name, lambda: extractor.network, (INPUT_PX, INPUT_PX), THREADS, kept, images)
+    return compiled(name, lambda: extractor.network, (INPUT_PX, INPUT_PX), THREADS, kept, lambda: images)
 
 
 def apart(one: Extractor, other: Extractor, images: list[Image]) -> float:
@@ -48,12 +49,21 @@ def test_a_backend_is_near_the_reference(
     assert np.array_equal(first, quick(images[0]).patches)
 
 
+@pytest.mark.parametrize("name", ["openvino", "openvino-int8", "onnx"])
+def test_a_thread_that_computes_alone_computes_the_same(
+    name: str, extractor: Extractor, images: list[Image], tmp_path: Path
+) -> None:
+    quick = made(name, extractor, tmp_path / "kept", images)
+    with ThreadPoolExecutor(1, initializer=compute_alone) as one:
+        assert np.array_equal(quick(np.stack(images)), one.submit(quick, np.stack(images)).result())
+
+
 @pytest.mark.parametrize("name", ["openvino", "onnx"])
 def test_a_batch_of_tiles_is_that_of_its_tiles_in_the_shape_compiled_for(
     name: str, extractor: Extractor, images: list[Image], tmp_path: Path
 ) -> None:
     wide = np.stack(images)[:, :32]
-    quick = extractor.on(compiled(name, lambda: extractor.network, (32, INPUT_PX), THREADS, tmp_path / "kept", []))
+    quick = extractor.on(compiled(name, lambda: extractor.network, (32, INPUT_PX), THREADS, tmp_path / "kept", list))
     patches = quick.tiles(wide)
     assert patches.shape == extractor.tiles(wide).shape
     assert np.allclose(patches, extractor.tiles(wide), atol=0.01, rtol=0.01)

@@ -193,6 +193,7 @@ def test_what_a_thread_computes_alone_is_the_same_to_the_bit() -> None:
         together = shipped(image).patches
         with ThreadPoolExecutor(1, initializer=compute_alone) as one:
             alone = one.submit(shipped, image).result().patches
+            assert one.submit(torch.get_num_threads).result() == 1
     finally:
         torch.set_num_threads(before)
     assert np.array_equal(alone, together)

@@ -12,10 +12,12 @@ from pictures import INPUT_PX, png
 from servers import fresh_python
 
 from daemon import build
+from daemon.inference.backend import _put_away
 from daemon.ledger.state import open_state
 from daemon.settings.load import Settings
 from daemon.streams import RedisStreams
-from memory.errors import DriftlineError
+from memory import conversion, reference_network
+from memory.errors import DriftlineError, StoreError
 from memory.extract import Extractor
 from memory.outline import KeptOutline, Outline, identity
 
@@ -67,13 +69,71 @@ def test_it_sees_a_frame_again_by_torch_when_it_learns(begun: Settings) -> None:
     assert "True True" in said.stdout, said
 
 
-def test_weights_that_are_others_by_the_same_name_are_refused(begun: Settings) -> None:
+def test_weights_that_are_others_by_the_same_name_are_refused(begun: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = begun.state_dir / "backends" / "outline.json"
     kept.write_text(json.dumps(json.loads(kept.read_text()) | {"fingerprint": "b" * 64}))
     backbone = build.extractor(begun)
     assert not backbone.loaded
+    for _ in range(2):
+        with pytest.raises(DriftlineError, match="others by the same name"):
+            _ = backbone.network
+    monkeypatch.setattr(reference_network, "ReferenceNetwork", None)  # they are not loaded again for nothing
     with pytest.raises(DriftlineError, match="others by the same name"):
         _ = backbone.network
+
+
+def test_memory_that_ran_out_is_no_word_on_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    backbone = Extractor(**OF)  # type: ignore[arg-type]  # plain values by name
+
+    def full(*_: int) -> tuple[int, int]:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 byte")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(backbone.network), "grid", full)
+        with pytest.raises(RuntimeError, match="allocate"):
+            backbone.takes(96, 64)
+    assert backbone.takes(96, 64)
+
+
+@pytest.mark.parametrize("refuses", ["network", "outline"])
+def test_a_full_disk_stops_no_line(
+    refuses: str, quick: Settings, taught: Path, wire: RedisStreams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise StoreError(expected="to write", came="No space left on device", do="free disk space")
+
+    monkeypatch.setattr(*((conversion, "convert") if refuses == "network" else (KeptOutline, "write")), full)
+    service = start_line(taught, quick, build.extractor(quick), wire)
+    told = service.status()
+    assert str(told["backend"]).startswith("torch" if refuses == "network" else "openvino")
+    assert ("No space left" in str(told["backend_refused"])) == (refuses == "network")
+
+
+def test_a_damaged_network_that_another_process_has_put_away_is_no_error(tmp_path: Path) -> None:
+    _put_away(tmp_path / "gone")
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "network.xml").write_text("torn")
+    _put_away(tmp_path / "there")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "then",
+    [
+        "from memory.simplenet import training; training.STEPS = 2;"
+        " training.trained(np.random.rand(90, 8).astype('f'), 0)",
+        "from memory.extract import Extractor; Extractor(model='driftline-tiny', layers=(2, 3), weights='shipped',"
+        " input_px=64, normalize=True, device='cpu')",
+    ],
+)
+def test_who_loads_torch_tells_it_of_its_threads(then: str) -> None:
+    said = fresh_python(
+        "import os, sys; del os.environ['OMP_NUM_THREADS']\n"
+        "from memory.runtime import use_threads\n"
+        "import numpy as np\n"
+        f"use_threads(3); assert 'torch' not in sys.modules; {then}; import torch; print(torch.get_num_threads())"
+    )
+    assert said.stdout.strip() == "3", said
 
 
 def test_other_settings_have_another_outline(begun: Settings) -> None:
@@ -98,7 +158,7 @@ def test_damaged_files_are_made_again(begun: Settings, wire: RedisStreams) -> No
     assert active is not None
     assert active.scorer.extractor.backend.name == "openvino"
     assert (outline.read_text(), weights.read_bytes()) == (before, whole)
-    assert [file.parent.name for file in networks] == [f"openvino-{backbone.fingerprint[:12]}-64x64"]
+    assert [file.parent for file in networks] == list(begun.state_dir.glob("backends/openvino-*-64x64-*"))
 
 
 def test_a_line_on_torch_keeps_none(settings: Settings) -> None:
@@ -123,12 +183,14 @@ def test_a_damaged_outline_is_told(damage: str, tmp_path: Path) -> None:
         KeptOutline(tmp_path / "outline.json", "this").read()
 
 
-def test_an_extractor_with_an_outline_says_the_same_before_and_after_it_is_loaded() -> None:
-    full = Extractor(**OF)  # type: ignore[arg-type]  # plain values by name
+def test_an_extractor_says_the_same_before_and_after_it_is_loaded(tmp_path: Path) -> None:
+    kept = KeptOutline(tmp_path / "outline.json", "this")
+    full = Extractor(**OF, kept=kept)  # type: ignore[arg-type]  # plain values by name
     assert full.takes(96, 64)
     assert not full.takes(101, 64)
     assert not full.shapes.fixed
-    light = Extractor(**OF, outline=full.outline)  # type: ignore[arg-type]  # as above
+    full.keep_outline()
+    light = Extractor(**OF, kept=kept)  # type: ignore[arg-type]  # as above
     told = [(e.fingerprint, e.shapes, e.takes(96, 64), e.grid_of(96, 64), e.takes(101, 64)) for e in (full, light)]
     assert told[0] == told[1]
     assert (full.loaded, light.loaded) == (True, False)

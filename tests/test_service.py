@@ -26,7 +26,7 @@ from daemon.ledger.state import open_state
 from daemon.service import Service
 from daemon.settings.load import Settings
 from daemon.streams import RedisStreams
-from memory.errors import ExtractorMismatch
+from memory.errors import ExtractorMismatch, WeightsError
 from memory.extract import Extractor
 
 
@@ -343,6 +343,23 @@ def test_a_watched_folder_is_judged_on_while_redis_is_away(
     server.connected = True
     settle(service, lambda: not service.trouble, turns=2000)
     assert len(wire.entries("verdicts")) == 11
+
+
+def test_weights_that_are_gone_when_a_lesson_needs_them_cost_the_lesson_only(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line on another backend loads them when it learns, which may be months after its start."""
+    _confirm_new_material(service)
+
+    def gone(*_: object) -> None:
+        raise WeightsError(expected="weights", came="no such file", do="bring them back")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("daemon.learning.lesson.learn", gone)
+        service.lesson_if_due()
+    assert "bring them back" in str(events(service, "lesson_failed")[0]["error"])
+    service.lesson_if_due()
+    assert service.store.newest_number() == 2
 
 
 def test_a_full_disk_at_commit_costs_the_lesson_only(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,7 +36,7 @@ def main() -> None:
     if backend != "torch":
         taught = [decode(Path(path).read_bytes(), extract.input_px, MAX_PIXELS) for path in task.taught]
         shape = (extract.input_px, extract.input_px)
-        extract = extract.on(compiled(backend, lambda: extract.network, shape, 2, folder / backend, taught))
+        extract = extract.on(compiled(backend, lambda: extract.network, shape, 2, folder / backend, lambda: taught))
 
     def score(data: bytes) -> float:
         scored = bank.score(View(extract(decode(data, extract.input_px, MAX_PIXELS))))

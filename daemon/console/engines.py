@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from daemon.inference.engine import Engine
 
 if TYPE_CHECKING:
-    from memory.extract import Extractor  # for its type alone: torch comes with it
+    from memory.extract import Extractor  # for its type alone
 
 
 class Engines:

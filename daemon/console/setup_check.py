@@ -163,7 +163,7 @@ class SetupChecks:
     def _tried(self, draft: teaching.Draft, known: Iterable[Path]) -> tuple[list[float], dict[str, Any]]:
         """The draft's scores, in multiples of its threshold, of those known defects that it can take, and what that
         found and cost."""
-        self._line.engines.backbone()  # loaded before the clock runs
+        _ = self._line.engines.backbone().network  # loaded before the clock runs
         shares, took_ms = [], []
         for path in known:
             began = time.perf_counter()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
-from collections.abc import Iterable, Iterator
+import uuid
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,8 +20,8 @@ from daemon.ledger.ledger import Ledger
 from memory import backends
 from memory.backends import Backend
 from memory.canvas import Canvas
+from memory.errors import StoreError
 from memory.features import Features, Image
-from memory.outline import KeptOutline
 from memory.tiles import Tiling
 from memory.version import Model, Version
 from policies.parity import Parity, compare
@@ -49,9 +51,8 @@ class AcceleratedBackend:
     verdict (`policies.parity`). Otherwise the reference judges, more slowly, and log, event and status say so.
     """
 
-    def __init__(self, name: str, reference: Extractor, threads: int, folder: Path, outline: KeptOutline) -> None:
+    def __init__(self, name: str, reference: Extractor, threads: int, folder: Path) -> None:
         self.name = name
-        self._outline = outline
         self._reference = reference
         self._threads = threads
         self._folder = folder
@@ -66,13 +67,16 @@ class AcceleratedBackend:
         parts = model.snapshot.calibration_set.samples
         if all(pictures.sample(part) is None for part in parts):
             return self._refused(version, "the images of its calibration parts were not kept: teach again")
-        tiles = (
-            tile
-            for part in parts
-            if (image := pictures.sample(part)) is not None
-            for tile in _tiles(sight.canvas.tiling, image)
-        )
-        accelerated = self._compiled(scene_records.reference_id(model), sight.canvas, tiles)
+
+        def taught() -> Iterator[Image]:
+            for part in parts:
+                if (image := pictures.sample(part)) is not None:
+                    yield from _tiles(sight.canvas.tiling, image)
+
+        try:
+            accelerated = self._compiled(scene_records.reference_id(model), sight.canvas, taught)
+        except StoreError as error:  # a full disk stops no line
+            return self._refused(version, str(error))
         certificate = ledger.certificate(version.sha256, self.name)
         parity = (
             Parity.of(certificate["parity"])
@@ -100,7 +104,7 @@ class AcceleratedBackend:
         log.error("backend refused: torch judges", backend=self.name, reason=reason)
         return Scorer(self._reference, Threshold.of(version.threshold), reason)
 
-    def _compiled(self, reference: str, canvas: Canvas, taught: Iterable[Image]) -> Extractor:
+    def _compiled(self, reference: str, canvas: Canvas, taught: Callable[[], Iterable[Image]]) -> Extractor:
         """The extractor on this backend for tiles of the canvas of a version with this reference; eight bits are
         calibrated by tiles of its `taught` parts. Weights are loaded only where no such network is kept; then what is
         known of them is kept too."""
@@ -108,7 +112,7 @@ class AcceleratedBackend:
             return self._compiled_for[reference]
         base, shape = self._reference, canvas.geometry.tile_px
         follows_from = reference if self.name == backends.INT8 else f"{shape[0]}x{shape[1]}"
-        kept = self._folder / f"{self.name}-{base.fingerprint[:12]}-{follows_from}"
+        kept = self._folder / backends.kept_name(self.name, base.fingerprint, follows_from)
 
         def converted() -> Backend:
             return backends.compiled(self.name, lambda: base.network, shape, self._threads, kept, taught)
@@ -117,13 +121,23 @@ class AcceleratedBackend:
             quick = converted()
         except backends.DamagedNetwork as error:
             log.warning("a damaged network is converted again", error=str(error))
-            shutil.rmtree(kept)
+            _put_away(kept)
             quick = converted()
         base.grid_of(*shape)  # among what is known of it from now on
-        if base.loaded:
-            self._outline.write(base.outline)
+        try:
+            base.keep_outline()
+        except StoreError as error:  # the next start takes longer
+            log.warning("what is known of the network cannot be kept", error=str(error))
         self._compiled_for = {reference: base.on(quick)}
         return self._compiled_for[reference]
+
+
+def _put_away(kept: Path) -> None:
+    """Remove a folder that another process may be removing too, or have written anew since."""
+    aside = kept.with_name(f"{kept.name}.{uuid.uuid4().hex}")
+    with contextlib.suppress(FileNotFoundError):
+        kept.rename(aside)
+        shutil.rmtree(aside)
 
 
 def parity_summary(parity: Parity) -> dict[str, object]:

@@ -144,7 +144,6 @@ def _found(
     at_ms: int,
     source: SourceSettings,
 ) -> tuple[Look, float, LightTracker]:
-    began_s = time.perf_counter()
     try:
         tracker = before.result()[2] if isinstance(before, Future) else before
         if tracker is None or tracker.starting(at_ms):
@@ -153,5 +152,7 @@ def _found(
     except BaseException as error:
         expected.set_exception(error)
         raise
-    found = look(active.sight.place(image.result(), source), active, tracker.light)
+    seen = image.result()
+    began_s = time.perf_counter()
+    found = look(active.sight.place(seen, source), active, tracker.light)
     return found, 1000 * (time.perf_counter() - began_s), tracker.after(found.placed.levels, at_ms)

@@ -10,6 +10,7 @@ from torch import nn
 
 from memory.features import Patches
 from memory.progress import steps
+from memory.runtime import set_torch_threads
 from memory.simplenet.network import SLOPE, Discriminator, Weights, named
 
 HIDDEN = 128
@@ -27,6 +28,7 @@ def trained(good: Patches, seed: int) -> Discriminator:
     whitened instead of adapted by a layer, and the loss is the logistic one instead of the truncated one: truncated,
     all that is far away is equally far.
     """
+    set_torch_threads()
     rng = np.random.default_rng(seed)
     mean, whitening = _whitening(good)
     white = torch.from_numpy((good - mean) @ whitening)
