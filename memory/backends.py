@@ -76,11 +76,11 @@ class OpenVino:
             return compiled.create_infer_request(), threading.Lock()  # a version is compared while frames are judged
 
         self._shape = shape
-        self._together = request(threads)
-        self._alone = request(1) if threads > 1 else self._together
-        drawn = np.random.default_rng(0).integers(0, 256, (1, *shape, 3), dtype=np.uint8)
-        if not np.array_equal(self._by(self._alone, drawn), self._by(self._together, drawn)):
-            self._alone = self._together
+        self._together = self._alone = request(threads)
+        if threads > 1:
+            alone, drawn = request(1), np.random.default_rng(0).integers(0, 256, (1, *shape, 3), dtype=np.uint8)
+            if np.array_equal(self._by(alone, drawn), self._by(self._together, drawn)):
+                self._alone = alone
 
     def __call__(self, images: Image) -> Patches:
         return _one_by_one(images, self._shape, self._patches)

@@ -7,11 +7,7 @@ import numpy.typing as npt
 
 BEYOND = 65_520.0  # from here on the nearest of float16 is infinity
 DROPPED_BITS = 13  # of the 23 in a float32's fraction
-MASK, ALMOST_HALF, LAST_BIT = (
-    np.uint32(0xFFFFFFFF << DROPPED_BITS & 0xFFFFFFFF),
-    np.uint32((1 << DROPPED_BITS - 1) - 1),
-    1,
-)
+DROPPED = np.uint32((1 << DROPPED_BITS) - 1)
 SMALLEST_NORMAL = np.float32(2**-14)
 STEP_BELOW = np.float32(0.75)  # floats around it are 2^-24 apart, as those of float16 below its smallest normal are
 
@@ -27,10 +23,10 @@ def rounded(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         raise OverflowError("expected finite values that float16 can hold")
     bits = values.view(np.uint32)
     sum_bits = bits >> DROPPED_BITS
-    sum_bits &= LAST_BIT
+    sum_bits &= 1
     sum_bits += bits
-    sum_bits += ALMOST_HALF
-    sum_bits &= MASK
+    sum_bits += DROPPED >> 1
+    sum_bits &= ~DROPPED
     near = sum_bits.view(np.float32)
     small = size < SMALLEST_NORMAL
     if small.any():

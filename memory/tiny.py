@@ -6,13 +6,12 @@ CPU does fastest: it takes half of its teacher's time.
 
 from __future__ import annotations
 
-from importlib.resources import files
-
 import torch
 from safetensors.torch import load
 from torch import Tensor, nn
 
 from memory.errors import DriftlineError
+from memory.weights_path import SHIPPED_FILE
 
 NAME = "driftline-tiny"
 STAGES = (24, 48, 64, 128)  # channels at strides 2, 4, 8 and 16
@@ -63,7 +62,7 @@ def trained(layers: tuple[int, ...] = LAYERS) -> Tiny:
             expected=f"layers {list(LAYERS)} of {NAME}", came=f"{list(layers)}", do="set extractor.layers to these"
         )
     network = Tiny()
-    tensors = load(files("memory").joinpath("driftline-tiny.safetensors").read_bytes())
+    tensors = load(SHIPPED_FILE.read_bytes())
     network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
     return network
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import version
-from threading import Thread, local
+from threading import Thread
 
 import torch
 
@@ -13,8 +13,6 @@ from memory.packed import Packed
 from memory.patch_network import PatchNetwork
 from memory.runtime import computes_alone
 from memory.tiny import Tiny
-
-_thread = local()
 
 
 class Torch:
@@ -42,11 +40,10 @@ class Torch:
 
 def _with_one_thread() -> None:
     """Let torch compute with one thread in the calling one; other threads keep what they had."""
-    if getattr(_thread, "alone", False):
-        return
     count = torch.get_num_threads()
+    if count == 1:
+        return
     torch.set_num_threads(1)  # of this thread, and of those that compute for the first time later
     others = Thread(target=torch.set_num_threads, args=(count,))
     others.start()
     others.join()
-    _thread.alone = True

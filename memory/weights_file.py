@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from memory.errors import WeightsError
-from memory.weights_path import INSTALLED, installed
+from memory.weights_path import INSTALLED, weights_path
 
 # What timm's networks raise for a layer, a size or weights that they do not have.
 REFUSALS = (OSError, RuntimeError, ValueError, IndexError, AssertionError, TypeError)
@@ -22,7 +22,8 @@ def load(network: Any, create: Callable[..., Any], model: str, weights: str) -> 
     A file whose tensors have other names or sizes, as position embeddings for images of another size, is brought to the
     network by timm, as weights of its hub are. Raises WeightsError for a file that is missing or does not fit.
     """
-    path = installed(model) if weights == INSTALLED else Path(weights)
+    path = weights_path(model, weights)
+    assert path is not None  # noqa: S101  # of `hub` and `untrained` no file is loaded
     tensors, wanted = _read(path), network.state_dict()
     if weights == INSTALLED:
         tensors = _in_order(model, tensors)

