@@ -61,7 +61,9 @@ class Bench:
     def line(self, name: str, goods: Sequence[bytes], region: Region | None = None, **settings: object) -> Engine:
         """An engine taught from these files' contents."""
         files = self.write(f"{name}-goods", goods)
-        line = Settings.model_validate({"state_dir": self.folder / name, "extractor": {"device": "cpu"}} | settings)
+        line = Settings.model_validate(
+            {"state_dir": self.folder / name, "extractor": {"device": "cpu", "backend": "torch"}} | settings
+        )
         opened = open_state(line.state_dir)
         engine = build.engine(line, opened, self.backbone)
         teach(images_in(files), engine, opened.store, "bench", untracked, region)

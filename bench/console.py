@@ -105,7 +105,7 @@ def measure(options: argparse.Namespace, extent: Extent, root: Path, redis_port:
     settings = {
         "line": "bench",
         "state_dir": str(root / "state"),
-        "extractor": {"input_px": extent.input_px},
+        "extractor": {"input_px": extent.input_px, "backend": "torch"},
         "redis": {"url": f"redis://127.0.0.1:{redis_port}/0"},
         "console": {"port": console_port},
     }

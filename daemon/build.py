@@ -15,13 +15,14 @@ import structlog
 from daemon import clock
 from daemon.inference.backend import AcceleratedBackend
 from daemon.inference.engine import Engine
+from daemon.inference.quickest import AUTO, QuickestBackend
 from daemon.intake.registry import open_source
 from daemon.ledger.state import State
 from daemon.service import Service
 from daemon.settings.load import Settings
 from daemon.settings.tracing import tracing
 from daemon.streams import RedisStreams
-from memory.backends import TORCH, library
+from memory.backends import BFLOAT16, INT8, OPENVINO, TORCH, installed, library
 from memory.errors import DriftlineError, WeightsError
 from memory.outline import KeptOutline, identity
 
@@ -53,7 +54,7 @@ def extractor(settings: Settings) -> Extractor:
         normalize=configured.normalize,
         device=configured.device,
         scorer=ExportedModel(configured.scorer, configured.threads) if configured.scorer else None,
-        kept=_kept_outline(settings) if configured.backend != TORCH else None,
+        kept=_kept_outline(settings) if accelerated_backends(settings) else None,
     )
     if backbone.untrained:
         log.warning("untrained weights: random features, for demonstrations only", model=configured.model)
@@ -101,13 +102,24 @@ def reference_engine(settings: Settings, opened: State, backbone: Extractor) -> 
 def engine(settings: Settings, opened: State, backbone: Extractor) -> Engine:
     """A line's engine on the configured backend; no version is active yet. Raises DriftlineError where its library is
     not installed."""
-    configured, accelerated = settings.extractor, None
-    if configured.backend != TORCH:
-        library(configured.backend)
-        accelerated = AcceleratedBackend(
-            configured.backend, backbone, configured.threads, settings.state_dir / BACKENDS
-        )
-    return Engine(settings, backbone, opened, clock.unix_ms, accelerated)
+    threads, folder = settings.extractor.threads, settings.state_dir / BACKENDS
+    accelerated = [AcceleratedBackend(name, backbone, threads, folder) for name in accelerated_backends(settings)]
+    if settings.extractor.backend != AUTO:
+        for each in accelerated:
+            library(each.name)
+        return Engine(settings, backbone, opened, clock.unix_ms, *accelerated)
+    chosen = QuickestBackend(accelerated, backbone, threads) if accelerated else None
+    return Engine(settings, backbone, opened, clock.unix_ms, chosen)
+
+
+def accelerated_backends(settings: Settings) -> tuple[str, ...]:
+    """The backends that may judge in place of torch: the configured one, or for `auto` those of OpenVINO where it is
+    installed; none where torch is to use a named GPU."""
+    of = settings.extractor
+    if of.backend != AUTO:
+        return () if of.backend == TORCH else (of.backend,)
+    own_device = of.device in {AUTO, "cpu"}
+    return tuple(name for name in (OPENVINO, BFLOAT16, INT8) if own_device and installed(name))
 
 
 def service(settings: Settings, opened: State, backbone: Extractor, streams: RedisStreams) -> Service:

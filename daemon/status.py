@@ -69,6 +69,7 @@ def status_report(engine: Engine, probe_ms: float | None, broker: str, trouble: 
         "untrained_weights": engine.extractor.untrained,
         "backend": active.scorer.extractor.backend.description if active else None,
         "backend_refused": active.scorer.refused if active else None,
+        "backend_choice": asdict(choice) if active and (choice := active.scorer.choice) else None,
         "broker": broker,
         "trouble": dict(trouble),
         "left_out": engine.pace.left_out,

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -22,11 +23,12 @@ from memory.runtime import computes_alone, processor
 if TYPE_CHECKING:
     from memory.patch_network import PatchNetwork
 
-TORCH, ONNX, INT8 = "torch", "onnx", "openvino-int8"
+TORCH, ONNX = "torch", "onnx"
+OPENVINO, BFLOAT16, INT8 = "openvino", "openvino-bf16", "openvino-int8"
 # The library of each backend, by its name in Python and on PyPI, and the extra of ours that installs it.
 LIBRARIES = {
-    "openvino": ("openvino", "openvino"),
-    "openvino-bf16": ("openvino", "openvino"),
+    OPENVINO: ("openvino", "openvino"),
+    BFLOAT16: ("openvino", "openvino"),
     INT8: ("openvino", "openvino"),
     ONNX: ("onnxruntime", "onnx"),
 }
@@ -59,7 +61,7 @@ class OpenVino:
 
     def __init__(self, name: str, kept: Path, shape: Shape, threads: int) -> None:
         core = library(name).Core()
-        precision = "bf16" if name == "openvino-bf16" else "f32"
+        precision = "bf16" if name == BFLOAT16 else "f32"
         if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise DriftlineError(
                 expected="a processor that computes in bfloat16",
@@ -156,6 +158,17 @@ def library(name: str) -> Any:
         ) from error
 
 
+def installed(name: str) -> bool:
+    """Whether the library that computes a backend is there, which is not loaded for that."""
+    return find_spec(LIBRARIES[name][0]) is not None
+
+
+def versions(name: str) -> str:
+    """The versions of what converts and computes a network for a backend."""
+    module, _ = LIBRARIES[name]
+    return " ".join(f"{each} {version(each)}" for each in ("driftline", "torch", module))
+
+
 def _one_by_one(images: Image, shape: Shape, patches_of: Callable[[Image], Patches]) -> Patches:
     """Patches (N, P, D) of images (N, H, W, 3), each computed as a batch of one, (1, H, W, 3)."""
     if images.shape[1:] != (*shape, 3):
@@ -170,9 +183,7 @@ def _one_by_one(images: Image, shape: Shape, patches_of: Callable[[Image], Patch
 def kept_name(name: str, fingerprint: str, follows_from: str) -> str:
     """The name of the folder of a network that was converted for a backend: by its fingerprint, what else it
     `follows_from`, and the versions of what converts it."""
-    module, _ = LIBRARIES[name]
-    versions = " ".join(f"{each} {version(each)}" for each in ("driftline", "torch", module))
-    return f"{name}-{fingerprint[:12]}-{follows_from}-{hashlib.sha256(versions.encode()).hexdigest()[:8]}"
+    return f"{name}-{fingerprint[:12]}-{follows_from}-{hashlib.sha256(versions(name).encode()).hexdigest()[:8]}"
 
 
 def sum_of(kept: Path) -> str:

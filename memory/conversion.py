@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import logging
+import sys
 from collections.abc import Callable, Iterable
+from contextlib import redirect_stdout
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -63,16 +66,22 @@ def convert(name: str, network: PatchNetwork, shape: Shape, kept: Path, taught: 
 def _quantized(model: Any, images: list[Image]) -> Any:
     """OpenVINO's model in eight bits; NNCF corrects each layer's bias, and what is left of it on the mean of all
     patches is corrected behind the last."""
-    nncf = import_module("nncf")
+    with redirect_stdout(sys.stderr):  # where its bars and its log would stand in an answer in JSON
+        nncf = import_module("nncf")
+        nncf.set_log_level(logging.WARNING)
+        rounded = _quantized_by(nncf, model, images)
+    return _shifted(rounded, _mean_patch(model, images) - _mean_patch(rounded, images))
+
+
+def _quantized_by(nncf: Any, model: Any, images: list[Image]) -> Any:
     first = next(op.get_friendly_name() for op in model.get_ordered_ops() if op.get_type_name() == "Convolution")
-    rounded = nncf.quantize(
+    return nncf.quantize(
         model,
         nncf.Dataset(images, lambda image: image[None]),
         subset_size=len(images),
         fast_bias_correction=False,
         ignored_scope=nncf.IgnoredScope([first], types=list(IN_FLOAT), validate=False),
     )
-    return _shifted(rounded, _mean_patch(model, images) - _mean_patch(rounded, images))
 
 
 def _mean_patch(model: Any, images: list[Image]) -> npt.NDArray[np.float64]:

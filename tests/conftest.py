@@ -126,6 +126,7 @@ def line_in(folder: Path, **sections: object) -> Settings:
                 "weights": "untrained",
                 "input_px": INPUT_PX,
                 "threads": 1,
+                "backend": "torch",
             },
             "memory": {"bank_patches": 400, "lesson_patches": 80},
             "policy": {"false_reject_rate": 0.1, "audit_share": 0.0, "lesson_after": 3},

@@ -95,11 +95,15 @@ def test_eight_bits_are_spread_once(extractor: Extractor, images: list[Image], t
         made("openvino-int8", extractor, kept, [])
 
 
-def test_eight_bits_move_no_part_s_material(extractor: Extractor, images: list[Image], tmp_path: Path) -> None:
-    """Rounding that adds up over all patches would look like another material to the charts of drift."""
+def test_eight_bits_move_no_part_s_material(
+    extractor: Extractor, images: list[Image], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Rounding that adds up over all patches would look like another material to the charts of drift. And what
+    `driftline teach --json` answers stands alone: NNCF would tell its progress beside it."""
     exact, rounded = extractor.backend(np.stack(images)), made("openvino-int8", extractor, tmp_path / "k", images)
     moved = (rounded(np.stack(images)) - exact).mean(axis=(0, 1))
     assert np.abs(moved / exact.std(axis=(0, 1))).max() < 1e-3
+    assert capfd.readouterr().out == ""
 
 
 def test_two_processes_may_convert_a_network_at_once(

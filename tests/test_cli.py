@@ -33,7 +33,7 @@ def config(tmp_path: Path) -> Path:
         f"""
 line: clitest
 state_dir: {tmp_path / "state"}
-extractor: {{input_px: 64, threads: 1}}
+extractor: {{input_px: 64, threads: 1, backend: torch}}
 memory: {{bank_patches: 400}}
 policy: {{false_reject_rate: 0.05, audit_share: 0.0}}
 redis: {{url: memory://}}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
 from conftest import NOW_MS, details, frame, make_service
 from pictures import png
+from stand_ins import Change, StandIn, nearly, noisy
 from versions import good_of
 
 from daemon.cli import doctor
@@ -21,36 +22,11 @@ from daemon.service import Service
 from daemon.settings.load import Settings
 from daemon.streams import RedisStreams
 from memory import backends
-from memory.backends import Backend
 from memory.extract import Extractor
-from memory.features import Image, Patches
+from memory.features import Patches
 from memory.version import Model, Version
 from policies.parity import TOLERANCE, Parity, compare
 from policies.threshold import Threshold
-
-Change = Callable[[Patches], Patches]
-
-
-class StandIn:
-    """Torch's patches, changed: a library that computes almost, or wrongly."""
-
-    name = "onnx"
-
-    def __init__(self, reference: Backend, change: Change, build: str = "stand-in 1") -> None:
-        self.description = build
-        self._reference = reference
-        self._change = change
-
-    def __call__(self, images: Image) -> Patches:
-        return self._change(self._reference(images))
-
-
-def nearly(patches: Patches) -> Patches:
-    return patches * np.float32(1.0005)
-
-
-def noisy(patches: Patches) -> Patches:
-    return patches + np.random.default_rng(0).normal(0, 0.3, patches.shape).astype(np.float32)
 
 
 def grey(patches: Patches) -> Patches:

@@ -27,9 +27,11 @@ WEIGHTS = SHARED / "weights" / "mobilenetv2_100.safetensors"
 TILES_SEED = 20261123
 SHORT_PX = 128
 
-TINY = ExtractorSettings(model="driftline-tiny", weights="shipped", device="cpu")
+TINY = ExtractorSettings(model="driftline-tiny", weights="shipped", device="cpu", backend="torch")
 # The shared weights have the normalisation folded in.
-MOBILENET = ExtractorSettings(model="mobilenetv2_100", weights=str(WEIGHTS), normalize=False, device="cpu")
+MOBILENET = ExtractorSettings(
+    model="mobilenetv2_100", weights=str(WEIGHTS), normalize=False, device="cpu", backend="torch"
+)
 
 
 @dataclass(frozen=True)

@@ -9,18 +9,24 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import takewhile
 from typing import Any
 
 import redis
 
 from daemon import build
+from daemon.cli.terminal import chosen
+from daemon.inference.quickest import AUTO, MEASURED
 from daemon.learning.operating_point import in_force
+from daemon.ledger.ledger import Ledger
 from daemon.ledger.state import open_state
 from daemon.settings.load import Settings
 from memory.backends import TORCH, library
 from memory.errors import DriftlineError
 from memory.store import Store
+from memory.version import Version
 from policies.parity import Parity
+from policies.quickest import Choice, order
 from policies.threshold import Threshold
 
 LOW_DISK_BYTES = 2_000_000_000
@@ -148,11 +154,15 @@ def _weights(settings: Settings) -> Iterator[Finding]:
 
 def _backend(settings: Settings) -> Iterator[Finding]:
     name, head = settings.extractor.backend, Store(settings.state_dir / "store").head()
-    if name == TORCH:
+    if not (named := build.accelerated_backends(settings)):
         yield Finding("backend", Severity.OK, TORCH)
         return
-    library(name)
-    certificate = open_state(settings.state_dir).ledger.certificate(head.sha256, name) if head else None
+    library(named[0])
+    ledger = open_state(settings.state_dir).ledger
+    if name == AUTO:
+        yield Finding("backend", Severity.OK, _quickest(ledger, head))
+        return
+    certificate = ledger.certificate(head.sha256, name) if head else None
     if head is None or certificate is None:
         yield Finding("backend", Severity.OK, f"{name}, to be compared with torch by the next `teach` or `run`")
         return
@@ -166,6 +176,24 @@ def _backend(settings: Settings) -> Iterator[Finding]:
         )
     else:
         yield Finding("backend", Severity.OK, f"{certificate['made']}, certified for version {head.number}")
+
+
+def _quickest(ledger: Ledger, head: Version | None) -> str:
+    measured = ledger.get_status(MEASURED)
+    if head is None or measured is None:
+        return "auto, to be measured by the next `teach` or `run`"
+    judges, ms = TORCH, measured["ms"]
+    refused: dict[str, str] = {}
+    for name in takewhile(lambda each: each != TORCH, order(ms)):
+        certificate = ledger.certificate(head.sha256, name)
+        if certificate is None:
+            refused[name] = "not compared with torch yet"
+        elif (refusal := Parity.of(certificate["parity"]).refusal) is None:
+            judges = certificate["made"]
+            break
+        else:
+            refused[name] = refusal
+    return f"{judges}, the quickest for version {head.number}; {chosen(Choice(ms, refused))}"
 
 
 def _store(settings: Settings) -> Iterator[Finding]:

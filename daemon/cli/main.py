@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -95,6 +96,7 @@ def teach(
             "refused": taught.refused,
             "backend": scorer.extractor.backend.description,
             "backend_refused": scorer.refused,
+            "backend_choice": asdict(scorer.choice) if scorer.choice else None,
         },
         as_json=as_json,
         text=f"version {taught.version.number}: {taught.version.bank_size} patches, threshold {threshold.value:.4f}; "

@@ -25,6 +25,7 @@ from daemon.ledger.database import DISK_ERRORS
 from daemon.settings.load import Settings, load
 from daemon.settings.logs import log_to
 from memory.errors import DriftlineError
+from policies.quickest import Choice
 
 T = TypeVar("T")
 CONFIG_FILE = Path("config.yaml")
@@ -67,9 +68,18 @@ def utc_ms(at: datetime | None) -> int | None:
 
 
 def judged_by(scorer: Scorer) -> str:
-    """The backend that judges, in words, and why it is not the configured one."""
+    """The backend that judges, in words, and why it is not the configured one, or how it was chosen."""
     backend = f"judged by {scorer.extractor.backend.description}"
-    return f"{backend}, since extractor.backend was refused: {scorer.refused}" if scorer.refused else backend
+    if scorer.refused:
+        return f"{backend}, since extractor.backend was refused: {scorer.refused}"
+    return f"{backend}; {chosen(scorer.choice)}" if scorer.choice else backend
+
+
+def chosen(choice: Choice) -> str:
+    """How the quickest backend was chosen, in words."""
+    times = ", ".join(f"{name} {choice.ms[name]:.1f} ms" for name in sorted(choice.ms, key=choice.ms.__getitem__))
+    reasons = [f"{name} refused: {why}" for name, why in choice.refused.items()]
+    return "; ".join([f"for a part {times}"] * bool(times) + reasons)
 
 
 def scene(drift: Mapping[str, Any]) -> list[tuple[str, str]]:

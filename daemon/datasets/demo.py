@@ -26,7 +26,8 @@ from daemon.ledger.records import JudgedFrame
 from daemon.ledger.state import open_state
 from daemon.service import Service
 from daemon.settings.load import Settings
-from daemon.settings.models import MemorySettings, PolicySettings, RedisSettings, SourceSettings
+from daemon.settings.models import ExtractorSettings, MemorySettings, PolicySettings, RedisSettings, SourceSettings
+from memory.backends import TORCH
 from memory.features import Image
 from policies.verdict import Label, Verdict
 
@@ -94,6 +95,7 @@ def settings(out: Path) -> Settings:
     return Settings(
         line="demo",
         state_dir=out / "state",
+        extractor=ExtractorSettings(backend=TORCH),  # the same figures on every PC
         memory=MemorySettings(bank_patches=4_000, lesson_patches=600),
         # Its week passes in a minute, so an hour's questions must last for all of it.
         policy=PolicySettings(false_reject_rate=0.05, audit_share=0.1, lesson_after=10, asks_per_hour=200),

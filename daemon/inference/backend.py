@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import shutil
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,29 +20,31 @@ from daemon.ledger.kept import Pictures
 from daemon.ledger.ledger import Ledger
 from memory import backends
 from memory.backends import Backend
-from memory.canvas import Canvas
 from memory.errors import StoreError
 from memory.features import Features, Image
 from memory.tiles import Tiling
-from memory.version import Model, Version
+from memory.version import Model
 from policies.parity import Parity, compare
+from policies.quickest import Choice
 from policies.threshold import Threshold
 
 if TYPE_CHECKING:
     from memory.extract import Extractor
 
 TILES_A_PART = 2  # that calibrate eight bits
+IMAGES_GONE = "the images of its calibration parts were not kept: teach again"
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
 class Scorer:
     """An extractor that scores frames, with the threshold for its scores. `refused` says why it is not the configured
-    one."""
+    one; `choice` how it was chosen, where the quickest was to be."""
 
     extractor: Extractor
     threshold: Threshold
     refused: str | None = None
+    choice: Choice | None = None
 
 
 class AcceleratedBackend:
@@ -63,20 +66,20 @@ class AcceleratedBackend:
 
         Raises DriftlineError where the backend's library is not installed.
         """
+        scorer = self.certified(model, sight, pictures, ledger, now_ms)
+        if scorer.refused is not None:
+            log.error("backend refused: torch judges", backend=self.name, reason=scorer.refused)
+        return scorer
+
+    def certified(self, model: Model, sight: Sight, pictures: Pictures, ledger: Ledger, now_ms: int) -> Scorer:
+        """As `select_backend`, but what is refused is not in the log."""
         version = model.version
-        parts = model.snapshot.calibration_set.samples
-        if all(pictures.sample(part) is None for part in parts):
-            return self._refused(version, "the images of its calibration parts were not kept: teach again")
-
-        def taught() -> Iterator[Image]:
-            for part in parts:
-                if (image := pictures.sample(part)) is not None:
-                    yield from _tiles(sight.canvas.tiling, image)
-
+        if next(taught_tiles(model, sight, pictures), None) is None:
+            return self._refused(model, IMAGES_GONE)
         try:
-            accelerated = self._compiled(scene_records.reference_id(model), sight.canvas, taught)
+            accelerated = self.compiled(model, sight, pictures)
         except StoreError as error:  # a full disk stops no line
-            return self._refused(version, str(error))
+            return self._refused(model, str(error))
         certificate = ledger.certificate(version.sha256, self.name)
         parity = (
             Parity.of(certificate["parity"])
@@ -94,27 +97,35 @@ class AcceleratedBackend:
                 **parity_summary(parity),
             )
         if parity.refusal is not None or parity.threshold is None:
-            return self._refused(version, parity.refusal)
+            return self._refused(model, parity.refusal)
         log.info(
             "backend certified", backend=accelerated.backend.description, parts=parity.parts, defects=parity.defects
         )
         return Scorer(accelerated, parity.threshold)
 
-    def _refused(self, version: Version, reason: str | None) -> Scorer:
-        log.error("backend refused: torch judges", backend=self.name, reason=reason)
-        return Scorer(self._reference, Threshold.of(version.threshold), reason)
+    def _refused(self, model: Model, reason: str | None) -> Scorer:
+        return Scorer(self._reference, Threshold.of(model.version.threshold), reason)
 
-    def _compiled(self, reference: str, canvas: Canvas, taught: Callable[[], Iterable[Image]]) -> Extractor:
-        """The extractor on this backend for tiles of the canvas of a version with this reference; eight bits are
-        calibrated by tiles of its `taught` parts. Weights are loaded only where no such network is kept; then what is
-        known of them is kept too."""
+    def forget(self) -> None:
+        """Give back the memory of what is compiled, which does not judge."""
+        self._compiled_for = {}
+
+    def compiled(self, model: Model, sight: Sight, pictures: Pictures) -> Extractor:
+        """The extractor on this backend for a version's tiles; eight bits are calibrated by tiles of its taught parts.
+        Weights are loaded only where no such network is kept; then what is known of them is kept too.
+
+        Raises StoreError where the disk refuses, DriftlineError where the library is not installed or the processor
+        cannot do it.
+        """
+        reference = scene_records.reference_id(model)
         if reference in self._compiled_for:
             return self._compiled_for[reference]
-        base, shape = self._reference, canvas.geometry.tile_px
+        base, shape = self._reference, sight.canvas.geometry.tile_px
         follows_from = reference if self.name == backends.INT8 else f"{shape[0]}x{shape[1]}"
         kept = self._folder / backends.kept_name(self.name, base.fingerprint, follows_from)
 
         def converted() -> Backend:
+            taught = partial(taught_tiles, model, sight, pictures)
             return backends.compiled(self.name, lambda: base.network, shape, self._threads, kept, taught)
 
         try:
@@ -130,6 +141,13 @@ class AcceleratedBackend:
             log.warning("what is known of the network cannot be kept", error=str(error))
         self._compiled_for = {reference: base.on(quick)}
         return self._compiled_for[reference]
+
+
+def taught_tiles(model: Model, sight: Sight, pictures: Pictures) -> Iterator[Image]:
+    """Tiles of a version's calibration parts as it sees them, as far as their images are kept."""
+    for part in model.snapshot.calibration_set.samples:
+        if (image := pictures.sample(part)) is not None:
+            yield from _tiles(sight.canvas.tiling, image)
 
 
 def _put_away(kept: Path) -> None:

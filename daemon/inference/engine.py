@@ -16,6 +16,7 @@ from daemon.inference.backend import AcceleratedBackend, Scorer
 from daemon.inference.judgement import Active, Judgement, Scored, Seen
 from daemon.inference.pace import Pace
 from daemon.inference.questions import is_asked
+from daemon.inference.quickest import QuickestBackend
 from daemon.inference.sight import Sight, sight_of
 from daemon.inference.unseen import Unseen, refuse_repeated
 from daemon.intake.decode import ImageRejected
@@ -51,7 +52,7 @@ class Engine:
         extractor: Extractor,
         opened: State,
         clock_ms: Callable[[], int],
-        accelerated: AcceleratedBackend | None = None,
+        accelerated: AcceleratedBackend | QuickestBackend | None = None,
     ) -> None:
         self.settings = settings
         self.extractor = extractor

@@ -30,8 +30,9 @@ class ExtractorSettings(Section):
     normalize: bool = Field(True, description="apply the model's mean and deviation; off if folded in")
     input_px: int = Field(256, ge=32, le=2048, description="images are resized to this square")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, ...")
-    backend: Literal["torch", "openvino", "openvino-bf16", "openvino-int8", "onnx"] = Field(
-        "torch", description="what computes it; others than torch judge only where they give its verdicts"
+    backend: Literal["auto", "torch", "openvino", "openvino-bf16", "openvino-int8", "onnx"] = Field(
+        "auto",
+        description="what computes it; auto: the quickest here. Others than torch judge if they agree with it",
     )
     threads: int = Field(2, ge=1, description="CPU threads for backbone and search")
     scorer: Path | None = Field(None, description="exported model (.onnx, .xml), judged by memory.detector: exported")

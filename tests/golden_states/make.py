@@ -40,7 +40,7 @@ def settings_of(state: Path) -> Settings:
         {
             "line": "golden",
             "state_dir": state,
-            "extractor": {"input_px": 64, "threads": 1, "device": "cpu"},
+            "extractor": {"input_px": 64, "threads": 1, "device": "cpu", "backend": "torch"},
             "memory": {"bank_patches": 200, "lesson_patches": 40},
             "policy": {"false_reject_rate": 0.1, "audit_share": 0.0, "lesson_after": 1},
             "redis": {"url": "memory://"},
