@@ -21,12 +21,20 @@ def squared_distances(left: Vectors, right: Vectors) -> Vectors:
     return square
 
 
-def nearest_squared(points: Vectors, centres: Vectors) -> Vectors:
-    """Squared Euclidean distance (N,) of each point (N, D) to its nearest centre (C, D), C ≥ 1."""
-    nearest = np.full(len(points), np.inf, dtype=np.float32)
-    for start in range(0, len(points), BLOCK):
-        part = points[start : start + BLOCK]
+def nearest_squared(points: Vectors, centres: Vectors, rows: npt.NDArray[np.int64] | None = None) -> Vectors:
+    """Squared Euclidean distance (N,) of each point (N, D) to its nearest centre (C, D), C ≥ 1; of these `rows` alone
+    (n,) where they are named. Equal points are exactly 0 apart."""
+    turned, lengths = np.ascontiguousarray(-2 * centres.T), (centres * centres).sum(1)  # (D, C), (C,)
+    chosen = np.arange(len(points)) if rows is None else rows
+    nearest = np.full(len(chosen), np.inf, dtype=np.float32)
+    for start in range(0, len(chosen), BLOCK):
+        here = slice(start, start + BLOCK)
+        part = points[here] if rows is None else points[rows[here]]
         for first in range(0, len(centres), BLOCK):
-            block = squared_distances(part, centres[first : first + BLOCK]).min(axis=1)
-            nearest[start : start + BLOCK] = np.minimum(nearest[start : start + BLOCK], block)
+            apart = part @ turned[:, first : first + BLOCK]  # a point's own length is the same for all: added below
+            apart += lengths[first : first + BLOCK]
+            nearest[here] = np.minimum(nearest[here], apart.min(axis=1))
+        own = np.einsum("nd,nd->n", part, part)
+        nearest[here] += own
+        nearest[here][nearest[here] < 2 * ROUNDING * own] = 0  # what cancellation leaves of equal points
     return nearest

@@ -52,6 +52,24 @@ def test_without_ties_it_equals_the_textbook_loop(seed: int, pool: int) -> None:
     assert chosen.tolist() == naive(points, 60, int(chosen[0]))
 
 
+@pytest.mark.parametrize("apart", [1.0, 10.0])
+def test_what_was_set_aside_too_early_is_chosen_when_its_turn_comes(
+    apart: float, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Clusters: the radius falls at once when each has its centre, and hardly any more, or much more, after that."""
+    back = []
+    bring_back = coreset._Cover._bring_back
+    monkeypatch.setattr(coreset._Cover, "_bring_back", lambda cover: (back.append(cover), bring_back(cover)))
+    monkeypatch.setattr(coreset, "POOL", 8)
+    clusters = np.repeat(rng.normal(size=(40, 3)), 40, axis=0) * apart
+    sizes = np.repeat(rng.choice([0.1, 1.0], size=40), 40)[:, None]
+    points = (clusters + sizes * rng.normal(size=(1600, 3))).astype(np.float32)
+    chosen = select(Nothing, points, 300, 0)
+    textbook = naive(points.astype(np.float64), 300, int(chosen[0]))  # type: ignore[arg-type]  # exact enough
+    assert back
+    assert set(chosen.tolist()) == set(textbook)
+
+
 @given(points=Points, budget=st.integers(1, 20), seed=st.integers(0, 1000))
 def test_it_is_deterministic_and_leaves_its_inputs_alone(
     points: npt.NDArray[np.float32], budget: int, seed: int

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
 from memory.distances import BLOCK, Vectors, nearest_squared, squared_distances
 from memory.progress import steps
 
-POOL = 512
+POOL, POOL_SHARE = 512, 200  # at least so many candidates, and one of so many that may still be chosen
+ASIDE = 0.9  # of the squared radius at the end
 
 
 def select(existing: Vectors, candidates: Vectors, budget: int, seed: int) -> npt.NDArray[np.int64]:
@@ -20,26 +23,21 @@ def select(existing: Vectors, candidates: Vectors, budget: int, seed: int) -> np
     with `seed`. Selection ends early once every candidate is covered exactly. Deterministic; the inputs are not
     changed.
 
-    Lazy batches keep it exact: only among the `POOL` farthest candidates are distances updated after each
+    Lazy batches keep it exact: only among a pool of the farthest candidates are distances updated after each
     choice, for as long as their largest is no smaller than the largest outside the pool, which can only
-    have shrunk; then all new centres are applied to everything with one matrix product.
+    have shrunk; then all new centres are applied to whatever may still be chosen (`_Cover`).
     """
     if budget <= 0 or len(candidates) == 0:
         return np.empty(0, dtype=np.int64)
-    chosen: list[int] = []
-    if len(existing):
-        distance = nearest_squared(candidates, existing)  # (N,)
-    else:
-        chosen.append(int(np.random.default_rng(seed).integers(len(candidates))))
-        distance = nearest_squared(candidates, candidates[chosen])
+    cover = _Cover(existing, candidates, budget)
+    if not len(existing):
+        cover.add([int(np.random.default_rng(seed).integers(len(candidates)))])
     told = iter(steps(range(budget), "patches of the bank"))
-    while len(chosen) < budget:
-        pool = np.sort(_farthest(distance, POOL))  # (M,), sorted so that ties fall to the lowest index
-        outside = np.delete(distance, pool).max(initial=0.0)
-        local = distance[pool].copy()
+    while (left := budget - len(cover.chosen)) > 0:
+        pool, local, outside = cover.farthest()
         between = squared_distances(candidates[pool], candidates[pool])  # (M, M)
         batch: list[int] = []
-        while len(chosen) + len(batch) < budget:
+        while len(pool) and len(batch) < left:
             pick = int(local.argmax())
             if local[pick] <= 0 or (batch and local[pick] < outside):
                 break
@@ -48,10 +46,76 @@ def select(existing: Vectors, candidates: Vectors, budget: int, seed: int) -> np
             local[pick] = 0
         if not batch:
             break
-        chosen += (pick for pick, _ in zip(batch, told, strict=False))  # in this order none is taken too many
-        distance = np.minimum(distance, nearest_squared(candidates, candidates[batch]))
-        distance[batch] = 0
-    return np.asarray(chosen, dtype=np.int64)
+        for _ in zip(batch, told, strict=False):  # in this order none is told too many
+            pass
+        cover.add(batch)
+    return np.asarray(cover.chosen, dtype=np.int64)
+
+
+class _Cover:
+    """How well the `chosen` centres cover the candidates (N, D), exact wherever the next choice may fall.
+
+    The squared radius of a cover shrinks with the number of centres nearly by a power law. Candidates that are nearer
+    to a centre than the law promises for the end will not be chosen: they are set aside with the distance that they
+    have. Where it has promised too much, the farthest of them are brought back, and measured by what they have missed.
+    """
+
+    def __init__(self, existing: Vectors, candidates: Vectors, budget: int) -> None:
+        self.chosen: list[int] = []
+        self._candidates, self._before, self._at_the_end = candidates, len(existing), len(existing) + budget
+        self._squared = np.full(len(candidates), np.inf, dtype=np.float32)  # of those aside an upper bound
+        self._ahead = np.arange(len(candidates))
+        self._known_of = np.zeros(len(candidates), dtype=np.int64)  # so many of the chosen, to those aside
+        self._aside_top, self._most = 0.0, math.inf  # the farthest that is aside, and that may be
+        self._tops: dict[int, float] = {}  # the squared radius by the number of centres
+        if len(existing):
+            self._squared = nearest_squared(candidates, existing)
+
+    def farthest(self) -> tuple[npt.NDArray[np.int64], Vectors, float]:
+        """A pool of the farthest candidates (M,), sorted so that ties fall to the lowest index, their squared distances
+        (M,), and an upper bound of those of all others."""
+        while 0 < self._aside_top >= self._squared[self._ahead].max(initial=0.0):
+            self._bring_back()
+        squared = self._squared[self._ahead]
+        self._tops[self._before + len(self.chosen)] = float(squared.max(initial=0.0))
+        first = np.sort(_farthest(squared, max(POOL, len(squared) // POOL_SHARE)))
+        return self._ahead[first], squared[first], max(np.delete(squared, first).max(initial=0.0), self._aside_top)
+
+    def add(self, batch: list[int]) -> None:
+        """Choose a batch of candidates."""
+        self.chosen += batch
+        self._measure(self._ahead, batch)
+        self._squared[batch] = 0
+        squared = self._squared[self._ahead]
+        near = squared <= min(ASIDE * self._promised(), self._most)
+        self._known_of[self._ahead[near]] = len(self.chosen)
+        self._aside_top = max(self._aside_top, float(squared[near].max(initial=0.0)))
+        self._ahead = self._ahead[~near]
+
+    def _bring_back(self) -> None:
+        self._most = ASIDE * self._aside_top
+        aside = np.ones(len(self._squared), dtype=bool)
+        aside[self._ahead] = False
+        back = np.flatnonzero(aside & (self._squared > self._most))
+        for known in np.unique(self._known_of[back]):
+            self._measure(back[self._known_of[back] == known], self.chosen[known:])
+        aside[back] = False
+        self._ahead, self._aside_top = np.flatnonzero(~aside), float(self._squared[aside].max(initial=0.0))
+
+    def _measure(self, rows: npt.NDArray[np.int64], centres: list[int]) -> None:
+        if centres:
+            to_centres = nearest_squared(self._candidates, self._candidates[centres], rows)
+            self._squared[rows] = np.minimum(self._squared[rows], to_centres)
+
+    def _promised(self) -> float:
+        """The squared radius at the end, by what it is now and was with half as many centres; 0 as long as there are
+        too few."""
+        now = max(self._tops, default=0)
+        half = max((count for count in self._tops if 0 < count <= now / 2), default=0)
+        if not half or not self._tops[now]:
+            return 0.0
+        power = math.log(self._tops[half] / self._tops[now]) / math.log(now / half)
+        return self._tops[now] * math.pow(now / self._at_the_end, power)
 
 
 def redundant(
