@@ -28,6 +28,7 @@ from drift.signals import (
     material_coordinates,
     picture,
     principal,
+    principal_without_each,
 )
 from memory.features import Features, Image
 from memory.progress import steps
@@ -183,8 +184,7 @@ def leave_one_out_signals(images: Sequence[Image], seen: Sequence[Vector], seed:
     """The signals (n, S) of n parts, images (H, W, 3) u8 and their materials (D,), each against all the others."""
     pictures = [template_of(grey_of(image)) for image in images]
     joined, values = join(pictures), []
-    for i, image in enumerate(images):
-        axes = principal([*seen[:i], *seen[i + 1 :]], seed)
+    for i, (image, axes) in enumerate(zip(images, principal_without_each(seen, seed), strict=True)):
         values.append(_values(image, seen[i], without(joined, pictures[i], len(images)), axes, inside))
     return np.stack(values)
 

@@ -121,9 +121,36 @@ def principal(seen: Sequence[Vector], seed: int) -> Axes:
     stacked = np.stack(seen)
     centre = stacked.mean(axis=0)
     rows = np.linalg.svd(stacked - centre, full_matrices=False)[2][: max(min(AXES, len(stacked) - 1), 0)]
-    filler = np.random.default_rng(seed).standard_normal((AXES, stacked.shape[1]))
-    basis = np.linalg.qr(np.concatenate([rows, filler])[:AXES].T)[0].T  # (D, K) -> (K, D)
-    return Axes(centre, basis)
+    return Axes(centre, _filled(rows, seed))
+
+
+def principal_without_each(seen: Sequence[Vector], seed: int) -> list[Axes]:
+    """The axes of all others, for each of at least two taught parts' materials, (D,) each: as `principal` of them.
+
+    With a deviation y from the mean of all n, the scatter of the others about their own mean is that of all less
+    n/(n-1) y yᵀ (Chan, Golub and LeVeque, "Algorithms for computing the sample variance", 1983, equation 2.1). By the
+    axes of all it is a diagonal less one product, of which only the largest eigenvectors are wanted.
+    """
+    from scipy.linalg import eigh  # only a teach needs it
+
+    stacked = np.stack(seen)
+    count, centre = len(stacked), stacked.mean(axis=0)
+    along, lengths, every = np.linalg.svd(stacked - centre, full_matrices=False)  # (n, r), (r,), (r, D)
+    wanted, found = min(AXES, count - 2, len(lengths)), []
+    for part, by_axis in zip(stacked, along * lengths, strict=True):
+        rows = every[:0]
+        if wanted > 0:
+            scatter = np.diag(lengths**2) - count / (count - 1) * np.outer(by_axis, by_axis)  # (r, r)
+            _, largest = eigh(scatter, subset_by_index=(len(lengths) - wanted, len(lengths) - 1))
+            rows = largest.T[::-1] @ every  # (wanted, r) @ (r, D), the largest first
+        found.append(Axes((count * centre - part) / (count - 1), _filled(rows, seed)))
+    return found
+
+
+def _filled(rows: Vector, seed: int) -> Vector:
+    """A basis (K, D) of these rows and seeded random ones."""
+    filler = np.random.default_rng(seed).standard_normal((AXES, rows.shape[1]))
+    return np.linalg.qr(np.concatenate([rows, filler])[:AXES].T)[0].T  # (D, K) -> (K, D)
 
 
 def _histogram(image: Image, channel: int = 0, inside: Inside = None) -> Vector:

@@ -56,6 +56,7 @@ DOORS = {
     "pymodbus": {"daemon/plant/modbus.py"},
     "asyncua": {"daemon/plant/opcua.py"},
     "scipy": {
+        "drift/signals.py",
         "memory/composition/words.py",
         "policies/outlook.py",
         "policies/reliability.py",

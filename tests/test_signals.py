@@ -12,7 +12,7 @@ from drift.causes import Cause, amount, likely_cause, simulate_causes
 from drift.light import compensate
 from drift.reference import Reference, fit_reference, measure
 from drift.registration import SIDE_PX, join, register, template_of, without
-from drift.signals import CAMERA, LIGHT, MATERIAL, SIGNALS, Image, Vector, grains
+from drift.signals import CAMERA, LIGHT, MATERIAL, SIGNALS, Image, Vector, grains, principal, principal_without_each
 from memory.features import Features
 
 PARTS = [part(i) for i in range(16)]
@@ -28,6 +28,15 @@ def test_signals_of_good_parts_lie_around_zero(reference: Reference) -> None:
     z = np.stack([spreads(reference, part(i)) for i in range(100, 130)])
     assert np.abs(z.mean(axis=0)).max() < 1.5
     assert z.std(axis=0).max() < 3, "parts that were not taught look no wilder than those that were"
+
+
+@pytest.mark.parametrize(("parts", "width"), [(2, 8), (3, 8), (4, 3), (5, 8), (30, 6), (40, 64)])
+def test_axes_without_each_part_are_those_of_the_others(parts: int, width: int, rng: np.random.Generator) -> None:
+    seen = list(rng.normal(size=(parts, width)) * np.linspace(3, 1, width))
+    for i, axes in enumerate(principal_without_each(seen, 0)):
+        others = principal([*seen[:i], *seen[i + 1 :]], 0)
+        assert axes.centre == pytest.approx(others.centre)
+        assert axes.axes == pytest.approx(others.axes, abs=1e-9)
 
 
 def test_a_single_defect_hardly_moves_a_signal(reference: Reference) -> None:
