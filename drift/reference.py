@@ -32,6 +32,7 @@ from drift.signals import (
 )
 from memory.features import Features, Image
 from memory.progress import steps
+from memory.side_by_side import side_by_side
 
 # The least spreads: 2 to 5 %, half a pixel, a quarter of a degree.
 FLOOR = np.array([0.02] * 3 + [0.03] + [0.05] * 2 + [0.5, 0.5, 0.25, 0.05])
@@ -165,10 +166,14 @@ def fit_reference(
     for part in steps(chosen.tolist(), "parts under other light and lenses"):
         original = images[part]
         plain = _values(original, material(extract(original)), template, axes, inside)
-        for variant, (cause, simulated) in enumerate(simulate_causes(original, seed)):
+
+        def changed(simulation: tuple[Cause, Image]) -> tuple[Cause, Vector]:
+            cause, simulated = simulation
             image = painted(simulated, inside)
-            changed = _values(image, material(extract(image)), template, axes, inside)
-            marks.setdefault((cause, variant), []).append((changed - plain) / spread)
+            return cause, _values(image, material(extract(image)), template, axes, inside)
+
+        for variant, (cause, under_it) in enumerate(side_by_side(changed, simulate_causes(original, seed))):
+            marks.setdefault((cause, variant), []).append((under_it - plain) / spread)
     return Reference(
         mean=mean,
         spread=spread,
@@ -183,10 +188,13 @@ def fit_reference(
 def leave_one_out_signals(images: Sequence[Image], seen: Sequence[Vector], seed: int, inside: Inside = None) -> Vector:
     """The signals (n, S) of n parts, images (H, W, 3) u8 and their materials (D,), each against all the others."""
     pictures = [template_of(grey_of(image)) for image in images]
-    joined, values = join(pictures), []
-    for i, (image, axes) in enumerate(zip(images, principal_without_each(seen, seed), strict=True)):
-        values.append(_values(image, seen[i], without(joined, pictures[i], len(images)), axes, inside))
-    return np.stack(values)
+    joined, axes = join(pictures), principal_without_each(seen, seed)
+
+    def signals(part: int) -> Vector:
+        others = without(joined, pictures[part], len(images))
+        return _values(images[part], seen[part], others, axes[part], inside)
+
+    return np.stack(list(side_by_side(signals, range(len(images)))))
 
 
 def _values(image: Image, seen: Vector, template: Template, axes: Axes, inside: Inside) -> Vector:

@@ -106,6 +106,11 @@ def use_threads(count: int) -> None:
         set_torch_threads()
 
 
+def thread_count() -> int:
+    """The number of CPU threads that this process computes with (`use_threads`); 1 where nobody has said."""
+    return _count or 1
+
+
 def set_torch_threads() -> None:
     """Let torch compute with the threads of `use_threads`, for whoever loads it."""
     import torch

@@ -15,7 +15,7 @@ from servers import fresh_python
 
 MAY_IMPORT = {
     "memory": {"memory"},
-    "drift": {"drift", "memory.features", "memory.progress"},
+    "drift": {"drift", "memory.features", "memory.progress", "memory.side_by_side"},
     "policies": {"policies", "memory", "drift"},
     "daemon": {"daemon", "policies", "memory", "drift"},
 }

@@ -6,6 +6,7 @@ import hashlib
 import math
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ from memory.depth import turned
 from memory.detector import GoodPart
 from memory.features import LATTICE, MOST_PATCHES, Features, Image, View
 from memory.grid_check import check_grid
+from memory.side_by_side import side_by_side
 
 if TYPE_CHECKING:
     from memory.extract import Extractor
@@ -77,19 +79,16 @@ def read_parts(
     every = math.ceil(len(paths) / MOST_TEACHING)
     few = len(paths) <= FEW and sight.template is None and sight.canvas.inside is None  # the rest is painted
     most = max(LATTICE, min(MOST_PATCHES, MOST_DRAWN * every // len(paths)))
-    for path in track(paths, "features"):
+    look_at = partial(_look, sight=sight, extractor=extractor, source=settings.source)
+    for path, look in zip(paths, side_by_side(look_at, track(paths, "features")), strict=True):
         name = path_text(path)
-        try:
-            data = read_allowed(path, (path.parent,), settings.source.max_bytes)
-            seen = decode_onto(data, sight.canvas.geometry, settings.source)
-            image = sight.lit(sight.place(seen, settings.source), AS_IT_IS)
-        except ImageRejected as error:
-            found.refused[name] = str(error)
-            log.warning("image refused", file=name, reason=str(error))
+        if isinstance(look, ImageRejected):
+            found.refused[name] = str(look)
+            log.warning("image refused", file=name, reason=str(look))
             continue
+        image, features = look.image, look.features
         if not goods:
             check_grid(extractor, sight.canvas.tiling.first(image))
-        features = sight.view(image, extractor).features
         spool.add(image, features)
         if features.large:
             rng = np.random.default_rng((settings.memory.seed, len(goods)))
@@ -98,10 +97,30 @@ def read_parts(
         else:
             turned = _turned(image, sight, extractor) if few else ()
             goods.append(GoodPart(name, View(features, image), turned=turned))
-        files[name] = TaughtFile(path, hashlib.sha256(data).hexdigest())
+        files[name] = TaughtFile(path, look.sha256)
     if every > 1 and spool.large:
         log.info("large parts: some teach, all calibrate", teaching=math.ceil(len(goods) / every), parts=len(goods))
     return files, goods
+
+
+@dataclass(frozen=True)
+class _Look:
+    """A part as the version sees it, its features, and the SHA-256 of its file's content."""
+
+    image: Image
+    features: Features
+    sha256: str
+
+
+def _look(path: Path, sight: Sight, extractor: Extractor, source: SourceSettings) -> _Look | ImageRejected:
+    """A look at an image file, or why it cannot be looked at."""
+    try:
+        data = read_allowed(path, (path.parent,), source.max_bytes)
+        seen = decode_onto(data, sight.canvas.geometry, source)
+        image = sight.lit(sight.place(seen, source), AS_IT_IS)
+    except ImageRejected as error:
+        return error
+    return _Look(image, sight.view(image, extractor).features, hashlib.sha256(data).hexdigest())
 
 
 def _turned(image: Image, sight: Sight, extractor: Extractor) -> tuple[Features, ...]:

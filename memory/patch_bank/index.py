@@ -26,12 +26,8 @@ class Index:
     """
 
     def __init__(self, vectors: Vectors) -> None:
-        import faiss  # settings and pages know kinds of detectors, and search nothing
-
         vectors.setflags(write=False)
         self.vectors = vectors
-        self._flat = faiss.IndexFlatL2(vectors.shape[1])
-        self._flat.add(vectors)
 
     def search_flat(self, patches: Vectors, candidates: int = 1) -> Neighbours:
         """The Euclidean distance (P,) of each of `patches` (P, D) to its nearest vector, and that one's row (P,).
@@ -57,9 +53,18 @@ class Index:
         return self._nearest(patches, ranked)
 
     def warm_up(self) -> None:
-        """Prepare the inverted file, so that the first image does not wait for it."""
+        """Prepare what searches, so that the first image does not wait for it."""
+        _ = self._flat
         if len(self.vectors) >= IVF_FROM:
             _ = self._cells
+
+    @cached_property
+    def _flat(self) -> faiss.IndexFlatL2:
+        import faiss  # settings and pages know kinds of detectors, and search nothing
+
+        index = faiss.IndexFlatL2(self.vectors.shape[1])
+        index.add(self.vectors)  # a copy, which not everybody needs who gathers patches
+        return index
 
     @cached_property
     def _cells(self) -> faiss.IndexIVFFlat:
