@@ -15,13 +15,10 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -29,6 +26,7 @@ import numpy as np
 import redis
 
 from bench.lib import arguments
+from bench.lib.checkouts import checkouts
 from bench.lib.host import memory_mb, stolen
 from bench.lib.processes import DRIFTLINE, ROOT, START_S, ended, redis_server, running, start
 from daemon.datasets.rendered import part
@@ -44,21 +42,6 @@ def jpeg(number: int) -> bytes:
     """A rendered part as a camera's JPEG."""
     seen = cv2.resize(part(number)[:, :, ::-1], (SIDE_PX, SIDE_PX))
     return cv2.imencode(".jpg", seen, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
-
-
-@contextmanager
-def checkouts(revision: str | None, folder: Path) -> Iterator[dict[str, Path]]:
-    """This checkout, and a worktree of the other revision, by name."""
-    found = {"this": ROOT}
-    if revision is None:
-        yield found
-        return
-    git = ["git", "-C", str(ROOT), "worktree"]
-    subprocess.run([*git, "add", "--detach", str(folder / "other"), revision], check=True, capture_output=True)
-    try:
-        yield {revision: folder / "other", **found}
-    finally:
-        subprocess.run([*git, "remove", "--force", str(folder / "other")], check=True)
 
 
 def main() -> None:
