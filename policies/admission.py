@@ -14,7 +14,7 @@ from memory.version import Model, Snapshot
 from policies.fitting import Limits, calibrated
 from policies.notices import paused
 from policies.remedies import Remedy, apply_remedies
-from policies.threshold import Threshold, is_detected, leave_one_out_scores
+from policies.threshold import Threshold, is_detected
 
 MOST_WAITING = 64
 
@@ -92,7 +92,6 @@ def propose(base: Model, parts: LabelledParts, drift: DriftState, limits: Limits
         confirmed_defects = confirmed_defects.remember(defect, limits.defects)
     defects = confirmed_defects.defects
     threshold = Threshold.of(base.version.threshold)
-    leave_one_out_scores(snapshot.detector, snapshot.calibration_set)  # cached, so that later searches are small
     # Who cannot leave a part out of its score must not learn from the parts that calibrate it.
     learning = parts.goods if learner.split_calibration else (*parts.goods, *parts.audited)
     extension = learner.extend(

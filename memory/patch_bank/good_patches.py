@@ -64,6 +64,10 @@ class GoodPatches:
     def __len__(self) -> int:
         return len(self.vectors)
 
+    def number_of(self, sample: str | None) -> int:
+        """The number of a sample whose patches are to be left out; -1 where that leaves all of them in, or none."""
+        return self.samples.index(sample) if sample in self.samples and len(self.samples) > 1 else -1
+
     def index_of(self, rows: Rows) -> Index:
         """An index of these rows alone, which are in ascending order."""
         return self.index if len(rows) == len(self) else Index(self.vectors[rows])

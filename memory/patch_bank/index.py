@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import faiss
 
 Neighbours = tuple[Vectors, npt.NDArray[np.int64]]
+Owners = npt.NDArray[np.int32]
+SPARE = 6  # neighbours more than are wanted
 IVF_FROM = 2_000  # smaller sets are searched exactly in the same time
 CELLS = 3  # times the root of the number of vectors
 PROBED = 2
@@ -36,6 +38,21 @@ class Index:
         """
         _, ranked = self._flat.search(patches, min(candidates, len(self.vectors)))
         return self._nearest(patches, ranked)
+
+    def search_others(self, patches: Vectors, owners: Owners, own: Owners) -> Neighbours:
+        """As `search_flat` with two candidates, for each patch among the vectors that have another of the `owners` (N,)
+        than its `own` (P,); there must be one. All are searched, for some more than is wanted, so that patches of many
+        owners can be searched at once; where too few of those are others', an index of the others alone is made."""
+        _, ranked = self._flat.search(patches, min(2 + SPARE, len(self.vectors)))
+        others = owners[ranked] != own[:, None]  # (P, n)
+        first = np.argsort(~others, axis=1, kind="stable")[:, :2]
+        found = np.take_along_axis(others, first, axis=1).all(axis=1)
+        distance, nearest = self._nearest(patches, np.take_along_axis(ranked, first, axis=1))
+        for owner in np.unique(own[~found]):
+            again, rows = np.flatnonzero(~found & (own == owner)), np.flatnonzero(owners != owner)
+            distance[again], among = Index(self.vectors[rows]).search_flat(patches[again], candidates=2)
+            nearest[again] = rows[among]
+        return distance, nearest
 
     def search_ivf(self, patches: Vectors) -> Neighbours:
         """As `search_flat`, from the `PROBED` cells nearest to each patch alone: the distance is never too small and

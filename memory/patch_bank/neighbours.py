@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from weakref import WeakKeyDictionary
 
@@ -12,8 +12,10 @@ import numpy as np
 from memory.distances import Vectors
 from memory.features import Features, Map, Patches, PatchMask
 from memory.patch_bank.good_patches import GoodPatches, Rows
+from memory.patch_bank.index import Index
 
 Key = tuple[str | None, int]
+IMAGES_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -109,29 +111,44 @@ class NeighbourCache:
         shared = _shared(before, good)
         if shared is None:
             return NeighbourCache(good)
-        return NeighbourCache(
-            good,
-            {
-                features: {key: _updated(one, features, good, *shared) for key, one in by_key.items()}
-                for features, by_key in known.items()
-            },
-        )
+        entries = [(features, key, one) for features, by_key in known.items() for key, one in by_key.items()]
+        rebased: dict[Features, dict[Key, _Neighbours]] = {}
+        images = [(features, one) for features, _, one in entries]
+        for (features, key, _), one in zip(entries, _updated(images, good, *shared), strict=True):
+            rebased.setdefault(features, {})[key] = one
+        return NeighbourCache(good, rebased)
 
 
-def _updated(one: _Neighbours, features: Features, good: GoodPatches, row: Rows, new: Rows) -> _Neighbours:
-    """The neighbours in `good`. `row` (N,) gives each old row's number in it, -1 where it has left; `new` are the rows
-    of `good` that are not among the old ones."""
-    among, patches = rows_of_others(good, one.without), features.patches[one.indices]
-    distance, nearest = one.distance.copy(), row[one.nearest]
-    left, stayed = np.flatnonzero(nearest < 0), np.flatnonzero(nearest >= 0)
-    if len(left):
-        distance[left], nearest[left] = _search(good, patches[left], among)
-    fresh = np.intersect1d(new, among)
-    if len(fresh) and len(stayed):
-        to_fresh, fresh_row = _search(good, patches[stayed], fresh)
-        nearer = to_fresh < distance[stayed]
-        distance[stayed[nearer]], nearest[stayed[nearer]] = to_fresh[nearer], fresh_row[nearer]
-    return replace(one, distance=distance, nearest=nearest)
+def _updated(
+    known: Sequence[tuple[Features, _Neighbours]], good: GoodPatches, row: Rows, new: Rows
+) -> list[_Neighbours]:
+    """What is known of images, in `good`. `row` (N,) gives each old row's number in it, -1 where it has left; `new` are
+    the rows of `good` that are not among the old ones. Patches whose nearest one has left are searched all at once, and
+    the new rows by one index wherever no image has taught any of them."""
+    every, owners = Index(good.vectors[new]), good.sample_index[new]
+    updated, lost = [], []
+    for features, one in known:
+        own, patches = good.number_of(one.without), features.patches[one.indices]
+        distance, nearest = one.distance.copy(), row[one.nearest]
+        left, stayed = np.flatnonzero(nearest < 0), np.flatnonzero(nearest >= 0)
+        others = new[owners != own]
+        if len(others) and len(stayed):
+            fresh = every if len(others) == len(new) else good.index_of(others)
+            to_fresh, found = fresh.search_flat(patches[stayed], candidates=2)
+            nearer = to_fresh < distance[stayed]
+            distance[stayed[nearer]], nearest[stayed[nearer]] = to_fresh[nearer], others[found[nearer]]
+        updated.append(replace(one, distance=distance, nearest=nearest))
+        lost.append((updated[-1], left, patches[left], np.full(len(left), own, dtype=np.int32)))
+    for start in range(0, len(lost), IMAGES_AT_ONCE):
+        some = lost[start : start + IMAGES_AT_ONCE]
+        patches, owns = (np.concatenate([each[i] for each in some]) for i in (2, 3))
+        if len(patches):
+            distances, rows = good.index.search_others(patches, good.sample_index, owns)
+            ends = np.cumsum([len(left) for _, left, *_ in some])[:-1]
+            parts = zip(some, np.split(distances, ends), np.split(rows, ends), strict=True)
+            for (one, left, *_), distance, nearest in parts:
+                one.distance[left], one.nearest[left] = distance, nearest
+    return updated
 
 
 def _search(good: GoodPatches, patches: Patches, among: Rows) -> tuple[Vectors, Rows]:
