@@ -151,13 +151,15 @@ def small_defects(on: Bench, options: argparse.Namespace, size_px: tuple[int, in
         "--set",
         f"state_dir={state}",
         "--set",
+        "extractor.backend=torch",
+        "--set",
         f"scene.smallest_defect_px={FLAW_PX}",
     ]
     ended(start(command, log), "driftline teach", log)
     took_s = time.perf_counter() - started
     peak_gb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
     opened = open_state(state)
-    fine = build.engine(Settings.model_validate({"state_dir": state}), opened, on.backbone)
+    fine = build.reference_engine(Settings.model_validate({"state_dir": state}), opened, on.backbone)
     fine.activate(opened.store.current())
     kinds = list(Flaw)
     good = [png(part(10_000 + n, size_px=size_px)) for n in range(options.judged)]

@@ -58,6 +58,7 @@ def measured(options: argparse.Namespace, root: Path, redis_port: int) -> None:
     settings = {
         "line": "bench",
         "state_dir": str(root / "state"),
+        "extractor": {"backend": "torch"},
         "redis": {"url": f"redis://127.0.0.1:{redis_port}/0"},
         "console": {"port": port},
     }

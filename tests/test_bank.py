@@ -18,7 +18,7 @@ from memory.features import Features, View
 from memory.patch_bank.bank import PatchBank
 from memory.patch_bank.defect_memory import DefectMemory
 from memory.patch_bank.good_patches import gather
-from memory.patch_bank.index import IVF_FROM
+from memory.patch_bank.index import IVF_FROM, Index
 from memory.patch_bank.learner import PatchBankLearner
 from memory.patch_bank.neighbours import NeighbourCache
 
@@ -34,6 +34,25 @@ def test_the_score_is_the_largest_distance_to_the_nearest_patch(
     exact = np.sqrt(((asked[:, None] - known[None]) ** 2).sum(-1).min(1))
     assert np.array_equal(score.map.reshape(-1), exact.astype(np.float32))
     assert score.value == exact.astype(np.float32).max()
+
+
+@given(known=Vectors, asked=Vectors, seed=st.integers(0, 100))
+def test_others_patches_are_found_behind_however_many_of_one_s_own(
+    known: npt.NDArray[np.float32], asked: npt.NDArray[np.float32], seed: int
+) -> None:
+    """Own ones may be all that is near: more of them than a search for a few neighbours finds."""
+    rng = np.random.default_rng(seed)
+    known = np.concatenate([known, known + 50, asked, asked])  # every patch asked for is known, twice
+    owners = np.append(rng.integers(0, 3, size=len(known) - 2 * len(asked)), np.full(2 * len(asked), 2)).astype(
+        np.int32
+    )
+    owners[:2] = 0, 1
+    own = np.full(len(asked), 2, dtype=np.int32)
+    distance, nearest = Index(known).search_others(asked, owners, own)
+    others = known[owners != 2]
+    assert np.array_equal(distance, np.sqrt(((asked[:, None] - others[None]) ** 2).sum(-1).min(1)).astype(np.float32))
+    assert (owners[nearest] != 2).all()
+    assert np.array_equal(distance, np.sqrt(((asked - known[nearest]) ** 2).sum(-1)).astype(np.float32))
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])

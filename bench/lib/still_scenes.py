@@ -32,7 +32,7 @@ Given = bytes | Picture
 def rows(state: Path, looks: Extractor, frames: int) -> Iterator[str]:
     """Rows on so many frames of a still scene, and on a camera that froze or is torn."""
     opened = open_state(state)
-    engine = build.engine(Settings(state_dir=state), opened, looks)
+    engine = build.reference_engine(Settings(state_dir=state), opened, looks)
     engine.activate(opened.store.current())
     film = state.parent / "still.h264"
     film.write_bytes(encoded(noisy(frames)))

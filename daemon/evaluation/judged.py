@@ -17,6 +17,7 @@ from daemon.datasets.depth_frames import frames_of, seeing_depth
 from daemon.datasets.labelled import DataSet, DefectRegion, LabelledImage, LabelsError, Mask, Split
 from daemon.inference.common_light import judge_in_common_light
 from daemon.inference.engine import Engine
+from daemon.inference.quickest import AUTO
 from daemon.intake.decode import ImageRejected
 from daemon.learning.survey import Track
 from daemon.learning.teach import teach
@@ -73,7 +74,9 @@ def judge(data: DataSet, settings: Settings, backbone: Extractor, folder: Path, 
         settings = settings.model_copy(update={"source": seeing_depth(settings.source)})
     opened = open_state(folder)
     try:
-        engine = build.engine(settings, opened, backbone)
+        # Each folder is new: to measure backends in it would take longer than to judge the set.
+        an_engine = build.reference_engine if settings.extractor.backend == AUTO else build.engine
+        engine = an_engine(settings, opened, backbone)
         started = time.perf_counter()
         taught = teach([frames[one.path] for one in data.goods], engine, opened.store, "bench", track)
         teach_s = time.perf_counter() - started
