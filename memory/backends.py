@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -159,14 +159,23 @@ def library(name: str) -> Any:
 
 
 def installed(name: str) -> bool:
-    """Whether the library that computes a backend is there, which is not loaded for that."""
-    return find_spec(LIBRARIES[name][0]) is not None
+    """Whether the library that computes a backend is there, which is not loaded for that. An empty folder of its name
+    is none."""
+    found = find_spec(LIBRARIES[name][0])
+    return found is not None and found.loader is not None and _version(LIBRARIES[name][0]) != "none"
 
 
 def versions(name: str) -> str:
     """The versions of what converts and computes a network for a backend."""
-    module, _ = LIBRARIES[name]
-    return " ".join(f"{each} {version(each)}" for each in ("driftline", "torch", module))
+    converted_by = ("driftline", "torch", LIBRARIES[name][0], *(("nncf",) if name == INT8 else ()))
+    return " ".join(f"{each} {_version(each)}" for each in converted_by)
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "none"
 
 
 def _one_by_one(images: Image, shape: Shape, patches_of: Callable[[Image], Patches]) -> Patches:

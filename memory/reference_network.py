@@ -11,11 +11,9 @@ from memory.backbone import backbone
 from memory.errors import DriftlineError
 from memory.outline import Grid, Outline
 from memory.patch_network import PatchNetwork
-from memory.runtime import set_torch_threads
+from memory.runtime import out_of_memory, set_torch_threads
 from memory.torch_backend import Torch
 from memory.weights_file import REFUSALS
-
-OUT_OF_MEMORY = ("out of memory", "can't allocate memory")  # torch raises RuntimeError for both
 
 
 class ReferenceNetwork:
@@ -50,7 +48,7 @@ class ReferenceNetwork:
         try:
             grid = self.patches.grid(height_px, width_px)
         except REFUSALS as error:
-            if any(words in str(error) for words in OUT_OF_MEMORY):  # no word on the network: it may go well next time
+            if out_of_memory(error):  # no word on the network: it may go well next time
                 raise
             return None
         stride_px = self.outline.stride_px

@@ -22,6 +22,7 @@ SLEEPING = {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_THREAD_TIMEOUT": "4"}  # 2 t
 _thread = local()
 _count: int | None = None  # of CPU threads (`use_threads`)
 CPUINFO = Path("/proc/cpuinfo")
+NO_MEMORY = ("out of memory", "can't allocate memory", "bad_alloc", "bad allocation")
 # glibc's malloc.h: options of mallopt, and what they are set to; the first, in bytes, takes no more.
 KEPT = {-3: 32 << 20, -1: 256 << 20, -8: 1}  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_ARENA_MAX
 
@@ -39,8 +40,7 @@ def configure_libraries(environ: MutableMapping[str, str], cpuinfo: Path = CPUIN
         environ.setdefault(variable, value)
     if VARIABLE in environ or not cpuinfo.exists():
         return
-    line = next((text for text in cpuinfo.read_text().splitlines() if text.startswith("flags")), "")
-    name = kernels(line.split())
+    name = kernels(instructions(cpuinfo).split())
     if name:
         environ[VARIABLE] = name
 
@@ -50,6 +50,22 @@ def processor(cpuinfo: Path = CPUINFO) -> str:
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     names = (text.split(":", 1)[1].strip() for text in lines if text.startswith("model name"))
     return next(names, platform.machine())
+
+
+def instructions(cpuinfo: Path = CPUINFO) -> str:
+    """The processor's instructions, as the system names them; empty where it does not."""
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    return next((text.split(":", 1)[1].strip() for text in lines if text.startswith("flags")), "")
+
+
+def gpus(devices: Path = Path("/dev")) -> tuple[str, ...]:
+    """The GPUs that the system's drivers show, by the names of their devices."""
+    return tuple(sorted(each.name for each in devices.glob("nvidia[0-9]*")))
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out, which is no word on what was computed; torch and OpenVINO raise RuntimeError for it."""
+    return isinstance(error, MemoryError) or any(words in str(error) for words in NO_MEMORY)
 
 
 def keep_freed_memory() -> bool:

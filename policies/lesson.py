@@ -9,6 +9,7 @@ from memory.version import Model
 from policies.admission import Hold, LabelledParts, Proposal, propose
 from policies.fitting import Limits
 from policies.gate import GateReport, check
+from policies.threshold import leave_one_out_scores
 
 
 @dataclass(frozen=True)
@@ -38,4 +39,6 @@ def decide(
         rest = confirmed.without(outcome.blamed)
         if len(rest) in (0, len(confirmed)):
             return outcome, tuple(holds)
+        # Known from here on, so that the next proposal searches only what it changes.
+        leave_one_out_scores(base.snapshot.detector, base.snapshot.calibration_set)
         confirmed = rest

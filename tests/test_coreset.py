@@ -70,6 +70,13 @@ def test_what_was_set_aside_too_early_is_chosen_when_its_turn_comes(
     assert set(chosen.tolist()) == set(textbook)
 
 
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("scale", [1e-18, 1e-20, 1e-22, 1e-30])
+def test_distances_that_float32_hardly_tells_from_0_come_to_an_end(scale: float, rng: np.random.Generator) -> None:
+    points = (rng.normal(size=(3000, 3)) * scale).astype(np.float32)
+    assert len(select(Nothing, points, 200, 0)) <= 200
+
+
 @given(points=Points, budget=st.integers(1, 20), seed=st.integers(0, 1000))
 def test_it_is_deterministic_and_leaves_its_inputs_alone(
     points: npt.NDArray[np.float32], budget: int, seed: int

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Mapping
-from itertools import count
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import details, frame, make_service, start_line
 from hypothesis import given
@@ -16,6 +17,7 @@ from stand_ins import StandIn, nearly, noisy
 from daemon import build
 from daemon.cli import doctor
 from daemon.inference import quickest
+from daemon.ledger.ledger import Ledger
 from daemon.service import Service
 from daemon.settings.load import Settings
 from daemon.streams import RedisStreams
@@ -126,7 +128,7 @@ def test_the_quickest_judges(libraries: Libraries, start: Callable[[], Service],
     assert service.engine.judge(frame("f", png(504))).backend == f"{INT8} 1"
     assert compared(service) == [f"{INT8} 1"]  # what is slower need not be compared
     times = f"{INT8} 5.0 ms, {BFLOAT16} 7.0 ms, {OPENVINO} 9.0 ms, {TORCH} 12.0 ms"
-    assert found(auto).found == f"{INT8} 1, the quickest for version 1; for a part {times}"
+    assert found(auto).found == f"{INT8} 1, chosen for version 1; for a part {times}"
     assert libraries.measured == [[TORCH, OPENVINO, BFLOAT16, INT8]]
 
 
@@ -151,7 +153,7 @@ def test_torch_judges_where_every_quicker_one_is_refused(
 ) -> None:
     libraries.wrong = {INT8, BFLOAT16, OPENVINO}
     assert start().status()["backend"] == extractor.backend.description
-    assert found(auto).found.startswith("torch, the quickest for version 1")
+    assert found(auto).found.startswith("torch, chosen for version 1")
 
 
 def test_torch_judges_where_it_is_the_quickest(
@@ -195,6 +197,81 @@ def test_a_backend_that_cannot_be_made_is_left_out_and_told(libraries: Libraries
     assert "an old one" in event["failed"][BFLOAT16]
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("unsupported"),
+        MemoryError(),
+        PermissionError(13, "Permission denied"),
+        ModuleNotFoundError("No module named 'nncf'"),
+        DriftlineError(expected="a processor that computes in bfloat16", came="another", do="choose another"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_was_measured_and_cannot_be_made_any_more_stops_no_start(
+    error: Exception, libraries: Libraries, start: Callable[[], Service]
+) -> None:
+    start()
+    libraries.failing = {INT8: error}
+    told = start().status()
+    assert told["backend"] == f"{BFLOAT16} 1"
+    assert list(told["backend_choice"]["refused"]) == [INT8]  # type: ignore[index]  # as above
+
+
+def test_a_backend_that_fails_when_it_computes_is_left_out(
+    libraries: Libraries, start: Callable[[], Service], extractor: Extractor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = libraries.compiled
+
+    def without_numbers(name: str, *rest: object) -> StandIn:
+        whole = made(name, *rest)
+        return StandIn(extractor.backend, lambda patches: patches * np.nan, name, name) if name == INT8 else whole
+
+    monkeypatch.setattr(backends, "compiled", without_numbers)
+    told = start().status()
+    assert told["backend"] == f"{BFLOAT16} 1"
+    assert "NaN" in told["backend_choice"]["refused"][INT8]  # type: ignore[index]  # as above
+
+
+def test_memory_that_ran_out_is_no_word_on_a_backend(libraries: Libraries, start: Callable[[], Service]) -> None:
+    libraries.failing = {INT8: RuntimeError("DefaultCPUAllocator: can't allocate memory: 1 byte")}
+    service = start()
+    assert str(service.status()["backend"]).startswith("torch")
+    libraries.failing = {}
+    assert start().status()["backend"] == f"{INT8} 1"
+
+
+@pytest.mark.usefixtures("libraries")
+@pytest.mark.parametrize("write", ["set_status", "certify"])
+def test_a_ledger_that_the_disk_refuses_stops_no_start(
+    write: str, start: Callable[[], Service], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(Ledger, write, full)
+    told = start().status()
+    assert str(told["backend"]).startswith("torch")
+    assert "disk is full" in str(told["backend_choice"])
+
+
+def test_going_back_to_images_of_another_shape_measures_nothing_anew(
+    libraries: Libraries, start: Callable[[], Service], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for processor in ("one", "other", "one"):
+        monkeypatch.setattr(quickest, "processor", lambda name=processor: name)
+        start()
+    assert len(libraries.measured) == 2
+
+
+@pytest.mark.parametrize("module", ["openvino", "nowhere"])
+def test_an_empty_folder_is_no_library(module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "left_over").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(backends.LIBRARIES, OPENVINO, ("left_over" if module == "openvino" else module, "openvino"))
+    assert not backends.installed(OPENVINO)
+
+
 def test_a_full_disk_stops_no_line_and_is_measured_again(
     libraries: Libraries, start: Callable[[], Service], extractor: Extractor
 ) -> None:
@@ -216,7 +293,7 @@ def test_a_line_that_kept_no_images_is_told_to_teach_again(
     model = service.store.load(service.store.version(1))
     for name in model.snapshot.calibration_set.samples:
         service.engine.kept.drop(service.engine.kept.name(f"taught {name}"))
-    service.engine.ledger.set_status(quickest.MEASURED, {"of": "another PC", "ms": {}})
+    service.engine.ledger.set_status(quickest.MEASURED, {})
     told = start().status()
     assert told["backend"] == extractor.backend.description
     assert "teach again" in told["backend_choice"]["refused"]["auto"]  # type: ignore[index]  # as above
@@ -225,16 +302,35 @@ def test_a_line_that_kept_no_images_is_told_to_teach_again(
 
 @pytest.mark.usefixtures("libraries")
 def test_before_anything_was_measured_doctor_says_so(auto: Settings) -> None:
-    assert found(auto).found == "auto, to be measured by the next `teach` or `run`"
+    assert found(auto).found == "auto, to be chosen by the next `teach` or `run`"
+
+
+class Clock:
+    """A clock that goes on while somebody judges."""
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+        self.turns: list[str] = []
+
+    def judge(self, name: str, first_s: float, then_s: float) -> Callable[[], None]:
+        def judged() -> None:
+            self.now_s += then_s if name in self.turns else first_s
+            self.turns.append(name)
+
+        return judged
 
 
 def test_parts_are_timed_in_turns_without_the_first_ones() -> None:
-    """The clock goes faster and faster: turns that are left out, or not taken in turn, would tell."""
-    seconds = (number * number * 1e-3 for number in count())
-    times = quickest._median_ms({"one": lambda: None, "other": lambda: None}, lambda: next(seconds))
-    # In turn t the first begins at reading 4 t, and takes (4 t + 1)² - (4 t)² = 8 t + 1 ms; the second at 4 t + 2.
-    middle = quickest.WARM_UP + quickest.ROUNDS // 2
-    assert times == {"one": 8 * middle + 1, "other": 8 * middle + 5}
+    clock = Clock()
+    judges = {"one": clock.judge("one", 0.9, 0.005), "other": clock.judge("other", 0.001, 0.007)}
+    assert quickest._median_ms(judges, lambda: clock.now_s) == pytest.approx({"one": 5, "other": 7})
+    assert clock.turns == ["one", "other"] * (1 + quickest.ROUNDS)
+
+
+def test_parts_that_take_long_are_timed_less_often() -> None:
+    clock = Clock()
+    assert quickest._median_ms({"one": clock.judge("one", 2, 2)}, lambda: clock.now_s) == pytest.approx({"one": 2000})
+    assert len(clock.turns) == 6  # 10 s are over
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,13 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import takewhile
 from typing import Any
 
 import redis
 
 from daemon import build
 from daemon.cli.terminal import chosen
-from daemon.inference.quickest import AUTO, MEASURED
+from daemon.inference.quickest import AUTO, CHOSEN
 from daemon.learning.operating_point import in_force
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.state import open_state
@@ -26,7 +25,7 @@ from memory.errors import DriftlineError
 from memory.store import Store
 from memory.version import Version
 from policies.parity import Parity
-from policies.quickest import Choice, order
+from policies.quickest import Choice
 from policies.threshold import Threshold
 
 LOW_DISK_BYTES = 2_000_000_000
@@ -179,21 +178,10 @@ def _backend(settings: Settings) -> Iterator[Finding]:
 
 
 def _quickest(ledger: Ledger, head: Version | None) -> str:
-    measured = ledger.get_status(MEASURED)
-    if head is None or measured is None:
-        return "auto, to be measured by the next `teach` or `run`"
-    judges, ms = TORCH, measured["ms"]
-    refused: dict[str, str] = {}
-    for name in takewhile(lambda each: each != TORCH, order(ms)):
-        certificate = ledger.certificate(head.sha256, name)
-        if certificate is None:
-            refused[name] = "not compared with torch yet"
-        elif (refusal := Parity.of(certificate["parity"]).refusal) is None:
-            judges = certificate["made"]
-            break
-        else:
-            refused[name] = refusal
-    return f"{judges}, the quickest for version {head.number}; {chosen(Choice(ms, refused))}"
+    last = ledger.get_status(CHOSEN)
+    if head is None or last is None or last["version"] != head.sha256:
+        return "auto, to be chosen by the next `teach` or `run`"
+    return f"{last['made']}, chosen for version {head.number}; {chosen(Choice(last['ms'], last['refused']))}"
 
 
 def _store(settings: Settings) -> Iterator[Finding]:

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from memory.extract import Extractor
 
 TILES_A_PART = 2  # that calibrate eight bits
-IMAGES_GONE = "the images of its calibration parts were not kept: teach again"
 log = structlog.get_logger()
 
 
@@ -75,7 +74,7 @@ class AcceleratedBackend:
         """As `select_backend`, but what is refused is not in the log."""
         version = model.version
         if next(taught_tiles(model, sight, pictures), None) is None:
-            return self._refused(model, IMAGES_GONE)
+            return self._refused(model, "the images of its calibration parts were not kept: teach again")
         try:
             accelerated = self.compiled(model, sight, pictures)
         except StoreError as error:  # a full disk stops no line
@@ -118,8 +117,8 @@ class AcceleratedBackend:
         cannot do it.
         """
         reference = scene_records.reference_id(model)
-        if reference in self._compiled_for:
-            return self._compiled_for[reference]
+        if (before := self._compiled_for.get(reference)) is not None:
+            return before
         base, shape = self._reference, sight.canvas.geometry.tile_px
         follows_from = reference if self.name == backends.INT8 else f"{shape[0]}x{shape[1]}"
         kept = self._folder / backends.kept_name(self.name, base.fingerprint, follows_from)
@@ -139,8 +138,9 @@ class AcceleratedBackend:
             base.keep_outline()
         except StoreError as error:  # the next start takes longer
             log.warning("what is known of the network cannot be kept", error=str(error))
-        self._compiled_for = {reference: base.on(quick)}
-        return self._compiled_for[reference]
+        accelerated = base.on(quick)
+        self._compiled_for = {reference: accelerated}
+        return accelerated
 
 
 def taught_tiles(model: Model, sight: Sight, pictures: Pictures) -> Iterator[Image]:

@@ -80,7 +80,8 @@ def read_parts(
     few = len(paths) <= FEW and sight.template is None and sight.canvas.inside is None  # the rest is painted
     most = max(LATTICE, min(MOST_PATCHES, MOST_DRAWN * every // len(paths)))
     look_at = partial(_look, sight=sight, extractor=extractor, source=settings.source)
-    for path, look in zip(paths, side_by_side(look_at, track(paths, "features")), strict=True):
+    looks = (map if spool.large else side_by_side)(look_at, track(paths, "features"))  # large ones are many tiles each
+    for path, look in zip(paths, looks, strict=True):
         name = path_text(path)
         if isinstance(look, ImageRejected):
             found.refused[name] = str(look)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from memory.distances import BLOCK, Vectors, nearest_squared, squared_distances
 from memory.progress import steps
 
-POOL, POOL_SHARE = 512, 200  # at least so many candidates, and one of so many that may still be chosen
+POOL, POOL_SHARE, MOST_POOL = 512, 200, 2_048  # at least, one of so many that may still be chosen, and at most
 ASIDE = 0.9  # of the squared radius at the end
 
 
@@ -78,7 +78,7 @@ class _Cover:
             self._bring_back()
         squared = self._squared[self._ahead]
         self._tops[self._before + len(self.chosen)] = float(squared.max(initial=0.0))
-        first = np.sort(_farthest(squared, max(POOL, len(squared) // POOL_SHARE)))
+        first = np.sort(_farthest(squared, max(POOL, min(MOST_POOL, len(squared) // POOL_SHARE))))
         return self._ahead[first], squared[first], max(np.delete(squared, first).max(initial=0.0), self._aside_top)
 
     def add(self, batch: list[int]) -> None:
@@ -97,6 +97,8 @@ class _Cover:
         aside = np.ones(len(self._squared), dtype=bool)
         aside[self._ahead] = False
         back = np.flatnonzero(aside & (self._squared > self._most))
+        if not len(back):  # so near to 0 that a share of it is rounded to the whole
+            back = np.flatnonzero(aside & (self._squared > 0))
         for known in np.unique(self._known_of[back]):
             self._measure(back[self._known_of[back] == known], self.chosen[known:])
         aside[back] = False
