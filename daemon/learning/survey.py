@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -14,6 +15,7 @@ from daemon.settings.models import SceneSettings, SourceSettings
 from memory.errors import DriftlineError
 from memory.geometry import Geometry, InputShapes, common_size, geometry_of
 from memory.region import Region
+from memory.side_by_side import side_by_side
 
 MIN_PARTS = 2
 LEFT_OUT = "left out on request"
@@ -84,23 +86,32 @@ def survey(paths: Sequence[Path], source: SourceSettings, track: Track) -> Surve
     usable: list[Surveyed] = []
     seen: dict[str, str] = {}
     refused: dict[str, str] = {}
-    for path in track(paths, "images"):
+    looks = side_by_side(partial(_look, source=source), track(paths, "images"))
+    for path, look in zip(paths, looks, strict=True):
         name = path_text(path)
-        try:
-            raw = read(read_allowed(path, (path.parent,), source.max_bytes), source.max_pixels, None, source.page)
-        except ImageRejected as error:
-            refused[name] = str(error)
+        if isinstance(look, ImageRejected):
+            refused[name] = str(look)
             continue
-        digest = hashlib.sha256(raw.pixels.tobytes()).hexdigest()
+        surveyed, digest = look
         if digest in seen:
             refused[name] = f"it is the same image as {seen[digest]}; photograph each part once"
             continue
         seen[digest] = name
-        usable.append(Surveyed(path, (raw.pixels.shape[0], raw.pixels.shape[1]), _largest(raw)))
+        usable.append(surveyed)
     usable = _of_one_size(usable, refused)
     for name, reason in refused.items():
         log.warning("image refused", file=name, reason=reason)
     return Survey(tuple(usable), refused)
+
+
+def _look(path: Path, source: SourceSettings) -> tuple[Surveyed, str] | ImageRejected:
+    """What a file is, with the SHA-256 of its pixels, or why it cannot be used."""
+    try:
+        raw = read(read_allowed(path, (path.parent,), source.max_bytes), source.max_pixels, None, source.page)
+    except ImageRejected as error:
+        return error
+    height, width = raw.pixels.shape[:2]
+    return Surveyed(path, (height, width), _largest(raw)), hashlib.sha256(raw.pixels.tobytes()).hexdigest()
 
 
 def _of_one_size(usable: list[Surveyed], refused: dict[str, str]) -> list[Surveyed]:
