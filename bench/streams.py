@@ -61,7 +61,8 @@ class Outcome:
 def run(stream: Stream, overrides: Sequence[str], wrong: float, backbone: Extractor, folder: Path) -> Outcome:
     """Play a stream through a service of its own."""
     defaults = [f"state_dir={folder}", f"line={folder.name}", "redis.url=memory://", "policy.asks_per_hour=100000"]
-    settings = load(None, [*defaults, *overrides, "extractor.device=cpu", "source.allowed_roots=['/']"])
+    by_torch = ["extractor.backend=torch", "extractor.device=cpu"]
+    settings = load(None, [*by_torch, *defaults, *overrides, "source.allowed_roots=['/']"])
     opened = open_state(settings.state_dir)
     service = build.service(settings, opened, backbone, build.redis_streams(settings))
     lies = np.random.default_rng(0).random(len(stream.played)) < wrong

@@ -40,7 +40,8 @@ def taught_line(
     parts: Iterable[Path], overrides: Sequence[str], backbone: Extractor, state_dir: Path
 ) -> Iterator[TaughtLine]:
     """A line taught these parts, whose ledger is closed at the end."""
-    settings = load(None, [*overrides, f"state_dir={state_dir}", "extractor.device=cpu"])
+    by_torch = ["extractor.backend=torch", "extractor.device=cpu"]  # to measure backends takes longer than to teach
+    settings = load(None, [*by_torch, *overrides, f"state_dir={state_dir}"])
     opened = open_state(settings.state_dir)
     engine = build.engine(settings, opened, backbone)
     started = time.perf_counter()
