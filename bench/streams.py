@@ -24,6 +24,7 @@ import numpy as np
 from bench.lib import arguments, stage_peers
 from bench.lib.cases import Case, Shown
 from bench.lib.changes import Played, Stream, streams
+from bench.lib.taught_lines import BY_TORCH
 from bench.zoo import UNKNOWN, figures, judged
 from daemon import build
 from daemon.datasets.playback import Dataset, Item, play, prepare
@@ -61,8 +62,7 @@ class Outcome:
 def run(stream: Stream, overrides: Sequence[str], wrong: float, backbone: Extractor, folder: Path) -> Outcome:
     """Play a stream through a service of its own."""
     defaults = [f"state_dir={folder}", f"line={folder.name}", "redis.url=memory://", "policy.asks_per_hour=100000"]
-    by_torch = ["extractor.backend=torch", "extractor.device=cpu"]
-    settings = load(None, [*by_torch, *defaults, *overrides, "source.allowed_roots=['/']"])
+    settings = load(None, [*BY_TORCH, *defaults, *overrides, "source.allowed_roots=['/']"])
     opened = open_state(settings.state_dir)
     service = build.service(settings, opened, backbone, build.redis_streams(settings))
     lies = np.random.default_rng(0).random(len(stream.played)) < wrong

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import statistics
 import sys
 import tempfile
 from collections import defaultdict
@@ -22,7 +21,7 @@ from pathlib import Path
 import cv2
 
 from bench.lib import arguments
-from bench.lib.checkouts import checkouts
+from bench.lib.checkouts import checkouts, host_and_medians
 from bench.lib.host import stolen
 from bench.lib.processes import ROOT, ended, start
 from daemon.datasets.rendered import STEADY, Scene, part
@@ -60,11 +59,7 @@ def main() -> None:
                 for what, value in json.loads(result.read_text()).items():
                     told.setdefault(revision, defaultdict(list))[what].append(value)
     took, of = (now - then for now, then in zip(stolen(), host, strict=True))
-    print(f"The host took {100 * took / of:.1f} % of the processors.\n")
-    heads = list(next(iter(told.values())))
-    print(f"| revision | {' | '.join(heads)} |\n| --- |{' --- |' * len(heads)}")
-    for revision, figures in told.items():
-        print(f"| {revision} | " + " | ".join(f"{statistics.median(figures[head]):.5g}" for head in heads) + " |")
+    host_and_medians(told, 100 * took / of, ".5g")
 
 
 def drawn(folder: Path, count: int, side_px: int, scene: Scene) -> Path:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import sys
 import tempfile
 import time
@@ -26,7 +25,7 @@ import numpy as np
 import redis
 
 from bench.lib import arguments
-from bench.lib.checkouts import checkouts
+from bench.lib.checkouts import checkouts, host_and_medians
 from bench.lib.host import memory_mb, stolen
 from bench.lib.processes import DRIFTLINE, ROOT, START_S, ended, redis_server, running, start
 from daemon.datasets.rendered import part
@@ -154,11 +153,7 @@ def trips(client: redis.Redis, line: str, name: str, images: list[bytes], *, alo
 
 def report(told: dict[str, Figures], steps: dict[str, dict[str, Figures]], host_percent: float) -> None:
     """Medians of rounds by revision, then the steps by revision and load."""
-    print(f"The host took {host_percent:.1f} % of the processors.\n")
-    heads = list(next(iter(told.values())))
-    print(f"| revision | {' | '.join(heads)} |\n| --- |{' --- |' * len(heads)}")
-    for revision, figures in told.items():
-        print(f"| {revision} | " + " | ".join(f"{statistics.median(figures[head]):.1f}" for head in heads) + " |")
+    host_and_medians(told, host_percent, ".1f")
     columns = [(revision, load) for revision in steps for load in steps[revision]]
     names = list(dict.fromkeys(step for revision, load in columns for step in steps[revision][load]))
     print(f"\n| step, ms: median, p99 | {' | '.join(f'{r}, {load}' for r, load in columns)} |")

@@ -38,7 +38,7 @@ def configure_libraries(environ: MutableMapping[str, str], cpuinfo: Path = CPUIN
     """Set in `environ`, where not set already, the kernels to use and that idle threads sleep at once."""
     for variable, value in SLEEPING.items():
         environ.setdefault(variable, value)
-    if VARIABLE in environ or not cpuinfo.exists():
+    if VARIABLE in environ:
         return
     name = kernels(instructions(cpuinfo).split())
     if name:
@@ -47,15 +47,17 @@ def configure_libraries(environ: MutableMapping[str, str], cpuinfo: Path = CPUIN
 
 def processor(cpuinfo: Path = CPUINFO) -> str:
     """The processor's model name, or its architecture where the system does not name it."""
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = (text.split(":", 1)[1].strip() for text in lines if text.startswith("model name"))
-    return next(names, platform.machine())
+    return _told_of_processor("model name", cpuinfo) or platform.machine()
 
 
 def instructions(cpuinfo: Path = CPUINFO) -> str:
     """The processor's instructions, as the system names them; empty where it does not."""
+    return _told_of_processor("flags", cpuinfo)
+
+
+def _told_of_processor(what: str, cpuinfo: Path) -> str:
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    return next((text.split(":", 1)[1].strip() for text in lines if text.startswith("flags")), "")
+    return next((text.split(":", 1)[1].strip() for text in lines if text.startswith(what)), "")
 
 
 def gpus(devices: Path = Path("/dev")) -> tuple[str, ...]:

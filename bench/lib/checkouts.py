@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import statistics
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from bench.lib.processes import ROOT
+
+
+def host_and_medians(told: Mapping[str, Mapping[str, Sequence[float]]], host_percent: float, form: str) -> None:
+    """Print the host's share of the processors, and a table of the medians of each revision's figures."""
+    print(f"The host took {host_percent:.1f} % of the processors.\n")
+    heads = list(next(iter(told.values())))
+    print(f"| revision | {' | '.join(heads)} |\n| --- |{' --- |' * len(heads)}")
+    for revision, figures in told.items():
+        print(f"| {revision} | " + " | ".join(f"{statistics.median(figures[head]):{form}}" for head in heads) + " |")
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from daemon.ledger.state import open_state
 from daemon.settings.load import load
 from memory.extract import Extractor
 
+BY_TORCH = ("extractor.backend=torch", "extractor.device=cpu")  # to measure backends takes longer than to teach
 T = TypeVar("T")
 
 
@@ -40,8 +41,7 @@ def taught_line(
     parts: Iterable[Path], overrides: Sequence[str], backbone: Extractor, state_dir: Path
 ) -> Iterator[TaughtLine]:
     """A line taught these parts, whose ledger is closed at the end."""
-    by_torch = ["extractor.backend=torch", "extractor.device=cpu"]  # to measure backends takes longer than to teach
-    settings = load(None, [*by_torch, *overrides, f"state_dir={state_dir}"])
+    settings = load(None, [*BY_TORCH, *overrides, f"state_dir={state_dir}"])
     opened = open_state(settings.state_dir)
     engine = build.engine(settings, opened, backbone)
     started = time.perf_counter()

@@ -160,9 +160,7 @@ def _search(good: GoodPatches, patches: Patches, among: Rows) -> tuple[Vectors, 
 
 def rows_of_others(good: GoodPatches, sample: str | None) -> Rows:
     """The rows of all samples but this one; all rows where it has every row or none."""
-    if sample not in good.samples or len(good.samples) == 1:
-        return np.arange(len(good))
-    return np.flatnonzero(good.sample_index != good.samples.index(sample))
+    return np.flatnonzero(good.sample_index != good.number_of(sample))
 
 
 def _shared(before: GoodPatches, good: GoodPatches) -> tuple[Rows, Rows] | None:
