@@ -23,7 +23,7 @@ _CALM = LIMIT / RUN_LENGTH_FRAMES  # sums of a few calm frames
 _MOST = np.full(len(SIGNALS), np.inf)
 _MOST[len(LIGHT) + len(CAMERA) :] = np.log(LIMIT / _CALM / 2) / BURST_FRAMES
 _CEILING = 10.0 * LIMIT
-_DRAWS = 2_000
+_DRAWS, _AT_ONCE = 2_000, 50
 
 Evidence = npt.NDArray[np.float64]
 
@@ -38,14 +38,20 @@ def bound(z: Vector, spread_floor: Vector, seed: int) -> Evidence:
     1 exchangeable ones each may be the most extreme. `spread_floor` (S,) is the least spread, in the same spreads.
     """
     n = len(z)
-    drawn = z[np.random.default_rng(seed).integers(0, n, (_DRAWS, n))]  # (n, S) -> (draws, n, S)
-    amiss = -drawn.mean(axis=1) / np.maximum(drawn.std(axis=1), spread_floor)  # (draws, S)
+    draws = np.random.default_rng(seed).integers(0, n, (_DRAWS, n))
+    amiss = np.concatenate([_amiss(z[some], spread_floor) for some in np.split(draws, _DRAWS // _AT_ONCE)])
     tail = (1 - CONFIDENCE) / (2 * z.shape[1])
     off = np.stack([np.quantile(sign * amiss, 1 - tail, axis=0) for sign in (1, -1)], axis=-1)  # (S, 2)
     clipped = np.clip(z, -CLIP, CLIP)
     known = np.logaddexp.reduce(_sides(clipped, clipped), axis=0) + TILTS * np.maximum(off, 0)[..., None]
     limits: Evidence = np.logaddexp(known, TILTS * CLIP) - np.log(n + 1)
     return limits
+
+
+def _amiss(drawn: Vector, spread_floor: Vector) -> Vector:
+    """By how many of their spreads the means of draws (draws, n, S) are off, (draws, S)."""
+    amiss: Vector = -drawn.mean(axis=1) / np.maximum(drawn.std(axis=1), spread_floor)
+    return amiss
 
 
 def evidence(z: Vector, limits: Evidence) -> Evidence:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -156,11 +156,11 @@ def fit_reference(
     parts that hardly differ must not give charts that raise alarms at nothing.
     """
     seen = [material(one) for one in features]
-    values = leave_one_out_signals(images, seen, seed, inside)
+    template = join(templates_of(images))
+    values = leave_one_out_signals(images, seen, template, seed, inside)
     axes, mean = principal(seen, seed), values.mean(axis=0)
     floor = np.concatenate([FLOOR, np.full(len(SIGNALS) - len(FLOOR), MATERIAL_FLOOR * np.linalg.norm(axes.centre))])
     spread = np.maximum(values.std(axis=0), floor)
-    template = join([template_of(grey_of(image)) for image in images])
     marks: dict[tuple[Cause, int], list[Vector]] = {}
     chosen = np.linspace(0, len(images) - 1, min(SIMULATED_PARTS, len(images))).round().astype(int)
     for part in steps(chosen.tolist(), "parts under other light and lenses"):
@@ -185,16 +185,24 @@ def fit_reference(
     )
 
 
-def leave_one_out_signals(images: Sequence[Image], seen: Sequence[Vector], seed: int, inside: Inside = None) -> Vector:
-    """The signals (n, S) of n parts, images (H, W, 3) u8 and their materials (D,), each against all the others."""
-    pictures = [template_of(grey_of(image)) for image in images]
-    joined, axes = join(pictures), principal_without_each(seen, seed)
+def leave_one_out_signals(
+    images: Sequence[Image], seen: Sequence[Vector], joined: Template, seed: int, inside: Inside = None
+) -> Vector:
+    """The signals (n, S) of n parts, images (H, W, 3) u8 and their materials (D,), each against all the others; their
+    templates are `joined`."""
+    axes = principal_without_each(seen, seed)
 
     def signals(part: int) -> Vector:
-        others = without(joined, pictures[part], len(images))
-        return _values(images[part], seen[part], others, axes[part], inside)
+        image = images[part]
+        others = without(joined, template_of(grey_of(image)), len(images))
+        return _values(image, seen[part], others, axes[part], inside)
 
     return np.stack(list(side_by_side(signals, range(len(images)))))
+
+
+def templates_of(images: Sequence[Image]) -> Iterator[Template]:
+    """The template of each image (H, W, 3) u8."""
+    return side_by_side(lambda part: template_of(grey_of(images[part])), range(len(images)))
 
 
 def _values(image: Image, seen: Vector, template: Template, axes: Axes, inside: Inside) -> Vector:

@@ -7,7 +7,7 @@ image registration", 1996).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import cv2
@@ -41,11 +41,12 @@ def template_of(image: npt.NDArray[np.uint8]) -> Template:
     return Template(picture, _spectrum(picture))
 
 
-def join(templates: Sequence[Template]) -> Template:
-    """The mean of several templates."""
-    pictures = np.stack([t.picture for t in templates]).mean(axis=0, dtype=np.float64)
-    spectra = np.stack([t.spectrum for t in templates]).mean(axis=0, dtype=np.float64)
-    return Template(pictures.astype(np.float32), spectra.astype(np.float32))
+def join(templates: Iterable[Template]) -> Template:
+    """The mean of at least one template; only one of them is held at a time."""
+    count, pictures, spectra = 0, np.zeros((SIDE_PX, SIDE_PX)), np.zeros(_POLAR_X.shape)
+    for one in templates:
+        count, pictures, spectra = count + 1, pictures + one.picture, spectra + one.spectrum
+    return Template((pictures / count).astype(np.float32), (spectra / count).astype(np.float32))
 
 
 def without(joined: Template, one: Template, count: int) -> Template:

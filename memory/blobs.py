@@ -94,7 +94,7 @@ def _damaged(error: Exception) -> Damaged:
 
 
 def _stack(features: Sequence[Features]) -> Arrays:
-    patches = _numbered("patches", [one.patches.astype(np.float16) for one in features])
+    patches = _numbered("patches", [one.halved.values for one in features])
     grids = _numbered("grid", [np.array(one.grid, dtype=np.int32) for one in features])
     parts_of_grids = {f"cells.{i:06d}": one.cells for i, one in enumerate(features) if not one.complete}
     wholes = {f"whole.{i:06d}": np.array([one.whole]) for i, one in enumerate(features) if one.whole != len(one)}
@@ -107,7 +107,7 @@ def _numbered(name: str, arrays: list[Any]) -> Arrays:
 
 def _features(arrays: Arrays, i: int) -> Features:
     rows, columns = (int(n) for n in arrays[f"grid.{i:06d}"])
-    patches = arrays[f"patches.{i:06d}"].astype(np.float32)
+    patches = arrays[f"patches.{i:06d}"]
     (whole,) = arrays.get(f"whole.{i:06d}", np.array([len(patches)])).tolist()
     return Features(patches, (rows, columns), arrays.get(f"cells.{i:06d}", EVERY_CELL), whole)
 

@@ -34,7 +34,7 @@ class CalibrationSet:
         """This set with more parts. While there are more than `most`, the oldest of the largest regime is removed."""
         parts = [
             *zip(self.samples, self.features, self.regimes, strict=True),
-            *zip(samples, features, regimes, strict=True),
+            *zip(samples, (one.halved for one in features), regimes, strict=True),
         ]
         while len(parts) > most:
             counts = Counter(regime for _, _, regime in parts)

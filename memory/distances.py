@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import numpy.typing as npt
+
+from memory.features import Halves
+from memory.half import widened
 
 BLOCK = 1_024  # their distances fit the processor's own memory: twice as fast
 ROUNDING = 1e-6
 
 Vectors = npt.NDArray[np.float32]
+
+
+def single(vectors: Vectors | Halves) -> Vectors:
+    """The vectors in single precision, themselves where they are."""
+    if vectors.dtype == np.float32:
+        return cast(Vectors, vectors)
+    return widened(cast(Halves, vectors))
 
 
 def squared_distances(left: Vectors, right: Vectors) -> Vectors:
@@ -17,11 +29,12 @@ def squared_distances(left: Vectors, right: Vectors) -> Vectors:
     square: Vectors = left @ right.T
     square *= -2
     square += lengths
-    square[square < ROUNDING * lengths] = 0  # what cancellation leaves of equal points
+    lengths *= ROUNDING
+    square[square < lengths] = 0  # what cancellation leaves of equal points
     return square
 
 
-def nearest_squared(points: Vectors, centres: Vectors, rows: npt.NDArray[np.int64] | None = None) -> Vectors:
+def nearest_squared(points: Vectors | Halves, centres: Vectors, rows: npt.NDArray[np.int64] | None = None) -> Vectors:
     """Squared Euclidean distance (N,) of each point (N, D) to its nearest centre (C, D), C ≥ 1; of these `rows` alone
     (n,) where they are named. Equal points are exactly 0 apart."""
     turned, lengths = np.ascontiguousarray(-2 * centres.T), (centres * centres).sum(1)  # (D, C), (C,)
@@ -29,7 +42,7 @@ def nearest_squared(points: Vectors, centres: Vectors, rows: npt.NDArray[np.int6
     nearest = np.full(len(chosen), np.inf, dtype=np.float32)
     for start in range(0, len(chosen), BLOCK):
         here = slice(start, start + BLOCK)
-        part = points[here] if rows is None else points[rows[here]]
+        part = single(points[here] if rows is None else points[rows[here]])
         for first in range(0, len(centres), BLOCK):
             apart = part @ turned[:, first : first + BLOCK]  # a point's own length is the same for all: added below
             apart += lengths[first : first + BLOCK]

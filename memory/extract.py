@@ -159,7 +159,7 @@ class Extractor:
 
     def __call__(self, image: Image) -> Features:
         """Features of one image (height_px, width_px, 3 or 6) u8, row by row of its grid; raises as `tiles` does."""
-        return Features(patches=self.tiles(image[None])[0], grid=self.grid_of(*image.shape[:2]))
+        return Features(self.tiles(image[None])[0], grid=self.grid_of(*image.shape[:2]))
 
     def features(self, image: Image, tiling: Tiling, depth_weight: float = 1.0) -> Features:
         """Features of a canvas (height_px, width_px, 3 or 6) u8 by its tiles; raises as `tiles` does."""

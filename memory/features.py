@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 Image = npt.NDArray[np.uint8]  # on a canvas, the three channels of a depth picture may follow the colours
 Patches = npt.NDArray[np.float32]
+Halves = npt.NDArray[np.float16]
 Map = npt.NDArray[np.float32]
 PatchMask = npt.NDArray[np.bool_]
 Cells = npt.NDArray[np.int64]
@@ -59,14 +60,14 @@ def slopes_turned(image: Image, clockwise_deg: float) -> Image:
 class Features:
     """Patch features of one image.
 
-    `patches` is (n, D) float32; every value is exactly representable in float16, so a blob stored as float16 loses
-    nothing and a stored image scores bit-identically to a live one. `grid` is (rows, columns), and `cells` (n,) says in
-    which of its cells, counted row by row, each patch lies; by default all of them in order. A region of interest is a
-    shorter `patches`. `whole` is how many patches the image has in all, more than there are where only some were kept
-    (`thinned`). Raises ValueError where these do not fit together.
+    `values` (n, D) are its patches in float32 or, where they are kept, in float16: every one is exactly representable
+    in that, so a stored image scores bit-identically to a live one. `grid` is (rows, columns), and `cells` (n,) says in
+    which of its cells, counted row by row, each patch lies; by default all of them in order. A region of interest has
+    fewer. `whole` is how many patches the image has in all, more than there are where only some were kept (`thinned`).
+    Raises ValueError where these do not fit together.
     """
 
-    patches: Patches
+    values: Patches | Halves
     grid: tuple[int, int]
     cells: Cells = field(default_factory=lambda: EVERY_CELL)
     whole: int = 0
@@ -74,7 +75,7 @@ class Features:
     def __post_init__(self) -> None:
         if self.cells is EVERY_CELL:
             object.__setattr__(self, "cells", np.arange(self.grid[0] * self.grid[1]))
-        if len(self.cells) != len(self.patches):
+        if len(self.cells) != len(self.values):
             raise ValueError(f"expected a patch for each of {len(self.cells)} cells of {self.grid}; came {len(self)}")
         last = self.grid[0] * self.grid[1] - 1
         if len(self) and (self.cells[0] < 0 or self.cells[-1] > last or (np.diff(self.cells) <= 0).any()):
@@ -84,12 +85,22 @@ class Features:
             raise ValueError(f"expected {len(self)} to {last + 1} patches in all; came {self.whole}")
 
     def __len__(self) -> int:
-        return len(self.patches)
+        return len(self.values)
+
+    @property
+    def patches(self) -> Patches:
+        """The patches (n, D) f32."""
+        return self.values.astype(np.float32, copy=False)
+
+    @property
+    def halved(self) -> Features:
+        """The same in half of the memory."""
+        return self if self.values.dtype == np.float16 else replace(self, values=self.values.astype(np.float16))
 
     @property
     def complete(self) -> bool:
         """Whether every cell of the grid has its patch."""
-        return len(self.patches) == self.grid[0] * self.grid[1]
+        return len(self.values) == self.grid[0] * self.grid[1]
 
     def to_map(self, values: npt.NDArray[Any], outside: float = 0.0) -> npt.NDArray[Any]:
         """Values of patches (n, ...) as a map (rows, columns, ...), with `outside` where there is no patch."""
@@ -124,7 +135,7 @@ class Features:
         if not self.large:
             return self
         kept = keep | self.lattice
-        return Features(self.patches[kept], self.grid, self.cells[kept], self.whole)
+        return Features(self.values[kept], self.grid, self.cells[kept], self.whole)
 
     def telling(self, anomaly: Map) -> Features:
         """Thinned to what decides its score: the `MOST_ANOMALOUS` patches by an anomaly map (rows, columns)."""
@@ -137,7 +148,7 @@ class Features:
     @property
     def emptied(self) -> Features:
         """Without any of its patches."""
-        return Features(self.patches[:0], self.grid, self.cells[:0], self.whole)
+        return Features(self.values[:0], self.grid, self.cells[:0], self.whole)
 
     def drawn(self, most: int, rng: np.random.Generator) -> Features:
         """Thinned to a random draw of `most` patches."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,6 +12,7 @@ from memory.defects import Defect
 from memory.detector import Capacity, Detector, GoodPart, Learner
 from memory.features import Features, View
 from memory.learners import learner_of
+from memory.on_demand import OnDemand
 from memory.version import Snapshot
 from policies.threshold import Threshold, leave_one_out_scores, threshold_of_scores
 
@@ -46,12 +47,12 @@ def fit(
     defects: Sequence[Defect],
     limits: Limits,
     seed: int,
-    whole: Callable[[GoodPart], View] = lambda good: good.view,
+    wholes: Sequence[Features] | None = None,
 ) -> Fitted:
     """Teach a detector of this kind from at least two good parts; deterministic in its arguments.
 
-    The views of large images may hold a draw of their patches (`Features.drawn`), or none: those only calibrate.
-    `whole` gives the views that hold all.
+    Parts may be made when they are asked for; they are gone through several times. The views of large images may hold
+    a draw of their patches (`Features.drawn`), or none: those only calibrate. `wholes` are the features with all.
 
     All parts calibrate the threshold, or a seeded draw where there are more than `limits.calibration_parts`. A kind
     that cannot leave a part out of its scores is taught only by parts that do not calibrate; then at most `SPLIT_SHARE`
@@ -60,11 +61,14 @@ def fit(
     learner = learner_of(kind)
     calibrating = _calibrating(len(goods), learner, limits.calibration_parts, seed)
     left_out = set(calibrating) if learner.split_calibration else set()
-    taught = [good for i, good in enumerate(goods) if i not in left_out and len(good.view.features)]
-    detector = learner.fit(taught, limits.capacity, seed)
-    chosen = [goods[i] for i in calibrating]
-    features = tuple(telling(detector, whole(good), good.sample) for good in chosen)
-    calibration_set = CalibrationSet(tuple(good.sample for good in chosen), features)
+    teaching = [i for i, good in enumerate(goods) if i not in left_out and len(good.view.features)]
+    detector = learner.fit(OnDemand(teaching, goods.__getitem__), limits.capacity, seed)
+    samples, features = [], []
+    for good, i in ((goods[i], i) for i in calibrating):
+        view = good.view if wholes is None else View(wholes[i], good.view.image)
+        samples.append(good.sample)
+        features.append(telling(detector, view, good.sample))
+    calibration_set = CalibrationSet(tuple(samples), tuple(features))
     return calibrated(detector, calibration_set, defects, limits.rate)
 
 

@@ -100,6 +100,13 @@ def test_a_seed_decides_the_first_choice_only_without_existing_centres(rng: np.r
     assert len({int(select(points[:1], points, 1, seed)[0]) for seed in range(30)}) == 1
 
 
+@given(points=Points, budget=st.integers(1, 30))
+def test_candidates_in_half_of_the_memory_give_the_same_choice(points: npt.NDArray[np.float32], budget: int) -> None:
+    halves = points.astype(np.float16)
+    chosen = select(halves[:2].astype(np.float32), halves, budget, 0)
+    assert np.array_equal(chosen, select(halves[:2].astype(np.float32), halves.astype(np.float32), budget, 0))
+
+
 @pytest.mark.parametrize("budget", [0, -1])
 def test_no_budget_selects_nothing(budget: int) -> None:
     assert len(select(Nothing, np.ones((3, 3), dtype=np.float32), budget, 0)) == 0

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memory.half import rounded
+from memory.half import narrowed, rounded, widened
 
 SMALLER_THAN_INFINITY = 65_520.0
 
@@ -38,3 +38,10 @@ def test_the_values_given_stay_as_they_are() -> None:
     given = np.full((2, 3, 4), 1 / 3, dtype=np.float32)
     assert rounded(given).shape == (2, 3, 4)
     assert (given == np.float32(1 / 3)).all()
+
+
+def test_every_value_goes_from_half_to_single_and_back() -> None:
+    every = np.arange(2**16, dtype=np.uint16).view(np.float16)
+    every = every[np.isfinite(every)]
+    assert np.array_equal(widened(every).view(np.uint32), every.astype(np.float32).view(np.uint32))
+    assert np.array_equal(narrowed(widened(every)).view(np.uint16), every.view(np.uint16))

@@ -36,8 +36,9 @@ FLOORS = (
     {"cli"},
 )
 DOORS = {
-    "torch": {f"memory/{name}.py" for name in ("backbone", "conversion", "packed", "patch_network", "runtime", "tiny")}
-    | {f"memory/{name}.py" for name in ("reference_network", "torch_backend", "weights_file", "simplenet/training")},
+    "torch": {f"memory/{name}.py" for name in ("backbone", "conversion", "half", "packed", "patch_network", "runtime")}
+    | {f"memory/{name}.py" for name in ("reference_network", "simplenet/training", "tiny", "torch_backend")}
+    | {"memory/weights_file.py"},
     "openvino": set(),  # with the next two, imported by name in memory/backends.py alone: they are extras
     "onnxruntime": set(),
     "nncf": set(),

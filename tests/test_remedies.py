@@ -59,7 +59,7 @@ def test_a_defect_that_a_new_threshold_overtakes_is_remedied_in_the_same_lesson(
     odd = good_part("odd", showing(around(rng, 0, 15), np.array([[5.3, 0, 0]])))
     outcome = propose(before, LabelledParts(audited=(odd,)), CALM, replace(LIMITS, rate=0.05), 0)
     assert isinstance(outcome, Proposal)
-    assert outcome.threshold.value == pytest.approx(4.3)
+    assert outcome.threshold.value == pytest.approx(float(np.float16(4.3)))
     assert [(done.defect, done.removed_patches) for done in outcome.remedies] == [("missed", (("sly", 0),))]
     assert isinstance(check(outcome), GateReport)
 

@@ -56,7 +56,7 @@ def test_a_file_that_changed_since_it_was_taught_is_not_kept_as_taught(untaught:
 def test_of_very_many_large_parts_some_teach_and_all_calibrate(
     untaught: Service, good_parts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("memory.features.MOST_PATCHES", "daemon.learning.teach.MOST_PATCHES"):
+    for name in ("memory.features.MOST_PATCHES", "daemon.learning.taught_parts.MOST_PATCHES"):
         monkeypatch.setattr(name, 100)
     monkeypatch.setattr("memory.features.LATTICE", 16)
     monkeypatch.setattr("daemon.learning.taught_parts.MOST_TEACHING", 6)

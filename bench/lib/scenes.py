@@ -176,7 +176,7 @@ def _taught(images: Sequence[Image], look: Look) -> tuple[Reference, Vector]:
     """The reference of taught images, and their own signals (n, S) in spreads, each against the others."""
     features = [look(image) for image in images]
     reference = fit_reference(images, features, look, 0)
-    values = leave_one_out_signals(images, [material(each) for each in features], 0)
+    values = leave_one_out_signals(images, [material(each) for each in features], reference.template, 0)
     return reference, reference.z(values)
 
 

@@ -1,83 +1,67 @@
-"""The images and features of taught parts while they are taught: in memory, or on disk where they are large."""
+"""The images and features of taught parts while they are taught, on disk."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar, overload
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from memory.features import Features, Image
+from memory.half import narrowed
+from memory.on_demand import OnDemand
 from memory.tiles import Tiling
-
-T = TypeVar("T")
 
 
 class Spool:
-    """The images (H, W, 3) u8 and features of taught parts, in the order in which they were added.
+    """The images (H, W, 3 or 6) u8 and features of taught parts, in the order in which they were added.
 
-    Those of large images are written to `folder` and read again whenever they are asked for, so that the memory needed
-    does not grow with the parts.
+    They are written to `folder` and read again whenever they are asked for, so that the memory needed does not grow
+    with the parts.
     """
 
-    def __init__(self, tiling: Tiling, folder: Path, *, large: bool) -> None:
-        self.large = large
+    def __init__(self, tiling: Tiling, folder: Path) -> None:
         self._tiling = tiling
-        self._folder = folder if large else None
-        self._images: list[Image] = []
-        self._features: list[Features] = []
-        self._count = 0
+        self._images = _Records(folder / "images")
+        self._patches = _Records(folder / "patches")  # every value is exact in float16 (`memory.features.Features`)
 
     def add(self, image: Image, features: Features) -> None:
         """Add a part."""
-        if self._folder:
-            np.save(self._path("image", self._count), image, allow_pickle=False)
-            # Every value is exact in float16 (`memory.features.Features`).
-            np.save(self._path("patches", self._count), features.patches.astype(np.float16), allow_pickle=False)
-        else:
-            self._images.append(image)
-            self._features.append(features)
-        self._count += 1
+        self._images.add(image)
+        self._patches.add(narrowed(features.patches))
 
     @property
     def images(self) -> Sequence[Image]:
         """The images."""
-        return _Read(self._count, self._image) if self._folder else self._images
+        return OnDemand(range(self._images.count), self._images.read)
 
     @property
     def features(self) -> Sequence[Features]:
         """The features."""
-        return _Read(self._count, self._features_of) if self._folder else self._features
 
-    def _image(self, i: int) -> Image:
-        image: Image = np.load(self._path("image", i), allow_pickle=False)
-        return image
+        def read(i: int) -> Features:
+            return Features(self._patches.read(i), self._tiling.grid, self._tiling.cells)
 
-    def _features_of(self, i: int) -> Features:
-        patches = np.load(self._path("patches", i), allow_pickle=False).astype(np.float32)
-        return Features(patches, self._tiling.grid, self._tiling.cells)
-
-    def _path(self, name: str, i: int) -> Path:
-        assert self._folder is not None  # noqa: S101  # asked only of large images
-        return self._folder / f"{name}-{i:06d}.npy"
+        return OnDemand(range(self._patches.count), read)
 
 
-class _Read(Sequence[T]):
-    """A sequence whose elements are read when they are asked for."""
+class _Records:
+    """Arrays of one shape and kind, one after the other in a file."""
 
-    def __init__(self, count: int, read: Callable[[int], T]) -> None:
-        self._count = count
-        self._read = read
+    def __init__(self, path: Path) -> None:
+        self.count = 0
+        self._path = path
+        self._first: npt.NDArray[Any] = np.empty(0)
 
-    def __len__(self) -> int:
-        return self._count
+    def add(self, array: npt.NDArray[Any]) -> None:
+        with self._path.open("ab") as file:
+            file.write(np.ascontiguousarray(array).data)
+        self._first = self._first if self.count else np.empty_like(array)
+        self.count += 1
 
-    @overload
-    def __getitem__(self, index: int) -> T: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[T]: ...
-    def __getitem__(self, index: int | slice) -> T | list[T]:
-        if isinstance(index, slice):
-            return [self._read(i) for i in range(self._count)[index]]
-        return self._read(range(self._count)[index])
+    def read(self, i: int) -> npt.NDArray[Any]:
+        kind, size = self._first.dtype, self._first.size
+        flat = np.fromfile(self._path, dtype=kind, count=size, offset=i * self._first.nbytes)
+        return flat.reshape(self._first.shape)

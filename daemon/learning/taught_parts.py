@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +28,7 @@ from memory.depth import turned
 from memory.detector import GoodPart
 from memory.features import LATTICE, MOST_PATCHES, Features, Image, View
 from memory.grid_check import check_grid
+from memory.on_demand import OnDemand
 from memory.side_by_side import side_by_side
 
 if TYPE_CHECKING:
@@ -69,18 +71,21 @@ def common_position(found: Survey, canvas: Canvas, source: SourceSettings) -> Pl
 
 def read_parts(
     found: Survey, sight: Sight, extractor: Extractor, settings: Settings, track: Track, spool: Spool
-) -> tuple[dict[str, TaughtFile], list[GoodPart]]:
+) -> tuple[dict[str, TaughtFile], Sequence[GoodPart]]:
     """The usable files by name, and their good parts, of large images with a draw of their patches, or without any
-    where there are more than `MOST_TEACHING`; all their patches go to the `spool`. What cannot be looked at is refused
-    too. Raises DriftlineError for a backbone whose patches do not lie where they should."""
+    where there are more than `MOST_TEACHING`; all their patches go to the `spool`, from where those of other parts are
+    read whenever one is asked for. What cannot be looked at is refused too. Raises DriftlineError for a backbone whose
+    patches do not lie where they should."""
     paths = [one.path for one in found.usable]
     files: dict[str, TaughtFile] = {}
-    goods: list[GoodPart] = []
+    drawn: list[Features] = []
+    turned_by: list[tuple[Features, ...]] = []
+    large = len(sight.canvas.tiling.cells) > MOST_PATCHES
     every = math.ceil(len(paths) / MOST_TEACHING)
     few = len(paths) <= FEW and sight.template is None and sight.canvas.inside is None  # the rest is painted
     most = max(LATTICE, min(MOST_PATCHES, MOST_DRAWN * every // len(paths)))
     look_at = partial(_look, sight=sight, extractor=extractor, source=settings.source)
-    looks = (map if spool.large else side_by_side)(look_at, track(paths, "features"))  # large ones are many tiles each
+    looks = (map if large else side_by_side)(look_at, track(paths, "features"))  # large ones are many tiles each
     for path, look in zip(paths, looks, strict=True):
         name = path_text(path)
         if isinstance(look, ImageRejected):
@@ -88,20 +93,23 @@ def read_parts(
             log.warning("image refused", file=name, reason=str(look))
             continue
         image, features = look.image, look.features
-        if not goods:
+        if not files:
             check_grid(extractor, sight.canvas.tiling.first(image))
         spool.add(image, features)
-        if features.large:
-            rng = np.random.default_rng((settings.memory.seed, len(goods)))
-            drawn = features.emptied if len(goods) % every else features.drawn(most, rng)
-            goods.append(GoodPart(name, View(drawn)))
-        else:
-            turned = _turned(image, sight, extractor) if few else ()
-            goods.append(GoodPart(name, View(features, image), turned=turned))
+        if large:
+            rng = np.random.default_rng((settings.memory.seed, len(files)))
+            drawn.append(features.emptied if len(files) % every else features.drawn(most, rng))
+        turned_by.append(_turned(image, sight, extractor) if few and not large else ())
         files[name] = TaughtFile(path, look.sha256)
-    if every > 1 and spool.large:
-        log.info("large parts: some teach, all calibrate", teaching=math.ceil(len(goods) / every), parts=len(goods))
-    return files, goods
+    if every > 1 and large:
+        log.info("large parts: some teach, all calibrate", teaching=math.ceil(len(files) / every), parts=len(files))
+    names = list(files)
+
+    def good(i: int) -> GoodPart:
+        view = View(drawn[i]) if large else View(spool.features[i], spool.images[i])
+        return GoodPart(names[i], view, turned=turned_by[i])
+
+    return files, OnDemand(range(len(names)), good)
 
 
 @dataclass(frozen=True)

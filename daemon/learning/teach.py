@@ -29,7 +29,6 @@ from memory.canvas import Canvas, canvas_of
 from memory.defects import ConfirmedDefects
 from memory.errors import ExtractorMismatch, UnknownDetector
 from memory.exported.detector import EXPORTED
-from memory.features import MOST_PATCHES, View
 from memory.geometry import Geometry
 from memory.learners import learner_of
 from memory.progress import followed_by
@@ -169,23 +168,15 @@ def draft(
     canvas = canvas_of(geometry, extractor.shapes)
     sight = Sight(canvas, common_position(found, canvas, settings.source) if settings.scene.align else None)
     with TemporaryDirectory(dir=settings.state_dir, prefix=TEACHING) as folder, followed_by(track):
-        spool = Spool(canvas.tiling, Path(folder), large=len(canvas.tiling.cells) > MOST_PATCHES)
+        spool = Spool(canvas.tiling, Path(folder))
         files, goods = read_parts(found, sight, extractor, settings, track, spool)
         enough(len(goods), len(found.refused))
-        place = {good.sample: i for i, good in enumerate(goods)}
         look = partial(
             extractor.features, tiling=canvas.tiling.some(LOOKED_AT_TILES), depth_weight=geometry.depth_weight
         )
         reference = fit_reference(spool.images, spool.features, look, settings.memory.seed, canvas.inside)
         defects = seen_on(engine, base, sight, reference) if base else ConfirmedDefects()
-        fitted = fit(
-            kind,
-            goods,
-            defects.defects,
-            settings.limits,
-            settings.memory.seed,
-            lambda good: View(spool.features[place[good.sample]], good.view.image),
-        )
+        fitted = fit(kind, goods, defects.defects, settings.limits, settings.memory.seed, spool.features)
     arrays = reference.arrays() | template_arrays(sight.template)
     snapshot = Snapshot(fitted.detector, defects, fitted.calibration_set, arrays)
     gate = _prove(base, snapshot, fitted.threshold)

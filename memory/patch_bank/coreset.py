@@ -7,14 +7,15 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from memory.distances import BLOCK, Vectors, nearest_squared, squared_distances
+from memory.distances import BLOCK, Vectors, nearest_squared, single, squared_distances
+from memory.features import Halves
 from memory.progress import steps
 
 POOL, POOL_SHARE, MOST_POOL = 512, 200, 2_048  # at least, one of so many that may still be chosen, and at most
 ASIDE = 0.9  # of the squared radius at the end
 
 
-def select(existing: Vectors, candidates: Vectors, budget: int, seed: int) -> npt.NDArray[np.int64]:
+def select(existing: Vectors, candidates: Vectors | Halves, budget: int, seed: int) -> npt.NDArray[np.int64]:
     """Indices of at most `budget` candidates that cover the candidates best, in order of choice.
 
     `existing` (E, D) are centres chosen before (E may be 0), `candidates` (N, D). Each choice is the candidate farthest
@@ -35,7 +36,8 @@ def select(existing: Vectors, candidates: Vectors, budget: int, seed: int) -> np
     told = iter(steps(range(budget), "patches of the bank"))
     while (left := budget - len(cover.chosen)) > 0:
         pool, local, outside = cover.farthest()
-        between = squared_distances(candidates[pool], candidates[pool])  # (M, M)
+        far = single(candidates[pool])
+        between = squared_distances(far, far)  # (M, M)
         batch: list[int] = []
         while len(pool) and len(batch) < left:
             pick = int(local.argmax())
@@ -60,7 +62,7 @@ class _Cover:
     have. Where it has promised too much, the farthest of them are brought back, and measured by what they have missed.
     """
 
-    def __init__(self, existing: Vectors, candidates: Vectors, budget: int) -> None:
+    def __init__(self, existing: Vectors, candidates: Vectors | Halves, budget: int) -> None:
         self.chosen: list[int] = []
         self._candidates, self._before, self._at_the_end = candidates, len(existing), len(existing) + budget
         self._squared = np.full(len(candidates), np.inf, dtype=np.float32)  # of those aside an upper bound
@@ -106,7 +108,7 @@ class _Cover:
 
     def _measure(self, rows: npt.NDArray[np.int64], centres: list[int]) -> None:
         if centres:
-            to_centres = nearest_squared(self._candidates, self._candidates[centres], rows)
+            to_centres = nearest_squared(self._candidates, single(self._candidates[centres]), rows)
             self._squared[rows] = np.minimum(self._squared[rows], to_centres)
 
     def _promised(self) -> float:

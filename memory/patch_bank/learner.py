@@ -12,8 +12,9 @@ from memory.calibration import CalibrationSet
 from memory.defects import Defect
 from memory.detector import PATCH_BANK, Arrays, Bounds, Capacity, Detector, Extension, GoodPart, Repair
 from memory.distances import squared_distances
-from memory.features import Cells, Features, Patches
+from memory.on_demand import OnDemand
 from memory.patch_bank.bank import PatchBank, as_bank, load
+from memory.patch_bank.candidates import candidates
 from memory.patch_bank.coreset import redundant, select
 from memory.patch_bank.defect_memory import DefectMemory
 from memory.patch_bank.good_patches import LANDMARKS, GoodPatches, gather
@@ -36,18 +37,11 @@ class PatchBankLearner:
         """A bank of the parts' patches: a coreset, whose first choices are the landmarks; of large images the first on
         their lattices, since own landmarks must be known for own in a thinned image too, and of no turned one, which is
         nearer to its own part than any other is."""
-        features = [good.view.features for good in goods]
-        turned = [(good.sample, _beyond(each, n)) for good in goods for n, each in enumerate(good.turned, start=1)]
-        parts = [(good.sample, good.view.features.patches) for good in goods]
-        parts += [(sample, patches) for sample, (patches, _) in turned]
-        numbers = [*(each.cells for each in features), *(number for _, (_, number) in turned)]
-        every = gather(parts, numbers)
-        rows = select(every.vectors[:0], every.vectors, capacity.size, seed)
-        chosen = every.subset(rows)
-        lattice = np.concatenate([each.lattice for each in features])
-        on_lattice = np.append(lattice, np.zeros(len(every) - len(lattice), dtype=bool))[rows]
-        marked = chosen.with_landmarks(every.vectors[rows[on_lattice][:LANDMARKS]], features)
-        return PatchBank.of(marked)
+        every = candidates(goods)
+        rows = select(np.empty((0, every.vectors.shape[1]), np.float32), every.vectors, capacity.size, seed)
+        landmarks = every.vectors[rows[every.lattice[rows]][:LANDMARKS]].astype(np.float32)
+        features = OnDemand(range(len(goods)), lambda i: goods[i].view.features)
+        return PatchBank.of(every.subset(rows).with_landmarks(landmarks, features))
 
     def finish(
         self,
@@ -120,11 +114,6 @@ class PatchBankLearner:
         return load(arrays, samples)
 
 
-def _beyond(turned: Features, count: int) -> tuple[Patches, Cells]:
-    """The patches of a part's `count`th turned image, with numbers beyond those of its grid: no two are the same."""
-    return turned.patches, turned.cells + count * turned.grid[0] * turned.grid[1]
-
-
 def patch_usage(good: GoodPatches, scores: Sequence[PatchScores]) -> npt.NDArray[np.int32]:
     """The usage counts (N,) of good patches: to how many patches of calibration parts, by `scores`, each is the
     nearest."""
@@ -151,11 +140,11 @@ def extended(good: GoodPatches, admitted: list[Admitted], capacity: Capacity, se
     """
     if not admitted:
         return good
-    candidates = gather([(a.sample, a.patches) for a in admitted], [a.patch_index for a in admitted])
-    rows = select(good.vectors, candidates.vectors, min(capacity.lesson, capacity.size), seed)
+    fresh = gather([(a.sample, a.patches) for a in admitted], [a.patch_index for a in admitted])
+    rows = select(good.vectors, fresh.vectors, min(capacity.lesson, capacity.size), seed)
     if len(rows) == 0:
         return good
-    union = good.joined(candidates.subset(rows))
+    union = good.joined(fresh.subset(rows))
     while len(union) > capacity.size:  # more than one round only where a third or more must leave
         leaving, _ = redundant(union.vectors, union.sample_index, union.usage_count, len(union) - capacity.size)
         union = union.subset(np.delete(np.arange(len(union)), leaving))
