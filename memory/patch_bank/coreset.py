@@ -35,23 +35,28 @@ def select(existing: Vectors, candidates: Vectors | Halves, budget: int, seed: i
         cover.add([int(np.random.default_rng(seed).integers(len(candidates)))])
     told = iter(steps(range(budget), "patches of the bank"))
     while (left := budget - len(cover.chosen)) > 0:
-        pool, local, outside = cover.farthest()
-        far = single(candidates[pool])
-        between = squared_distances(far, far)  # (M, M)
-        batch: list[int] = []
-        while len(pool) and len(batch) < left:
-            pick = int(local.argmax())
-            if local[pick] <= 0 or (batch and local[pick] < outside):
-                break
-            batch.append(int(pool[pick]))
-            local = np.minimum(local, between[pick])
-            local[pick] = 0
-        if not batch:
+        pool, squared, outside = cover.farthest()
+        if not (picks := _picked(single(candidates[pool]), squared, outside, left)):
             break
+        batch = pool[picks].tolist()
         for _ in zip(batch, told, strict=False):  # in this order none is told too many
             pass
         cover.add(batch)
     return np.asarray(cover.chosen, dtype=np.int64)
+
+
+def _picked(pool: Vectors, squared: Vectors, outside: float, most: int) -> list[int]:
+    """The rows to choose next from a pool (M, D), whose squared distances to the nearest centre are `squared` (M,): one
+    at least if it is not covered exactly, and more for as long as none of those `outside` may be farther."""
+    between, picks = squared_distances(pool, pool), list[int]()  # (M, M)
+    while len(pool) and len(picks) < most:
+        pick = int(squared.argmax())
+        if squared[pick] <= 0 or (picks and squared[pick] < outside):
+            break
+        picks.append(pick)
+        squared = np.minimum(squared, between[pick])
+        squared[pick] = 0
+    return picks
 
 
 class _Cover:
