@@ -19,6 +19,7 @@ from memory.tiles import tile_side
 MAJORITY = 0.8
 PATCHES_PER_DEFECT = 3
 MOST_SQUARES = 4  # of the network's input in a canvas whose scale nobody chose
+REDUCED = 2  # times the canvas: what is decoded smaller is still averaged over areas, as a whole image is
 WHOLE_IMAGE = Region()
 Size = tuple[int, int]  # rows and columns, or height and width in pixels
 
@@ -52,8 +53,9 @@ class Geometry:
     Sizes are (height, width) in pixels. `image_px` is the size of upright images, None where the taught ones had many
     sizes and any is taken. Each is resampled to the `canvas_px`, which is judged in tiles of `tile_px`; `bits` is the
     intensity window of images whose files do not state one, None where all of them do; `depth` is that of heights
-    beside the colours, None where only colours are judged. Versions that state no geometry are not `anti_aliased` along
-    each axis of its own: they judge as they were taught.
+    beside the colours, None where only colours are judged. JPEGs of images that are much larger than the canvas are
+    decoded `reduced`, to a half, a quarter or an eighth. Versions that state none of this are not, and those that state
+    no geometry are not `anti_aliased` along each axis of its own: they judge as they were taught.
     """
 
     image_px: Size | None
@@ -63,6 +65,7 @@ class Geometry:
     region: Region = WHOLE_IMAGE
     anti_aliased: bool = True
     depth: DepthWindow | None = None
+    reduced: bool = False
 
     @classmethod
     def squeezed(cls, input_px: int) -> Geometry:
@@ -82,6 +85,7 @@ class Geometry:
             record["bits"],
             Region.of(record["region"]),
             depth=DepthWindow.of(record["depth"]) if "depth" in record else None,
+            reduced=bool(record.get("reduced", False)),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -93,12 +97,21 @@ class Geometry:
             "bits": self.bits,
             "region": self.region.to_json(),
             **({"depth": self.depth.to_json()} if self.depth else {}),
+            **({"reduced": True} if self.reduced else {}),
         }
 
     @property
     def channels(self) -> int:
         """The channels of an image on the canvas: colours, and the picture of depth where that is judged."""
         return 3 if self.depth is None else 6
+
+    @property
+    def least_px(self) -> Size | None:
+        """The least size (width, height) to which a JPEG may be decoded; None for its own."""
+        if not self.reduced and self.image_px is not None:
+            return None
+        height, width = self.canvas_px
+        return (REDUCED * width, REDUCED * height) if self.reduced else (width, height)
 
     @property
     def forgiving(self) -> Geometry:
@@ -177,7 +190,9 @@ def geometry_of(
         if smallest_defect_px is not None:
             scale = max(scale, scale_for(smallest_defect_px, shapes.stride_px))
     canvas = (_rounded(height * scale, shapes), _rounded(width * scale, shapes))
-    geometry = Geometry(image_px, canvas, (_tile(canvas[0], shapes), _tile(canvas[1], shapes)), bits, region)
+    tile = (_tile(canvas[0], shapes), _tile(canvas[1], shapes))
+    reduced = image_px is not None and all(2 * REDUCED * to <= side for side, to in zip(image_px, canvas, strict=True))
+    geometry = Geometry(image_px, canvas, tile, bits, region, reduced=reduced)
     inside = geometry.inside()
     if inside is not None and not cells_inside(inside, shapes.stride_px).any():
         raise GeometryError(

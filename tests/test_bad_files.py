@@ -43,6 +43,17 @@ def test_a_torn_file_is_refused(data: bytes) -> None:
         assert raised.value.do
 
 
+@pytest.mark.parametrize("kind", [kind for kind in WHOLE if "JPEG" in kind and kind != "JPEG 2000"])
+def test_a_torn_jpeg_is_refused_however_small_it_is_decoded(kind: str) -> None:
+    data = WHOLE[kind]
+    for least_px, size in (((80, 60), (60, 80)), ((40, 30), (30, 40)), ((20, 15), (15, 20)), ((10, 7), (8, 10))):
+        small = read(data, LIMIT, least_px)
+        assert (small.pixels.shape[:2], small.size_px) == (size, (60, 80))
+        for torn in (data[: len(data) // 2], data[: len(data) * 9 // 10], data[: len(data) // 2] + data[-200:]):
+            with pytest.raises(ImageRejected):
+                read(torn, LIMIT, least_px)
+
+
 @given(kind=st.sampled_from(sorted(WHOLE)), share=st.floats(0, 1))
 def test_a_file_cut_anywhere_is_refused_or_its_picture_is_whole(kind: str, share: float) -> None:
     data = WHOLE[kind]

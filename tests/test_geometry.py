@@ -97,6 +97,29 @@ def test_json_gives_the_same_geometry() -> None:
     assert Geometry.of(mixed.to_json(), 256) == mixed
 
 
+@pytest.mark.parametrize(
+    ("size", "reduced"), [((1024, 1300), True), ((1023, 1300), False), ((1023, 4000), False), ((4000, 5000), True)]
+)
+def test_jpegs_much_larger_than_the_canvas_are_decoded_smaller(size: tuple[int, int], reduced: bool) -> None:
+    found = geometry_of([size] * 5, TINY, Region(), None)
+    assert found.reduced is reduced
+    height, width = found.canvas_px
+    assert found.least_px == ((2 * width, 2 * height) if reduced else None)
+    assert Geometry.of(found.to_json(), 256) == found
+    assert ("reduced" in found.to_json()) is reduced
+
+
+def test_what_was_taught_by_whole_images_stays_so() -> None:
+    """Versions before Driftline could, those judged finely, and those of many sizes, as they always were."""
+    taught = geometry_of([(2048, 2448)] * 5, TINY, Region(), None)
+    older = {name: value for name, value in taught.to_json().items() if name != "reduced"}
+    assert Geometry.of(older, 256) == replace(taught, reduced=False)
+    assert Geometry.of(older, 256).least_px is None
+    assert not geometry_of([(2048, 2448)] * 5, TINY, Region(), None, smallest_defect_px=6).reduced
+    mixed = geometry_of([(1024, 1300), (2048, 2448)], TINY, Region(), None)
+    assert (mixed.reduced, mixed.least_px) == (False, mixed.canvas_px[::-1])
+
+
 def test_versions_that_state_no_geometry_squeeze_images() -> None:
     assert Geometry.of({}, 128).canvas_px == (128, 128)
     Geometry.of({}, 128).check(40, 4000)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
 from conftest import NOW_MS, frame, line_in, make_service, start_line, teach_line, untracked
-from pictures import INPUT_PX, file_of, png
+from pictures import INPUT_PX, encoded, file_of, png
 
 from daemon.datasets.rendered import STEADY, Flaw, part
-from daemon.intake.decode import ImageRejected
+from daemon.intake.decode import ImageRejected, read
 from daemon.intake.onto_canvas import Decoded, onto_canvas
 from daemon.learning import answers, revocation
 from daemon.learning.rollback import roll_back
@@ -90,6 +92,31 @@ def test_the_depth_is_found_in_the_taught_parts_and_fixed(line: Line) -> None:
     beyond = service.engine.judge(frame("beyond", sixteen(small(500), 16)))
     assert beyond.verdict == "UNKNOWN"
     assert "4095 (12 bits), as taught" in beyond.reason
+
+
+def test_a_large_jpeg_is_judged_as_its_whole_pixels_are(line: Line) -> None:
+    """Decoded to a fraction: the canvas and its score hardly differ, and the size is still checked."""
+    large = {n: cv2.resize(part(n), (4 * INPUT_PX + 8,) * 2, interpolation=cv2.INTER_CUBIC) for n in range(12)}
+    large[610] = cv2.resize(part(610, STEADY, Flaw.BURR), (4 * INPUT_PX + 8,) * 2, interpolation=cv2.INTER_CUBIC)
+    files = {n: encoded(PIL.Image.fromarray(image), "JPEG", quality=92) for n, image in large.items()}
+    service = line([files[n] for n in range(10)])
+    taught, source = geometry(service), service.engine.settings.source
+    assert taught.reduced
+    for n, data in files.items():
+        fraction, whole = (onto_canvas(data, each, source) for each in (taught, replace(taught, reduced=False)))
+        assert np.abs(fraction.astype(int) - whole).mean() < 1
+        assert np.abs(fraction.astype(int) - whole).max() <= 16
+        by_jpeg, by_png = (
+            service.engine.judge(frame(f"{kind}{n}", each)) for kind, each in (("jpeg", data), ("png", png_of(data)))
+        )
+        assert by_jpeg.verdict == by_png.verdict == ("NG" if n == 610 else "OK")
+        assert n < 10 or by_jpeg.score == pytest.approx(by_png.score, rel=0.05)  # a taught one is its own neighbour
+    other = encoded(PIL.Image.fromarray(large[0][:-8]), "JPEG")
+    assert "264×264 px, as taught; came 264×256 px" in service.engine.judge(frame("other", other)).reason
+
+
+def png_of(data: bytes) -> bytes:
+    return file_of(read(data, 10**6).pixels)
 
 
 def test_an_image_of_another_size_is_unknown_and_says_what_to_do(service: Service, untaught: Service) -> None:

@@ -17,7 +17,7 @@ from daemon.console.line import LineView
 from daemon.console.uploads import Uploads
 from daemon.evaluation.installed import need_scikit_learn
 from daemon.inference.sight import AS_IT_IS
-from daemon.intake.decode import ImageRejected, path_text, pictured, read, read_allowed, shrunk
+from daemon.intake.decode import LEAST_PX, ImageRejected, path_text, pictured, read, read_allowed, shrunk
 from daemon.intake.onto_canvas import Decoded, decode_onto
 from daemon.intake.positioning import as_it_lay, placement_record, region_as_it_lies
 from daemon.languages.speaking import said
@@ -93,8 +93,7 @@ class DraftWorkflow:
     def picture_px(self, batch: str) -> tuple[int, int]:
         """The true size (height, width) of the image that `picture` shows; it raises the same."""
         source = self._line.settings.source
-        raw = read(self._shown(batch).read_bytes(), source.max_pixels, None, source.page)
-        return raw.pixels.shape[0], raw.pixels.shape[1]
+        return read(self._shown(batch).read_bytes(), source.max_pixels, LEAST_PX, source.page).size_px
 
     def odd_part(self, draft_id: str, rank: int) -> Image | None:
         """The draft's calibration part of this rank, the oddest being 0, with what is odd about it: its anomaly map as

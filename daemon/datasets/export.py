@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from daemon.datasets.labelled import box_of
 from daemon.intake import jpeg2000
-from daemon.intake.decode import ImageRejected, pictured, read
+from daemon.intake.decode import LEAST_PX, ImageRejected, pictured, read
 from daemon.learning.answers import agreed_on
 from daemon.ledger.frames import review_set
 from daemon.ledger.kept import KeptFrames
@@ -66,7 +66,7 @@ def reviewed(ledger: Ledger, kept: KeptFrames, source: SourceSettings) -> Iterat
         if data is None:
             continue
         try:
-            height, width = read(data, source.max_pixels, None, source.page).pixels.shape[:2]
+            height, width = read(data, source.max_pixels, LEAST_PX, source.page).size_px
         except ImageRejected:
             continue
         agreed = next(iter(agreed_on(ledger, [frame.frame_id], EVERY_ANSWER)), None)

@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from daemon.intake.decode import ImageRejected, path_text, read
+from daemon.intake.decode import LEAST_PX, ImageRejected, path_text, read
 from daemon.ledger.records import Box
 from memory.errors import DriftlineError
 
@@ -77,11 +77,10 @@ class LabelledImage:
     def size_px(self) -> tuple[int, int]:
         """Height and width of the image. Raises LabelsError for a file that is no image."""
         try:
-            pixels = read(self.path.read_bytes(), MAX_PIXELS, page=self.page).pixels
+            return read(self.path.read_bytes(), MAX_PIXELS, LEAST_PX, self.page).size_px
         except (OSError, ImageRejected) as error:
             do = f"put {path_text(self.path)} right, or take it away"
             raise LabelsError(expected="an image", came=str(error), do=do) from error
-        return pixels.shape[0], pixels.shape[1]
 
     def regions(self) -> tuple[DefectRegion, ...]:
         """Its marked defects, in the size of the image. Raises LabelsError."""

@@ -12,14 +12,15 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from daemon.intake.raw_image import MIN_SIDE_PX, ImageRejected, RawImage, rejected
+from daemon.intake.raw_image import LEAST_PX, MIN_SIDE_PX, ImageRejected, RawImage, rejected
 from daemon.intake.readers import read
 from daemon.settings.models import SourceSettings
 from memory.features import Image
 from memory.region import Inside
 
-__all__ = ["MIN_SIDE_PX", "SUFFIXES", "ImageRejected", "RawImage", "blank", "decode", "eight_bits", "found_bits"]
-__all__ += ["path_text", "pictured", "read", "read_allowed", "resampled", "resized", "resized_at_once", "shrunk"]
+__all__ = ["LEAST_PX", "MIN_SIDE_PX", "SUFFIXES", "ImageRejected", "RawImage", "blank", "decode", "eight_bits"]
+__all__ += ["found_bits", "path_text", "pictured", "read", "read_allowed", "resampled", "resized", "resized_at_once"]
+__all__ += ["shrunk"]
 
 DEPTHS = (8, 10, 12, 14, 16)
 BLUR_PX = 4.0

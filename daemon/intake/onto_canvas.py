@@ -46,11 +46,9 @@ def onto_canvas(data: bytes, geometry: Geometry, source: SourceSettings) -> Imag
     colours. Raises ImageRejected for no usable image, one of another size than was taught, values beyond its intensity
     window, or no usable depth (`depth_picture`)."""
     height_px, width_px = geometry.canvas_px
-    # Only the size of a whole image can be compared with the taught one.
-    least_px = (width_px, height_px) if geometry.image_px is None else None
-    raw = read(data, source.max_pixels, least_px, source.page)
+    raw = read(data, source.max_pixels, geometry.least_px, source.page)
     try:
-        geometry.check(*raw.pixels.shape[:2])
+        geometry.check(*raw.size_px)
     except GeometryError as error:
         raise ImageRejected(expected=error.expected, came=error.came, do=error.do) from error
     if raw.bits is None and geometry.bits is None and geometry.anti_aliased:
@@ -60,8 +58,7 @@ def onto_canvas(data: bytes, geometry: Geometry, source: SourceSettings) -> Imag
     seen = resample(eight_bits(raw, geometry.bits), width_px, height_px)
     if geometry.depth is None:
         return seen
-    image_px = (raw.pixels.shape[0], raw.pixels.shape[1])
-    return np.concatenate([seen, depth_picture(data, image_px, geometry.canvas_px, geometry.depth, source)], axis=2)
+    return np.concatenate([seen, depth_picture(data, raw.size_px, geometry.canvas_px, geometry.depth, source)], axis=2)
 
 
 def refuse_blank(image: Image, inside: Inside | None) -> None:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from memory.errors import DriftlineError
 
 MIN_SIDE_PX = 16
+LEAST_PX = (256, 256)  # (width, height), for whoever wants to know that an image is whole, its size, and no copy
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 
@@ -22,13 +23,20 @@ class ImageRejected(DriftlineError):
 class RawImage:
     """One decoded still image, upright, with every bit that its file holds.
 
-    `pixels` is (H, W) or (H, W, 3) in RGB order, u8 or u16. `bits` is the depth that the file itself states: 8 for
+    `pixels` is (H, W) or (H, W, 3) in RGB order, u8 or u16; of a JPEG that was decoded smaller, `whole_px` is the size
+    (height, width) that it has. `bits` is the depth that the file itself states: 8 for
     8-bit files, None where a 16-bit container does not say how many bits the camera used. A file that merely says 16
     says nothing: that is the size of the container, whatever the camera.
     """
 
     pixels: Pixels
     bits: int | None
+    whole_px: tuple[int, int] | None = None
+
+    @property
+    def size_px(self) -> tuple[int, int]:
+        """The size (height, width) of the whole image."""
+        return self.whole_px or (self.pixels.shape[0], self.pixels.shape[1])
 
 
 def rejected(expected: str, came: str, do: str) -> ImageRejected:

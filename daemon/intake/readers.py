@@ -30,9 +30,10 @@ def read(data: bytes, max_pixels: int, least_px: tuple[int, int] | None = None, 
     TIFF or WEBP.
 
     Orientation by EXIF or TIFF is applied; alpha is dropped; CMYK and palettes become RGB. A JPEG may be decoded at a
-    half, a quarter or an eighth of its size, but never below `least_px` (width, height). `page` is a TIFF's page from
-    0, without thumbnails; None: its only one. Raises ImageRejected for anything torn, animated, smaller than
-    `MIN_SIDE_PX`, larger than `max_pixels` (nothing is decoded then), or no image at all.
+    half, a quarter or an eighth of its size, but never below `least_px` (width, height); whatever of it is torn is
+    found all the same. `page` is a TIFF's page from 0, without thumbnails; None: its only one. Raises ImageRejected for
+    anything torn, animated, smaller than `MIN_SIDE_PX`, larger than `max_pixels` (nothing is decoded then), or no image
+    at all.
     """
     try:
         if data.startswith(tiff.MAGIC):
@@ -69,7 +70,8 @@ def _jpeg(data: bytes, max_pixels: int, least_px: tuple[int, int] | None) -> Raw
     if space == "CMYK":
         # Adobe writes them turned round, and everybody followed.
         pixels = np.asarray(PIL.Image.fromarray(255 - pixels, "CMYK").convert("RGB"))
-    return RawImage(upright(without_alpha(pixels), orientation), 8)
+    whole_px = (width, height) if orientation >= 5 else (height, width)
+    return RawImage(upright(without_alpha(pixels), orientation), 8, whole_px)
 
 
 def _pnm(data: bytes, max_pixels: int) -> RawImage:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import structlog
 
-from daemon.intake.decode import ImageRejected, RawImage, found_bits, path_text, read, read_allowed
+from daemon.intake.decode import LEAST_PX, ImageRejected, RawImage, found_bits, path_text, read, read_allowed
 from daemon.settings.models import SceneSettings, SourceSettings
 from memory.errors import DriftlineError
 from memory.geometry import Geometry, InputShapes, common_size, geometry_of
@@ -105,13 +105,12 @@ def survey(paths: Sequence[Path], source: SourceSettings, track: Track) -> Surve
 
 
 def _look(path: Path, source: SourceSettings) -> tuple[Surveyed, str] | ImageRejected:
-    """What a file is, with the SHA-256 of its pixels, or why it cannot be used."""
+    """What a file is, with the SHA-256 of its pixels, of a JPEG maybe decoded smaller, or why it cannot be used."""
     try:
-        raw = read(read_allowed(path, (path.parent,), source.max_bytes), source.max_pixels, None, source.page)
+        raw = read(read_allowed(path, (path.parent,), source.max_bytes), source.max_pixels, LEAST_PX, source.page)
     except ImageRejected as error:
         return error
-    height, width = raw.pixels.shape[:2]
-    return Surveyed(path, (height, width), _largest(raw)), hashlib.sha256(raw.pixels.tobytes()).hexdigest()
+    return Surveyed(path, raw.size_px, _largest(raw)), hashlib.sha256(raw.pixels.tobytes()).hexdigest()
 
 
 def _of_one_size(usable: list[Surveyed], refused: dict[str, str]) -> list[Surveyed]:
