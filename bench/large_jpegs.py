@@ -1,9 +1,9 @@
 """What it costs to decode a large JPEG no larger than it is judged: the time, and what is found.
 
-usage: python -m bench.large_jpegs [SET ...] [--longest-px 3000] [--taught 40] [--judged 30] [--short]
+usage: python -m bench.large_jpegs [SET ...] [--longest-px 3072] [--taught 40] [--judged 30] [--short]
 
-The sets of bench/zoo.py, enlarged to so many pixels along the longer side, as a camera's JPEGs; each is taught and
-judged as JPEGs, which are decoded smaller, and once more as PNGs of the very same pixels, which are not. Sets whose
+The sets of bench/zoo.py, enlarged to about so many pixels along their longer side, as a camera's JPEGs; each is taught
+and judged as JPEGs, which are decoded smaller, and once more as PNGs of the very same pixels, which are not. Sets whose
 canvas is too large for that are left out. Markdown on stdout.
 """
 
@@ -44,10 +44,10 @@ def main() -> None:
     """Set by set."""
     parser = arguments.parser(__doc__)
     parser.add_argument("sets", nargs="*", help="names of sets; all by default")
-    parser.add_argument("--longest-px", type=int, default=3_000)
+    parser.add_argument("--longest-px", type=int, default=3_072)
     parser.add_argument("--taught", type=int, default=40, help="parts to teach at most")
     parser.add_argument("--judged", type=int, default=30, help="good and as many bad parts to judge at most")
-    options = arguments.parse(parser, taught=4, judged=2, longest_px=1_100)
+    options = arguments.parse(parser, taught=4, judged=2, longest_px=1_104)
     log_to("console", level=logging.WARNING)
     settings = load(None, ["extractor.device=cpu"])
     backbone = build.extractor(settings)
@@ -61,12 +61,12 @@ def main() -> None:
             files = [path.read_bytes() for path in as_jpeg.taught[:TIMED]]
             sizes = [read(path.read_bytes(), settings.source.max_pixels).size_px for path in as_jpeg.taught]
             geometry = geometry_of(sizes, backbone.shapes, Region(), None)
-            if not geometry.reduced:
+            if geometry.shrink == 1:
                 continue
             rows = [figures(judged(each, options.taught, (), backbone, folder)) for each in (as_jpeg, as_png)]
             areas.append([row["auroc"] for row in rows])
             print(f"| {case.name} | {timed(files, geometry, settings.source)} | {told(rows)} |", flush=True)
-    smaller, whole = np.mean(areas, axis=0)
+    smaller, whole = np.mean(areas or [(np.nan, np.nan)], axis=0)
     print(f"| mean | | | | | | {smaller:.3f}, {whole:.3f} | | |")
 
 
@@ -81,8 +81,8 @@ def enlarged(case: Case, longest_px: int, folder: Path) -> tuple[Case, Case]:
 
     def files(path: Path) -> tuple[Path, Path]:
         image = cv2.imread(str(path))
-        larger = longest_px / max(image.shape[:2])
-        seen = cv2.resize(image, None, fx=larger, fy=larger, interpolation=cv2.INTER_CUBIC)
+        height, width = (round(longest_px / max(image.shape[:2]) * side / 8) * 8 for side in image.shape[:2])
+        seen = cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC)
         name = f"{path.parent.name}-{path.stem}"
         jpeg, png = folder / "jpeg" / f"{name}.jpg", folder / "png" / f"{name}.png"
         for file in (jpeg, png):
@@ -106,7 +106,7 @@ def enlarged(case: Case, longest_px: int, folder: Path) -> tuple[Case, Case]:
 
 def timed(files: list[bytes], geometry: Geometry, source: SourceSettings) -> str:
     """Sizes, medians of times onto the canvas in turns, and how far the pixels of both are apart."""
-    ways = [geometry, replace(geometry, reduced=False)]
+    ways = [geometry, replace(geometry, shrink=1)]
     took: list[list[float]] = [[], []]
     apart = []
     for data in files:
@@ -116,7 +116,7 @@ def timed(files: list[bytes], geometry: Geometry, source: SourceSettings) -> str
             seen.append(onto_canvas(data, way, source).astype(int))
             times.append(1000 * (time.perf_counter() - started))
         apart.append(np.abs(seen[0] - seen[1]))
-    assert geometry.image_px is not None  # noqa: S101  # it is reduced
+    assert geometry.image_px is not None  # noqa: S101  # JPEGs of a known size are decoded smaller
     px, canvas = ("×".join(map(str, size[::-1])) for size in (geometry.image_px, geometry.canvas_px))
     smaller, whole = (f"{statistics.median(times):.1f}" for times in took)
     mean, most = np.mean([each.mean() for each in apart]), max(each.max() for each in apart)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 
 import structlog
 
@@ -55,8 +56,10 @@ def retain(service: Service, now_s: float) -> None:
     if rows:  # from here on the ledger is whole again: older reports are of what is left
         ledger.set_status(FORGOTTEN, {"until_ms": oldest_that_may_go_ms(ledger) or int(now_ms)})
     for spool in engine.settings.state_dir.glob(f"{TEACHING}*"):
-        if now_ms - spool.stat().st_mtime * 1000 > DAY_MS:  # its teach was killed
-            shutil.rmtree(spool)
+        with suppress(FileNotFoundError):  # its teach has just ended
+            newest_s = max(path.stat().st_mtime for path in (spool, *spool.iterdir()))
+            if now_ms - newest_s * 1000 > DAY_MS:  # its teach was killed
+                shutil.rmtree(spool)
     versions = service.store.prune(engine.settings.memory.keep_versions, now_s)
     try:
         service.streams.trim(engine.settings.redis.keep_entries)

@@ -133,7 +133,8 @@ class Learner(Protocol):
     def split_calibration(self) -> bool: ...
 
     def fit(self, goods: Sequence[GoodPart], capacity: Capacity, seed: int) -> Detector:
-        """A detector taught from good parts; deterministic in its arguments."""
+        """A detector taught from good parts; deterministic in its arguments. A part may be read whenever it is asked
+        for (`memory.on_demand`): go through them one by one, seldom, and hold none."""
 
     def finish(
         self,

@@ -148,7 +148,7 @@ class Features:
     @property
     def emptied(self) -> Features:
         """Without any of its patches."""
-        return Features(self.values[:0], self.grid, self.cells[:0], self.whole)
+        return Features(self.values[:0].copy(), self.grid, self.cells[:0], self.whole)
 
     def drawn(self, most: int, rng: np.random.Generator) -> Features:
         """Thinned to a random draw of `most` patches."""

@@ -19,7 +19,7 @@ from memory.tiles import tile_side
 MAJORITY = 0.8
 PATCHES_PER_DEFECT = 3
 MOST_SQUARES = 4  # of the network's input in a canvas whose scale nobody chose
-REDUCED = 2  # times the canvas: what is decoded smaller is still averaged over areas, as a whole image is
+LEFT = 2  # times the canvas: what is decoded smaller is still averaged over areas, as a whole image is
 WHOLE_IMAGE = Region()
 Size = tuple[int, int]  # rows and columns, or height and width in pixels
 
@@ -54,8 +54,9 @@ class Geometry:
     sizes and any is taken. Each is resampled to the `canvas_px`, which is judged in tiles of `tile_px`; `bits` is the
     intensity window of images whose files do not state one, None where all of them do; `depth` is that of heights
     beside the colours, None where only colours are judged. JPEGs of images that are much larger than the canvas are
-    decoded `reduced`, to a half, a quarter or an eighth. Versions that state none of this are not, and those that state
-    no geometry are not `anti_aliased` along each axis of its own: they judge as they were taught.
+    decoded smaller, by `shrink`: 2, 4 or 8; 1 in versions that do not state it; those of many sizes to any size that is
+    not below the canvas. Versions that state no geometry are not `anti_aliased` along each axis of its own. All judge
+    as they were taught.
     """
 
     image_px: Size | None
@@ -65,7 +66,7 @@ class Geometry:
     region: Region = WHOLE_IMAGE
     anti_aliased: bool = True
     depth: DepthWindow | None = None
-    reduced: bool = False
+    shrink: int = 1
 
     @classmethod
     def squeezed(cls, input_px: int) -> Geometry:
@@ -85,7 +86,7 @@ class Geometry:
             record["bits"],
             Region.of(record["region"]),
             depth=DepthWindow.of(record["depth"]) if "depth" in record else None,
-            reduced=bool(record.get("reduced", False)),
+            shrink=int(record.get("shrink", 1)),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -97,7 +98,7 @@ class Geometry:
             "bits": self.bits,
             "region": self.region.to_json(),
             **({"depth": self.depth.to_json()} if self.depth else {}),
-            **({"reduced": True} if self.reduced else {}),
+            **({"shrink": self.shrink} if self.shrink > 1 else {}),
         }
 
     @property
@@ -108,10 +109,9 @@ class Geometry:
     @property
     def least_px(self) -> Size | None:
         """The least size (width, height) to which a JPEG may be decoded; None for its own."""
-        if not self.reduced and self.image_px is not None:
-            return None
-        height, width = self.canvas_px
-        return (REDUCED * width, REDUCED * height) if self.reduced else (width, height)
+        if self.image_px is None:
+            return self.canvas_px[1], self.canvas_px[0]
+        return None if self.shrink == 1 else (self.image_px[1] // self.shrink, self.image_px[0] // self.shrink)
 
     @property
     def forgiving(self) -> Geometry:
@@ -146,6 +146,13 @@ class Geometry:
 @lru_cache(maxsize=8)
 def _inside(region: Region, canvas_px: Size) -> Inside:
     return region.inside(*canvas_px)
+
+
+def same_canvas(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether an image lies alike on the canvases of two recorded geometries: what is decoded smaller differs by less
+    than a JPEG from its image."""
+    first, second = ({name: value for name, value in each.items() if name != "shrink"} for each in (one, other))
+    return first == second
 
 
 def common_size(sizes: Sequence[Size]) -> Size | None:
@@ -191,8 +198,7 @@ def geometry_of(
             scale = max(scale, scale_for(smallest_defect_px, shapes.stride_px))
     canvas = (_rounded(height * scale, shapes), _rounded(width * scale, shapes))
     tile = (_tile(canvas[0], shapes), _tile(canvas[1], shapes))
-    reduced = image_px is not None and all(2 * REDUCED * to <= side for side, to in zip(image_px, canvas, strict=True))
-    geometry = Geometry(image_px, canvas, tile, bits, region, reduced=reduced)
+    geometry = Geometry(image_px, canvas, tile, bits, region, shrink=_shrink(image_px, canvas) if image_px else 1)
     inside = geometry.inside()
     if inside is not None and not cells_inside(inside, shapes.stride_px).any():
         raise GeometryError(
@@ -219,6 +225,13 @@ def cells_inside(inside: Inside, stride_px: int) -> Inside:
     parted = inside[: rows * stride_px, : columns * stride_px].reshape(rows, stride_px, columns, stride_px)
     covered: Inside = parted.mean(axis=(1, 3)) >= 0.5  # (rows, stride, columns, stride) -> (rows, columns)
     return covered
+
+
+def _shrink(image_px: Size, canvas_px: Size) -> int:
+    """By how much JPEGs may be decoded smaller: libjpeg knows these, and rounds up what it cannot divide, by which all
+    that is in the image would move."""
+    sides = list(zip(image_px, canvas_px, strict=True))
+    return next((by for by in (8, 4, 2) if all(side % by == 0 and side >= by * LEFT * to for side, to in sides)), 1)
 
 
 def _rounded(side_px: float, shapes: InputShapes) -> int:

@@ -35,10 +35,11 @@ def rounded(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def widened(halves: npt.NDArray[np.float16]) -> npt.NDArray[np.float32]:
-    """The same values in float32, by torch, whoever teaches has loaded it: numpy takes thirty times as long."""
+    """The same values in float32, by torch, which whoever teaches has loaded: numpy takes thirty times as long."""
     import torch
 
-    wide: npt.NDArray[np.float32] = torch.from_numpy(halves).float().numpy()
+    own = halves if halves.flags.writeable else halves.copy()  # torch knows no array that nobody may write to
+    wide: npt.NDArray[np.float32] = torch.from_numpy(own).float().numpy()
     return wide
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar, overload
 
 T = TypeVar("T")
@@ -14,6 +14,9 @@ class OnDemand(Sequence[T]):
     def __init__(self, numbers: Sequence[int], make: Callable[[int], T]) -> None:
         self._numbers = numbers
         self._make = make
+
+    def __iter__(self) -> Iterator[T]:
+        return map(self._make, self._numbers)  # by indices, an IndexError of `make` would count as the end
 
     def __len__(self) -> int:
         return len(self._numbers)

@@ -54,6 +54,21 @@ def test_a_torn_jpeg_is_refused_however_small_it_is_decoded(kind: str) -> None:
                 read(torn, LIMIT, least_px)
 
 
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_jpeg_that_is_decoded_smaller_lies_as_the_whole_one(orientation: int, mode: str) -> None:
+    exif = PIL.Image.Exif()
+    exif[274] = orientation
+    slope = np.add.outer(np.arange(64), np.arange(96)).astype(np.uint8)
+    data = encoded(PIL.Image.fromarray(slope).convert(mode), "JPEG", exif=exif, quality=95)
+    whole = read(data, LIMIT)
+    height, width = whole.size_px
+    small = read(data, LIMIT, (width // 4, height // 4))
+    assert (small.size_px, small.pixels.shape[:2]) == (whole.size_px, (height // 4, width // 4))
+    averaged = whole.pixels.reshape(height // 4, 4, width // 4, 4, -1).mean(axis=(1, 3))
+    assert np.abs(averaged - small.pixels.reshape(averaged.shape)).max() <= 4
+
+
 @given(kind=st.sampled_from(sorted(WHOLE)), share=st.floats(0, 1))
 def test_a_file_cut_anywhere_is_refused_or_its_picture_is_whole(kind: str, share: float) -> None:
     data = WHOLE[kind]

@@ -7,7 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from memory.geometry import Geometry, GeometryError, InputShapes, cells_inside, common_size, geometry_of, scale_for
+from memory.geometry import (
+    Geometry,
+    GeometryError,
+    InputShapes,
+    cells_inside,
+    common_size,
+    geometry_of,
+    same_canvas,
+    scale_for,
+)
 from memory.region import Region
 
 TINY = InputShapes(stride_px=8, multiple_px=16, input_px=256, own_grid=(32, 32), fixed=False)
@@ -98,26 +107,42 @@ def test_json_gives_the_same_geometry() -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "reduced"), [((1024, 1300), True), ((1023, 1300), False), ((1023, 4000), False), ((4000, 5000), True)]
+    ("size", "shrink"),
+    [
+        ((1024, 1300), 2),
+        ((1023, 1300), 1),
+        ((1022, 4000), 1),
+        ((1025, 4000), 1),
+        ((2048, 2448), 4),
+        ((2046, 2446), 2),
+        ((4000, 5000), 4),
+        ((4096, 5120), 8),
+    ],
 )
-def test_jpegs_much_larger_than_the_canvas_are_decoded_smaller(size: tuple[int, int], reduced: bool) -> None:
+def test_jpegs_much_larger_than_the_canvas_are_decoded_smaller(size: tuple[int, int], shrink: int) -> None:
+    """Never below twice the canvas, and only to whole pixels."""
     found = geometry_of([size] * 5, TINY, Region(), None)
-    assert found.reduced is reduced
-    height, width = found.canvas_px
-    assert found.least_px == ((2 * width, 2 * height) if reduced else None)
+    assert found.shrink == shrink
+    assert found.least_px == ((size[1] // shrink, size[0] // shrink) if shrink > 1 else None)
     assert Geometry.of(found.to_json(), 256) == found
-    assert ("reduced" in found.to_json()) is reduced
+    assert ("shrink" in found.to_json()) is (shrink > 1)
 
 
 def test_what_was_taught_by_whole_images_stays_so() -> None:
     """Versions before Driftline could, those judged finely, and those of many sizes, as they always were."""
     taught = geometry_of([(2048, 2448)] * 5, TINY, Region(), None)
-    older = {name: value for name, value in taught.to_json().items() if name != "reduced"}
-    assert Geometry.of(older, 256) == replace(taught, reduced=False)
+    older = {name: value for name, value in taught.to_json().items() if name != "shrink"}
+    assert Geometry.of(older, 256) == replace(taught, shrink=1)
     assert Geometry.of(older, 256).least_px is None
-    assert not geometry_of([(2048, 2448)] * 5, TINY, Region(), None, smallest_defect_px=6).reduced
+    assert not geometry_of([(2048, 2448)] * 5, TINY, Region(), None, smallest_defect_px=6).shrink > 1
     mixed = geometry_of([(1024, 1300), (2048, 2448)], TINY, Region(), None)
-    assert (mixed.reduced, mixed.least_px) == (False, mixed.canvas_px[::-1])
+    assert (mixed.shrink, mixed.least_px) == (1, mixed.canvas_px[::-1])
+
+
+def test_a_jpeg_lies_alike_however_small_it_is_decoded() -> None:
+    taught = geometry_of([(2048, 2448)] * 5, TINY, Region(), None)
+    assert same_canvas(taught.to_json(), replace(taught, shrink=1).to_json())
+    assert not same_canvas(taught.to_json(), replace(taught, shrink=1, bits=12).to_json())
 
 
 def test_versions_that_state_no_geometry_squeeze_images() -> None:

@@ -44,4 +44,6 @@ def test_every_value_goes_from_half_to_single_and_back() -> None:
     every = np.arange(2**16, dtype=np.uint16).view(np.float16)
     every = every[np.isfinite(every)]
     assert np.array_equal(widened(every).view(np.uint32), every.astype(np.float32).view(np.uint32))
+    every.setflags(write=False)
+    assert np.array_equal(widened(every).view(np.uint32), every.astype(np.float32).view(np.uint32))
     assert np.array_equal(narrowed(widened(every)).view(np.uint16), every.view(np.uint16))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 import pytest
@@ -23,6 +24,9 @@ def test_what_a_killed_teach_left_leaves_after_a_day(service: Service, settings:
     (left / "image-000000.npy").write_bytes(b"")
     retain(service, time.time())
     assert left.exists(), "it may still run"
+    os.utime(left, (0, 0))
+    retain(service, time.time())
+    assert left.exists(), "it adds to files of its first day"
     retain(service, time.time() + 1.1 * 86_400)
     assert not left.exists()
 

@@ -96,14 +96,12 @@ def test_the_depth_is_found_in_the_taught_parts_and_fixed(line: Line) -> None:
 
 def test_a_large_jpeg_is_judged_as_its_whole_pixels_are(line: Line) -> None:
     """Decoded to a fraction: the canvas and its score hardly differ, and the size is still checked."""
-    large = {n: cv2.resize(part(n), (4 * INPUT_PX + 8,) * 2, interpolation=cv2.INTER_CUBIC) for n in range(12)}
-    large[610] = cv2.resize(part(610, STEADY, Flaw.BURR), (4 * INPUT_PX + 8,) * 2, interpolation=cv2.INTER_CUBIC)
-    files = {n: encoded(PIL.Image.fromarray(image), "JPEG", quality=92) for n, image in large.items()}
+    files = {n: jpeg(enlarged(n, Flaw.BURR if n == 610 else None)) for n in (*range(12), 610)}
     service = line([files[n] for n in range(10)])
     taught, source = geometry(service), service.engine.settings.source
-    assert taught.reduced
+    assert taught.shrink == 2
     for n, data in files.items():
-        fraction, whole = (onto_canvas(data, each, source) for each in (taught, replace(taught, reduced=False)))
+        fraction, whole = (onto_canvas(data, each, source) for each in (taught, replace(taught, shrink=1)))
         assert np.abs(fraction.astype(int) - whole).mean() < 1
         assert np.abs(fraction.astype(int) - whole).max() <= 16
         by_jpeg, by_png = (
@@ -111,12 +109,41 @@ def test_a_large_jpeg_is_judged_as_its_whole_pixels_are(line: Line) -> None:
         )
         assert by_jpeg.verdict == by_png.verdict == ("NG" if n == 610 else "OK")
         assert n < 10 or by_jpeg.score == pytest.approx(by_png.score, rel=0.05)  # a taught one is its own neighbour
-    other = encoded(PIL.Image.fromarray(large[0][:-8]), "JPEG")
-    assert "264×264 px, as taught; came 264×256 px" in service.engine.judge(frame("other", other)).reason
+    other = service.engine.judge(frame("other", jpeg(enlarged(0)[:-8])))
+    assert "264×264 px, as taught; came 264×256 px" in other.reason
+
+
+def enlarged(number: int, flaw: Flaw | None = None) -> Image:
+    return cv2.resize(part(number, STEADY, flaw), (4 * INPUT_PX + 8,) * 2, interpolation=cv2.INTER_CUBIC)
+
+
+def jpeg(image: Image) -> bytes:
+    return encoded(PIL.Image.fromarray(image), "JPEG", quality=92)
 
 
 def png_of(data: bytes) -> bytes:
     return file_of(read(data, 10**6).pixels)
+
+
+def test_only_who_is_taught_jpegs_decodes_them_smaller(line: Line) -> None:
+    service = line([png_of(jpeg(enlarged(n))) for n in range(4)])
+    assert geometry(service).shrink == 1
+
+
+def test_images_that_are_alike_when_decoded_smaller_are_compared_whole(line: Line) -> None:
+    """What a network of a fine scale would see, a survey at a fraction does not."""
+    slope = np.add.outer(np.arange(64), np.arange(64)).repeat(8, axis=0).repeat(8, axis=1)  # a level for each block
+    plain = np.repeat(slope[:, :, None], 3, axis=2).astype(np.uint8) + 60
+    marked = plain.copy()
+    marked[8:16, 8:16] += (20 * (np.indices((8, 8)).sum(axis=0) % 2)[:, :, None]).astype(np.uint8)
+    marked[8:16, 8:16] -= 10
+    files = [encoded(PIL.Image.fromarray(image), "JPEG", quality=100) for image in (plain, marked)]
+    assert len({read(data, 10**6, (256, 256)).pixels.tobytes() for data in files}) == 1
+    assert len({read(data, 10**6).pixels.tobytes() for data in files}) == 2
+    service = line([*files, encoded(PIL.Image.fromarray(plain), "JPEG", quality=100, comment=b"again")])
+    assert len(head(service).added) == 2
+    (event,) = newest_events(service.engine.ledger, ["teach_refused"], 5)
+    assert "it is the same image as" in event.detail["reason"]
 
 
 def test_an_image_of_another_size_is_unknown_and_says_what_to_do(service: Service, untaught: Service) -> None:
@@ -220,6 +247,30 @@ def test_confirmed_defects_are_seen_again_in_a_new_region(service: Service, good
     edge = Region((((0.0, 0.0), (0.2, 0.0), (0.2, 1.0), (0.0, 1.0)),))
     with pytest.raises(DefectsLost, match="3 are gone"):
         again(service, edge, good_parts)
+
+
+def test_defects_seen_whole_are_kept_where_jpegs_are_decoded_smaller(
+    line: Line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No image is asked for that may be gone, by a new teach or by a rollback."""
+    with monkeypatch.context() as before:
+        before.setattr("memory.geometry._shrink", lambda *_: 1)
+        service = line([jpeg(enlarged(n)) for n in range(10)])
+    burr(service, "d", jpeg(enlarged(610, Flaw.BURR)))
+    service.recalibrate()
+    kept = service.engine.ledger.frame("d")
+    assert kept is not None
+    assert kept.kept is not None
+    service.engine.kept.drop(kept.kept)
+    folder = tmp_path / "again"
+    folder.mkdir()
+    for n in range(10):
+        (folder / f"{n}.jpg").write_bytes(jpeg(enlarged(n)))
+    again(service, None, folder)
+    assert geometry(service).shrink == 2
+    assert service.store.load(head(service)).snapshot.confirmed_defects.samples == ("d",)
+    back = roll_back(service.store, service.engine.ledger, 1, "anna", NOW_MS)
+    assert service.store.load(back).snapshot.confirmed_defects.samples == ("d",)
 
 
 def test_a_rollback_to_another_geometry_forgets_no_defect(service: Service, good_parts: Path) -> None:

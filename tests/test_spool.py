@@ -11,6 +11,7 @@ import pytest
 from daemon.learning.spool import Spool
 from drift.reference import fit_reference
 from memory.detector import Capacity, GoodPart
+from memory.errors import StoreError
 from memory.features import Features, Image, View
 from memory.on_demand import OnDemand
 from memory.patch_bank.candidates import candidates
@@ -99,3 +100,22 @@ def test_a_reference_is_fitted_to_images_of_which_few_are_held(rng: np.random.Ge
     held = fit_reference(made, features, lambda _: features[0], 0)
     assert np.array_equal(fitted.mean, held.mean)
     assert np.array_equal(fitted.limits, held.limits)
+
+
+def test_a_mistake_while_a_part_is_made_is_not_the_end_of_them() -> None:
+    def make(i: int) -> int:
+        return [0, 1][i]
+
+    with pytest.raises(IndexError):
+        list(OnDemand(range(5), make))
+
+
+def test_a_full_disk_is_told_with_what_to_do(tmp_path: Path, rng: np.random.Generator) -> None:
+    (tmp_path / "images").symlink_to("/dev/full")
+    spool = Spool(one_tile((32, 32), (4, 4)), tmp_path)
+    with pytest.raises(StoreError, match="free disk space"):
+        spool.add(np.zeros((32, 32, 3), dtype=np.uint8), Features(patches(rng), (4, 4)))
+
+
+def test_a_part_without_its_patches_holds_none(rng: np.random.Generator) -> None:
+    assert Features(patches(rng), (4, 4)).emptied.values.base is None

@@ -10,6 +10,7 @@ from daemon.learning.publish import announce
 from daemon.ledger.ledger import Ledger
 from memory.defects import ConfirmedDefects
 from memory.errors import StoreError
+from memory.geometry import same_canvas
 from memory.store import Store
 from memory.version import Model, Version, VersionDraft
 from policies.gate import prove
@@ -57,7 +58,7 @@ def _todays_defects(old: Model, head: Model) -> ConfirmedDefects:
     was."""
     todays, known = head.snapshot.confirmed_defects, old.snapshot.confirmed_defects
     templates = [template_of(model.snapshot.reference) for model in (old, head)]
-    if old.version.geometry == head.version.geometry and same_position(*templates):
+    if same_canvas(old.version.geometry, head.version.geometry) and same_position(*templates):
         return todays
     unknown = set(todays.samples) - set(known.samples)
     if unknown:

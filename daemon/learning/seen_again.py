@@ -11,6 +11,7 @@ from daemon.intake.positioning import as_it_lay, as_taught, same_position
 from drift.reference import Reference
 from memory.defects import ConfirmedDefects, Defect, on_grid
 from memory.errors import DriftlineError
+from memory.geometry import same_canvas
 from memory.version import Model
 
 
@@ -22,7 +23,8 @@ def seen_on(engine: Engine, base: Model, sight: Sight, reference: Reference) -> 
     """The confirmed defects of `base` as a new version sees them, from their kept images; as they are where it sees as
     `base` did. Raises DefectsLost, since no defect may be forgotten."""
     confirmed, before = base.snapshot.confirmed_defects, sight_of(base, engine.extractor)
-    if before.canvas.geometry == sight.canvas.geometry and same_position(before.template, sight.template):
+    alike = same_canvas(before.canvas.geometry.to_json(), sight.canvas.geometry.to_json())
+    if alike and same_position(before.template, sight.template):
         return confirmed
     seen, lost = [], []
     for defect in confirmed.defects:

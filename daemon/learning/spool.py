@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from memory.durable import disk
 from memory.features import Features, Image
 from memory.half import narrowed
 from memory.on_demand import OnDemand
@@ -19,7 +20,7 @@ class Spool:
     """The images (H, W, 3 or 6) u8 and features of taught parts, in the order in which they were added.
 
     They are written to `folder` and read again whenever they are asked for, so that the memory needed does not grow
-    with the parts.
+    with the parts. Raises StoreError where the disk refuses them.
     """
 
     def __init__(self, tiling: Tiling, folder: Path) -> None:
@@ -56,7 +57,7 @@ class _Records:
         self._first: npt.NDArray[Any] = np.empty(0)
 
     def add(self, array: npt.NDArray[Any]) -> None:
-        with self._path.open("ab") as file:
+        with disk(self._path.parent), self._path.open("ab") as file:
             file.write(np.ascontiguousarray(array).data)
         self._first = self._first if self.count else np.empty_like(array)
         self.count += 1

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import structlog
 
 from daemon.intake.decode import LEAST_PX, ImageRejected, RawImage, found_bits, path_text, read, read_allowed
@@ -29,12 +30,13 @@ class TeachError(DriftlineError):
 
 @dataclass(frozen=True)
 class Surveyed:
-    """A usable image file: its upright size (height, width) in pixels, and its largest value where it does not state
-    its bit depth."""
+    """A usable image file: its upright size (height, width) in pixels, its largest value where it does not state its
+    bit depth, and whether it can be decoded smaller, as a JPEG can."""
 
     path: Path
     size_px: tuple[int, int]
     largest: int | None
+    shrinks: bool
 
 
 @dataclass(frozen=True)
@@ -46,11 +48,12 @@ class Survey:
 
     def geometry(self, shapes: InputShapes, region: Region, scene: SceneSettings, bits: int | None) -> Geometry:
         """The geometry that the files make; `bits` is the depth of files that do not state it, None to find it where
-        there are any. Raises GeometryError."""
+        there are any. Where none can be decoded smaller, none will be. Raises GeometryError."""
         unstated = [one.largest for one in self.usable if one.largest is not None]
         window = bits or (found_bits(max(unstated)) if unstated else None)
         sizes = [one.size_px for one in self.usable]
-        return geometry_of(sizes, shapes, region, window, scene.scale, scene.smallest_defect_px)
+        geometry = geometry_of(sizes, shapes, region, window, scene.scale, scene.smallest_defect_px)
+        return geometry if any(one.shrinks for one in self.usable) else replace(geometry, shrink=1)
 
 
 def enough(usable: int, refused: int) -> None:
@@ -84,7 +87,7 @@ def survey(paths: Sequence[Path], source: SourceSettings, track: Track) -> Surve
     """Look at every file once. Refused are those that cannot be read, that repeat another's image, and, where most have
     one size, those of another."""
     usable: list[Surveyed] = []
-    seen: dict[str, str] = {}
+    seen: dict[str, Path] = {}
     refused: dict[str, str] = {}
     looks = side_by_side(partial(_look, source=source), track(paths, "images"))
     for path, look in zip(paths, looks, strict=True):
@@ -93,10 +96,10 @@ def survey(paths: Sequence[Path], source: SourceSettings, track: Track) -> Surve
             refused[name] = str(look)
             continue
         surveyed, digest = look
-        if digest in seen:
-            refused[name] = f"it is the same image as {seen[digest]}; photograph each part once"
+        first = seen.setdefault(digest, path)
+        if first != path and not (surveyed.shrinks and _differ(path, first, source)):
+            refused[name] = f"it is the same image as {path_text(first)}; photograph each part once"
             continue
-        seen[digest] = name
         usable.append(surveyed)
     usable = _of_one_size(usable, refused)
     for name, reason in refused.items():
@@ -110,7 +113,18 @@ def _look(path: Path, source: SourceSettings) -> tuple[Surveyed, str] | ImageRej
         raw = read(read_allowed(path, (path.parent,), source.max_bytes), source.max_pixels, LEAST_PX, source.page)
     except ImageRejected as error:
         return error
-    return Surveyed(path, raw.size_px, _largest(raw)), hashlib.sha256(raw.pixels.tobytes()).hexdigest()
+    shrinks = raw.whole_px is not None
+    return Surveyed(path, raw.size_px, _largest(raw), shrinks), hashlib.sha256(raw.pixels.tobytes()).hexdigest()
+
+
+def _differ(one: Path, other: Path, source: SourceSettings) -> bool:
+    """Whether two images, whose pixels are the same where both are decoded smaller, differ as a whole."""
+    try:
+        data = [read_allowed(path, (path.parent,), source.max_bytes) for path in (one, other)]
+    except ImageRejected:  # gone since; `read_parts` tells it
+        return True
+    first, second = (read(each, source.max_pixels, None, source.page).pixels for each in data)
+    return not np.array_equal(first, second)
 
 
 def _of_one_size(usable: list[Surveyed], refused: dict[str, str]) -> list[Surveyed]:

@@ -98,7 +98,7 @@ def read_parts(
         spool.add(image, features)
         if large:
             rng = np.random.default_rng((settings.memory.seed, len(files)))
-            drawn.append(features.emptied if len(files) % every else features.drawn(most, rng))
+            drawn.append(features.emptied if len(files) % every else features.drawn(most, rng).halved)
         turned_by.append(_turned(image, sight, extractor) if few and not large else ())
         files[name] = TaughtFile(path, look.sha256)
     if every > 1 and large:

@@ -13,6 +13,7 @@ from memory.composition.memory import CompositionMemory, Surprise, counted_alike
 from memory.composition.words import LEVELS, Words, learned
 from memory.defects import Defect
 from memory.detector import Arrays, Bounds, Capacity, Detector, Extension, GoodPart, Repair
+from memory.on_demand import OnDemand
 from memory.patch_bank.bank import as_bank, load_within
 from memory.patch_bank.learner import PatchBankLearner
 
@@ -33,7 +34,8 @@ class CompositionLearner:
     def fit(self, goods: Sequence[GoodPart], capacity: Capacity, seed: int) -> Composed:
         """Both memories of the parts, and the scales of what they score by one another. Raises UnsuitableParts."""
         grid = goods[0].view.features.grid
-        composition = remembered(goods[-MOST_PARTS:], learned([suitable(good, grid) for good in goods], seed))
+        parts = OnDemand(range(len(goods)), lambda i: suitable(goods[i], grid))
+        composition = remembered(goods[-MOST_PARTS:], learned(parts, seed))
         bank = self._banks.fit(goods, capacity, seed)
         some = [goods[i] for i in np.unique(np.linspace(0, len(goods) - 1, MOST_SCALED).astype(int))]
         surprises = [composition.surprise(good.view.features, without=good.sample) for good in some]

@@ -91,9 +91,12 @@ def learned(features: Sequence[Features], seed: int) -> Words:
     """The words of these parts, by k-means over a draw of their patches; deterministic in its arguments."""
     import faiss
 
-    every = np.concatenate([each.patches for each in features])
-    if len(every) > MOST_PATCHES:
-        every = every[np.sort(np.random.default_rng(seed).choice(len(every), MOST_PATCHES, replace=False))]
+    ends = np.cumsum([len(each) for each in features])
+    rows = np.arange(ends[-1])
+    if len(rows) > MOST_PATCHES:
+        rows = np.sort(np.random.default_rng(seed).choice(len(rows), MOST_PATCHES, replace=False))
+    by_part = zip(features, np.split(rows, np.searchsorted(rows, ends[:-1])), ends, strict=True)
+    every = np.concatenate([each.patches[chosen - (end - len(each))] for each, chosen, end in by_part])
     count = max(min(WORDS, len(every) // PATCHES_A_WORD), 2)
     clusters = faiss.Kmeans(
         every.shape[1], count, niter=ROUNDS, seed=seed, min_points_per_centroid=1, max_points_per_centroid=MOST_PATCHES

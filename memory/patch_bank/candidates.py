@@ -42,7 +42,7 @@ def candidates(goods: Sequence[GoodPart]) -> Candidates:
     those of the grid: no two of a part are the same. Parts may be made when they are asked for: none is held."""
     shapes, names, turned = [], [], []
     for good in goods:
-        shapes.append(good.view.features.patches.shape)
+        shapes.append(good.view.features.values.shape)
         names.append(good.sample)
         turned += [(good.sample, features, turn) for turn, features in enumerate(good.turned, start=1)]
     count = sum(n for n, _ in shapes) + sum(len(features) for _, features, _ in turned)
