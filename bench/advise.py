@@ -74,7 +74,8 @@ def main() -> None:
     parser.add_argument("--taught", type=int, default=60, help="good parts to advise from at most")
     options = arguments.parse(parser, taught=advice.LEAST_PARTS, sets=["fabric"])
     log_to("console", level=40)
-    looks, settings, right = backbone(TINY), load(None, ["extractor.device=cpu"]), []
+    few = ["memory.bank_patches=500"] if options.short else []
+    looks, settings, right = backbone(TINY), load(None, ["extractor.device=cpu", *few]), []
     print(f"AUROC by {', '.join(DETECTORS)}\n\n| {COLUMNS} |\n|{' --- |' * (COLUMNS.count('|') + 1)}")
     with tempfile.TemporaryDirectory() as name:
         for case in cases(Path(name), options.sets, short=options.short, few=advice.LEAST_PARTS):

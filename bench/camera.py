@@ -46,23 +46,25 @@ from memory.tiles import OVERLAP_PX
 from policies.verdict import decide
 
 FLAW_PX = 6
-LINES = ((630, 230), (100, 2000))  # (height, width)
+LINES, SMALL = ((630, 230), (100, 2000)), (63, 23)  # (height, width)
 BOX = Region((((0.2, 0.2), (0.8, 0.2), (0.8, 0.8), (0.2, 0.8)),))
 RATE = 0.02
 
 
 @dataclass(frozen=True)
 class Bench:
-    """The backbone of all lines, and a folder for them."""
+    """The backbone of all lines, a folder for them, and how many patches they keep."""
 
     backbone: Extractor
     folder: Path
+    patches: int
 
     def line(self, name: str, goods: Sequence[bytes], region: Region | None = None, **settings: object) -> Engine:
         """An engine taught from these files' contents."""
         files = self.write(f"{name}-goods", goods)
+        memory = {"memory": {"bank_patches": self.patches}}
         line = Settings.model_validate(
-            {"state_dir": self.folder / name, "extractor": {"device": "cpu", "backend": "torch"}} | settings
+            {"state_dir": self.folder / name, "extractor": {"device": "cpu", "backend": "torch"}} | memory | settings
         )
         opened = open_state(line.state_dir)
         engine = build.engine(line, opened, self.backbone)
@@ -154,6 +156,8 @@ def small_defects(on: Bench, options: argparse.Namespace, size_px: tuple[int, in
         "extractor.backend=torch",
         "--set",
         f"scene.smallest_defect_px={FLAW_PX}",
+        "--set",
+        f"memory.bank_patches={on.patches}",
     ]
     ended(start(command, log), "driftline teach", log)
     took_s = time.perf_counter() - started
@@ -231,12 +235,15 @@ def main() -> None:
     parser.add_argument("--shown", type=int, default=200, help="parts shown before another background")
     options = arguments.parse(parser, parts=3, judged=3, shown=2)
     log_to("console", level=40)
-    few, size_px, lines = (2, (272, 320), [(63, 23)]) if options.short else (20, (2048, 2448), LINES)
+    few, size_px, lines, patches = 20, (2048, 2448), LINES, 10_000
+    if options.short:
+        few, size_px, lines, patches = 2, (272, 320), (SMALL,), 500
     with tempfile.TemporaryDirectory() as folder:
-        on = Bench(build.extractor(Settings()), Path(folder))
+        on = Bench(build.extractor(Settings()), Path(folder), patches)
         print("| | |\n| --- | --- |")
         rows = [bit_depths(on, few), thin_lines(on.backbone, lines), small_defects(on, options, size_px)]
-        for row in (*rows, tall_parts(on), background(on, few, options.shown)):
+        tall = () if options.short else tall_parts(on)
+        for row in (*rows, tall, background(on, few, options.shown)):
             for line in row:
                 print(line, flush=True)
     print(f"\n{json.dumps({'parts': options.parts, 'judged': options.judged})}")

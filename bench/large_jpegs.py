@@ -1,6 +1,6 @@
 """What it costs to decode a large JPEG no larger than it is judged: the time, and what is found.
 
-usage: python -m bench.large_jpegs [SET ...] [--longest-px 3072] [--taught 40] [--judged 30] [--short]
+usage: python -m bench.large_jpegs [SET ...] [--longest-px 3072] [--taught 40] [--judged 30] [--set key=value] [--short]
 
 The sets of bench/zoo.py, enlarged to about so many pixels along their longer side, as a camera's JPEGs; each is taught
 and judged as JPEGs, which are decoded smaller, and once more as PNGs of the very same pixels, which are not. Sets whose
@@ -47,9 +47,10 @@ def main() -> None:
     parser.add_argument("--longest-px", type=int, default=3_072)
     parser.add_argument("--taught", type=int, default=40, help="parts to teach at most")
     parser.add_argument("--judged", type=int, default=30, help="good and as many bad parts to judge at most")
-    options = arguments.parse(parser, taught=4, judged=2, longest_px=1_104)
+    parser.add_argument("--set", action="append", default=[], help="section.key=value, as of driftline's commands")
+    options = arguments.parse(parser, taught=4, judged=2, longest_px=1_104, set=["memory.bank_patches=500"])
     log_to("console", level=logging.WARNING)
-    settings = load(None, ["extractor.device=cpu"])
+    settings = load(None, [*options.set, "extractor.device=cpu"])
     backbone = build.extractor(settings)
     print(f"| {COLUMNS} |\n|{' --- |' * (COLUMNS.count('|') + 1)}", flush=True)
     areas = []
@@ -63,7 +64,7 @@ def main() -> None:
             geometry = geometry_of(sizes, backbone.shapes, Region(), None)
             if geometry.shrink == 1:
                 continue
-            rows = [figures(judged(each, options.taught, (), backbone, folder)) for each in (as_jpeg, as_png)]
+            rows = [figures(judged(each, options.taught, options.set, backbone, folder)) for each in (as_jpeg, as_png)]
             areas.append([row["auroc"] for row in rows])
             print(f"| {case.name} | {timed(files, geometry, settings.source)} | {told(rows)} |", flush=True)
     smaller, whole = np.mean(areas or [(np.nan, np.nan)], axis=0)

@@ -178,7 +178,8 @@ def main() -> None:
         for row in overload(folder, server.url, options.overload_s, ways):
             print(row, flush=True)
         print("\n| | |\n| --- | --- |")
-        for row in still_scenes.rows(folder / "soak1", looks, 30 if options.short else 3_600):
+        frames, frozen_groups = (30, 3) if options.short else (3_600, 6)
+        for row in still_scenes.rows(folder / "soak1", looks, frames, frozen_groups):
             print(row, flush=True)
     print(f"\n{json.dumps({'minutes': options.minutes, 'rate': options.rate})}, {time.monotonic() - began:.0f} s")
 

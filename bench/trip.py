@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("--taught", type=int, default=60)
     parser.add_argument("--backend", default="torch")
     parser.add_argument("--patches", type=int, default=10_000)
-    options = arguments.parse(parser, rounds=1, frames=8, taught=8)
+    options = arguments.parse(parser, rounds=1, frames=8, taught=8, patches=500)
     told: dict[str, Figures] = {}
     steps: dict[str, dict[str, Figures]] = {}
     host = stolen()

@@ -29,8 +29,8 @@ SLICE = 1  # the kind of an H.264 unit that tells changes (ITU-T H.264, table 7-
 Given = bytes | Picture
 
 
-def rows(state: Path, looks: Extractor, frames: int) -> Iterator[str]:
-    """Rows on so many frames of a still scene, and on a camera that froze or is torn."""
+def rows(state: Path, looks: Extractor, frames: int, frozen_groups: int) -> Iterator[str]:
+    """Rows on so many frames of a still scene, and on a camera that froze, for so many key frames, or is torn."""
     opened = open_state(state)
     engine = build.reference_engine(Settings(state_dir=state), opened, looks)
     engine.activate(opened.store.current())
@@ -44,7 +44,7 @@ def rows(state: Path, looks: Extractor, frames: int) -> Iterator[str]:
     damaged = state.parent / "damaged.h264"
     damaged.write_bytes(without_slices(film.read_bytes()))
     frozen_film = state.parent / "frozen.h264"
-    frozen_film.write_bytes(encoded([next(noisy(1))] * (6 * KEY_EVERY)))
+    frozen_film.write_bytes(encoded([next(noisy(1))] * (frozen_groups * KEY_EVERY)))
     for what, images in (
         ("one image again and again", frozen),
         ("a frozen camera by H.264, a key frame in 50", seen(frozen_film)),
