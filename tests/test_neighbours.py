@@ -15,7 +15,7 @@ from memory.calibration import CalibrationSet
 from memory.features import Features, View
 from memory.patch_bank.bank import PatchBank
 from memory.patch_bank.good_patches import GoodPatches, gather
-from memory.patch_bank.neighbours import NeighbourCache
+from memory.patch_bank.neighbours import NeighbourCache, _may_be_nearer
 
 PARTS = 6
 REGION = np.arange(12)[None] % 5 == 0  # of a grid of one row
@@ -50,6 +50,19 @@ def test_followed_is_found_anew(seed: int, gone: float, come: int) -> None:
     known = changed.patch_index[changed.sample_index == changed.samples.index("p0")] if "p0" in changed.samples else ()
     changed = changed.joined(gather(new[1:] if {0, 1} & set(known) else new)) if len(new) > 1 else changed
     assert scores(cache.rebased(changed), calibration, other) == scores(NeighbourCache(changed), calibration, other)
+
+
+@given(seed=st.integers(0, 10_000), far=st.sampled_from([0.0, 1.0, 100.0]), spread=st.sampled_from([1e-3, 1.0]))
+def test_only_what_cannot_be_nearer_is_not_measured(seed: int, far: float, spread: float) -> None:
+    """However much a matrix product loses of the distance between patches that lie far from 0."""
+    rng = np.random.default_rng(seed)
+    patches, vectors = ((far + spread * rng.standard_normal((count, 128))).astype(np.float32) for count in (40, 9))
+    exact = np.sqrt(((patches[:, None].astype(np.float64) - vectors[None]) ** 2).sum(axis=2).min(axis=1))
+    for share in (0.5, 0.999, 1.001, 2.0):
+        distance = (share * exact).astype(np.float32)
+        maybe = _may_be_nearer(patches, vectors, distance)
+        assert set(np.flatnonzero(exact < distance)) <= set(maybe)
+        assert far > spread or share > 0.9 or not len(maybe), "what is much nearer already is not measured"
 
 
 def test_followed_is_found_anew_with_features_of_real_width(rng: np.random.Generator) -> None:

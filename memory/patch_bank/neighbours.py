@@ -9,13 +9,14 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from memory.distances import Vectors
+from memory.distances import Vectors, nearest_squared
 from memory.features import Features, Map, Patches, PatchMask
 from memory.patch_bank.good_patches import GoodPatches, Rows
 from memory.patch_bank.index import Index
 
 Key = tuple[str | None, int]
 IMAGES_AT_ONCE = 64
+LOST = 1e-5  # of both squared lengths: more than a matrix product of float32 loses of a squared distance
 
 
 @dataclass(frozen=True)
@@ -134,9 +135,10 @@ def _updated(
         others = new[owners != own]
         if len(others) and len(stayed):
             fresh = every if len(others) == len(new) else good.index_of(others)
-            to_fresh, found = fresh.search_flat(patches[stayed], candidates=2)
-            nearer = to_fresh < distance[stayed]
-            distance[stayed[nearer]], nearest[stayed[nearer]] = to_fresh[nearer], others[found[nearer]]
+            maybe = stayed[_may_be_nearer(patches[stayed], fresh.vectors, distance[stayed])]
+            to_fresh, found = fresh.search_flat(patches[maybe], candidates=2)
+            nearer = to_fresh < distance[maybe]
+            distance[maybe[nearer]], nearest[maybe[nearer]] = to_fresh[nearer], others[found[nearer]]
         updated.append(replace(one, distance=distance, nearest=nearest))
         lost.append((updated[-1], left, patches[left], np.full(len(left), own, dtype=np.int32)))
     for start in range(0, len(lost), IMAGES_AT_ONCE):
@@ -149,6 +151,15 @@ def _updated(
             for (one, left, *_), distance, nearest in parts:
                 one.distance[left], one.nearest[left] = distance, nearest
     return updated
+
+
+def _may_be_nearer(patches: Patches, vectors: Vectors, distance: Vectors) -> Rows:
+    """The patches (n, D) to which one of the vectors may be nearer than their distance (n,): all to which one is, and
+    hardly another."""
+    squared, lengths = distance**2, np.einsum("nd,nd->n", patches, patches)
+    # What is nearer is no longer than a patch and that distance together.
+    lost = LOST * (3 * lengths + 2 * squared)
+    return np.flatnonzero(nearest_squared(patches, vectors) <= squared + lost)
 
 
 def _search(good: GoodPatches, patches: Patches, among: Rows) -> tuple[Vectors, Rows]:
