@@ -61,7 +61,8 @@ def main() -> None:
             as_jpeg, as_png = enlarged(few, options.longest_px, folder / f"{case.name}-large")
             files = [path.read_bytes() for path in as_jpeg.taught[:TIMED]]
             sizes = [read(path.read_bytes(), settings.source.max_pixels).size_px for path in as_jpeg.taught]
-            geometry = geometry_of(sizes, backbone.shapes, Region(), None)
+            scene = settings.scene
+            geometry = geometry_of(sizes, backbone.shapes, Region(), None, scene.scale, scene.smallest_defect_px)
             if geometry.shrink == 1:
                 continue
             rows = [figures(judged(each, options.taught, options.set, backbone, folder)) for each in (as_jpeg, as_png)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from contextlib import suppress
+from pathlib import Path
 
 import structlog
 
@@ -55,7 +56,7 @@ def retain(service: Service, now_s: float) -> None:
     rows += _fit_ledger(ledger, through, int(keep.ledger_gb * GB))
     if rows:  # from here on the ledger is whole again: older reports are of what is left
         ledger.set_status(FORGOTTEN, {"until_ms": oldest_that_may_go_ms(ledger) or int(now_ms)})
-    for spool in engine.settings.state_dir.glob(f"{TEACHING}*"):
+    for spool in filter(Path.is_dir, engine.settings.state_dir.glob(f"{TEACHING}*")):
         with suppress(FileNotFoundError):  # its teach has just ended
             newest_s = max(path.stat().st_mtime for path in (spool, *spool.iterdir()))
             if now_ms - newest_s * 1000 > DAY_MS:  # its teach was killed

@@ -19,6 +19,7 @@ from daemon.settings.load import Settings
 
 
 def test_what_a_killed_teach_left_leaves_after_a_day(service: Service, settings: Settings) -> None:
+    (settings.state_dir / "teach-notes.txt").write_text("somebody's")
     left = settings.state_dir / "teach-abc123"
     left.mkdir()
     (left / "image-000000.npy").write_bytes(b"")

@@ -119,3 +119,13 @@ def test_a_full_disk_is_told_with_what_to_do(tmp_path: Path, rng: np.random.Gene
 
 def test_a_part_without_its_patches_holds_none(rng: np.random.Generator) -> None:
     assert Features(patches(rng), (4, 4)).emptied.values.base is None
+
+
+def test_what_was_written_and_is_gone_is_told(tmp_path: Path, rng: np.random.Generator) -> None:
+    spool = Spool(one_tile((32, 32), (4, 4)), tmp_path)
+    spool.add(np.zeros((32, 32, 3), dtype=np.uint8), Features(patches(rng), (4, 4)))
+    (tmp_path / "images").write_bytes(b"short")
+    (tmp_path / "patches").unlink()
+    for sequence in (spool.images, spool.features):
+        with pytest.raises(StoreError):
+            sequence[0]

@@ -20,7 +20,8 @@ class Spool:
     """The images (H, W, 3 or 6) u8 and features of taught parts, in the order in which they were added.
 
     They are written to `folder` and read again whenever they are asked for, so that the memory needed does not grow
-    with the parts. Raises StoreError where the disk refuses them.
+    with the parts. Raises StoreError where the disk refuses them, or what
+    was written is gone.
     """
 
     def __init__(self, tiling: Tiling, folder: Path) -> None:
@@ -64,5 +65,8 @@ class _Records:
 
     def read(self, i: int) -> npt.NDArray[Any]:
         kind, size = self._first.dtype, self._first.size
-        flat = np.fromfile(self._path, dtype=kind, count=size, offset=i * self._first.nbytes)
+        with disk(self._path.parent):
+            flat = np.fromfile(self._path, dtype=kind, count=size, offset=i * self._first.nbytes)
+            if flat.size != size:
+                raise OSError(f"{self._path.name} is shorter than what was written")
         return flat.reshape(self._first.shape)

@@ -87,7 +87,7 @@ def survey(paths: Sequence[Path], source: SourceSettings, track: Track) -> Surve
     """Look at every file once. Refused are those that cannot be read, that repeat another's image, and, where most have
     one size, those of another."""
     usable: list[Surveyed] = []
-    seen: dict[str, Path] = {}
+    seen: dict[str, list[Path]] = {}
     refused: dict[str, str] = {}
     looks = side_by_side(partial(_look, source=source), track(paths, "images"))
     for path, look in zip(paths, looks, strict=True):
@@ -96,10 +96,12 @@ def survey(paths: Sequence[Path], source: SourceSettings, track: Track) -> Surve
             refused[name] = str(look)
             continue
         surveyed, digest = look
-        first = seen.setdefault(digest, path)
-        if first != path and not (surveyed.shrinks and _differ(path, first, source)):
-            refused[name] = f"it is the same image as {path_text(first)}; photograph each part once"
+        alike = seen.setdefault(digest, [])
+        same = next((one for one in alike if not (surveyed.shrinks and _differ(path, one, source))), None)
+        if same is not None:
+            refused[name] = f"it is the same image as {path_text(same)}; photograph each part once"
             continue
+        alike.append(path)
         usable.append(surveyed)
     usable = _of_one_size(usable, refused)
     for name, reason in refused.items():
@@ -121,9 +123,9 @@ def _differ(one: Path, other: Path, source: SourceSettings) -> bool:
     """Whether two images, whose pixels are the same where both are decoded smaller, differ as a whole."""
     try:
         data = [read_allowed(path, (path.parent,), source.max_bytes) for path in (one, other)]
-    except ImageRejected:  # gone since; `read_parts` tells it
+        first, second = (read(each, source.max_pixels, None, source.page).pixels for each in data)
+    except ImageRejected:  # gone or changed since; `read_parts` tells it
         return True
-    first, second = (read(each, source.max_pixels, None, source.page).pixels for each in data)
     return not np.array_equal(first, second)
 
 
