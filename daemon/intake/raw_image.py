@@ -23,10 +23,10 @@ class ImageRejected(DriftlineError):
 class RawImage:
     """One decoded still image, upright, with every bit that its file holds.
 
-    `pixels` is (H, W) or (H, W, 3) in RGB order, u8 or u16; of a JPEG that was decoded smaller, `whole_px` is the size
-    (height, width) that it has. `bits` is the depth that the file itself states: 8 for
-    8-bit files, None where a 16-bit container does not say how many bits the camera used. A file that merely says 16
-    says nothing: that is the size of the container, whatever the camera.
+    `pixels` is (H, W) or (H, W, 3) in RGB order, u8 or u16; of a JPEG, which may be decoded smaller, `whole_px` is the
+    size (height, width) that it has. `bits` is the depth that the file itself states: 8 for 8-bit files, None where a
+    16-bit container does not say how many bits the camera used. A file that merely says 16 says nothing: that is the
+    size of the container, whatever the camera.
     """
 
     pixels: Pixels

@@ -20,8 +20,7 @@ class Spool:
     """The images (H, W, 3 or 6) u8 and features of taught parts, in the order in which they were added.
 
     They are written to `folder` and read again whenever they are asked for, so that the memory needed does not grow
-    with the parts. Raises StoreError where the disk refuses them, or what
-    was written is gone.
+    with the parts. Raises StoreError where the disk refuses them, or what was written is gone.
     """
 
     def __init__(self, tiling: Tiling, folder: Path) -> None:
