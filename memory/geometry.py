@@ -19,7 +19,7 @@ from memory.tiles import tile_side
 MAJORITY = 0.8
 PATCHES_PER_DEFECT = 3
 MOST_SQUARES = 4  # of the network's input in a canvas whose scale nobody chose
-LEFT = 2  # times the canvas: what is decoded smaller is still averaged over areas, as a whole image is
+LEAST_TIMES = 2  # the canvas: what is decoded smaller is still averaged over areas, as a whole image is
 WHOLE_IMAGE = Region()
 Size = tuple[int, int]  # rows and columns, or height and width in pixels
 
@@ -231,7 +231,8 @@ def _shrink(image_px: Size, canvas_px: Size) -> int:
     """By how much JPEGs may be decoded smaller: libjpeg knows these, and rounds up what it cannot divide, by which all
     that is in the image would move."""
     sides = list(zip(image_px, canvas_px, strict=True))
-    return next((by for by in (8, 4, 2) if all(side % by == 0 and side >= by * LEFT * to for side, to in sides)), 1)
+    fits = (by for by in (8, 4, 2) if all(side % by == 0 and side >= by * LEAST_TIMES * to for side, to in sides))
+    return next(fits, 1)
 
 
 def _rounded(side_px: float, shapes: InputShapes) -> int:

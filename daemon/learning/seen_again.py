@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from daemon.inference import scene_records
@@ -13,6 +11,7 @@ from daemon.intake.positioning import as_it_lay, as_taught, same_position
 from drift.reference import Reference
 from memory.defects import ConfirmedDefects, Defect, on_grid
 from memory.errors import DriftlineError
+from memory.geometry import same_canvas
 from memory.version import Model
 
 
@@ -24,8 +23,8 @@ def seen_on(engine: Engine, base: Model, sight: Sight, reference: Reference) -> 
     """The confirmed defects of `base` as a new version sees them, from their kept images; as they are where it sees as
     `base` did. Raises DefectsLost, since no defect may be forgotten."""
     confirmed, before = base.snapshot.confirmed_defects, sight_of(base, engine.extractor)
-    one, other = (replace(each.canvas.geometry, shrink=1) for each in (before, sight))
-    if one == other and same_position(before.template, sight.template):
+    alike = same_canvas(base.version.geometry, sight.canvas.geometry.to_json())
+    if alike and same_position(before.template, sight.template):
         return confirmed
     seen, lost = [], []
     for defect in confirmed.defects:
