@@ -1,4 +1,4 @@
-"""The values of float16, in float32; and from one to the other."""
+"""The values of float16, in float32."""
 
 from __future__ import annotations
 
@@ -41,11 +41,3 @@ def widened(halves: npt.NDArray[np.float16]) -> npt.NDArray[np.float32]:
     own = halves if halves.flags.writeable else halves.copy()  # torch knows no array that nobody may write to
     wide: npt.NDArray[np.float32] = torch.from_numpy(own).float().numpy()
     return wide
-
-
-def narrowed(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float16]:
-    """Values of float16 in half of the memory, by torch as well."""
-    import torch
-
-    halves: npt.NDArray[np.float16] = torch.from_numpy(values).half().numpy()
-    return halves

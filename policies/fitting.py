@@ -64,7 +64,8 @@ def fit(
     teaching = [i for i, good in enumerate(goods) if i not in left_out and len(good.view.features)]
     detector = learner.fit(OnDemand(teaching, goods.__getitem__), limits.capacity, seed)
     samples, features = [], []
-    for good, i in ((goods[i], i) for i in calibrating):
+    for i in calibrating:
+        good = goods[i]
         view = good.view if wholes is None else View(wholes[i], good.view.image)
         samples.append(good.sample)
         features.append(telling(detector, view, good.sample))

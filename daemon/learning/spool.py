@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from memory.durable import disk
 from memory.features import Features, Image
-from memory.half import narrowed
 from memory.on_demand import OnDemand
 from memory.tiles import Tiling
 
@@ -31,7 +30,7 @@ class Spool:
     def add(self, image: Image, features: Features) -> None:
         """Add a part."""
         self._images.add(image)
-        self._patches.add(narrowed(features.patches))
+        self._patches.add(features.halved.values)
 
     @property
     def images(self) -> Sequence[Image]:
@@ -54,18 +53,18 @@ class _Records:
     def __init__(self, path: Path) -> None:
         self.count = 0
         self._path = path
-        self._first: npt.NDArray[Any] = np.empty(0)
+        self._record: np.dtype[Any] = np.dtype(np.uint8)
 
     def add(self, array: npt.NDArray[Any]) -> None:
         with disk(self._path.parent), self._path.open("ab") as file:
             file.write(np.ascontiguousarray(array).data)
-        self._first = self._first if self.count else np.empty_like(array)
+        self._record = np.dtype((array.dtype, array.shape))
         self.count += 1
 
     def read(self, i: int) -> npt.NDArray[Any]:
-        kind, size = self._first.dtype, self._first.size
         with disk(self._path.parent):
-            flat = np.fromfile(self._path, dtype=kind, count=size, offset=i * self._first.nbytes)
-            if flat.size != size:
+            found = np.fromfile(self._path, self._record, count=1, offset=i * self._record.itemsize)
+            if not len(found):
                 raise OSError(f"{self._path.name} is shorter than what was written")
-        return flat.reshape(self._first.shape)
+        record: npt.NDArray[Any] = found[0]
+        return record

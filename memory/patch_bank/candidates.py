@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from memory.detector import GoodPart
+from memory.distances import single
 from memory.features import Halves
 from memory.patch_bank.good_patches import GoodPatches, Rows
 
@@ -29,7 +30,7 @@ class Candidates:
     def subset(self, rows: Rows) -> GoodPatches:
         """These rows as good patches, in ascending order, with only the samples that they come from."""
         rows = np.sort(rows)
-        vectors = self.vectors[rows].astype(np.float32)
+        vectors = single(self.vectors[rows])
         unused = np.zeros(len(rows), dtype=np.int32)
         chosen = GoodPatches(
             vectors, self.sample_index[rows], self.samples, self.patch_index[rows], unused, landmarks=vectors[:0]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from memory.calibration import CalibrationSet
 from memory.defects import Defect
 from memory.detector import PATCH_BANK, Arrays, Bounds, Capacity, Detector, Extension, GoodPart, Repair
-from memory.distances import squared_distances
+from memory.distances import single, squared_distances
 from memory.on_demand import OnDemand
 from memory.patch_bank.bank import PatchBank, as_bank, load
 from memory.patch_bank.candidates import candidates
@@ -39,7 +39,7 @@ class PatchBankLearner:
         nearer to its own part than any other is."""
         every = candidates(goods)
         rows = select(np.empty((0, every.vectors.shape[1]), np.float32), every.vectors, capacity.size, seed)
-        landmarks = every.vectors[rows[every.lattice[rows]][:LANDMARKS]].astype(np.float32)
+        landmarks = single(every.vectors[rows[every.lattice[rows]][:LANDMARKS]])
         features = OnDemand(range(len(goods)), lambda i: goods[i].view.features)
         return PatchBank.of(every.subset(rows).with_landmarks(landmarks, features))
 
