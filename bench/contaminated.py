@@ -18,7 +18,7 @@ import numpy as np
 
 from bench.lib import arguments
 from bench.lib.cases import Case, cases
-from bench.zoo import figures, judged
+from bench.zoo import beside, figures, judged
 from daemon import build
 from daemon.settings.load import load
 from daemon.settings.logs import log_to
@@ -86,11 +86,9 @@ def show(
     )
     unlike = set(second["unlike"])
     rows = [figures(row) for row in (first, second, third)]
-    areas = ", ".join(f"{row['auroc']:.3f}" for row in rows)
-    recall, rejects = (", ".join(f"{100 * row[key][1]:.0f}" for row in rows) for key in ("recall", "false_rejects"))
     told = f"{len(unlike)}, {len(unlike & set(bad))}"
     taught = f"{len(bad)} of {len(mixed.taught)}"
-    print(f"| {case.name} | {taught} | {told} | {len(found)} | {areas} | {recall} | {rejects} |", flush=True)
+    print(f"| {case.name} | {taught} | {told} | {len(found)} | {beside(rows)} |", flush=True)
     return rows[0]["auroc"], rows[1]["auroc"], rows[2]["auroc"]
 
 

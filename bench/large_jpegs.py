@@ -13,19 +13,18 @@ import logging
 import statistics
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 
 from bench.lib import arguments
 from bench.lib.cases import Case, cases
-from bench.zoo import figures, judged
+from bench.lib.jpegs import jpeg
+from bench.zoo import beside, figures, judged
 from daemon import build
-from daemon.intake.decode import read
+from daemon.intake.decode import LEAST_PX, read
 from daemon.intake.onto_canvas import onto_canvas
 from daemon.settings.load import load
 from daemon.settings.logs import log_to
@@ -33,7 +32,6 @@ from daemon.settings.models import SourceSettings
 from memory.geometry import Geometry, geometry_of
 from memory.region import Region
 
-QUALITY = 92
 TIMED = 5
 COLUMNS = (
     "set | px | canvas | smaller, ms | whole, ms | apart, mean, most | AUROC | recall at 2 %, % | false rejects, %"
@@ -60,14 +58,14 @@ def main() -> None:
             few = fewer(case, options.taught, options.judged)
             as_jpeg, as_png = enlarged(few, options.longest_px, folder / f"{case.name}-large")
             files = [path.read_bytes() for path in as_jpeg.taught[:TIMED]]
-            sizes = [read(path.read_bytes(), settings.source.max_pixels).size_px for path in as_jpeg.taught]
+            sizes = [read(path.read_bytes(), settings.source.max_pixels, LEAST_PX).size_px for path in as_jpeg.taught]
             scene = settings.scene
             geometry = geometry_of(sizes, backbone.shapes, Region(), None, scene.scale, scene.smallest_defect_px)
             if geometry.shrink == 1:
                 continue
             rows = [figures(judged(each, options.taught, options.set, backbone, folder)) for each in (as_jpeg, as_png)]
             areas.append([row["auroc"] for row in rows])
-            print(f"| {case.name} | {timed(files, geometry, settings.source)} | {told(rows)} |", flush=True)
+            print(f"| {case.name} | {timed(files, geometry, settings.source)} | {beside(rows)} |", flush=True)
     smaller, whole = np.mean(areas or [(np.nan, np.nan)], axis=0)
     print(f"| mean | | | | | | {smaller:.3f}, {whole:.3f} | | |")
 
@@ -86,13 +84,13 @@ def enlarged(case: Case, longest_px: int, folder: Path) -> tuple[Case, Case]:
         height, width = (round(longest_px / max(image.shape[:2]) * side / 8) * 8 for side in image.shape[:2])
         seen = cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC)
         name = f"{path.parent.name}-{path.stem}"
-        jpeg, png = folder / "jpeg" / f"{name}.jpg", folder / "png" / f"{name}.png"
-        for file in (jpeg, png):
+        large, png = folder / "jpeg" / f"{name}.jpg", folder / "png" / f"{name}.png"
+        for file in (large, png):
             file.parent.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(jpeg), seen, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
-        pixels = read(jpeg.read_bytes(), seen.size).pixels
+        large.write_bytes(jpeg(seen))
+        pixels = read(large.read_bytes(), seen.size).pixels
         cv2.imwrite(str(png), pixels[:, :, ::-1] if pixels.ndim == 3 else pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1])
-        return jpeg, png
+        return large, png
 
     taught, shown = [files(path) for path in case.taught], [files(each.path) for each in case.shown]
     as_jpeg, as_png = (
@@ -123,13 +121,6 @@ def timed(files: list[bytes], geometry: Geometry, source: SourceSettings) -> str
     smaller, whole = (f"{statistics.median(times):.1f}" for times in took)
     mean, most = np.mean([each.mean() for each in apart]), max(each.max() for each in apart)
     return f"{px} | {canvas} | {smaller} | {whole} | {mean:.2f}, {most}"
-
-
-def told(rows: Sequence[Mapping[str, Any]]) -> str:
-    """What both ways find."""
-    areas = ", ".join(f"{row['auroc']:.3f}" for row in rows)
-    recall, rejects = (", ".join(f"{100 * row[key][1]:.0f}" for row in rows) for key in ("recall", "false_rejects"))
-    return f"{areas} | {recall} | {rejects}"
 
 
 if __name__ == "__main__":

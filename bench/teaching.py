@@ -18,16 +18,14 @@ import tempfile
 from collections import defaultdict
 from pathlib import Path
 
-import cv2
-
 from bench.lib import arguments
 from bench.lib.checkouts import checkouts, host_and_medians
 from bench.lib.host import stolen
+from bench.lib.jpegs import part_jpeg
 from bench.lib.processes import ROOT, ended, start
-from daemon.datasets.rendered import STEADY, Scene, part
+from daemon.datasets.rendered import STEADY, Scene
 
 TIMED = ROOT / "bench" / "lib" / "timed_teach.py"
-QUALITY = 92
 LEARNED = 10
 NEW_MATERIAL = Scene(wear=0.3, warmth=1.0)  # what is worn more is as smooth as by a blurred lens, and learning waits
 
@@ -67,8 +65,7 @@ def drawn(folder: Path, count: int, side_px: int, scene: Scene) -> Path:
     folder.mkdir()
     first = 0 if scene == STEADY else 10_000
     for number in range(count):
-        seen = cv2.resize(part(first + number, scene)[:, :, ::-1], (side_px, side_px))
-        cv2.imwrite(str(folder / f"{number:04d}.jpg"), seen, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+        (folder / f"{number:04d}.jpg").write_bytes(part_jpeg(first + number, side_px, scene))
     return folder
 
 

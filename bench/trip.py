@@ -20,27 +20,20 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-import cv2
 import numpy as np
 import redis
 
 from bench.lib import arguments
 from bench.lib.checkouts import checkouts, host_and_medians
 from bench.lib.host import memory_mb, stolen
+from bench.lib.jpegs import part_jpeg
 from bench.lib.processes import DRIFTLINE, ROOT, START_S, ended, redis_server, running, start
-from daemon.datasets.rendered import part
 
 TRACED = ROOT / "bench" / "lib" / "traced_run.py"
-SIDE_PX, QUALITY = 300, 92
+SIDE_PX = 300
 WARM = 30
 READY = b"] running "  # in the log
 Figures = dict[str, list[float]]
-
-
-def jpeg(number: int) -> bytes:
-    """A rendered part as a camera's JPEG."""
-    seen = cv2.resize(part(number)[:, :, ::-1], (SIDE_PX, SIDE_PX))
-    return cv2.imencode(".jpg", seen, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
 
 
 def main() -> None:
@@ -60,8 +53,8 @@ def main() -> None:
         goods = Path(name) / "good"
         goods.mkdir()
         for number in range(options.taught):
-            (goods / f"{number:03d}.jpg").write_bytes(jpeg(number))
-        images = [jpeg(1_000 + number) for number in range(options.frames)]
+            (goods / f"{number:03d}.jpg").write_bytes(part_jpeg(number, SIDE_PX))
+        images = [part_jpeg(1_000 + number, SIDE_PX) for number in range(options.frames)]
         with checkouts(options.beside, Path(name)) as revisions:
             for revision, root in revisions.items():
                 file = config(revision, Path(name), port, options)

@@ -99,6 +99,13 @@ def figures(row: Row) -> Row:
     }
 
 
+def beside(rows: Sequence[Row]) -> str:
+    """AUROC, recall and false rejects of several ways to judge a set, as cells of a table."""
+    areas = ", ".join(f"{row['auroc']:.3f}" for row in rows)
+    recall, rejects = (", ".join(f"{100 * row[key][1]:.0f}" for row in rows) for key in ("recall", "false_rejects"))
+    return f"{areas} | {recall} | {rejects}"
+
+
 def promised(row: Row) -> Row:
     """What lines drawn anew from a set's good parts make of the threshold's promise."""
     values, bad = np.array(row["scores"]), np.array(row["bad"])
